@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+# Decides RMBG_WITH_CUDA from RMBG_CUDA. CMake's own check looks only at PATH and CUDACXX; the usual places of a
+# toolkit are looked at here first.
+set(RMBG_WITH_CUDA OFF)
+set(RMBG_CUDA_NOTE "switched off")
+if(NOT RMBG_CUDA MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "RMBG_CUDA is '${RMBG_CUDA}'; it may be AUTO, ON or OFF")
+endif()
+if(RMBG_CUDA STREQUAL "OFF")
+  return()
+endif()
+
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  find_program(RMBG_NVCC nvcc HINTS "$ENV{CUDA_HOME}/bin" "$ENV{CUDA_PATH}/bin" /usr/local/cuda/bin)
+  if(RMBG_NVCC)
+    set(CMAKE_CUDA_COMPILER "${RMBG_NVCC}")
+  endif()
+endif()
+set(CMAKE_CUDA_ARCHITECTURES "${RMBG_CUDA_ARCHITECTURES}")
+include(CheckLanguage)
+check_language(CUDA)
+if(CMAKE_CUDA_COMPILER)
+  enable_language(CUDA)
+  set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  # Static, so that the module loads on machines without a driver or a toolkit.
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  set(RMBG_WITH_CUDA ON)
+  set(RMBG_CUDA_NOTE "${CMAKE_CUDA_COMPILER} ${CMAKE_CUDA_COMPILER_VERSION}")
+elseif(RMBG_CUDA STREQUAL "ON")
+  message(FATAL_ERROR "RMBG_CUDA=ON, but no CUDA compiler was found: put nvcc on PATH, set CUDA_HOME or CUDACXX, "
+                      "or build with RMBG_CUDA=OFF")
+else()
+  set(RMBG_CUDA_NOTE "no CUDA compiler found (PATH, CUDACXX, CUDA_HOME, /usr/local/cuda)")
+endif()

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Networks written in Python: an object with spec(), bind(), enqueue(), capturable() behind CallbackNetwork.
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "bindings/bindings.h"
+#include "bindings/frame_caster.h"
+#include "core/error.h"
+#include "network/callback.h"
+
+namespace rmbg {
+namespace {
+
+namespace py = pybind11;
+
+DataType dtype_of(const std::string& name) {
+  if (name == "float32") return DataType::kFloat32;
+  if (name == "float16") return DataType::kFloat16;
+  throw std::invalid_argument("tensor dtype is '" + name + "'; expected 'float32' or 'float16'");
+}
+
+/// A Python object that any thread may drop.
+std::shared_ptr<py::object> shared(py::object object) {
+  return {new py::object(std::move(object)), [](py::object* held) {
+            if (Py_IsInitialized() == 0) return;  // the interpreter is gone, and the object with it
+            py::gil_scoped_acquire gil;
+            delete held;
+          }};
+}
+
+/// Calls Python with the GIL; its exception becomes a NetworkError that keeps the message.
+template <typename F>
+void call_python(const char* what, F&& call) {
+  py::gil_scoped_acquire gil;
+  try {
+    call();
+  } catch (py::error_already_set& error) {
+    const std::string text = error.what();
+    throw NetworkError(std::string(what) + ": " + text);
+  }
+}
+
+std::shared_ptr<Network> python_network(const TensorSpec& input, const TensorSpec& output, py::object bind,
+                                        py::object enqueue, bool capturable) {
+  auto bind_held = shared(std::move(bind));
+  auto enqueue_held = shared(std::move(enqueue));
+  return std::make_shared<CallbackNetwork>(
+      NetworkSpec{input, output},
+      [bind_held](const TensorView& in, const TensorView& out) {
+        call_python("the network could not be bound", [&] { (*bind_held)(to_array(in), to_array(out)); });
+      },
+      [enqueue_held](Stream stream) {
+        call_python("the network failed", [&] { (*enqueue_held)(reinterpret_cast<std::uintptr_t>(stream.handle)); });
+      },
+      capturable);
+}
+
+}  // namespace
+
+void register_network(py::module_& m) {
+  py::class_<TensorSpec>(m, "TensorSpec", "Name, NCHW shape and dtype ('float32' or 'float16') of a network tensor.")
+      .def(py::init([](std::string name, std::array<std::int64_t, 4> shape, const std::string& dtype) {
+             return TensorSpec{std::move(name), shape, dtype_of(dtype)};
+           }),
+           py::arg("name"), py::arg("shape"), py::arg("dtype") = "float32")
+      .def_readonly("name", &TensorSpec::name)
+      .def_property_readonly("shape", [](const TensorSpec& spec) { return py::tuple(py::cast(spec.shape)); })
+      .def_property_readonly("dtype", [](const TensorSpec& spec) {
+        return spec.dtype == DataType::kFloat32 ? "float32" : "float16";
+      });
+  py::class_<Network, std::shared_ptr<Network>>(m, "Network", "What runs between pre- and postprocessing.")
+      .def_property_readonly("input", [](const Network& network) { return network.spec().input; })
+      .def_property_readonly("output", [](const Network& network) { return network.spec().output; })
+      .def_property_readonly("capturable", &Network::capturable);
+  m.def("python_network", &python_network, py::arg("input"), py::arg("output"), py::arg("bind"), py::arg("enqueue"),
+        py::arg("capturable") = false,
+        "A Network from Python callables: bind(input_array, output_array) once, then enqueue(stream_handle) a frame.");
+}
+
+}  // namespace rmbg

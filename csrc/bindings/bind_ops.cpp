@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Single ops, for tests, benchmarks and the few places that need one outside the pipeline.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "bindings/bindings.h"
+#include "bindings/frame_caster.h"
+#include "bindings/option_names.h"
+#include "core/buffer.h"
+#include "postprocess/blur.h"
+#include "preprocess/preprocess.h"
+
+namespace rmbg {
+namespace {
+
+namespace py = pybind11;
+
+py::array_t<std::uint8_t> new_image(int height, int width, int channel_count) {
+  return channel_count == 1 ? py::array_t<std::uint8_t>({height, width})
+                            : py::array_t<std::uint8_t>({height, width, channel_count});
+}
+
+py::array_t<std::uint8_t> resample(const py::array& image, std::pair<int, int> size, const std::string& filter) {
+  const ConstImageView src = to_view(image, "rgb", "image");
+  const auto [height, width] = size;
+  ResampleTable columns, rows;
+  columns.build(filter_of(filter), src.width, width);
+  rows.build(filter_of(filter), src.height, height);
+  const int count = channels(src.format);
+  py::array_t<std::uint8_t> result = new_image(height, width, count);
+  std::uint8_t* out = result.mutable_data();
+  py::gil_scoped_release no_gil;
+  Buffer narrowed(static_cast<std::size_t>(count) * width * src.height);
+  Buffer resized(static_cast<std::size_t>(count) * width * height);
+  const int offsets[] = {0, 1, 2, 3};
+  const PlanesView narrow_planes{narrowed.as<std::uint8_t>(), count, width, src.height};
+  const PlanesView planes{resized.as<std::uint8_t>(), count, width, height};
+  resample_rows(src, columns, offsets, narrow_planes, {});
+  resample_columns(narrow_planes, rows, planes, {});
+  for (int plane = 0; plane < count; ++plane)
+    for (int y = 0; y < height; ++y)
+      for (int x = 0; x < width; ++x)
+        out[(static_cast<std::int64_t>(y) * width + x) * count + plane] = planes.row(plane, y)[x];
+  return result;
+}
+
+py::array_t<float> preprocess_frame(const py::array& frame, std::pair<int, int> size, const std::string& color,
+                                    const std::string& filter) {
+  const ConstImageView view = to_view(frame, color, "frame");
+  const auto [height, width] = size;
+  ResampleTable columns, rows;
+  columns.build(filter_of(filter), view.width, width);
+  rows.build(filter_of(filter), view.height, height);
+  py::array_t<float> tensor({1, 3, height, width});
+  float* out = tensor.mutable_data();
+  py::gil_scoped_release no_gil;
+  Buffer narrowed(static_cast<std::size_t>(3) * width * view.height);
+  Buffer resized(static_cast<std::size_t>(3) * width * height);
+  preprocess(view, kImageNetNormalization,
+             {&columns, &rows, narrowed.as<std::uint8_t>(), resized.as<std::uint8_t>()}, out, {});
+  return tensor;
+}
+
+py::array_t<std::uint8_t> blur(const py::array& image, float sigma) {
+  if (!(sigma > 0)) throw std::invalid_argument("sigma is " + std::to_string(sigma) + "; expected more than 0 pixels");
+  const ConstImageView src = to_view(image, "rgb", "image");
+  py::array_t<std::uint8_t> result = new_image(src.height, src.width, 3);
+  std::uint8_t* out = result.mutable_data();
+  py::gil_scoped_release no_gil;
+  Buffer scratch(static_cast<std::size_t>(src.width) * src.height * 3);
+  gaussian_blur(src, sigma, out, scratch.as<std::uint8_t>(), {});
+  return result;
+}
+
+py::array host_buffer(const std::vector<py::ssize_t>& shape) {
+  std::size_t bytes = 1;
+  for (const py::ssize_t side : shape) {
+    if (side < 1) throw std::invalid_argument("frame_buffer: every side must be at least 1");
+    bytes *= static_cast<std::size_t>(side);
+  }
+  auto* buffer = new Buffer(bytes);
+  py::capsule owner(buffer, [](void* held) { delete static_cast<Buffer*>(held); });
+  return py::array(py::dtype("uint8"), shape, buffer->as<void>(), owner);
+}
+
+}  // namespace
+
+void register_ops(py::module_& m) {
+  m.def("resample", &resample, py::arg("image"), py::arg("size"), py::arg("filter") = "lanczos",
+        "Pillow-exact resize of (H, W), (H, W, 3) or (H, W, 4) uint8 to size (height, width); each channel alone.");
+  m.def("preprocess", &preprocess_frame, py::arg("frame"), py::arg("size"), py::arg("color") = "bgr",
+        py::arg("filter") = "lanczos", "Frame to network input (1, 3, height, width) float32.");
+  m.def("gaussian_blur", &blur, py::arg("image"), py::arg("sigma"),
+        "Pillow-exact Gaussian blur; (H, W, 3) uint8 whatever the input's channels.");
+  m.def("host_buffer", &host_buffer, py::arg("shape"), "A uint8 array of 64-byte aligned memory, not initialised.");
+}
+
+}  // namespace rmbg

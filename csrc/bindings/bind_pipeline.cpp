@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pipeline for Python: arrays to jobs, the GIL let go while a frame runs.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/bindings.h"
+#include "bindings/frame_caster.h"
+#include "bindings/option_names.h"
+#include "pipeline/pipeline.h"
+
+namespace rmbg {
+namespace {
+
+namespace py = pybind11;
+
+using Color = std::array<std::uint8_t, 3>;
+
+/// The arrays of a submitted job. Dropped by the slot's thread, which then needs the GIL.
+struct JobArrays {
+  py::object frame, result, background;
+
+  static void drop(JobArrays* arrays) {
+    if (Py_IsInitialized() == 0) return;
+    py::gil_scoped_acquire gil;
+    delete arrays;
+  }
+};
+
+FrameJob to_job(const py::array& frame, py::array& result, const std::string& color, const std::string& output,
+                bool premultiplied, const py::object& background, float blur_sigma) {
+  FrameJob job;
+  job.frame = to_view(frame, color, "frame");
+  job.result = to_mutable_view(result, color, "result");
+  job.output = output_of(output);
+  job.premultiplied = premultiplied;
+  job.blur_sigma = blur_sigma;
+  if (py::isinstance<py::array>(background)) {
+    job.background.kind = BackgroundKind::kImage;
+    job.background.image = to_view(background.cast<py::array>(), color, "background");
+  } else if (!background.is_none()) {
+    const Color bytes = background.cast<Color>();
+    std::copy(bytes.begin(), bytes.end(), job.background.color);
+  }
+  return job;
+}
+
+void run(Pipeline& pipeline, const py::array& frame, py::array& result, const std::string& color,
+         const std::string& output, bool premultiplied, const py::object& background, float blur_sigma) {
+  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma);
+  py::gil_scoped_release no_gil;
+  pipeline.run(job);
+}
+
+std::shared_ptr<Completion> submit(Pipeline& pipeline, const py::array& frame, py::array& result,
+                                   const std::string& color, const std::string& output, bool premultiplied,
+                                   const py::object& background, float blur_sigma) {
+  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma);
+  std::shared_ptr<void> arrays(new JobArrays{frame, result, background}, JobArrays::drop);
+  py::gil_scoped_release no_gil;
+  return pipeline.submit(job, std::move(arrays));
+}
+
+/// Waits in short turns, so that Ctrl-C reaches Python.
+bool wait(const Completion& completion, double seconds) {
+  constexpr double kTurn = 0.1;
+  for (double left = seconds; seconds < 0 || left > 0; left -= kTurn) {
+    bool done = false;
+    {
+      py::gil_scoped_release no_gil;
+      done = completion.wait(seconds < 0 ? kTurn : std::min(left, kTurn));
+    }
+    if (done) return true;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  }
+  return completion.wait(0);
+}
+
+/// Its threads may need the GIL to end.
+void close_and_delete(Pipeline* pipeline) {
+  py::gil_scoped_release no_gil;
+  delete pipeline;
+}
+
+py::list recent_times(const Pipeline& pipeline) {
+  py::list times;
+  for (const StageTimes& stage : pipeline.recent_times())
+    times.append(py::make_tuple(stage.preprocess_ms, stage.network_ms, stage.postprocess_ms));
+  return times;
+}
+
+}  // namespace
+
+void register_pipeline(py::module_& m) {
+  py::class_<Completion, std::shared_ptr<Completion>>(m, "Completion", "The outcome of a submitted frame.")
+      .def("wait", &wait, py::arg("seconds") = -1.0, "True once the frame is done; negative seconds wait for ever.")
+      .def("rethrow", &Completion::rethrow, "Raises the frame's error, if it had one.");
+
+  py::class_<Pipeline, std::shared_ptr<Pipeline>>(m, "Pipeline", "Slots that frames run through; see rmbg_trt.Engine.")
+      .def(py::init([](std::vector<std::shared_ptr<Network>> networks, const std::string& filter,
+                       const std::string& stretch) {
+             PipelineOptions options;
+             options.filter = filter_of(filter);
+             options.stretch = stretch_of(stretch);
+             py::gil_scoped_release no_gil;
+             return std::shared_ptr<Pipeline>(new Pipeline(std::move(networks), options), close_and_delete);
+           }),
+           py::arg("networks"), py::arg("filter") = "lanczos", py::arg("stretch") = "minmax")
+      .def("run", &run, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
+           py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f)
+      .def("submit", &submit, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
+           py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f)
+      .def("recent_times", &recent_times, "[(preprocess_ms, network_ms, postprocess_ms)], oldest first.")
+      .def_property_readonly("frames", &Pipeline::frames)
+      .def_property_readonly("slots", &Pipeline::slots)
+      .def("close", &Pipeline::close, py::call_guard<py::gil_scoped_release>());
+}
+
+}  // namespace rmbg

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The extension module rmbg_trt._core.
+#include "bindings/bindings.h"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The C++ core of rmbg_trt. Private: use rmbg_trt.Engine.";
+  m.attr("__version__") = RMBG_VERSION;
+  rmbg::register_errors();
+  rmbg::register_device(m);
+  rmbg::register_network(m);
+  rmbg::register_cpu_network(m);
+  rmbg::register_ops(m);
+  rmbg::register_pipeline(m);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owned memory. A Buffer only grows, so a pipeline that has seen its largest frame allocates no more;
+// the counters let tests and reports hold it to that.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace rmbg {
+
+/// Move-only block of host memory, 64-byte aligned. Contents are undefined after it grows.
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::size_t bytes) { reserve(bytes); }
+  ~Buffer() { release(); }
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  /// Makes room for `bytes`; does nothing when there is room already. Throws std::bad_alloc.
+  void reserve(std::size_t bytes);
+
+  std::size_t capacity() const { return capacity_; }
+  template <typename T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
+  /// Allocations made by all Buffers since the program began.
+  static std::int64_t allocations();
+  /// Bytes held by all Buffers now.
+  static std::int64_t bytes_in_use();
+
+ private:
+  void release() noexcept;
+  void swap(Buffer& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(capacity_, other.capacity_);
+  }
+
+  void* data_ = nullptr;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace rmbg

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA devices of this machine, as far as this build can see them. Never throws for a missing driver.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rmbg {
+
+struct DeviceInfo {
+  int index;
+  std::string name;
+  int compute_major;
+  int compute_minor;
+  std::int64_t memory_bytes;
+};
+
+struct DeviceReport {
+  bool built_with_cuda = false;
+  std::string cuda_version;   // of the toolkit this was built with; empty without CUDA
+  std::string architectures;  // as given to CMake
+  std::string problem;        // why there are no devices, in CUDA's words; empty when there are some
+  std::vector<DeviceInfo> devices;
+};
+
+DeviceReport cuda_report();
+
+}  // namespace rmbg

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Non-owning views of pictures: what every stage takes and gives.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rmbg {
+
+/// 8 bits a channel, channels interleaved in the order of the name.
+enum class PixelFormat { kGray8, kBgr8, kRgb8, kBgra8, kRgba8 };
+
+constexpr int channels(PixelFormat format) {
+  return format == PixelFormat::kGray8                                      ? 1
+         : format == PixelFormat::kBgr8 || format == PixelFormat::kRgb8 ? 3
+                                                                            : 4;
+}
+
+/// The byte of a pixel that holds colour c (0 red, 1 green, 2 blue). Gray has one byte for all three.
+constexpr int channel_offset(PixelFormat format, int c) {
+  if (format == PixelFormat::kGray8) return 0;
+  return format == PixelFormat::kBgr8 || format == PixelFormat::kBgra8 ? 2 - c : c;
+}
+
+/// Rows of `width` pixels, `pitch_bytes` apart (at least width * channels). Host memory.
+template <typename Byte>
+struct BasicImageView {
+  Byte* data = nullptr;
+  int width = 0;
+  int height = 0;
+  std::ptrdiff_t pitch_bytes = 0;
+  PixelFormat format = PixelFormat::kGray8;
+
+  Byte* row(int y) const { return data + y * pitch_bytes; }
+};
+
+using ImageView = BasicImageView<std::uint8_t>;
+using ConstImageView = BasicImageView<const std::uint8_t>;
+
+}  // namespace rmbg

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// A job is a range with an atomic cursor: threads take pieces from it until it is empty.
+#include "core/thread_pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace rmbg {
+namespace {
+
+// A thread out of work looks for more this long before it sleeps: the stages of a frame follow each other
+// within microseconds, and waking a thread costs tens of them.
+constexpr std::chrono::microseconds kSpin{50};
+
+int usable_cores() {
+  if (const char* text = std::getenv("RMBG_NUM_THREADS")) {
+    const int n = std::atoi(text);
+    if (n >= 1) return n;
+  }
+#if defined(__linux__)
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+template <typename Ready>
+void spin_until(Ready ready) {
+  const auto until = std::chrono::steady_clock::now() + kSpin;
+  while (!ready() && std::chrono::steady_clock::now() < until) relax();
+}
+
+}  // namespace
+
+struct ThreadPool::Job {
+  std::int64_t count;
+  std::int64_t grain;
+  RangeFunction body;
+  std::atomic<std::int64_t> cursor{0};
+  // All below under mutex_.
+  int joined = 1;             // the caller is worker 0
+  std::atomic<int> active{0};  // pool threads inside; read without the lock only to spin
+  std::exception_ptr error{};
+  Job* next = nullptr;
+
+  bool has_work() const { return cursor.load(std::memory_order_relaxed) < count; }
+
+  void drain(int worker) {
+    for (;;) {
+      const std::int64_t begin = cursor.fetch_add(grain);
+      if (begin >= count) return;
+      body(begin, std::min(begin + grain, count), worker);
+    }
+  }
+};
+
+ThreadPool& ThreadPool::instance() {
+  // Never destroyed: threads may still wait on it while the program ends.
+  static ThreadPool* pool = new ThreadPool(usable_cores() - 1);
+  return *pool;
+}
+
+ThreadPool::ThreadPool(int threads) {
+  for (int i = 0; i < threads; ++i) {
+    threads_.emplace_back([this] { work(); });
+    threads_.back().detach();
+  }
+}
+
+ThreadPool::Job* ThreadPool::next_job() {
+  for (Job* job = jobs_; job != nullptr; job = job->next)
+    if (job->has_work() && job->joined < workers()) return job;
+  return nullptr;
+}
+
+void ThreadPool::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    Job* job = next_job();
+    if (job == nullptr) {
+      const std::uint64_t seen = posted_.load(std::memory_order_relaxed);
+      lock.unlock();
+      spin_until([&] { return posted_.load(std::memory_order_relaxed) != seen; });
+      lock.lock();
+      if ((job = next_job()) == nullptr) {
+        wake_.wait(lock);
+        continue;
+      }
+    }
+    const int worker = job->joined++;
+    ++job->active;
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      job->drain(worker);
+    } catch (...) {
+      error = std::current_exception();
+      job->cursor.store(job->count);
+    }
+    lock.lock();
+    if (error && !job->error) job->error = error;
+    if (--job->active == 0) done_.notify_all();
+  }
+}
+
+void ThreadPool::run(std::int64_t count, std::int64_t grain, RangeFunction body) {
+  if (count <= 0) return;
+  grain = std::max<std::int64_t>(grain, 1);
+  if (count <= grain || threads_.empty()) {
+    body(0, count, 0);
+    return;
+  }
+  Job job{count, grain, body};
+  {
+    std::lock_guard lock(mutex_);
+    job.next = jobs_;
+    jobs_ = &job;
+    posted_.fetch_add(1, std::memory_order_relaxed);
+  }
+  wake_.notify_all();
+  std::exception_ptr error;
+  try {
+    job.drain(0);
+  } catch (...) {
+    error = std::current_exception();
+    job.cursor.store(job.count);
+  }
+  std::unique_lock lock(mutex_);
+  Job** link = &jobs_;  // off the list first: from here on no thread can join
+  while (*link != &job) link = &(*link)->next;
+  *link = job.next;
+  lock.unlock();
+  spin_until([&] { return job.active == 0; });
+  lock.lock();
+  done_.wait(lock, [&] { return job.active == 0; });
+  if (error || job.error) std::rethrow_exception(error ? error : job.error);
+}
+
+}  // namespace rmbg

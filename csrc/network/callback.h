@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network behind plain callables: how the Python adapters of each runtime plug in (bindings add the GIL).
+#pragma once
+
+#include <functional>
+#include <utility>
+
+#include "network/network.h"
+
+namespace rmbg {
+
+class CallbackNetwork : public Network {
+ public:
+  using Bind = std::function<void(const TensorView& input, const TensorView& output)>;
+  using Enqueue = std::function<void(Stream stream)>;
+
+  CallbackNetwork(NetworkSpec spec, Bind bind, Enqueue enqueue, bool capturable)
+      : spec_(std::move(spec)), bind_(std::move(bind)), enqueue_(std::move(enqueue)), capturable_(capturable) {}
+
+  const NetworkSpec& spec() const override { return spec_; }
+  void bind(const TensorView& input, const TensorView& output) override { bind_(input, output); }
+  void enqueue(Stream stream) override { enqueue_(stream); }
+  bool capturable() const override { return capturable_; }
+
+ private:
+  NetworkSpec spec_;
+  Bind bind_;
+  Enqueue enqueue_;
+  bool capturable_;
+};
+
+}  // namespace rmbg

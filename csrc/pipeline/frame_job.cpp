@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checks of a job. Python checks more kindly before; these protect the memory.
+#include "pipeline/frame_job.h"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+namespace rmbg {
+namespace {
+
+template <typename View>
+std::string describe(const View& view) {
+  return std::to_string(view.width) + "x" + std::to_string(view.height) + " with " +
+         std::to_string(channels(view.format)) + " channels";
+}
+
+template <typename View>
+void check_view(const View& view, const char* what) {
+  if (view.data == nullptr || view.width < 1 || view.height < 1)
+    throw std::invalid_argument(std::string(what) + " is empty (" + describe(view) + "); at least 1x1 is needed");
+  if (view.pitch_bytes < static_cast<std::ptrdiff_t>(view.width) * channels(view.format))
+    throw std::invalid_argument(std::string(what) + ": rows are " + std::to_string(view.pitch_bytes) +
+                                " bytes apart, less than a row of " + describe(view));
+}
+
+template <typename View>
+void check_fits(const View& view, const char* what, const ConstImageView& frame, int channel_count) {
+  check_view(view, what);
+  if (view.width != frame.width || view.height != frame.height || channels(view.format) != channel_count)
+    throw std::invalid_argument(std::string(what) + " is " + describe(view) + "; expected " +
+                                std::to_string(frame.width) + "x" + std::to_string(frame.height) + " with " +
+                                std::to_string(channel_count) + " channels");
+}
+
+}  // namespace
+
+void check(const FrameJob& job) {
+  check_view(job.frame, "frame");
+  check_fits(job.result, "result", job.frame, output_channels(job.output));
+  if (job.output == Output::kComposite && job.blur_sigma <= 0 && job.background.kind == BackgroundKind::kImage)
+    check_fits(job.background.image, "background", job.frame, 3);
+}
+
+}  // namespace rmbg

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Handing out slots. A lane is a slot with its state and, once something was submitted to it, its thread.
+#include "pipeline/pipeline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <utility>
+
+#include "core/error.h"
+
+namespace rmbg {
+
+bool Completion::wait(double seconds) const {
+  std::unique_lock lock(mutex_);
+  const auto done = [this] { return done_; };
+  if (seconds < 0) {
+    changed_.wait(lock, done);
+    return true;
+  }
+  return changed_.wait_for(lock, std::chrono::duration<double>(seconds), done);
+}
+
+void Completion::rethrow() const {
+  if (error_) std::rethrow_exception(error_);
+}
+
+void Completion::finish(std::exception_ptr error) {
+  std::lock_guard lock(mutex_);
+  error_ = std::move(error);
+  done_ = true;
+  changed_.notify_all();
+}
+
+struct Pipeline::Lane {
+  Lane(std::shared_ptr<Network> network, const PipelineOptions& options) : slot(std::move(network), options) {}
+
+  Slot slot;
+  bool busy = false;
+  bool has_job = false;
+  FrameJob job;
+  std::shared_ptr<Completion> completion;
+  std::shared_ptr<void> owner;
+  std::thread thread;
+};
+
+Pipeline::Pipeline(std::vector<std::shared_ptr<Network>> networks, const PipelineOptions& options) {
+  if (networks.empty()) throw std::invalid_argument("pipeline: at least one network is needed, one for each slot");
+  spec_ = networks.front()->spec();
+  for (auto& network : networks) {
+    if (network->spec().input.shape != spec_.input.shape || network->spec().output.shape != spec_.output.shape)
+      throw std::invalid_argument("pipeline: all networks must have the same shapes");
+    lanes_.push_back(std::make_unique<Lane>(std::move(network), options));
+  }
+  history_.reserve(kHistory);
+}
+
+Pipeline::~Pipeline() { close(); }
+
+Pipeline::Lane& Pipeline::acquire() {
+  std::unique_lock lock(mutex_);
+  Lane* free = nullptr;
+  freed_.wait(lock, [&] {
+    if (closed_) return true;
+    const auto found = std::find_if(lanes_.begin(), lanes_.end(), [](const auto& lane) { return !lane->busy; });
+    free = found == lanes_.end() ? nullptr : found->get();
+    return free != nullptr;
+  });
+  if (closed_) throw Error("the engine is closed; make a new one");
+  free->busy = true;
+  return *free;
+}
+
+void Pipeline::release(Lane& lane) {
+  std::lock_guard lock(mutex_);
+  lane.busy = false;
+  freed_.notify_all();
+}
+
+void Pipeline::process(Lane& lane, const FrameJob& job) {
+  const StageTimes times = lane.slot.process(job);
+  std::lock_guard lock(mutex_);
+  if (history_.size() < kHistory) {
+    history_.push_back(times);
+  } else {
+    history_[static_cast<std::size_t>(frames_) % kHistory] = times;
+  }
+  ++frames_;
+}
+
+void Pipeline::run(const FrameJob& job) {
+  check(job);
+  Lane& lane = acquire();
+  try {
+    process(lane, job);
+  } catch (...) {
+    release(lane);
+    throw;
+  }
+  release(lane);
+}
+
+std::shared_ptr<Completion> Pipeline::submit(const FrameJob& job, std::shared_ptr<void> owner) {
+  check(job);
+  auto completion = std::make_shared<Completion>();
+  Lane& lane = acquire();
+  std::lock_guard lock(mutex_);
+  lane.job = job;
+  lane.completion = completion;
+  lane.owner = std::move(owner);
+  lane.has_job = true;
+  if (!lane.thread.joinable()) lane.thread = std::thread([this, &lane] { serve(lane); });
+  posted_.notify_all();
+  return completion;
+}
+
+void Pipeline::serve(Lane& lane) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    posted_.wait(lock, [&] { return lane.has_job || closed_; });
+    if (!lane.has_job) return;
+    const FrameJob job = lane.job;
+    std::shared_ptr<Completion> completion = std::move(lane.completion);
+    std::shared_ptr<void> owner = std::move(lane.owner);
+    lane.has_job = false;
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      process(lane, job);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    owner.reset();  // before the job counts as done, so that whoever waits sees its memory released
+    release(lane);
+    completion->finish(std::move(error));
+    completion.reset();
+    lock.lock();
+  }
+}
+
+std::vector<StageTimes> Pipeline::recent_times() const {
+  std::lock_guard lock(mutex_);
+  std::vector<StageTimes> times = history_;
+  if (history_.size() == kHistory)
+    std::rotate(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(frames_ % kHistory), times.end());
+  return times;
+}
+
+std::int64_t Pipeline::frames() const {
+  std::lock_guard lock(mutex_);
+  return frames_;
+}
+
+void Pipeline::close() {
+  {
+    std::unique_lock lock(mutex_);
+    closed_ = true;
+    freed_.notify_all();
+    freed_.wait(lock, [&] {
+      return std::none_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->busy; });
+    });
+    posted_.notify_all();
+  }
+  for (auto& lane : lanes_)
+    if (lane->thread.joinable()) lane->thread.join();
+}
+
+}  // namespace rmbg

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pipeline: a few slots, each one frame in flight, shared by any number of threads.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "pipeline/frame_job.h"
+#include "pipeline/slot.h"
+
+namespace rmbg {
+
+/// The outcome of a submitted job. Shared by the pipeline and whoever waits.
+class Completion {
+ public:
+  /// Waits up to `seconds` (negative: for ever); true when the job has ended.
+  bool wait(double seconds) const;
+  /// Rethrows the job's error, if it had one. Call after wait() said true.
+  void rethrow() const;
+
+ private:
+  friend class Pipeline;
+  void finish(std::exception_ptr error);
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  bool done_ = false;
+  std::exception_ptr error_;
+};
+
+class Pipeline {
+ public:
+  /// One slot for each network. At least one; all with the same spec.
+  Pipeline(std::vector<std::shared_ptr<Network>> networks, const PipelineOptions& options);
+  ~Pipeline();
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+
+  const NetworkSpec& spec() const { return spec_; }
+  int slots() const { return static_cast<int>(lanes_.size()); }
+
+  /// Runs a job to its end on the calling thread; waits for a free slot. Thread-safe; allocates nothing once
+  /// the slots have seen frames this large. Throws std::invalid_argument, NetworkError, Error (closed).
+  void run(const FrameJob& job);
+
+  /// Starts a job on a slot's own thread and returns; waits only while all slots are busy. `owner` is released
+  /// when the job has ended: it keeps the memory of the views alive.
+  std::shared_ptr<Completion> submit(const FrameJob& job, std::shared_ptr<void> owner);
+
+  /// Times of the frames run last, oldest first, at most kHistory.
+  std::vector<StageTimes> recent_times() const;
+  std::int64_t frames() const;
+
+  /// Waits for the jobs in flight; from then on run and submit throw Error. May be called again.
+  void close();
+
+ private:
+  static constexpr std::size_t kHistory = 256;
+
+  struct Lane;
+  Lane& acquire();
+  void release(Lane& lane);
+  void process(Lane& lane, const FrameJob& job);
+  void serve(Lane& lane);
+
+  NetworkSpec spec_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  mutable std::mutex mutex_;
+  std::condition_variable freed_;   // a lane became free
+  std::condition_variable posted_;  // a lane got a job, or closing
+  std::vector<StageTimes> history_;
+  std::int64_t frames_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace rmbg

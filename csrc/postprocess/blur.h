@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gaussian blur of a frame, for a blurred background. Bit-exact with Pillow's ImageFilter.GaussianBlur.
+#pragma once
+
+#include "core/image_view.h"
+#include "core/stream.h"
+#include "postprocess/blur_pixel.h"
+
+namespace rmbg {
+
+/// The box whose kBoxPasses-fold use approximates a Gaussian of standard deviation `sigma` pixels (> 0).
+BoxKernel gaussian_box(float sigma);
+
+/// src: any format. dst: 3 channels in the frame's order (gray is repeated), same size, no row padding,
+/// width * height * 3 bytes. scratch: as large as dst. Nothing may overlap. sigma > 0, in pixels.
+/// Runs on all cores; allocates nothing.
+void gaussian_blur(const ConstImageView& src, float sigma, std::uint8_t* dst, std::uint8_t* scratch, Stream stream);
+
+}  // namespace rmbg

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blur on the CPU: running sums, so the cost does not depend on the radius. Along rows a row is blurred three
+// times in a line buffer; along columns a strip of columns moves down together, which vectorises.
+#include <algorithm>
+#include <cmath>
+
+#include "core/launch.h"
+#include "postprocess/blur.h"
+
+namespace rmbg {
+namespace {
+
+constexpr int kColors = 3;
+constexpr int kStrip = 48;  // samples side by side in the pass along columns
+
+/// One box pass over a line of `size` samples, `step` samples apart, for kLanes neighbouring lines at once.
+template <int kLanes>
+void box_line(const std::uint8_t* in, std::uint8_t* out, int size, std::int64_t step, const BoxKernel& kernel) {
+  const auto at = [&](int i) { return in + clamp_index(i, size) * step; };
+  std::uint32_t sum[kLanes] = {};
+  for (int i = -kernel.radius; i <= kernel.radius; ++i)
+    for (int lane = 0; lane < kLanes; ++lane) sum[lane] += at(i)[lane];
+  for (int i = 0; i < size; ++i) {
+    const std::uint8_t* before = at(i - kernel.radius - 1);
+    const std::uint8_t* after = at(i + kernel.radius + 1);
+    const std::uint8_t* leaving = at(i - kernel.radius);
+    std::uint8_t* result = out + i * step;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      result[lane] = box_blur_pixel(sum[lane], before[lane] + after[lane], kernel);
+      sum[lane] += after[lane] - leaving[lane];
+    }
+  }
+}
+
+/// Three passes there and back between two lines; the result ends in b.
+template <int kLanes>
+void box_passes(std::uint8_t* a, std::uint8_t* b, int size, std::int64_t step, const BoxKernel& kernel) {
+  static_assert(kBoxPasses == 3, "a -> b -> a -> b");
+  box_line<kLanes>(a, b, size, step, kernel);
+  box_line<kLanes>(b, a, size, step, kernel);
+  box_line<kLanes>(a, b, size, step, kernel);
+}
+
+template <int kChannels>
+void copy_colors(const std::uint8_t* in, std::uint8_t* out, int width) {
+  for (int x = 0; x < width; ++x)
+    for (int c = 0; c < kColors; ++c) out[x * kColors + c] = in[x * kChannels + (kChannels == 1 ? 0 : c)];
+}
+
+void copy_row(const ConstImageView& src, int y, std::uint8_t* out) {
+  switch (channels(src.format)) {
+    case 1:
+      return copy_colors<1>(src.row(y), out, src.width);
+    case 3:
+      return copy_colors<3>(src.row(y), out, src.width);
+    default:
+      return copy_colors<4>(src.row(y), out, src.width);
+  }
+}
+
+}  // namespace
+
+BoxKernel gaussian_box(float sigma) {
+  const float variance = sigma * sigma / kBoxPasses;
+  const float length = std::sqrt(12.0 * variance + 1.0);
+  const float whole = std::floor((length - 1.0) / 2.0);
+  float part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance);
+  part /= 6 * (variance - (whole + 1) * (whole + 1));
+  const float radius = whole + part;
+
+  BoxKernel kernel;
+  kernel.radius = static_cast<int>(radius);
+  kernel.weight = static_cast<std::uint32_t>((1 << 24) / (radius * 2 + 1));
+  kernel.end_weight = ((1 << 24) - (kernel.radius * 2 + 1) * kernel.weight) / 2;
+  return kernel;
+}
+
+void gaussian_blur(const ConstImageView& src, float sigma, std::uint8_t* dst, std::uint8_t* scratch, Stream) {
+  const BoxKernel kernel = gaussian_box(sigma);
+  const std::int64_t row_samples = static_cast<std::int64_t>(src.width) * kColors;
+  parallel_for(src.height, rows_per_piece(row_samples), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t y = begin; y < end; ++y) {
+      std::uint8_t* a = scratch + y * row_samples;
+      copy_row(src, static_cast<int>(y), a);
+      box_passes<kColors>(a, dst + y * row_samples, src.width, kColors, kernel);
+    }
+  });
+  // Three passes end in the other buffer, so each strip starts from a copy in scratch.
+  const std::int64_t strips = (row_samples + kStrip - 1) / kStrip;
+  parallel_for(strips, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t strip = begin; strip < end; ++strip) {
+      const std::int64_t x0 = strip * kStrip;
+      const std::int64_t wide = std::min<std::int64_t>(kStrip, row_samples - x0);
+      for (int y = 0; y < src.height; ++y)
+        std::copy_n(dst + y * row_samples + x0, wide, scratch + y * row_samples + x0);
+      if (wide == kStrip) {
+        box_passes<kStrip>(scratch + x0, dst + x0, src.height, row_samples, kernel);
+      } else {
+        for (std::int64_t x = x0; x < x0 + wide; ++x)
+          box_passes<1>(scratch + x, dst + x, src.height, row_samples, kernel);
+      }
+    }
+  });
+}
+
+}  // namespace rmbg

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Gaussian blur as three box blurs (Gwosdek et al. 2011, "Theoretical foundations of Gaussian convolution by
+// extended box filtering"), in Pillow's 24-bit fixed point, so that it is bit-exact with ImageFilter.GaussianBlur.
+#pragma once
+
+#include <cstdint>
+
+#include "core/host_device.h"
+
+namespace rmbg {
+
+constexpr int kBoxPasses = 3;
+
+/// A box of fractional radius: 2 * radius + 1 full samples and one more at each end of lower weight.
+struct BoxKernel {
+  int radius;
+  std::uint32_t weight;      // of a full sample, 24-bit fixed point
+  std::uint32_t end_weight;  // of the sample at each end
+};
+
+/// sum: of the full samples. ends: the two end samples added.
+RMBG_HD std::uint8_t box_blur_pixel(std::uint32_t sum, std::uint32_t ends, const BoxKernel& kernel) {
+  return static_cast<std::uint8_t>((sum * kernel.weight + ends * kernel.end_weight + (1u << 23)) >> 24);
+}
+
+/// The nearest sample inside [0, size).
+RMBG_HD int clamp_index(int i, int size) { return i < 0 ? 0 : i >= size ? size - 1 : i; }
+
+}  // namespace rmbg

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Network output to result: stretch, truncate, resize to the frame (bit-exact with Pillow), and, in the same
+// pass over the frame, alpha, cutout or composite.
+#pragma once
+
+#include <cstdint>
+
+#include "core/image_view.h"
+#include "core/stream.h"
+#include "preprocess/resample.h"
+
+namespace rmbg {
+
+/// kMinMax stretches each picture to the full range (the reference recipe). kNone keeps the probability: right
+/// for video, where a stretch of each frame flickers, and for scenes that may be empty.
+enum class Stretch { kMinMax, kNone };
+
+/// Alpha: 1 channel. Cutout: 4, colours and alpha. Composite: 3, the frame over a background.
+enum class Output { kAlpha, kCutout, kComposite };
+
+constexpr int output_channels(Output output) {
+  return output == Output::kAlpha ? 1 : output == Output::kCutout ? 4 : 3;
+}
+
+enum class BackgroundKind { kColor, kImage };
+
+/// What a composite is put over. Colours and channels are in the frame's order.
+struct Background {
+  BackgroundKind kind = BackgroundKind::kColor;
+  std::uint8_t color[3] = {0, 0, 0};
+  ConstImageView image;  // 3 channels, the frame's size
+};
+
+struct PostprocessOptions {
+  Stretch stretch = Stretch::kMinMax;
+  Output output = Output::kAlpha;
+  bool premultiplied = false;  // of the cutout
+  Background background;       // of the composite
+};
+
+/// Everything postprocess() works with, sized for one frame; owned by the caller.
+struct PostprocessWorkspace {
+  const ResampleTable* columns_to_width;  // table along rows: network width -> frame width
+  const ResampleTable* rows_to_height;    // table along columns: network height -> frame height
+  std::uint8_t* matte;                    // network height * network width bytes
+  std::uint8_t* widened;                  // network height * frame width bytes
+  std::uint8_t* alpha_rows;               // frame width bytes for each worker: parallel_workers() of them
+};
+
+/// prediction: (network height, network width) float32. frame: as it was given to preprocess(); its own alpha,
+/// if it has one, is multiplied in. dst: output_channels() channels, the frame's size and channel order.
+/// dst may be the frame only where both have the same channels. Runs on all cores; allocates nothing.
+void postprocess(const float* prediction, const ConstImageView& frame, const PostprocessOptions& options,
+                 const PostprocessWorkspace& workspace, const ImageView& dst, Stream stream);
+
+}  // namespace rmbg

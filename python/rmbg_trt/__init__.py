@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Background removal and video matting with U²-Net.
+
+    alpha = rmbg_trt.Engine("u2net").run(frame)
+
+Everything is imported on first use, so that ``import rmbg_trt`` is quick and needs no runtime and no GPU.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from .errors import CudaError, Error, InputError, ModelError, NetworkError, UnavailableError
+
+if TYPE_CHECKING:
+    from ._core import __version__ as __version__
+    from .engine import Engine as Engine
+    from .engine import EngineInfo as EngineInfo
+    from .engine import Ticket as Ticket
+
+__all__ = [
+    "CudaError",
+    "Engine",
+    "EngineInfo",
+    "Error",
+    "InputError",
+    "ModelError",
+    "NetworkError",
+    "Ticket",
+    "UnavailableError",
+    "__version__",
+]
+
+_LAZY = {"Engine": ".engine", "EngineInfo": ".engine", "Ticket": ".engine", "__version__": "._core"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'rmbg_trt' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line ``rmbg-trt``: one module a command; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import typer
+
+from .doctor import doctor
+from .image import image
+from .models import models_app
+
+app = typer.Typer(
+    name="rmbg-trt",
+    help="Take the background out of pictures and video with U²-Net.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("image")(image)
+app.add_typer(models_app, name="models")
+app.command("doctor")(doctor)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
