@@ -23,23 +23,25 @@ py::array_t<std::uint8_t> new_image(int height, int width, int channel_count) {
                             : py::array_t<std::uint8_t>({height, width, channel_count});
 }
 
-py::array_t<std::uint8_t> resample(const py::array& image, std::pair<int, int> size, const std::string& filter) {
+ResamplePlan plan_of(const ConstImageView& image, std::pair<int, int> size, const std::string& filter) {
+  ResamplePlan plan;
+  plan.build(filter_of(filter), {image.width, image.height}, {size.second, size.first});
+  return plan;
+}
+
+py::array_t<std::uint8_t> resample_image(const py::array& image, std::pair<int, int> size, const std::string& filter) {
   const ConstImageView src = to_view(image, "rgb", "image");
+  const ResamplePlan plan = plan_of(src, size, filter);
   const auto [height, width] = size;
-  ResampleTable columns, rows;
-  columns.build(filter_of(filter), src.width, width);
-  rows.build(filter_of(filter), src.height, height);
   const int count = channels(src.format);
   py::array_t<std::uint8_t> result = new_image(height, width, count);
   std::uint8_t* out = result.mutable_data();
   py::gil_scoped_release no_gil;
-  Buffer narrowed(static_cast<std::size_t>(count) * width * src.height);
+  Buffer between(static_cast<std::size_t>(count) * plan.between().width * plan.between().height);
   Buffer resized(static_cast<std::size_t>(count) * width * height);
   const int offsets[] = {0, 1, 2, 3};
-  const PlanesView narrow_planes{narrowed.as<std::uint8_t>(), count, width, src.height};
   const PlanesView planes{resized.as<std::uint8_t>(), count, width, height};
-  resample_rows(src, columns, offsets, narrow_planes, {});
-  resample_columns(narrow_planes, rows, planes, {});
+  resample(src, plan, offsets, between.as<std::uint8_t>(), planes, {});
   for (int plane = 0; plane < count; ++plane)
     for (int y = 0; y < height; ++y)
       for (int x = 0; x < width; ++x)
@@ -50,17 +52,14 @@ py::array_t<std::uint8_t> resample(const py::array& image, std::pair<int, int> s
 py::array_t<float> preprocess_frame(const py::array& frame, std::pair<int, int> size, const std::string& color,
                                     const std::string& filter) {
   const ConstImageView view = to_view(frame, color, "frame");
+  const ResamplePlan plan = plan_of(view, size, filter);
   const auto [height, width] = size;
-  ResampleTable columns, rows;
-  columns.build(filter_of(filter), view.width, width);
-  rows.build(filter_of(filter), view.height, height);
   py::array_t<float> tensor({1, 3, height, width});
   float* out = tensor.mutable_data();
   py::gil_scoped_release no_gil;
-  Buffer narrowed(static_cast<std::size_t>(3) * width * view.height);
+  Buffer between(preprocess_between_bytes(plan, channels(view.format)));
   Buffer resized(static_cast<std::size_t>(3) * width * height);
-  preprocess(view, kImageNetNormalization,
-             {&columns, &rows, narrowed.as<std::uint8_t>(), resized.as<std::uint8_t>()}, out, {});
+  preprocess(view, kImageNetNormalization, {&plan, between.as<std::uint8_t>(), resized.as<std::uint8_t>()}, out, {});
   return tensor;
 }
 
@@ -89,8 +88,9 @@ py::array host_buffer(const std::vector<py::ssize_t>& shape) {
 }  // namespace
 
 void register_ops(py::module_& m) {
-  m.def("resample", &resample, py::arg("image"), py::arg("size"), py::arg("filter") = "lanczos",
-        "Pillow-exact resize of (H, W), (H, W, 3) or (H, W, 4) uint8 to size (height, width); each channel alone.");
+  m.def("resample", &resample_image, py::arg("image"), py::arg("size"), py::arg("filter") = "lanczos",
+        "Resize of (H, W), (H, W, 3) or (H, W, 4) uint8 to size (height, width), bit-exact with Pillow 13; "
+        "each channel alone.");
   m.def("preprocess", &preprocess_frame, py::arg("frame"), py::arg("size"), py::arg("color") = "bgr",
         py::arg("filter") = "lanczos", "Frame to network input (1, 3, height, width) float32.");
   m.def("gaussian_blur", &blur, py::arg("image"), py::arg("sigma"),

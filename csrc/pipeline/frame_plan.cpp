@@ -6,13 +6,8 @@
 
 namespace rmbg {
 
-FramePlanCache::FramePlanCache(ResampleFilter filter, int input_width, int input_height, int output_width,
-                               int output_height)
-    : filter_(filter),
-      input_width_(input_width),
-      input_height_(input_height),
-      output_width_(output_width),
-      output_height_(output_height) {
+FramePlanCache::FramePlanCache(ResampleFilter filter, Size network_input, Size network_output)
+    : filter_(filter), network_input_(network_input), network_output_(network_output) {
   plans_.reserve(kCapacity);
 }
 
@@ -27,10 +22,8 @@ const FramePlan& FramePlanCache::get(int width, int height) {
   FramePlan& plan = plans_.size() < kCapacity ? plans_.emplace_back()
                                               : *std::min_element(plans_.begin(), plans_.end(), older);
   plan.width = 0;  // not found again if build() throws
-  plan.shrink_columns.build(filter_, width, input_width_);
-  plan.shrink_rows.build(filter_, height, input_height_);
-  plan.enlarge_columns.build(filter_, output_width_, width);
-  plan.enlarge_rows.build(filter_, output_height_, height);
+  plan.to_network.build(filter_, {width, height}, network_input_);
+  plan.to_frame.build(filter_, network_output_, {width, height});
   plan.width = width;
   plan.height = height;
   plan.last_use = uses_;

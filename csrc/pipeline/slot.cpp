@@ -37,19 +37,18 @@ const NetworkSpec& checked(const NetworkSpec& spec) {
   return spec;
 }
 
-FramePlanCache plans_of(const NetworkSpec& spec, ResampleFilter filter) {
-  const auto& in = spec.input.shape;
-  const auto& out = spec.output.shape;
-  return {filter, static_cast<int>(in[3]), static_cast<int>(in[2]), static_cast<int>(out[3]),
-          static_cast<int>(out[2])};
+Size size_of(const TensorSpec& tensor) {
+  return {static_cast<int>(tensor.shape[3]), static_cast<int>(tensor.shape[2])};
 }
+
+std::size_t area(Size size) { return static_cast<std::size_t>(size.width) * size.height; }
 
 }  // namespace
 
 Slot::Slot(std::shared_ptr<Network> network, const PipelineOptions& options)
     : network_(std::move(network)),
       options_(options),
-      plans_(plans_of(checked(network_->spec()), options.filter)),
+      plans_(options.filter, size_of(checked(network_->spec()).input), size_of(network_->spec().output)),
       tensor_(network_->spec().input.bytes()),
       prediction_(network_->spec().output.bytes()) {
   const NetworkSpec& spec = network_->spec();
@@ -70,22 +69,19 @@ StageTimes Slot::process(const FrameJob& job) {
 }
 
 void Slot::preprocess_frame(const FrameJob& job, const FramePlan& plan) {
-  const std::size_t width = plan.shrink_columns.out_size;
-  narrowed_.reserve(3 * width * job.frame.height);
-  resized_.reserve(3 * width * plan.shrink_rows.out_size);
-  const PreprocessWorkspace workspace{&plan.shrink_columns, &plan.shrink_rows, narrowed_.as<std::uint8_t>(),
+  resample_between_.reserve(preprocess_between_bytes(plan.to_network, channels(job.frame.format)));
+  resized_.reserve(3 * area(plan.to_network.out()));
+  const PreprocessWorkspace workspace{&plan.to_network, resample_between_.as<std::uint8_t>(),
                                       resized_.as<std::uint8_t>()};
   preprocess(job.frame, options_.normalization, workspace, tensor_.as<float>(), stream_);
 }
 
 void Slot::postprocess_frame(const FrameJob& job, const FramePlan& plan) {
-  const std::size_t width = job.frame.width;
-  const std::size_t matte_height = plan.enlarge_rows.in_size;
-  matte_.reserve(matte_height * plan.enlarge_columns.in_size);
-  widened_.reserve(matte_height * width);
-  alpha_rows_.reserve(width * parallel_workers());
-  const PostprocessWorkspace workspace{&plan.enlarge_columns, &plan.enlarge_rows, matte_.as<std::uint8_t>(),
-                                       widened_.as<std::uint8_t>(), alpha_rows_.as<std::uint8_t>()};
+  matte_.reserve(area(plan.to_frame.in()));
+  alpha_between_.reserve(area(plan.to_frame.between()));
+  alpha_rows_.reserve(static_cast<std::size_t>(job.frame.width) * parallel_workers());
+  const PostprocessWorkspace workspace{&plan.to_frame, matte_.as<std::uint8_t>(), alpha_between_.as<std::uint8_t>(),
+                                       alpha_rows_.as<std::uint8_t>()};
   const bool over_blur = job.output == Output::kComposite && job.blur_sigma > 0;
   const PostprocessOptions options{options_.stretch, job.output, job.premultiplied,
                                    over_blur ? blurred(job) : job.background};

@@ -30,8 +30,8 @@ class Slot {
   Stream stream_;
   FramePlanCache plans_;
   Buffer tensor_, prediction_;
-  Buffer narrowed_, resized_;
-  Buffer matte_, widened_, alpha_rows_;
+  Buffer resample_between_, resized_;
+  Buffer matte_, alpha_between_, alpha_rows_;
   Buffer blur_, blur_scratch_;
 };
 

@@ -40,11 +40,10 @@ struct PostprocessOptions {
 
 /// Everything postprocess() works with, sized for one frame; owned by the caller.
 struct PostprocessWorkspace {
-  const ResampleTable* columns_to_width;  // table along rows: network width -> frame width
-  const ResampleTable* rows_to_height;    // table along columns: network height -> frame height
-  std::uint8_t* matte;                    // network height * network width bytes
-  std::uint8_t* widened;                  // network height * frame width bytes
-  std::uint8_t* alpha_rows;               // frame width bytes for each worker: parallel_workers() of them
+  const ResamplePlan* plan;  // network size -> frame size
+  std::uint8_t* matte;       // network height * network width bytes
+  std::uint8_t* between;     // as many bytes as plan->between() has pixels
+  std::uint8_t* alpha_rows;  // frame width bytes for each worker: parallel_workers() of them
 };
 
 /// prediction: (network height, network width) float32. frame: as it was given to preprocess(); its own alpha,

@@ -63,18 +63,36 @@ void stretch_to_bytes(const float* prediction, std::int64_t count, Stretch stret
   });
 }
 
+/// The first pass of the resize; the second is done row by row, with what follows it.
+ConstImageView first_pass(const ConstImageView& matte, const ResamplePlan& plan, std::uint8_t* between, Stream stream) {
+  const Size size = plan.between();
+  const ImageView result{between, size.width, size.height, size.width, PixelFormat::kGray8};
+  if (plan.columns_first) {
+    resample_columns(matte, plan.along_y, result, stream);
+  } else {
+    const int offset = 0;
+    resample_rows(matte, plan.along_x, &offset, {between, 1, size.width, size.height}, stream);
+  }
+  return {between, size.width, size.height, size.width, PixelFormat::kGray8};
+}
+
+void second_pass_row(const ConstImageView& between, const ResamplePlan& plan, int y, std::uint8_t* alpha) {
+  if (plan.columns_first) {
+    resample_one_row(between, plan.along_x, y, alpha);
+  } else {
+    resample_one_column_row(between, plan.along_y, y, alpha);
+  }
+}
+
 }  // namespace
 
 void postprocess(const float* prediction, const ConstImageView& frame, const PostprocessOptions& options,
                  const PostprocessWorkspace& workspace, const ImageView& dst, Stream stream) {
-  const int width = workspace.columns_to_width->in_size;
-  const int height = workspace.rows_to_height->in_size;
-  stretch_to_bytes(prediction, static_cast<std::int64_t>(width) * height, options.stretch, workspace.matte);
-
-  const ConstImageView matte{workspace.matte, width, height, width, PixelFormat::kGray8};
-  const PlanesView widened{workspace.widened, 1, frame.width, height};
-  const int offset = 0;
-  resample_rows(matte, *workspace.columns_to_width, &offset, widened, stream);
+  const ResamplePlan& plan = *workspace.plan;
+  const Size size = plan.in();
+  stretch_to_bytes(prediction, static_cast<std::int64_t>(size.width) * size.height, options.stretch, workspace.matte);
+  const ConstImageView between = first_pass({workspace.matte, size.width, size.height, size.width, PixelFormat::kGray8},
+                                            plan, workspace.between, stream);
 
   const int frame_channels = channels(frame.format);
   const bool matte_is_result = options.output == Output::kAlpha && frame_channels != 4;
@@ -84,10 +102,10 @@ void postprocess(const float* prediction, const ConstImageView& frame, const Pos
     std::uint8_t* alpha = workspace.alpha_rows + static_cast<std::int64_t>(worker) * frame.width;
     for (int y = static_cast<int>(begin); y < end; ++y) {
       if (matte_is_result) {
-        resample_column_row(widened, 0, *workspace.rows_to_height, y, dst.row(y));
+        second_pass_row(between, plan, y, dst.row(y));
         continue;
       }
-      resample_column_row(widened, 0, *workspace.rows_to_height, y, alpha);
+      second_pass_row(between, plan, y, alpha);
       const std::uint8_t* back =
           background.kind == BackgroundKind::kImage ? background.image.row(y) : background.color;
       finish(frame.row(y), alpha, back, dst.row(y), frame.width);

@@ -21,11 +21,16 @@ constexpr Normalization kImageNetNormalization{{{0.485, 0.229}, {0.456, 0.224}, 
 
 /// Everything preprocess() works with, sized for one frame; owned by the caller.
 struct PreprocessWorkspace {
-  const ResampleTable* columns_to_width;  // table along rows: frame width -> network width
-  const ResampleTable* rows_to_height;    // table along columns: frame height -> network height
-  std::uint8_t* narrowed;                 // 3 * frame height * network width bytes
-  std::uint8_t* resized;                  // 3 * network height * network width bytes
+  const ResamplePlan* plan;  // frame size -> network size
+  std::uint8_t* between;     // preprocess_between_bytes()
+  std::uint8_t* resized;     // 3 * network height * network width bytes
 };
+
+/// Bytes between the two passes of the resampling, for a frame of this many channels.
+inline std::int64_t preprocess_between_bytes(const ResamplePlan& plan, int frame_channels) {
+  const Size size = plan.between();
+  return static_cast<std::int64_t>(size.width) * size.height * (frame_channels > 3 ? frame_channels : 3);
+}
 
 /// frame: any format, any pitch, at least 1 x 1; alpha is not looked at, gray counts for all three colours.
 /// tensor: (3, network height, network width) float32, planes red, green, blue.

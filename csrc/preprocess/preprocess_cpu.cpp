@@ -32,14 +32,12 @@ void normalize(const PlanesView& resized, const Normalization& normalization, fl
 
 void preprocess(const ConstImageView& frame, const Normalization& normalization, const PreprocessWorkspace& workspace,
                 float* tensor, Stream stream) {
-  const int width = workspace.columns_to_width->out_size;
-  const PlanesView narrowed{workspace.narrowed, kColors, width, frame.height};
-  const PlanesView resized{workspace.resized, kColors, width, workspace.rows_to_height->out_size};
+  const Size size = workspace.plan->out();
+  const PlanesView resized{workspace.resized, kColors, size.width, size.height};
   int offset[kColors];
   for (int c = 0; c < kColors; ++c) offset[c] = channel_offset(frame.format, c);
 
-  resample_rows(frame, *workspace.columns_to_width, offset, narrowed, stream);
-  resample_columns(narrowed, *workspace.rows_to_height, resized, stream);
+  resample(frame, *workspace.plan, offset, workspace.between, resized, stream);
   normalize(resized, normalization, tensor);
 }
 

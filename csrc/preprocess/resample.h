@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Separable resampling, bit-exact with Pillow: first along rows, then along columns, rounded to bytes
-// in between. The two passes are ops of their own, because preprocessing and postprocessing each fuse
-// something different into them.
+// Separable resampling, bit-exact with Pillow 13: one pass along rows, one along columns, rounded to bytes in
+// between. Preprocessing and postprocessing each fuse something different into the second pass, so the passes are
+// ops of their own.
 #pragma once
 
 #include <cstdint>
 
 #include "core/image_view.h"
 #include "core/stream.h"
-#include "preprocess/resample_table.h"
+#include "preprocess/resample_plan.h"
 
 namespace rmbg {
 
@@ -25,15 +25,22 @@ struct PlanesView {
   std::int64_t bytes() const { return static_cast<std::int64_t>(count) * width * height; }
 };
 
-/// Along rows: interleaved frame (any format) to planes of width table.out_size and the frame's height.
+/// Along rows: interleaved picture (any format) to planes of width table.out_size and the picture's height.
 /// Plane p takes byte plane_offset[p] of each pixel. dst must not overlap src. Runs on all cores.
 void resample_rows(const ConstImageView& src, const ResampleTable& table, const int* plane_offset,
                    const PlanesView& dst, Stream stream);
 
-/// Along columns: planes of height table.in_size to planes of height table.out_size. Runs on all cores.
-void resample_columns(const PlanesView& src, const ResampleTable& table, const PlanesView& dst, Stream stream);
+/// Along columns: a picture of height table.in_size to one of height table.out_size and the same format.
+/// Runs on all cores.
+void resample_columns(const ConstImageView& src, const ResampleTable& table, const ImageView& dst, Stream stream);
 
-/// One row of the pass along columns, on the calling thread, for ops that use the row while it is in cache.
-void resample_column_row(const PlanesView& src, int plane, const ResampleTable& table, int y, std::uint8_t* dst);
+/// A whole picture to planes, both passes in the plan's order. `between` holds
+/// plan.between() pixels of max(dst.count, channels of src) bytes.
+void resample(const ConstImageView& src, const ResamplePlan& plan, const int* plane_offset, std::uint8_t* between,
+              const PlanesView& dst, Stream stream);
+
+/// One output row of either pass, on the calling thread, for ops that use a row while it is in cache.
+void resample_one_row(const ConstImageView& src, const ResampleTable& table, int y, std::uint8_t* dst);
+void resample_one_column_row(const ConstImageView& src, const ResampleTable& table, int y, std::uint8_t* dst);
 
 }  // namespace rmbg

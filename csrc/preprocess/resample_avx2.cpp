@@ -160,17 +160,18 @@ void rows_avx2(const ConstImageView& src, const ResampleTable& table, const int*
   }
 }
 
-void column_row_avx2(const std::uint8_t* src, int width, const ResampleTable& table, int y, std::uint8_t* dst) {
-  const std::uint8_t* top = src + static_cast<std::int64_t>(table.packed_first[y]) * width;
+void column_row_avx2(const std::uint8_t* src, std::ptrdiff_t pitch, int width, const ResampleTable& table, int y,
+                     std::uint8_t* dst) {
   constexpr int kColumns = 16;
   int x = 0;
-  if (table.packed_taps > 0)
+  if (table.packed_taps > 0) {
+    const std::uint8_t* top = src + table.packed_first[y] * pitch;
     for (; x + kColumns <= width; x += kColumns) {
       Sum left, right;  // columns 0..7 and 8..15
       const std::uint8_t* p = top + x;
-      for (int tap = 0; tap < table.packed_taps; tap += 2, p += 2 * static_cast<std::int64_t>(width)) {
+      for (int tap = 0; tap < table.packed_taps; tap += 2, p += 2 * pitch) {
         const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-        const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + width));
+        const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + pitch));
         const std::int16_t* pair = table.packed_of(y) + tap / kGroup * (2 * kGroup) + tap % kGroup;
         std::int32_t high = 0, low = 0;
         std::memcpy(&high, pair, sizeof high);
@@ -187,8 +188,9 @@ void column_row_avx2(const std::uint8_t* src, int width, const ResampleTable& ta
       const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(dst + x), bytes);
     }
-  const std::uint8_t* plain = src + static_cast<std::int64_t>(table.first[y]) * width;
-  for (; x < width; ++x) dst[x] = resample_pixel(plain + x, width, table.weights_of(y), table.count[y]);
+  }
+  const std::uint8_t* top = src + table.first[y] * pitch;
+  for (; x < width; ++x) dst[x] = resample_pixel(top + x, pitch, table.weights_of(y), table.count[y]);
 }
 
 }  // namespace

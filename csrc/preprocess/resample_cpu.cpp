@@ -24,9 +24,10 @@ void rows_generic(const ConstImageView& src, const ResampleTable& table, const i
     }
 }
 
-void column_row_generic(const std::uint8_t* src, int width, const ResampleTable& table, int y, std::uint8_t* dst) {
-  const std::uint8_t* top = src + static_cast<std::int64_t>(table.first[y]) * width;
-  for (int x = 0; x < width; ++x) dst[x] = resample_pixel(top + x, width, table.weights_of(y), table.count[y]);
+void column_row_generic(const std::uint8_t* src, std::ptrdiff_t pitch, int width, const ResampleTable& table, int y,
+                        std::uint8_t* dst) {
+  const std::uint8_t* top = src + table.first[y] * pitch;
+  for (int x = 0; x < width; ++x) dst[x] = resample_pixel(top + x, pitch, table.weights_of(y), table.count[y]);
 }
 
 }  // namespace
@@ -55,23 +56,44 @@ void resample_rows(const ConstImageView& src, const ResampleTable& table, const 
                });
 }
 
-void resample_columns(const PlanesView& src, const ResampleTable& table, const PlanesView& dst, Stream) {
-  const std::int64_t rows = static_cast<std::int64_t>(dst.count) * dst.height;
-  parallel_for(rows, rows_per_piece(dst.width), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const int plane = static_cast<int>(row / dst.height);
-      const int y = static_cast<int>(row % dst.height);
-      resample_column_row(src, plane, table, y, dst.row(plane, y));
-    }
-  });
+void resample_columns(const ConstImageView& src, const ResampleTable& table, const ImageView& dst, Stream) {
+  parallel_for(dst.height, rows_per_piece(static_cast<std::int64_t>(src.width) * channels(src.format)),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (int y = static_cast<int>(begin); y < end; ++y) resample_one_column_row(src, table, y, dst.row(y));
+               });
 }
 
-void resample_column_row(const PlanesView& src, int plane, const ResampleTable& table, int y, std::uint8_t* dst) {
-  if (table.identity()) {
-    std::copy_n(src.row(plane, y), src.width, dst);
+void resample(const ConstImageView& src, const ResamplePlan& plan, const int* plane_offset, std::uint8_t* between,
+              const PlanesView& dst, Stream stream) {
+  const Size middle = plan.between();
+  if (plan.columns_first) {
+    const ImageView lower{between, middle.width, middle.height,
+                          static_cast<std::ptrdiff_t>(middle.width) * channels(src.format), src.format};
+    resample_columns(src, plan.along_y, lower, stream);
+    resample_rows({lower.data, lower.width, lower.height, lower.pitch_bytes, lower.format}, plan.along_x, plane_offset,
+                  dst, stream);
     return;
   }
-  resample_kernels().column_row(src.row(plane, 0), src.width, table, y, dst);
+  const PlanesView narrower{between, dst.count, middle.width, middle.height};
+  resample_rows(src, plan.along_x, plane_offset, narrower, stream);
+  for (int plane = 0; plane < dst.count; ++plane)
+    resample_columns({narrower.row(plane, 0), middle.width, middle.height, middle.width, PixelFormat::kGray8},
+                     plan.along_y, {dst.row(plane, 0), dst.width, dst.height, dst.width, PixelFormat::kGray8}, stream);
+}
+
+void resample_one_row(const ConstImageView& src, const ResampleTable& table, int y, std::uint8_t* dst) {
+  const int offset = 0;
+  const ConstImageView row{src.row(y), src.width, 1, src.pitch_bytes, src.format};
+  resample_kernels().rows(row, table, &offset, {dst, 1, table.out_size, 1}, 0, 1);
+}
+
+void resample_one_column_row(const ConstImageView& src, const ResampleTable& table, int y, std::uint8_t* dst) {
+  const int samples = src.width * channels(src.format);
+  if (table.identity()) {
+    std::copy_n(src.row(y), samples, dst);
+    return;
+  }
+  resample_kernels().column_row(src.data, src.pitch_bytes, samples, table, y, dst);
 }
 
 }  // namespace rmbg

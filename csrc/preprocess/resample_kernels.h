@@ -12,11 +12,12 @@ namespace rmbg {
 
 struct ResampleKernels {
   const char* name;
-  /// Rows [begin, end) of resample_rows.
+  /// Rows [begin, end) of resample_rows; dst row r of a plane belongs to src row r.
   void (*rows)(const ConstImageView& src, const ResampleTable& table, const int* plane_offset, const PlanesView& dst,
                int begin, int end);
-  /// One output row of resample_columns: samples of `width` columns, input rows `pitch` apart.
-  void (*column_row)(const std::uint8_t* src, int width, const ResampleTable& table, int y, std::uint8_t* dst);
+  /// One output row of resample_columns: `width` samples, input rows `pitch` bytes apart.
+  void (*column_row)(const std::uint8_t* src, std::ptrdiff_t pitch, int width, const ResampleTable& table, int y,
+                     std::uint8_t* dst);
 };
 
 /// Plain C++ around the pixel functions; runs everywhere.
