@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a composite is put over: a colour, a picture or the blurred frame, in any of the forms a user may give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Color = Literal["bgr", "rgb"]
+BackgroundLike = Union[str, tuple[int, int, int], list[int], NDArray[np.uint8], "Image"]
+
+# The blur of a background, as a share of the frame's shorter side.
+DEFAULT_BLUR = 0.02
+
+
+@dataclass(frozen=True)
+class Background:
+    """A background as the core takes it.
+
+    Attributes:
+        value: None, a colour (3 bytes) or a picture (H, W, 3) uint8 of the frame's size; in the frame's colour order.
+        blur_sigma: More than 0: the frame itself, blurred with this standard deviation in pixels.
+    """
+
+    value: tuple[int, int, int] | NDArray[np.uint8] | None = None
+    blur_sigma: float = 0.0
+
+
+def parse(background: BackgroundLike | None, height: int, width: int, color: Color) -> Background:
+    """Makes a background fit a frame.
+
+    Args:
+        background: "#rrggbb", a CSS colour name, "blur", "blur:RADIUS" (standard deviation in pixels), three
+            numbers 0..255 in the order of ``color``, a picture (h, w, 3) uint8 in that order, or a PIL image.
+            Pictures are scaled to cover the frame and cropped around their centre.
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        color: Channel order of the frame.
+
+    Raises:
+        InputError: None of these.
+    """
+    if background is None:
+        raise InputError(
+            "output='composite' needs a background: '#rrggbb', a colour name, 'blur', 'blur:20', three numbers, "
+            "an array (h, w, 3) or a PIL image"
+        )
+    if isinstance(background, str):
+        return _from_text(background, height, width, color)
+    if isinstance(background, np.ndarray) and background.ndim == 3:
+        return Background(_cover(background, height, width))
+    if hasattr(background, "convert") and hasattr(background, "size"):
+        picture = np.asarray(background.convert("RGB"))
+        covered = _cover(picture, height, width)
+        return Background(covered if color == "rgb" else np.ascontiguousarray(covered[:, :, ::-1]))
+    return Background(_three_bytes(background))
+
+
+def _from_text(text: str, height: int, width: int, color: Color) -> Background:
+    name, _, radius = text.strip().partition(":")
+    if name.lower() == "blur":
+        return Background(blur_sigma=_sigma(text, radius) if radius else max(1.0, DEFAULT_BLUR * min(height, width)))
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(text.strip())[:3]
+    except ValueError:
+        raise InputError(
+            f"background {text!r} is not a colour; expected '#rrggbb', a CSS colour name, 'blur' or 'blur:RADIUS'"
+        ) from None
+    return Background((red, green, blue) if color == "rgb" else (blue, green, red))
+
+
+def _sigma(text: str, radius: str) -> float:
+    try:
+        sigma = float(radius)
+    except ValueError:
+        sigma = float("nan")
+    if not 0 < sigma <= 1000:
+        raise InputError(f"background {text!r}: the blur radius must be a number of pixels, above 0 and up to 1000")
+    return sigma
+
+
+def _three_bytes(value: Any) -> tuple[int, int, int]:
+    try:
+        numbers = [int(part) for part in value]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 3 or not all(0 <= number <= 255 for number in numbers):
+        raise InputError(f"background is {value!r}; expected three numbers 0..255, a picture (h, w, 3) or a string")
+    return numbers[0], numbers[1], numbers[2]
+
+
+def _cover(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Scales a picture (h, w, 3) to cover (height, width) and crops it around its centre."""
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or picture.size == 0:
+        raise InputError(
+            f"background has shape {picture.shape} and dtype {picture.dtype}; expected a picture (h, w, 3) uint8"
+        )
+    if picture.shape[:2] == (height, width):
+        return picture
+    scale = max(height / picture.shape[0], width / picture.shape[1])
+    tall = max(height, round(picture.shape[0] * scale))
+    wide = max(width, round(picture.shape[1] * scale))
+    top, left = (tall - height) // 2, (wide - width) // 2
+    scaled = _core.resample(np.ascontiguousarray(picture), (tall, wide), "lanczos")
+    return scaled[top : top + height, left : left + width]

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine: a model, ready to take frames. The one class most users need."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, background, models
+from .background import BackgroundLike, Color
+from .errors import InputError
+from .networks import Request, open_network
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+log = logging.getLogger("rmbg_trt")
+
+Output = Literal["alpha", "cutout", "composite"]
+Filter = Literal["lanczos", "bilinear", "area"]
+Stretch = Literal["minmax", "none"]
+Array = NDArray[np.uint8]
+Result = TypeVar("Result")
+
+_CHANNELS = {"alpha": 1, "cutout": 4, "composite": 3}
+_PIL_MODES = {"alpha": "L", "cutout": "RGBA", "composite": "RGB"}
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine runs on, and why.
+
+    Attributes:
+        model: The name or path the engine was made from.
+        model_path: The model file.
+        device: "cpu" or "cuda:N".
+        device_name: The processor.
+        runtime: "native" or "openvino".
+        runtime_version: Version of the runtime.
+        precision: Arithmetic of the convolutions.
+        input_size: Network input (height, width).
+        slots: Frames that can be in flight.
+        reason: Why this device, runtime and precision.
+    """
+
+    model: str
+    model_path: str
+    device: str
+    device_name: str
+    runtime: str
+    runtime_version: str
+    precision: str
+    input_size: tuple[int, int]
+    slots: int
+    reason: str
+
+    def __str__(self) -> str:
+        height, width = self.input_size
+        return (
+            f"{self.model} {height}x{width} on {self.device} ({self.device_name}), {self.runtime} "
+            f"{self.runtime_version}, {self.precision}, {self.slots} slots: {self.reason}"
+        )
+
+
+class Engine:
+    """Takes the background out of frames with one model.
+
+    Thread-safe: any number of threads may share an engine; ``slots`` frames are worked on at once.
+
+    Args:
+        model: A catalogue name ("u2net", "u2netp"; fetched once into the cache) or the path of an ``.onnx`` file
+            with one input (1, 3, H, W) float32, normalised as U²-Net's, and a first output (1, 1, h, w) in 0..1.
+        device: "auto", "cpu", "cuda" or "cuda:N". "auto" prefers a GPU; ``info`` says what was taken and why.
+            "cuda" works on the GPU or raises.
+        runtime: "auto", "native" (this package's own network for the CPU) or "openvino".
+        precision: "auto" (bf16 where the processor has it, else fp32), "fp32" or "bf16".
+        size: Network input, one side or (height, width), for models whose input size is open. None: the model's
+            own, or 320 x 320.
+        color: Channel order of NumPy frames, results and colours: "bgr" (as OpenCV) or "rgb". PIL images are always
+            RGB.
+        slots: Frames in flight.
+        filter: Resampling to the network's size and back: "lanczos" (the reference recipe), "bilinear" or "area";
+            each bit-exact with Pillow's.
+        stretch: "minmax" stretches each matte to the full range (the reference recipe); "none" keeps the network's
+            probability, which suits video and scenes that may be empty.
+
+    Raises:
+        InputError: An option has no such value, or there is no such model.
+        ModelError: The model file is damaged or is not an image-to-matte network.
+        UnavailableError: The device or runtime is not here; the message says what to install.
+
+    Source:
+        Qin et al., "U²-Net: Going Deeper with Nested U-Structure for Salient Object Detection", 2020. The recipe
+        around the network is that of rembg.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "u2net",
+        *,
+        device: str = "auto",
+        runtime: str = "auto",
+        precision: str = "auto",
+        size: int | tuple[int, int] | None = None,
+        color: Color = "bgr",
+        slots: int = 2,
+        filter: Filter = "lanczos",  # noqa: A002 - the field's word
+        stretch: Stretch = "minmax",
+    ) -> None:
+        self._color: Color = _one_of("color", color, ("bgr", "rgb"))
+        _one_of("filter", filter, ("lanczos", "bilinear", "area"))
+        _one_of("stretch", stretch, ("minmax", "none"))
+        if isinstance(slots, bool) or not isinstance(slots, int) or not 1 <= slots <= 64:
+            raise InputError(f"slots is {slots!r}; expected a whole number from 1 to 64")
+        request = Request(precision, _size(size), slots)
+        path = models.resolve(model)
+        opened, reason = open_network(path, device=device, runtime=runtime, precision=precision, request=request)
+        self._pipeline = _core.Pipeline(opened.networks, filter=filter, stretch=stretch)
+        self._closing = threading.Lock()
+        self._info = EngineInfo(
+            model=os.fspath(model),
+            model_path=str(path),
+            device="cpu",
+            device_name=opened.device_name,
+            runtime=opened.runtime,
+            runtime_version=opened.runtime_version,
+            precision=opened.precision,
+            input_size=(opened.networks[0].input.shape[2], opened.networks[0].input.shape[3]),
+            slots=slots,
+            reason=reason,
+        )
+        log.info("%s", self._info)
+        _close_at_exit(self)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What this engine runs on, and why."""
+        return self._info
+
+    def run(
+        self,
+        frame: Any,
+        *,
+        output: Output = "alpha",
+        background: BackgroundLike | None = None,
+        premultiplied: bool = False,
+        out: Array | None = None,
+    ) -> Any:
+        """Works on one frame and returns its result.
+
+        Args:
+            frame: (H, W) gray, (H, W, 3) or (H, W, 4) uint8, colours in the engine's order, rows any positive
+                distance apart (no copy is made); or a PIL image; or a CPU array that speaks DLPack. A fourth channel
+                is alpha: it is multiplied into the result and not shown to the network.
+            output: "alpha", "cutout" (the frame's colours with alpha) or "composite" (over ``background``).
+            background: For a composite: "#rrggbb", a CSS colour name, "blur", "blur:RADIUS" (standard deviation in
+                pixels), three numbers 0..255, a picture (h, w, 3) uint8, or a PIL image. Pictures are scaled to
+                cover the frame and cropped. Numbers and arrays are in the engine's colour order.
+            premultiplied: Multiply a cutout's colours by its alpha. The default is straight alpha.
+            out: Array to write to, of the result's shape; rows may be padded. Not for PIL images.
+
+        Returns:
+            uint8: alpha (H, W), cutout (H, W, 4) or composite (H, W, 3), in the engine's colour order; ``out`` if
+            it was given. For a PIL image a PIL image: "L", "RGBA" or "RGB".
+
+        Raises:
+            InputError: The frame, background or ``out`` is not one of these. The engine stays usable.
+            NetworkError: The network failed. The engine stays usable.
+        """
+        job = self._job(frame, output, background, premultiplied, out)
+        self._pipeline.run(*job.arguments)
+        return job.result()
+
+    def submit(
+        self,
+        frame: Any,
+        *,
+        output: Output = "alpha",
+        background: BackgroundLike | None = None,
+        premultiplied: bool = False,
+        out: Array | None = None,
+    ) -> Ticket[Any]:
+        """Starts on a frame and returns at once; waits only while all slots are busy.
+
+        The frame and ``out`` must not be changed until the ticket is done. Arguments and errors are as in ``run``;
+        errors of the network come from ``Ticket.result``.
+        """
+        job = self._job(frame, output, background, premultiplied, out)
+        return Ticket(self._pipeline.submit(*job.arguments), job)
+
+    def map(
+        self,
+        frames: Iterable[Any],
+        *,
+        output: Output = "alpha",
+        background: BackgroundLike | None = None,
+        premultiplied: bool = False,
+    ) -> Iterator[Any]:
+        """Results of many frames in order, with ``slots`` frames in flight.
+
+        Frames are taken from the iterable as slots become free, so it may be endless. An error of a frame is raised
+        in its turn.
+        """
+        waiting: deque[Ticket[Any]] = deque()
+        for frame in frames:
+            if len(waiting) >= self._info.slots:
+                yield waiting.popleft().result()
+            waiting.append(self.submit(frame, output=output, background=background, premultiplied=premultiplied))
+        while waiting:
+            yield waiting.popleft().result()
+
+    def frame_buffer(self, height: int, width: int, channels: int = 3) -> Array:
+        """Memory for frames that the engine reads fastest: (height, width, channels) uint8, not initialised.
+
+        On the CPU it is aligned memory; ``channels`` 1 gives (height, width).
+        """
+        shape = [height, width] if channels == 1 else [height, width, channels]
+        return _core.host_buffer(shape)
+
+    def profile(self) -> dict[str, float]:
+        """Wall-clock times of the last frames (256 at most).
+
+        Returns:
+            Medians in milliseconds: ``preprocess_ms``, ``network_ms``, ``postprocess_ms`` and ``total_ms``, and the
+            number of frames the engine has finished, ``frames``.
+        """
+        times = np.array(self._pipeline.recent_times(), dtype=float).reshape(-1, 3)
+        stages = np.median(times, axis=0) if len(times) else np.zeros(3)
+        total = float(np.median(times.sum(axis=1))) if len(times) else 0.0
+        return {
+            "preprocess_ms": float(stages[0]),
+            "network_ms": float(stages[1]),
+            "postprocess_ms": float(stages[2]),
+            "total_ms": total,
+            "frames": self._pipeline.frames,
+        }
+
+    def close(self) -> None:
+        """Waits for the frames in flight and stops. Frames given later raise ``Error``. May be called again."""
+        with self._closing:
+            self._pipeline.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<rmbg_trt.Engine {self._info}>"
+
+    def _job(
+        self, frame: Any, output: Output, over: BackgroundLike | None, premultiplied: bool, out: Array | None
+    ) -> _Job:
+        if output not in _CHANNELS:
+            raise InputError(f"output is {output!r}; expected 'alpha', 'cutout' or 'composite'")
+        pil = _is_pil(frame)
+        color: Color = "rgb" if pil else self._color
+        if pil and out is not None:
+            raise InputError("out= is not for PIL images; give a NumPy array as frame")
+        array = _from_pil(frame) if pil else _from_array(frame)
+        height, width = array.shape[:2] if array.ndim >= 2 else (0, 0)
+        made = background.Background()
+        if output == "composite" and height and width:
+            made = background.parse(over, height, width, color)
+        elif output != "composite" and over is not None:
+            raise InputError(f"background= is for output='composite', not for {output!r}")
+        if out is None:
+            channels = _CHANNELS[output]
+            out = np.empty((height, width) if channels == 1 else (height, width, channels), np.uint8)
+        return _Job((array, out, color, output, bool(premultiplied), made.value, made.blur_sigma), output, pil)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The core's arguments of one frame, and what becomes of its result."""
+
+    arguments: tuple[Any, ...]
+    output: Output
+    pil: bool
+
+    def result(self) -> Any:
+        array = self.arguments[1]
+        if not self.pil:
+            return array
+        from PIL import Image
+
+        return Image.fromarray(array, _PIL_MODES[self.output])
+
+
+class Ticket(Generic[Result]):
+    """A frame that was submitted. It keeps the frame's memory until the frame is done."""
+
+    def __init__(self, completion: _core.Completion, job: _Job) -> None:
+        self._completion = completion
+        self._job = job
+
+    def done(self) -> bool:
+        """Whether the result is there; never waits."""
+        return self._completion.wait(0.0)
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Waits for the result.
+
+        Args:
+            timeout: Seconds to wait at most; None waits as long as it takes.
+
+        Raises:
+            TimeoutError: It is not there yet.
+            NetworkError: The network failed on this frame.
+        """
+        if not self._completion.wait(-1.0 if timeout is None else max(0.0, timeout)):
+            raise TimeoutError(f"the frame is not done after {timeout} s")
+        self._completion.rethrow()
+        result: Result = self._job.result()
+        return result
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:
+    if value not in choices:
+        raise InputError(f"{name} is {value!r}; expected {' or '.join(map(repr, choices))}")
+    return value
+
+
+def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and 32 <= side <= 4096 for side in sides):
+        raise InputError(f"size is {size!r}; expected one side or (height, width), each from 32 to 4096")
+    return int(sides[0]), int(sides[1])
+
+
+def _is_pil(frame: Any) -> bool:
+    return hasattr(frame, "getbands") and hasattr(frame, "convert")
+
+
+def _from_pil(image: Any) -> Array:
+    """A PIL image as (H, W), (H, W, 3) or (H, W, 4) uint8 RGB; transparency in any form becomes alpha."""
+    if image.mode in ("L", "RGB", "RGBA"):
+        return np.asarray(image)
+    has_alpha = "A" in image.getbands() or "transparency" in image.info
+    return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+
+
+def _from_array(frame: Any) -> Array:
+    """A NumPy array as it is; another array on the CPU through DLPack, without a copy."""
+    if isinstance(frame, np.ndarray):
+        return frame
+    if hasattr(frame, "__dlpack_device__"):
+        kind = int(frame.__dlpack_device__()[0])
+        if kind == 1:
+            array: Array = np.from_dlpack(frame)
+            return array
+        raise InputError(f"the frame is on another device (DLPack type {kind}) and this engine runs on the CPU")
+    if hasattr(frame, "__array__"):
+        return np.asarray(frame)
+    raise InputError(f"frame is {type(frame).__name__}; expected a NumPy array (H, W, 3) uint8 or a PIL image")
+
+
+_open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _close_at_exit(engine: Engine) -> None:
+    """The slots' threads call Python; they must be gone before the interpreter is."""
+    _open_engines.add(engine)
+
+
+@atexit.register
+def _close_open_engines() -> None:
+    for engine in list(_open_engines):
+        engine.close()

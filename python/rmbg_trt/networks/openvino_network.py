@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks on the CPU through OpenVINO, which reads ONNX files itself.
+
+Only the model's first output is computed, input and output memory is the pipeline's own (no copy), and each slot
+has an infer request of its own on one compiled model.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, ModelError, UnavailableError
+from . import Opened, Request
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .. import _core
+
+DEFAULT_SIDE = 320
+
+
+def open(path: Path, request: Request) -> Opened:  # noqa: A001 - the adapters' common name
+    """Opens an ONNX file (or OpenVINO's own .xml).
+
+    Raises:
+        UnavailableError: OpenVINO is not installed, or bf16 is asked of a processor that has none.
+        ModelError: The file cannot be read or is not an image-to-matte network.
+        InputError: The size does not fit the model.
+    """
+    openvino = _import()
+    from .. import _core
+
+    precision, reason = choose_precision(request.precision)
+    core = openvino.Core()
+    model = read_model(core, path, request.size)
+    compiled = core.compile_model(
+        model,
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_NUM_THREADS": _core.cpu_info()["workers"],
+        },
+    )
+    return Opened(
+        networks=[_instance(compiled) for _ in range(request.slots)],
+        runtime="openvino",
+        runtime_version=str(openvino.__version__).split("-")[0],
+        device_name=str(core.get_property("CPU", "FULL_DEVICE_NAME")),
+        precision=precision,
+        reason=reason,
+    )
+
+
+def choose_precision(asked: str) -> tuple[str, str]:
+    """The arithmetic to use, and why.
+
+    Raises:
+        UnavailableError: bf16 is asked of a processor that would only emulate it.
+    """
+    from .. import _core
+
+    native = bool(_core.cpu_info()["bf16"])
+    if asked == "fp32":
+        return "fp32", "fp32 because it was asked for"
+    if asked == "bf16":
+        if not native:
+            raise UnavailableError("this processor has no bfloat16 arithmetic (AVX512-BF16 or AMX); use fp32 or auto")
+        return "bf16", "bf16 because it was asked for"
+    return ("bf16", "bf16 because the processor has it") if native else ("fp32", "fp32: the processor has no bf16")
+
+
+def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
+    """Reads a model, keeps its first output and makes its shapes static.
+
+    Args:
+        core: ``openvino.Core``.
+        path: The file.
+        size: Network input (height, width); None takes the model's own, or 320 x 320 if that is open.
+
+    Returns:
+        An ``openvino.Model`` of input (1, 3, H, W) and one output.
+    """
+    openvino = _import()
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file")
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path}: the file is empty")
+    try:
+        model = core.read_model(str(path))
+    except Exception as error:  # OpenVINO raises RuntimeError and several of its own
+        raise ModelError(f"{path}: not a readable ONNX model ({_first_line(error)})") from error
+    if len(model.inputs) != 1:
+        raise ModelError(f"{path}: has {len(model.inputs)} inputs ({_names(model.inputs)}); expected one picture")
+    if not model.outputs:
+        raise ModelError(f"{path}: has no output")
+    shape = model.inputs[0].partial_shape
+    if shape.rank.is_dynamic or len(shape) != 4 or not shape[1].compatible(openvino.Dimension(3)):
+        raise ModelError(f"{path}: its input is {shape}; expected (1, 3, height, width)")
+    if model.inputs[0].element_type != openvino.Type.f32:
+        raise ModelError(f"{path}: its input is {model.inputs[0].element_type}; expected float32")
+    height, width = _input_size(path, shape, size)
+    try:
+        model = openvino.Model([model.outputs[0]], model.get_parameters(), path.stem)
+        model.reshape([1, 3, height, width])
+    except Exception as error:
+        raise ModelError(f"{path}: does not work with input {height}x{width} ({_first_line(error)})") from error
+    _check_output(path, model)
+    return model
+
+
+def _input_size(path: Path, shape: Any, size: tuple[int, int] | None) -> tuple[int, int]:
+    own = [None if shape[axis].is_dynamic else int(shape[axis].get_length()) for axis in (2, 3)]
+    wanted = size if size is not None else (own[0] or DEFAULT_SIDE, own[1] or DEFAULT_SIDE)
+    for name, have, want in zip(("height", "width"), own, wanted, strict=True):
+        if have is not None and have != want:
+            raise InputError(
+                f"size {wanted[0]}x{wanted[1]}: {path.name} is made for an input {name} of {have} only; leave size "
+                "out, or export the model with dynamic sizes"
+            )
+    return wanted
+
+
+def _check_output(path: Path, model: Any) -> None:
+    output = model.outputs[0]
+    shape = output.partial_shape
+    if shape.is_dynamic:
+        raise ModelError(f"{path}: its output size {shape} does not follow from the input's")
+    sides = [int(side.get_length()) for side in shape]
+    if len(sides) < 2 or any(side != 1 for side in sides[:-2]):
+        raise ModelError(f"{path}: its first output is {sides}; expected one map (1, 1, height, width)")
+    if str(output.element_type.get_type_name()) != "f32":
+        raise ModelError(f"{path}: its first output is {output.element_type}; expected float32")
+
+
+def _instance(compiled: Any) -> _core.Network:
+    """One infer request behind the core's network interface."""
+    openvino = _import()
+    from .. import _core
+
+    request = compiled.create_infer_request()
+    height, width = list(compiled.inputs[0].shape)[-2:]
+    out_shape = list(compiled.outputs[0].shape)
+    out_height, out_width = out_shape[-2:]
+
+    def bind(source: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+        request.set_input_tensor(openvino.Tensor(source, shared_memory=True))
+        request.set_output_tensor(openvino.Tensor(target.reshape(out_shape), shared_memory=True))
+
+    def enqueue(stream: int) -> None:
+        request.start_async()
+        request.wait()
+
+    return _core.python_network(
+        _core.TensorSpec("input", (1, 3, height, width)),
+        _core.TensorSpec("output", (1, 1, out_height, out_width)),
+        bind,
+        enqueue,
+    )
+
+
+def _import() -> Any:
+    if importlib.util.find_spec("openvino") is None:
+        raise UnavailableError('OpenVINO is not installed: pip install "rmbg-trt[cpu]"')
+    import openvino
+
+    return openvino
+
+
+def _names(ports: Any) -> str:
+    return ", ".join(port.get_any_name() for port in ports)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__
