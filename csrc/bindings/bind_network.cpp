@@ -69,9 +69,8 @@ void register_network(py::module_& m) {
            py::arg("name"), py::arg("shape"), py::arg("dtype") = "float32")
       .def_readonly("name", &TensorSpec::name)
       .def_property_readonly("shape", [](const TensorSpec& spec) { return py::tuple(py::cast(spec.shape)); })
-      .def_property_readonly("dtype", [](const TensorSpec& spec) {
-        return spec.dtype == DataType::kFloat32 ? "float32" : "float16";
-      });
+      .def_property_readonly(
+          "dtype", [](const TensorSpec& spec) { return spec.dtype == DataType::kFloat32 ? "float32" : "float16"; });
   py::class_<Network, std::shared_ptr<Network>>(m, "Network", "What runs between pre- and postprocessing.")
       .def_property_readonly("input", [](const Network& network) { return network.spec().input; })
       .def_property_readonly("output", [](const Network& network) { return network.spec().output; })

@@ -32,20 +32,22 @@ ConstImageView to_view(const py::array& array, const std::string& color, const c
                      "; expected uint8 (for floats in 0..1: (frame * 255).round().astype('uint8'))");
   const py::ssize_t channel_count = array.ndim() == 2 ? 1 : array.ndim() == 3 ? array.shape(2) : 0;
   if (channel_count != 1 && channel_count != 3 && channel_count != 4)
-    refuse(what, "has shape " + shape_text(array) + "; expected (height, width), (height, width, 3) or "
-                                                    "(height, width, 4)");
+    refuse(what, "has shape " + shape_text(array) +
+                     "; expected (height, width), (height, width, 3) or "
+                     "(height, width, 4)");
   if (array.size() == 0) refuse(what, "is empty, shape " + shape_text(array) + "; at least one pixel is needed");
   constexpr py::ssize_t kLargestSide = 1 << 20;
   if (array.shape(0) > kLargestSide || array.shape(1) > kLargestSide)
-    refuse(what, "has shape " + shape_text(array) + "; sides of at most " + std::to_string(kLargestSide) + " are supported");
+    refuse(what,
+           "has shape " + shape_text(array) + "; sides of at most " + std::to_string(kLargestSide) + " are supported");
   // The stride of an axis of length 1 means nothing.
   const bool pixels_contiguous = (array.shape(1) == 1 || array.strides(1) == channel_count) &&
                                  (array.ndim() == 2 || channel_count == 1 || array.strides(2) == 1);
   const py::ssize_t pitch = array.shape(0) == 1 ? array.shape(1) * channel_count : array.strides(0);
   if (!pixels_contiguous || pitch < array.shape(1) * channel_count)
-    refuse(what, "has strides " + py::str(array.attr("strides")).cast<std::string>() + " for shape " +
-                     shape_text(array) +
-                     "; only rows may be padded (use numpy.ascontiguousarray, or color= instead of reversing channels)");
+    refuse(what,
+           "has strides " + py::str(array.attr("strides")).cast<std::string>() + " for shape " + shape_text(array) +
+               "; only rows may be padded (use numpy.ascontiguousarray, or color= instead of reversing channels)");
   return {static_cast<const std::uint8_t*>(array.data()), static_cast<int>(array.shape(1)),
           static_cast<int>(array.shape(0)), pitch, format_of(channel_count, color)};
 }

@@ -24,8 +24,8 @@ DeviceReport cuda_report() {
       cudaGetLastError();
       continue;
     }
-    report.devices.push_back({i, properties.name, properties.major, properties.minor,
-                              static_cast<std::int64_t>(properties.totalGlobalMem)});
+    report.devices.push_back(
+        {i, properties.name, properties.major, properties.minor, static_cast<std::int64_t>(properties.totalGlobalMem)});
   }
   if (report.devices.empty()) report.problem = "no CUDA device";
   return report;

@@ -11,9 +11,7 @@ namespace rmbg {
 enum class PixelFormat { kGray8, kBgr8, kRgb8, kBgra8, kRgba8 };
 
 constexpr int channels(PixelFormat format) {
-  return format == PixelFormat::kGray8                                      ? 1
-         : format == PixelFormat::kBgr8 || format == PixelFormat::kRgb8 ? 3
-                                                                            : 4;
+  return format == PixelFormat::kGray8 ? 1 : format == PixelFormat::kBgr8 || format == PixelFormat::kRgb8 ? 3 : 4;
 }
 
 /// The byte of a pixel that holds colour c (0 red, 1 green, 2 blue). Gray has one byte for all three.

@@ -28,7 +28,8 @@ void parallel_for_worker(std::int64_t count, std::int64_t grain, F&& body) {
 /// Rows a piece, so that a piece is worth the hand-over: about 32 Ki samples.
 inline std::int64_t rows_per_piece(std::int64_t samples_per_row) {
   constexpr std::int64_t kSamples = 32 * 1024;
-  return samples_per_row >= kSamples ? 1 : (kSamples + samples_per_row - 1) / (samples_per_row > 0 ? samples_per_row : 1);
+  return samples_per_row >= kSamples ? 1
+                                     : (kSamples + samples_per_row - 1) / (samples_per_row > 0 ? samples_per_row : 1);
 }
 
 }  // namespace rmbg

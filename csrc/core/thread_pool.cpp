@@ -54,7 +54,7 @@ struct ThreadPool::Job {
   RangeFunction body;
   std::atomic<std::int64_t> cursor{0};
   // All below under mutex_.
-  int joined = 1;             // the caller is worker 0
+  int joined = 1;              // the caller is worker 0
   std::atomic<int> active{0};  // pool threads inside; read without the lock only to spin
   std::exception_ptr error{};
   Job* next = nullptr;

@@ -17,8 +17,8 @@ struct PipelineOptions {
 
 /// One frame. The memory behind the views belongs to the caller and stays valid until the job is done.
 struct FrameJob {
-  ConstImageView frame;        // any format, at least 1 x 1
-  ImageView result;            // output_channels(output) channels, the frame's size and channel order
+  ConstImageView frame;  // any format, at least 1 x 1
+  ImageView result;      // output_channels(output) channels, the frame's size and channel order
   Output output = Output::kAlpha;
   bool premultiplied = false;  // of a cutout
   Background background;       // of a composite, unless blur_sigma > 0

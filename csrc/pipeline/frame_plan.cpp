@@ -19,8 +19,8 @@ const FramePlan& FramePlanCache::get(int width, int height) {
       return plan;
     }
   const auto older = [](const FramePlan& a, const FramePlan& b) { return a.last_use < b.last_use; };
-  FramePlan& plan = plans_.size() < kCapacity ? plans_.emplace_back()
-                                              : *std::min_element(plans_.begin(), plans_.end(), older);
+  FramePlan& plan =
+      plans_.size() < kCapacity ? plans_.emplace_back() : *std::min_element(plans_.begin(), plans_.end(), older);
   plan.width = 0;  // not found again if build() throws
   plan.to_network.build(filter_, {width, height}, network_input_);
   plan.to_frame.build(filter_, network_output_, {width, height});

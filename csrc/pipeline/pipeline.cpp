@@ -156,9 +156,8 @@ void Pipeline::close() {
     std::unique_lock lock(mutex_);
     closed_ = true;
     freed_.notify_all();
-    freed_.wait(lock, [&] {
-      return std::none_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->busy; });
-    });
+    freed_.wait(
+        lock, [&] { return std::none_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->busy; }); });
     posted_.notify_all();
   }
   for (auto& lane : lanes_)

@@ -24,8 +24,7 @@ void alpha_row(const std::uint8_t* frame, const std::uint8_t* matte, const std::
 template <int kChannels, bool kPremultiplied>
 void cutout_row(const std::uint8_t* frame, const std::uint8_t* matte, const std::uint8_t*, std::uint8_t* out,
                 int width) {
-  for (int x = 0; x < width; ++x)
-    cutout_pixel<kChannels, kPremultiplied>(frame + x * kChannels, matte[x], out + x * 4);
+  for (int x = 0; x < width; ++x) cutout_pixel<kChannels, kPremultiplied>(frame + x * kChannels, matte[x], out + x * 4);
 }
 
 /// back: a row of the background picture, or one colour that is used for every pixel.
@@ -106,8 +105,7 @@ void postprocess(const float* prediction, const ConstImageView& frame, const Pos
         continue;
       }
       second_pass_row(between, plan, y, alpha);
-      const std::uint8_t* back =
-          background.kind == BackgroundKind::kImage ? background.image.row(y) : background.color;
+      const std::uint8_t* back = background.kind == BackgroundKind::kImage ? background.image.row(y) : background.color;
       finish(frame.row(y), alpha, back, dst.row(y), frame.width);
     }
   });

@@ -19,9 +19,7 @@ struct PlanesView {
   int width = 0;
   int height = 0;
 
-  std::uint8_t* row(int plane, int y) const {
-    return data + (static_cast<std::int64_t>(plane) * height + y) * width;
-  }
+  std::uint8_t* row(int plane, int y) const { return data + (static_cast<std::int64_t>(plane) * height + y) * width; }
   std::int64_t bytes() const { return static_cast<std::int64_t>(count) * width * height; }
 };
 

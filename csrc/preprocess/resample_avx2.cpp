@@ -27,9 +27,7 @@ struct Sum {
   __m256i total() const { return _mm256_add_epi32(_mm256_slli_epi32(high, ResampleTable::kLowBits), low); }
 };
 
-__m128i round4(__m128i sum) {
-  return _mm_srai_epi32(_mm_add_epi32(sum, _mm_set1_epi32(kRoundHalf)), kWeightBits);
-}
+__m128i round4(__m128i sum) { return _mm_srai_epi32(_mm_add_epi32(sum, _mm_set1_epi32(kRoundHalf)), kWeightBits); }
 
 /// Four sums as four bytes, clipped.
 std::uint32_t bytes4(__m128i sum) {
@@ -44,22 +42,28 @@ __m256i load_two(const std::uint8_t* low, const std::uint8_t* high) {
 
 // Interleaved pixels of 3 or 4 channels. A 128-bit half holds four pixels; a shuffle makes 16-bit pairs of
 // two neighbouring pixels for each channel: r0 r1 g0 g1 b0 b1 (a0 a1). The halves hold taps 0..3 and 4..7.
-template <int kChannels>
-__m256i pair_shuffle(int pixel) {
+struct PairShuffle {
   alignas(16) std::int8_t lanes[16];
-  std::memset(lanes, -1, sizeof lanes);  // -1: a zero byte
+
+  __m256i load() const { return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(lanes))); }
+};
+
+template <int kChannels>
+constexpr PairShuffle pair_shuffle(int pixel) {
+  PairShuffle shuffle{};
+  for (std::int8_t& lane : shuffle.lanes) lane = -1;  // a zero byte
   for (int c = 0; c < kChannels; ++c) {
-    lanes[c * 4] = static_cast<std::int8_t>(pixel * kChannels + c);
-    lanes[c * 4 + 2] = static_cast<std::int8_t>((pixel + 1) * kChannels + c);
+    shuffle.lanes[c * 4] = static_cast<std::int8_t>(pixel * kChannels + c);
+    shuffle.lanes[c * 4 + 2] = static_cast<std::int8_t>((pixel + 1) * kChannels + c);
   }
-  return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(lanes)));
+  return shuffle;
 }
 
 /// Output sample x of `kRows` rows at once (they share the weights); sums in channel order.
 template <int kChannels, int kRows>
 void pixel_sums(const std::uint8_t* const* rows, const ResampleTable& table, int x, __m128i* sums) {
-  const __m256i shuffle01 = pair_shuffle<kChannels>(0);
-  const __m256i shuffle23 = pair_shuffle<kChannels>(2);
+  static constexpr PairShuffle kPixels01 = pair_shuffle<kChannels>(0), kPixels23 = pair_shuffle<kChannels>(2);
+  const __m256i shuffle01 = kPixels01.load(), shuffle23 = kPixels23.load();
   const __m256i pick01 = _mm256_setr_epi32(0, 0, 0, 0, 2, 2, 2, 2);
   const __m256i pick23 = _mm256_setr_epi32(1, 1, 1, 1, 3, 3, 3, 3);
   const __m256i low_half = _mm256_set1_epi32(4);
@@ -98,21 +102,25 @@ void rows_interleaved(const ConstImageView& src, const ResampleTable& table, con
     const int rows = std::min(kRows, end - y);
     const std::uint8_t* in[kRows];
     for (int r = 0; r < kRows; ++r) in[r] = src.row(y + std::min(r, rows - 1));
+    alignas(16) std::uint32_t pixels[kRows];
     for (int x = 0; x < fast; ++x) {
       __m128i sums[kRows];
       pixel_sums<kChannels, kRows>(in, table, x, sums);
-      for (int r = 0; r < rows; ++r) {
-        const std::uint32_t pixel = bytes4(sums[r]);
-        for (int plane = 0; plane < dst.count; ++plane)
-          dst.row(plane, y + r)[x] = static_cast<std::uint8_t>(pixel >> (8 * plane_offset[plane]));
+      const __m128i words01 = _mm_packs_epi32(round4(sums[0]), round4(sums[1]));
+      const __m128i words23 = _mm_packs_epi32(round4(sums[2]), round4(sums[3]));
+      _mm_store_si128(reinterpret_cast<__m128i*>(pixels), _mm_packus_epi16(words01, words23));
+      for (int plane = 0; plane < dst.count; ++plane) {
+        std::uint8_t* out = dst.row(plane, y) + x;
+        const std::uint8_t* bytes = reinterpret_cast<const std::uint8_t*>(pixels) + plane_offset[plane];
+        for (int r = 0; r < rows; ++r) out[static_cast<std::ptrdiff_t>(r) * dst.width] = bytes[4 * r];
       }
     }
     for (int r = 0; r < rows; ++r)
       for (int plane = 0; plane < dst.count; ++plane)
         for (int x = fast; x < table.out_size; ++x)
-          dst.row(plane, y + r)[x] = resample_pixel(
-              in[r] + static_cast<std::ptrdiff_t>(table.first[x]) * kChannels + plane_offset[plane], kChannels,
-              table.weights_of(x), table.count[x]);
+          dst.row(plane, y + r)[x] =
+              resample_pixel(in[r] + static_cast<std::ptrdiff_t>(table.first[x]) * kChannels + plane_offset[plane],
+                             kChannels, table.weights_of(x), table.count[x]);
   }
 }
 

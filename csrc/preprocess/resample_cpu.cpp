@@ -11,8 +11,8 @@
 namespace rmbg {
 namespace {
 
-void rows_generic(const ConstImageView& src, const ResampleTable& table, const int* plane_offset,
-                  const PlanesView& dst, int begin, int end) {
+void rows_generic(const ConstImageView& src, const ResampleTable& table, const int* plane_offset, const PlanesView& dst,
+                  int begin, int end) {
   const int step = channels(src.format);
   for (int y = begin; y < end; ++y)
     for (int plane = 0; plane < dst.count; ++plane) {

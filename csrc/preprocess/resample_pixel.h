@@ -23,8 +23,8 @@ RMBG_HD std::uint8_t clip_to_byte(std::int32_t value) {
 RMBG_HD std::uint8_t round_sum(std::int32_t sum) { return clip_to_byte(sum >> kWeightBits); }
 
 /// Weighted sum of `count` samples that lie `step_bytes` apart.
-RMBG_HD std::uint8_t resample_pixel(const std::uint8_t* samples, std::ptrdiff_t step_bytes,
-                                    const std::int32_t* weights, int count) {
+RMBG_HD std::uint8_t resample_pixel(const std::uint8_t* samples, std::ptrdiff_t step_bytes, const std::int32_t* weights,
+                                    int count) {
   std::int32_t sum = kRoundHalf;
   for (int tap = 0; tap < count; ++tap) sum += samples[tap * step_bytes] * weights[tap];
   return round_sum(sum);

@@ -32,10 +32,10 @@ struct ResampleTable {
   // halves fit 16 bits and the sum is exact: sum(high * p) * 2^12 + sum(low * p). Windows are widened to
   // packed_taps and moved to stay inside the input. packed_taps is 0 when the input is narrower than that.
   static constexpr int kLowBits = 12;
-  static constexpr int kGroup = 8;             // taps in a group: 8 high halves, then 8 low halves
-  int packed_taps = 0;                         // a multiple of kGroup
-  std::vector<std::int32_t> packed_first;      // (out_size)
-  std::vector<std::int16_t> packed;            // (out_size, packed_taps / kGroup, 2, kGroup)
+  static constexpr int kGroup = 8;         // taps in a group: 8 high halves, then 8 low halves
+  int packed_taps = 0;                     // a multiple of kGroup
+  std::vector<std::int32_t> packed_first;  // (out_size)
+  std::vector<std::int16_t> packed;        // (out_size, packed_taps / kGroup, 2, kGroup)
 
  private:
   void pack();

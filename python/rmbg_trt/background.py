@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ from .errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Color = Literal["bgr", "rgb"]
-BackgroundLike = Union[str, tuple[int, int, int], list[int], NDArray[np.uint8], "Image"]
+Color: TypeAlias = Literal["bgr", "rgb"]
+BackgroundLike: TypeAlias = Union[str, tuple[int, int, int], list[int], NDArray[np.uint8], "Image"]
 
 # The blur of a background, as a share of the frame's shorter side.
 DEFAULT_BLUR = 0.02
@@ -58,11 +58,15 @@ def parse(background: BackgroundLike | None, height: int, width: int, color: Col
         return _from_text(background, height, width, color)
     if isinstance(background, np.ndarray) and background.ndim == 3:
         return Background(_cover(background, height, width))
-    if hasattr(background, "convert") and hasattr(background, "size"):
-        picture = np.asarray(background.convert("RGB"))
-        covered = _cover(picture, height, width)
+    if is_pil(background):
+        covered = _cover(np.asarray(background.convert("RGB")), height, width)
         return Background(covered if color == "rgb" else np.ascontiguousarray(covered[:, :, ::-1]))
     return Background(_three_bytes(background))
+
+
+def is_pil(value: Any) -> TypeGuard[Image]:
+    """Whether this is a PIL image; tells without importing PIL."""
+    return hasattr(value, "getbands") and hasattr(value, "convert")
 
 
 def _from_text(text: str, height: int, width: int, color: Color) -> Background:

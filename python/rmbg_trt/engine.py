@@ -11,7 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +114,7 @@ class Engine:
         size: int | tuple[int, int] | None = None,
         color: Color = "bgr",
         slots: int = 2,
-        filter: Filter = "lanczos",  # noqa: A002 - the field's word
+        filter: Filter = "lanczos",
         stretch: Stretch = "minmax",
     ) -> None:
         self._color: Color = _one_of("color", color, ("bgr", "rgb"))
@@ -264,7 +264,7 @@ class Engine:
     ) -> _Job:
         if output not in _CHANNELS:
             raise InputError(f"output is {output!r}; expected 'alpha', 'cutout' or 'composite'")
-        pil = _is_pil(frame)
+        pil = background.is_pil(frame)
         color: Color = "rgb" if pil else self._color
         if pil and out is not None:
             raise InputError("out= is not for PIL images; give a NumPy array as frame")
@@ -341,10 +341,6 @@ def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return int(sides[0]), int(sides[1])
 
 
-def _is_pil(frame: Any) -> bool:
-    return hasattr(frame, "getbands") and hasattr(frame, "convert")
-
-
 def _from_pil(image: Any) -> Array:
     """A PIL image as (H, W), (H, W, 3) or (H, W, 4) uint8 RGB; transparency in any form becomes alpha."""
     if image.mode in ("L", "RGB", "RGBA"):
@@ -360,8 +356,7 @@ def _from_array(frame: Any) -> Array:
     if hasattr(frame, "__dlpack_device__"):
         kind = int(frame.__dlpack_device__()[0])
         if kind == 1:
-            array: Array = np.from_dlpack(frame)
-            return array
+            return cast(Array, np.from_dlpack(frame))
         raise InputError(f"the frame is on another device (DLPack type {kind}) and this engine runs on the CPU")
     if hasattr(frame, "__array__"):
         return np.asarray(frame)

@@ -58,7 +58,7 @@ def error_boundary() -> Iterator[None]:
 
 
 def progress_bar(unit: Literal["items", "bytes"] = "items") -> Progress:
-    """Make a Rich progress bar on stderr, to be used as ``with progress_bar() as bar: task = bar.add_task(...)``.
+    """Make a Rich progress bar on stderr: enter it, then ``add_task(description, total=n)`` and ``advance(task)``.
 
     Args:
         unit: what a step is: ``"items"`` shows 3/12, ``"bytes"`` shows 3.1/4.6 MB and the speed.

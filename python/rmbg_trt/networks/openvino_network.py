@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_SIDE = 320
 
 
-def open(path: Path, request: Request) -> Opened:  # noqa: A001 - the adapters' common name
+def open(path: Path, request: Request) -> Opened:
     """Opens an ONNX file (or OpenVINO's own .xml).
 
     Raises:

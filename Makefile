@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything a developer runs. Each target sets up what it needs on a bare machine.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
+
+.PHONY: help demo test lint types format gpu-check clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+
+demo: $(BIN)/python  ## build, fetch the weights, cut out a real photograph
+	$(PIP_INSTALL) ".[cpu]"
+	$(BIN)/rmbg-trt models pull u2net
+	mkdir -p demo
+	$(BIN)/rmbg-trt image docs/images/astronaut.jpg -o demo/astronaut_cutout.png --overwrite
+	$(BIN)/rmbg-trt image docs/images/astronaut.jpg -o demo/astronaut_blur.jpg --background blur --overwrite
+	@echo "Done: look at demo/astronaut_cutout.png and demo/astronaut_blur.jpg"
+
+test: $(BIN)/python  ## build and run all tests
+	$(PIP_INSTALL) ".[test]"
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/python  ## style of Python and C++
+	$(PIP_INSTALL) ".[dev]"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CLANG_SOURCES)
+
+types: $(BIN)/python  ## static types of the package
+	$(PIP_INSTALL) ".[dev]"
+	$(BIN)/mypy
+
+format: $(BIN)/python  ## put Python and C++ into the house style
+	$(PIP_INSTALL) ".[dev]"
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CLANG_SOURCES)
+
+gpu-check: $(BIN)/python  ## on a CUDA machine: build for its GPU and run tests/gpu, which then may not skip
+	CMAKE_ARGS="-DRMBG_CUDA=ON -DRMBG_CUDA_ARCHITECTURES=native" $(PIP_INSTALL) ".[test]"
+	RMBG_FAIL_WITHOUT_CUDA=1 $(BIN)/python -m pytest tests/gpu
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist demo

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans a job before it begins: which picture becomes which file. No input is overwritten, no two share a file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import InputError
+from ..image import FORMATS
+from ..image.write import Format, format_of
+from .find import Found, find_pictures, key
+
+log = logging.getLogger(__name__)
+
+Skip = Literal["existing", "newer", "none"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture to do.
+
+    Attributes:
+        source: Its file.
+        target: The file that the result is written to.
+        format: Of the target.
+    """
+
+    source: Path
+    target: Path
+    format: Format
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        tasks: In order; the targets are all different, and none is an input.
+        skipped: How many pictures were left out because they are done.
+        folder: The folder of the results, or None if they go to one file or beside their inputs.
+    """
+
+    tasks: list[Task]
+    skipped: int
+    folder: Path | None
+
+
+def plan_tasks(
+    inputs: Iterable[str | os.PathLike[str]],
+    target: str | os.PathLike[str] | None = None,
+    *,
+    format: Format | None = None,
+    label: str = "cutout",
+    skip: Skip = "existing",
+) -> Plan:
+    """Decides what is to be done, and refuses what would go wrong, before any work begins.
+
+    Args:
+        inputs: Files, folders and glob patterns, see `find.find_pictures`.
+        target: A file, if there is one input and it is a file and this ends in a suffix of `image.FORMATS`; else a
+            folder, in which the structure of folders and patterns is kept. None: ``<name>_<label>.png`` beside a
+            file; for a folder, a folder ``<folder>_<label>`` beside it.
+        format: None: what the suffix of a target file says, else "png".
+        label: What results are called where there is no target.
+        skip: "existing" skips pictures whose target is there; "newer" only if it is not older than the picture;
+            "none" does all again.
+
+    Raises:
+        InputError: There is no such input; the target would overwrite an input or lie in the folder that is read;
+            two inputs would become the same file; several inputs are to become one file; the suffix is unknown.
+    """
+    named = [os.fspath(name) for name in inputs]
+    if not named:
+        raise InputError("there is no input; name a file, a folder or a pattern")
+    file, folder = _file_or_folder(named, target)
+    if file is not None:
+        format = format or format_of(file)
+    format = format or "png"
+    leave_out = [folder] if folder is not None else []
+    if folder is not None:
+        _refuse_mixing(named, folder)
+    found = list(find_pictures(named, leave_out=leave_out))
+    targets = [file or target_of(picture, folder, format, label) for picture in found]
+    tasks = [Task(picture.path, path, format) for picture, path in zip(found, targets, strict=True)]
+    if target is None:
+        tasks = _without_results(tasks)
+    tasks = _all_different(tasks)
+    _refuse_overwriting(tasks)
+    to_do = [task for task in tasks if not is_done(task, skip)]
+    return Plan(to_do, len(tasks) - len(to_do), folder)
+
+
+def target_of(picture: Found, folder: Path | None, format: Format, label: str) -> Path:
+    """The file that a picture becomes: in ``folder``, or by the default rule if that is None."""
+    if folder is not None:
+        below = picture.path.relative_to(picture.root).parent if picture.root is not None else Path()
+        return folder / below / f"{picture.path.stem}.{format}"
+    if picture.is_folder and picture.root is not None:
+        beside = Path(os.path.abspath(picture.root))  # noqa: PTH100 - resolve() would follow links
+        return target_of(picture, beside.with_name(f"{beside.name}_{label}"), format, label)
+    return picture.path.with_name(f"{picture.path.stem}_{label}.{format}")
+
+
+def full_name(task: Task) -> Task:
+    """The task with the source's suffix in the target's name: a.jpg becomes a.jpg.png instead of a.png."""
+    suffix = task.source.suffix
+    return Task(task.source, task.target.with_name(f"{task.target.stem}{suffix}{task.target.suffix}"), task.format)
+
+
+def is_done(task: Task, skip: Skip) -> bool:
+    """Whether the target is there already, by the rule ``skip`` (see `plan_tasks`)."""
+    try:
+        if skip == "none" or not task.target.is_file():
+            return False
+        return skip == "existing" or task.target.stat().st_mtime_ns >= task.source.stat().st_mtime_ns
+    except OSError:
+        return False
+
+
+def _file_or_folder(named: list[str], target: str | os.PathLike[str] | None) -> tuple[Path | None, Path | None]:
+    """What ``target`` is: (file, None), (None, folder), or (None, None) if there is none."""
+    if target is None:
+        return None, None
+    text, path = os.fspath(target), Path(target)
+    if path.is_dir() or text.endswith(("/", os.sep)):
+        return None, path
+    single = len(named) == 1 and Path(named[0]).is_file()
+    if path.suffix.lower() in FORMATS or (path.exists() and not path.is_dir()):
+        if not single:
+            raise InputError(f"several pictures cannot become the one file {text}; name a folder")
+        return path, None
+    if single and path.suffix:
+        format_of(path)  # raises: a.bmp is meant as a file, and cannot be written
+    return None, path
+
+
+def _refuse_mixing(named: list[str], folder: Path) -> None:
+    for name in named:
+        if Path(name).is_dir() and key(Path(name)) == key(folder):
+            raise InputError(f"the results would be mixed with the pictures in {name}; name another folder")
+
+
+def _without_results(tasks: list[Task]) -> list[Task]:
+    """Leaves out inputs that are the results of other inputs: `*.png` finds those of an earlier run."""
+    results = {key(task.target) for task in tasks}
+    return [task for task in tasks if key(task.source) not in results]
+
+
+def _all_different(tasks: list[Task]) -> list[Task]:
+    """Gives tasks with the same target the full name of their source, and refuses what is the same even then."""
+    groups = _by_target(tasks)
+    shared = {id(task) for group in groups.values() if len(group) > 1 for task in group}
+    if not shared:
+        return tasks
+    renamed = [full_name(task) if id(task) in shared else task for task in tasks]
+    for group in _by_target(renamed).values():
+        if len(group) > 1:
+            raise InputError(
+                f"{group[0].source} and {group[1].source} would both become {group[0].target}; "
+                "name the folder above them, so that their folders are kept, or do them one by one"
+            )
+    log.warning("%d pictures differ only in their suffix, which is kept: a.jpg becomes a.jpg.png", len(shared))
+    return renamed
+
+
+def _by_target(tasks: list[Task]) -> dict[str, list[Task]]:
+    groups: dict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        groups[key(task.target).casefold()].append(task)  # some file systems do not tell a.png from A.png
+    return groups
+
+
+def _refuse_overwriting(tasks: list[Task]) -> None:
+    sources = {key(task.source): task.source for task in tasks}
+    for task in tasks:
+        if key(task.target) in sources:
+            raise InputError(f"{task.target} is an input and would be overwritten; name another output")

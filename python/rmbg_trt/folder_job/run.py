@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does the tasks: reading, matting and writing overlap, and no more pictures are in memory than there are workers.
+
+A worker takes a picture through all three steps; each step lets the others run (Pillow, zlib and the engine release
+the GIL), and the engine makes a worker wait while its slots are taken. So the engine is never idle while a worker has
+a frame for it, and there are no queues of pictures to bound.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from ..errors import Error
+from ..image import DEFAULT_MAX_PIXELS, Array, Picture, read_picture, write_picture
+from .plan import Task
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.1  # how soon a stop is seen
+_MAX_DEFAULT_JOBS = 16
+
+
+class Matter(Protocol):
+    """What mattes a frame: an `Engine` made with ``color="rgb"``."""
+
+    def run(self, frame: Any, *, output: Any = ..., background: Any = ..., premultiplied: bool = ...) -> Any:
+        """As `Engine.run`; called from several threads at once."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is made of each picture.
+
+    Attributes:
+        output: "alpha", "cutout" or "composite".
+        background: For a composite, as for `Engine.run` (arrays in RGB order).
+        premultiplied: Multiply a cutout's colours by its alpha.
+        quality: As for `image.encode_picture`.
+        max_pixels: Larger pictures fail.
+    """
+
+    output: Literal["alpha", "cutout", "composite"] = "cutout"
+    background: Any = None
+    premultiplied: bool = False
+    quality: int | None = None
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes:
+        task: The task.
+        error: Why it failed; None if the target is written.
+    """
+
+    task: Task
+    error: str | None = None
+
+
+def default_jobs() -> int:
+    """Pictures in work at once: one a processor core, and one each for the engine and for the disk to wait for."""
+    return min(_MAX_DEFAULT_JOBS, os.cpu_count() or 1) + 2
+
+
+def matte(engine: Matter, picture: Picture, options: Options) -> Array:
+    """Takes the background out of a picture: alpha (H, W), cutout (H, W, 4) RGBA or composite (H, W, 3) RGB."""
+    result: Array = engine.run(
+        picture.pixels,
+        output=options.output,
+        background=options.background,
+        premultiplied=options.premultiplied,
+    )
+    return result
+
+
+def run_tasks(
+    tasks: Iterable[Task],
+    engine: Matter,
+    options: Options | None = None,
+    *,
+    jobs: int | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Outcome]:
+    """Does tasks and gives the outcome of each, in the order in which they end. A failed one does not stop the rest.
+
+    Args:
+        tasks: May be endless; taken from in a thread of its own, a few ahead of the work.
+        engine: Mattes the frames.
+        options: What is made of each picture.
+        jobs: Pictures in work at once; None: `default_jobs`. Each is in memory as it is read and as it is written.
+        stop: When set (from any thread or a signal handler), no further picture is begun; those in work are
+            finished and given. Closing the iterator, or an exception where it is used, stops it in the same way.
+
+    Yields:
+        An outcome for each task that was begun.
+    """
+    stop = stop or threading.Event()
+    job = _Job(engine, options or Options(), stop, jobs or default_jobs())
+    threads = [threading.Thread(target=job.feed, args=(tasks,), name="rmbg-feed", daemon=True)]
+    threads += [threading.Thread(target=job.work, name=f"rmbg-job-{i}", daemon=True) for i in range(job.jobs)]
+    for thread in threads:
+        thread.start()
+    try:
+        working = job.jobs
+        while working:
+            outcome = job.outcomes.get()
+            if outcome is None:
+                working -= 1
+            else:
+                yield outcome
+        if job.feed_error is not None:
+            raise job.feed_error
+    finally:
+        stop.set()
+        for thread in threads[1:]:
+            thread.join()
+
+
+class _Job:
+    """What the threads of one call of `run_tasks` share."""
+
+    def __init__(self, engine: Matter, options: Options, stop: threading.Event, jobs: int) -> None:
+        self.jobs = max(1, jobs)
+        self.outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()  # None: a worker has ended
+        self.feed_error: BaseException | None = None
+        self._engine, self._options, self._stop = engine, options, stop
+        self._tasks: queue.Queue[Task] = queue.Queue(maxsize=2 * self.jobs)
+        self._fed = threading.Event()
+
+    def feed(self, tasks: Iterable[Task]) -> None:
+        """Hands out the tasks; ends early on a stop."""
+        try:
+            for task in tasks:
+                if not self._put(task):
+                    return
+        except BaseException as error:
+            self.feed_error = error
+        finally:
+            self._fed.set()
+
+    def work(self) -> None:
+        """Does tasks until there are no more, or a stop."""
+        try:
+            while (task := self._take()) is not None:
+                self.outcomes.put(Outcome(task, self._do(task)))
+        finally:
+            self.outcomes.put(None)
+
+    def _put(self, task: Task) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._tasks.put(task, timeout=_POLL_S)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def _take(self) -> Task | None:
+        while not self._stop.is_set():
+            all_fed = self._fed.is_set()  # before looking: what is fed in between is seen the next time
+            try:
+                return self._tasks.get(timeout=0 if all_fed else _POLL_S)
+            except queue.Empty:
+                if all_fed:
+                    return None
+        return None
+
+    def _do(self, task: Task) -> str | None:
+        """Takes one picture all the way; returns why that failed, or None."""
+        try:
+            picture = read_picture(task.source, max_pixels=self._options.max_pixels)
+            pixels = matte(self._engine, picture, self._options)
+            write_picture(task.target, pixels, format=task.format, like=picture, quality=self._options.quality)
+        except Error as error:
+            return str(error) or type(error).__name__
+        except MemoryError:
+            return "there is not enough memory for this picture; fewer --jobs need less"
+        except Exception as error:  # a bug here or in a decoder must not cost the rest of the folder
+            log.debug("%s failed", task.source, exc_info=error)
+            return f"{type(error).__name__}: {error}"
+        return None

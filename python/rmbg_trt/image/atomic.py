@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are whole or absent: written under a temporary name in the same folder, then renamed.
+
+A crash of the program, a full disk or Ctrl-C leaves the target as it was. (After a loss of power that is up to the
+file system: nothing is forced to the disk, which would cost a folder job more than its matting.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from ..errors import Error
+
+
+@contextlib.contextmanager
+def atomic_file(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Opens ``target`` for writing bytes; it appears, or is replaced, when the block ends without an exception.
+
+    Folders on the way are made. A symbolic link keeps its place, and what it points to is replaced. What is not a
+    regular file (a pipe, a device) is written to directly.
+
+    Raises:
+        Error: The target cannot be written; the message has the system's reason.
+    """
+    path = Path(os.path.realpath(target))
+    part = path.with_name(f".rmbg-{secrets.token_hex(6)}.part")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:
+                yield stream
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _removed_on_failure(part), part.open("xb") as stream:
+            yield stream
+            stream.close()  # before the rename: a full disk may only show here
+            part.replace(path)
+    except OSError as error:
+        raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _removed_on_failure(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a picture with Pillow: a path, bytes or a stream to upright 8-bit RGB, with a clear reason when it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Union
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import InputError, UnavailableError
+from .convert import to_rgb
+from .metadata import read_dpi, read_exif, read_orientation
+from .picture import Picture
+
+log = logging.getLogger(__name__)
+
+Source = Union[str, "os.PathLike[str]", bytes, IO[bytes]]
+
+DEFAULT_MAX_PIXELS = 178_956_970
+"""Pillow's own limit: half a gibibyte at three bytes a pixel."""
+
+# What a folder is searched for. A file that is named outright may have any suffix.
+INPUT_SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".tga"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".heic", ".heif", ".avif"),
+    )
+)
+
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
+
+
+def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str | None = None) -> Picture:
+    """Reads a picture, whatever its format, mode and depth, as upright 8-bit RGB or RGBA.
+
+    16-bit channels keep their high byte; other deep modes are described in `convert`. CMYK, LAB and gray with a
+    colour profile of their own go through it and come out as sRGB; an RGB profile is kept. Of an animation or a file
+    of several pages the first is taken, and the log says so.
+
+    Args:
+        source: A path, the bytes of a file, or a binary stream, which is read to its end.
+        max_pixels: Larger pictures are refused before they are decoded. Pillow's own process-wide limit holds as
+            well, see `lift_pillow_limit`.
+        name: What to call it in messages; a path's default is the path.
+
+    Raises:
+        InputError: It is missing, a folder, empty, too large, damaged, cut short, or not a picture.
+        UnavailableError: Its format needs an optional package; the message says which.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _read_path(Path(source), max_pixels, name or os.fspath(source))
+    if not isinstance(source, bytes):
+        name = name or str(getattr(source, "name", "the stream"))
+        source = source.read()
+    return _read_stream(io.BytesIO(source), max_pixels, name or "the data")
+
+
+def lift_pillow_limit() -> None:
+    """Leaves the limit on pixels to ``max_pixels`` alone. It is Pillow's and process-wide: for programs to call."""
+    Image.MAX_IMAGE_PIXELS = None
+
+
+def _read_path(path: Path, max_pixels: int, name: str) -> Picture:
+    try:
+        if path.is_dir():
+            raise InputError(f"{name} is a folder, not a picture")
+        with path.open("rb") as stream:
+            return _read_stream(stream, max_pixels, name)
+    except OSError as error:
+        raise InputError(f"{name} could not be read: {error.strerror or error}") from error
+    except ValueError as error:  # a null byte in the path
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name!r} is not a path: {error}") from error
+
+
+def _read_stream(stream: IO[bytes], max_pixels: int, name: str) -> Picture:
+    head = stream.read(64)
+    stream.seek(0)
+    if not head:
+        raise InputError(f"{name} is empty")
+    _register_heif(head, name)
+    with _open(stream, name) as image:
+        width, height = image.size
+        if width < 1 or height < 1:
+            raise InputError(f"{name} is {width} x {height} pixels; expected at least 1 x 1")
+        if width * height > max_pixels:
+            raise InputError(_too_large(name, f"{width} x {height} = {width * height:,}", f"{max_pixels:,}"))
+        with _reasons(name):
+            if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photograph and its preview
+                log.warning("%s has %d frames or pages; only the first is used", name, getattr(image, "n_frames", 2))
+                image.seek(0)
+            image.load()
+        return _upright(image, name)
+
+
+def _upright(image: Image.Image, name: str) -> Picture:
+    """Turns a decoded picture upright and to RGB, and takes over what belongs to it."""
+    orientation = read_orientation(image)
+    turned = orientation >= 5
+    dpi = read_dpi(image)
+    exif = read_exif(image, image.size[::-1] if turned else image.size)
+    with _reasons(name):
+        rgb, icc_profile = to_rgb(image, name)
+        if orientation in _TRANSPOSE:
+            rgb = rgb.transpose(_TRANSPOSE[orientation])
+        pixels = np.ascontiguousarray(np.asarray(rgb))
+    pixels.flags.writeable = False
+    return Picture(pixels, icc_profile, dpi[::-1] if dpi and turned else dpi, exif, name)
+
+
+def _open(stream: IO[bytes], name: str) -> Image.Image:
+    try:
+        return Image.open(stream)
+    except Image.DecompressionBombError as error:
+        limit = f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,} (Pillow's own, see rmbg_trt.image.lift_pillow_limit)"
+        raise InputError(_too_large(name, str(error).partition("(")[2].partition(" ")[0], limit)) from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name} is not a picture, or of a format that is not supported") from error
+    except Exception as error:  # a damaged header: decoders raise anything
+        raise InputError(f"{name} is damaged: {error}") from error
+
+
+def _too_large(name: str, pixels: str, limit: str) -> str:
+    return f"{name} has {pixels} pixels, more than the limit of {limit}; --max-pixels (max_pixels=) raises it"
+
+
+@contextlib.contextmanager
+def _reasons(name: str) -> Iterator[None]:
+    """Names the file in whatever a decoder raises: on damaged data that may be any exception."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        text = str(error)
+        cut = any(word in text.lower() for word in ("truncated", "unexpected end", "incomplete", "not enough"))
+        raise InputError(f"{name} is {'cut short' if cut else 'damaged'}: {text or type(error).__name__}") from error
+
+
+def _register_heif(head: bytes, name: str) -> None:
+    """Makes Pillow know HEIC (or AVIF, where Pillow was built without it) when a file needs it."""
+    if head[4:8] != b"ftyp":
+        return
+    brands = {head[8:12], *(head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4], "big"), 64), 4))}
+    wants_avif = bool(brands & {b"avif", b"avis"})
+    if not (wants_avif or brands & _HEIC_BRANDS):
+        return
+    Image.init()
+    if ("AVIF" if wants_avif else "HEIF") in Image.OPEN:
+        return
+    kind = "AVIF" if wants_avif else "HEIC"
+    try:
+        import pillow_heif
+
+        # Its older versions know AVIF as well.
+        register = getattr(pillow_heif, "register_avif_opener" if wants_avif else "register_heif_opener")
+    except (ImportError, AttributeError):
+        remedy = 'pip install "rmbg-trt[heif]"' + (", or Pillow 11.3 or later" if wants_avif else "")
+        raise UnavailableError(f"{name} is a {kind} picture, which needs an optional package: {remedy}") from None
+    register()
