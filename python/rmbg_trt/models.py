@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import hashlib
 import http.client
 import importlib.util
@@ -359,10 +360,10 @@ def _download_wheel(source: WheelSource, temporary: Path, progress: Progress | N
         try:
             arrived, since = -1, time.monotonic()
             while client.poll() is None:
-                now = _folder_bytes(temporary)
+                now = _folder_bytes(scratch)
                 if now != arrived:
                     arrived, since = now, time.monotonic()
-                    if progress:
+                    if progress and arrived:
                         progress(arrived, source.wheel_bytes)
                 elif time.monotonic() - since > _STALL_S:
                     raise _SourceError(f"nothing arrived for {_STALL_S:.0f} s")
@@ -372,7 +373,10 @@ def _download_wheel(source: WheelSource, temporary: Path, progress: Progress | N
             client.kill()
             client.wait()
     if client.returncode != 0:
-        raise _SourceError(_complaint(output.read_text(encoding="utf-8", errors="replace"), client.returncode))
+        said = output.read_text(encoding="utf-8", errors="replace")
+        if os.strerror(errno.ENOSPC) in said:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise _SourceError(_complaint(said, client.returncode))
     found = sorted(wheels.glob("*.whl"))
     if len(found) != 1:
         raise _SourceError(f"the package client left {len(found)} wheels, expected 1")
@@ -381,7 +385,10 @@ def _download_wheel(source: WheelSource, temporary: Path, progress: Progress | N
 
 def _complaint(output: str, code: int) -> str:
     """What the package client said went wrong, in a line."""
-    errors = [line.removeprefix("ERROR:").strip() for line in output.splitlines() if line.startswith("ERROR:")]
+    lines = output.splitlines()
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    if "Exception:" in errors:  # it broke down: what it was stands below the traceback
+        errors = [lines[-1].strip()]
     if "Retrying (" in output:
         errors.insert(0, "the package index did not answer")
     return "; ".join(errors) or f"the package client failed with code {code}: {output.strip()[-200:] or 'no output'}"

@@ -77,7 +77,10 @@ def _print_report(report: Report) -> None:
     _section("Optional packages", [(p.name, p.purpose, *_package_state(p)) for p in report.packages])
     state = "writable" if cache.writable else "NOT writable"
     rows = [("Folder", f"{cache.folder} ({state}, {cache.size_bytes / 1e6:.1f} MB)")]
-    rows += [(name, "cached" if cached else f"not cached; rmbg-trt models pull {name}") for name, cached in cache.models.items()]
+    rows += [
+        (name, "cached" if cached else f"not cached; rmbg-trt models pull {name}")
+        for name, cached in cache.models.items()
+    ]
     _section("Cache", rows)
     for advice in report.advice:
         _line("! ", advice, "yellow")

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The three ways in which ``rmbg-trt image`` works: on files and folders, through a pipe, and watching.
+
+Each job is made from the command line, and refuses there (`InputError`) what cannot work; then it says whether it is
+done already; then it runs with an engine and returns the exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..engine import Engine
+from ..errors import Error, InputError
+from ..folder_job import Options, Outcome, Task, plan_tasks, run_tasks, watch_folders
+from ..folder_job.plan import Skip as Skip
+from ..folder_job.plan import is_done
+from ..folder_job.run import matte
+from ..image import Format, encode_picture, read_picture
+from ..image.atomic import atomic_file
+from .console import EXIT_FAILED, EXIT_OK, console, progress_bar, say
+
+_LISTED_FAILURES = 50
+
+
+class FolderJob:
+    """Files, folders and patterns."""
+
+    def __init__(self, inputs: list[str], target: str | None, format: Format | None, label: str, skip: Skip) -> None:
+        self._plan = plan_tasks(inputs, target, format=format, label=label, skip=skip)
+
+    def is_done(self) -> bool:
+        """Whether every picture was skipped; says so."""
+        if not self._plan.tasks:
+            say(f"Nothing to do: {_count(self._plan.skipped)} done already; --overwrite does them again.")
+        return not self._plan.tasks
+
+    def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
+        """Does the pictures that are left."""
+        tasks = self._plan.tasks
+        tally = _Tally()
+        with _stopped_by_signals() as stopped:
+            outcomes = run_tasks(tasks, engine, options, jobs=jobs, stop=stopped.event)
+            if len(tasks) > 1:
+                outcomes = _with_bar(outcomes, len(tasks))
+            for outcome in outcomes:
+                tally.add(outcome)
+        if stopped.signal:
+            left = len(tasks) - tally.done - len(tally.failures)
+            say(f"Interrupted: {tally.done} done, {left} left. The same command goes on from here.", style="yellow")
+        elif len(tasks) > 1 or self._plan.skipped:
+            where = f" in {self._plan.folder}" if self._plan.folder else ""
+            say(f"{tally.done} done{where}, {self._plan.skipped} skipped, {len(tally.failures)} failed")
+        elif tally.done:
+            say(f"{tasks[0].source} -> {tasks[0].target}")
+        tally.list_failures()
+        return 128 + stopped.signal if stopped.signal else EXIT_FAILED if tally.failures else EXIT_OK
+
+
+class WatchJob:
+    """Folders that are looked at until Ctrl-C."""
+
+    def __init__(self, inputs: list[str], target: str | None, format: Format, label: str, skip: Skip) -> None:
+        self._inputs, self._stop = inputs, threading.Event()
+        if target is not None and Path(target).exists() and not Path(target).is_dir():
+            raise InputError(f"{target} is a file; what is watched goes to a folder")
+        self._tasks = watch_folders(inputs, target, stop=self._stop, format=format, label=label, skip=skip)
+
+    def is_done(self) -> bool:
+        """Never: there may be more to come."""
+        return False
+
+    def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
+        """Does what is there and what arrives, until a signal; failures count only if they were not made good."""
+        say(f"Watching {', '.join(self._inputs)}; Ctrl-C ends it.")
+        tally = _Tally()
+        with _stopped_by_signals(self._stop):
+            for outcome in run_tasks(self._tasks, engine, options, jobs=jobs, stop=self._stop):
+                tally.add(outcome)
+                if outcome.error is None:
+                    say(f"{outcome.task.source} -> {outcome.task.target}")
+                else:
+                    say(f"{outcome.task.source} failed: {outcome.error}", style="red")
+        say(f"Stopped: {tally.done} done, {len(tally.failures)} failed")
+        return EXIT_FAILED if tally.failures else EXIT_OK
+
+
+class PipeJob:
+    """One picture from stdin, to stdout, or both. Nothing but the picture is written to stdout."""
+
+    def __init__(self, source: str, target: str, format: Format | None, skip: Skip) -> None:
+        self._source, self._target = source, target
+        self._format: Format = format or "png"
+        self._skip = skip
+        if target == "-" and sys.stdout.isatty():
+            raise InputError("a picture is not written to a terminal; name a file with -o, or redirect stdout")
+        if target != "-" and (Path(target).is_dir() or (not Path(target).suffix and format is None)):
+            raise InputError(f"{target} is not a file name; what comes from stdin needs one, as -o cutout.png")
+        if source != "-" and not Path(source).is_file():
+            raise InputError(f"there is no file {source}")
+
+    def is_done(self) -> bool:
+        """Whether the target is there, and need not be made again; says so."""
+        if self._target == "-":
+            return False
+        done = is_done(Task(Path(self._source), Path(self._target), self._format), self._skip)
+        if done:
+            say(f"Nothing to do: {self._target} is there already; --overwrite makes it again.")
+        return done
+
+    def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
+        """Does the picture. ``jobs`` has no meaning here."""
+        stream = sys.stdin.buffer if self._source == "-" else None
+        name = "stdin" if stream else self._source
+        picture = read_picture(stream or self._source, max_pixels=options.max_pixels, name=name)
+        pixels = matte(engine, picture, options)
+        data = encode_picture(pixels, self._format, like=picture, quality=options.quality)
+        if self._target == "-":
+            _write_stdout(data)
+        else:
+            with atomic_file(self._target) as file:
+                file.write(data)
+        return EXIT_OK
+
+
+class _Tally:
+    """Counts outcomes."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.failures: dict[Path, str] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        if outcome.error is None:
+            self.done += 1
+            self.failures.pop(outcome.task.source, None)
+        else:
+            self.failures[outcome.task.source] = outcome.error
+
+    def list_failures(self) -> None:
+        if not self.failures:
+            return
+        if not console.is_terminal:  # a table would cut the paths of a log file
+            for path, reason in self.failures.items():
+                say(f"failed: {path}: {reason}", style="red")
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table("Failed", "Reason", title_justify="left")
+        for path, reason in list(self.failures.items())[:_LISTED_FAILURES]:
+            table.add_row(Text(str(path), overflow="fold"), Text(reason, overflow="fold"))
+        console.print(table)
+        if len(self.failures) > _LISTED_FAILURES:
+            say(f"... and {len(self.failures) - _LISTED_FAILURES} more")
+
+
+class _Stopped:
+    """Which signal came, if any."""
+
+    def __init__(self, event: threading.Event) -> None:
+        self.event = event
+        self.signal = 0
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(event: threading.Event | None = None) -> Iterator[_Stopped]:
+    """Makes the first Ctrl-C (or SIGTERM) end the job in order: pictures in work are finished. The next is as usual."""
+    stopped = _Stopped(event or threading.Event())
+    if threading.current_thread() is not threading.main_thread():  # only there are signals handled
+        yield stopped
+        return
+
+    def stop(number: int, frame: object) -> None:
+        stopped.signal = number
+        stopped.event.set()
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _with_bar(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
+    """Shows how many pictures are done, at which rate, and the last one's name."""
+    started = time.monotonic()
+    with progress_bar() as bar:
+        task = bar.add_task("", total=total)
+        for done, outcome in enumerate(outcomes, 1):
+            rate = done / max(time.monotonic() - started, 1e-3)
+            bar.update(task, advance=1, description=f"{rate:5.1f}/s {_short(outcome.task.source.name)}")
+            yield outcome
+
+
+def _short(name: str, width: int = 24) -> str:
+    return f"{name[: width - 1]}…" if len(name) > width else f"{name:{width}}"
+
+
+def _count(pictures: int) -> str:
+    return "1 picture is" if pictures == 1 else f"{pictures} pictures are"
+
+
+def _write_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):  # or Python tries again at its end, and complains there
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Error(f"stdout could not be written: {error.strerror or error}") from error
