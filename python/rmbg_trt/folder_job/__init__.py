@@ -10,11 +10,11 @@ for outcome in run_tasks(plan.tasks, engine):
 from __future__ import annotations
 
 from .plan import Plan, Task, is_done, plan_tasks
-from .run import Matter, Options, Outcome, default_jobs, run_tasks
+from .run import EngineLike, Options, Outcome, default_jobs, run_tasks
 from .watch import watch_folders
 
 __all__ = [
-    "Matter",
+    "EngineLike",
     "Options",
     "Outcome",
     "Plan",

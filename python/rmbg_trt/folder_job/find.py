@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 from collections.abc import Collection, Iterable, Iterator
@@ -62,7 +63,15 @@ def pictures_below(folder: Path, *, leave_out: Collection[str] = ()) -> Iterator
 
 def key(path: Path) -> str:
     """The same text for the same place, however it is written; links are followed."""
-    return os.path.normcase(os.path.realpath(path))
+    if path.name in ("", "..") or path.is_symlink():
+        return os.path.normcase(os.path.realpath(path))
+    return os.path.normcase(os.path.join(_real_folder(path.parent), path.name))  # noqa: PTH118 - a hot path
+
+
+@functools.lru_cache(maxsize=256)
+def _real_folder(folder: Path) -> str:
+    """Resolves a folder once, not once for each of its pictures."""
+    return os.path.realpath(folder)
 
 
 def _find(named: str, leave_out: Collection[str]) -> Iterator[Found]:
@@ -88,7 +97,7 @@ def _match(pattern: str, leave_out: Collection[str]) -> Iterator[Found]:
         if glob.has_magic(part):
             break
         fixed /= part
-    matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+    matches = sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207 - Path.glob takes no absolute ones
     pictures: list[Path] = []
     for match in matches:
         if match.is_dir():

@@ -26,8 +26,8 @@ _POLL_S = 0.1  # how soon a stop is seen
 _MAX_DEFAULT_JOBS = 16
 
 
-class Matter(Protocol):
-    """What mattes a frame: an `Engine` made with ``color="rgb"``."""
+class EngineLike(Protocol):
+    """What mattes frames: an `Engine` made with ``color="rgb"``."""
 
     def run(self, frame: Any, *, output: Any = ..., background: Any = ..., premultiplied: bool = ...) -> Any:
         """As `Engine.run`; called from several threads at once."""
@@ -70,7 +70,7 @@ def default_jobs() -> int:
     return min(_MAX_DEFAULT_JOBS, os.cpu_count() or 1) + 2
 
 
-def matte(engine: Matter, picture: Picture, options: Options) -> Array:
+def matte(engine: EngineLike, picture: Picture, options: Options) -> Array:
     """Takes the background out of a picture: alpha (H, W), cutout (H, W, 4) RGBA or composite (H, W, 3) RGB."""
     result: Array = engine.run(
         picture.pixels,
@@ -83,7 +83,7 @@ def matte(engine: Matter, picture: Picture, options: Options) -> Array:
 
 def run_tasks(
     tasks: Iterable[Task],
-    engine: Matter,
+    engine: EngineLike,
     options: Options | None = None,
     *,
     jobs: int | None = None,
@@ -111,7 +111,10 @@ def run_tasks(
     try:
         working = job.jobs
         while working:
-            outcome = job.outcomes.get()
+            try:
+                outcome = job.outcomes.get(timeout=_POLL_S)  # without a limit, Windows would not see Ctrl-C
+            except queue.Empty:
+                continue
             if outcome is None:
                 working -= 1
             else:
@@ -127,7 +130,7 @@ def run_tasks(
 class _Job:
     """What the threads of one call of `run_tasks` share."""
 
-    def __init__(self, engine: Matter, options: Options, stop: threading.Event, jobs: int) -> None:
+    def __init__(self, engine: EngineLike, options: Options, stop: threading.Event, jobs: int) -> None:
         self.jobs = max(1, jobs)
         self.outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()  # None: a worker has ended
         self.feed_error: BaseException | None = None

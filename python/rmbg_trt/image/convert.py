@@ -70,7 +70,7 @@ def _to_levels(values: NDArray[np.generic]) -> Array:
     low, high = float(exact.min()), float(exact.max())
     is_float = np.issubdtype(values.dtype, np.floating)
     if low < 0 or high > (255 if is_float else 65535):
-        exact = (exact - low) * (255 / (high - low) if high > low else 0.0)
+        exact = (exact - low) * 255 / (high - low) if high > low else exact * 0
     elif is_float and high <= 1:
         exact = exact * 255
     elif high > 255:

@@ -149,7 +149,7 @@ def _webp_options(quality: int | None) -> dict[str, Any]:
 
 
 def _tiff_options(kept: dict[str, Any]) -> dict[str, Any]:
-    """LZW with differences: the quickest that is small. Only tags of the main directory: libtiff refuses EXIF directories of Pillow's."""
+    """LZW of differences, the quickest that is small. EXIF and GPS directories stay out: Pillow's upset libtiff."""
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[_TIFF_PREDICTOR] = 2
     exif = Image.Exif()
