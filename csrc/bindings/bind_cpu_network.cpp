@@ -1,8 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
+// Our own CPU network: a graph to fill from Python, and the networks, one a slot, that run it.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "bindings/bindings.h"
+#include "network/cpu/cpu_network.h"
 
 namespace rmbg {
+namespace {
 
-void register_cpu_network(pybind11::module_&) {}
+namespace py = pybind11;
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+std::vector<float> to_vector(const Floats& array) { return {array.data(), array.data() + array.size()}; }
+
+cpu::Coordinates coordinates_of(const std::string& name) {
+  if (name == "half_pixel") return cpu::Coordinates::kHalfPixel;
+  if (name == "pytorch_half_pixel") return cpu::Coordinates::kPytorchHalfPixel;
+  if (name == "align_corners") return cpu::Coordinates::kAlignCorners;
+  throw std::invalid_argument("resize coordinates are '" + name +
+                              "'; expected half_pixel, pytorch_half_pixel or align_corners");
+}
+
+void bind_graph(py::module_& m) {
+  using cpu::Graph;
+  py::class_<Graph>(m, "CpuGraph", "Layers of a CPU network. Methods take and return value numbers; 0 is the input.")
+      .def(py::init([](int channels, int height, int width) {
+             return Graph({channels, height, width});
+           }),
+           py::arg("channels"), py::arg("height"), py::arg("width"))
+      .def(
+          "conv",
+          [](Graph& graph, int x, const Floats& weights, const Floats& bias, int dilation) {
+            if (weights.ndim() != 4 || weights.shape(2) != weights.shape(3))
+              throw std::invalid_argument("convolution weights have " + std::to_string(weights.ndim()) +
+                                          " axes; expected (cout, cin, kernel, kernel)");
+            return graph.conv(x, to_vector(weights), to_vector(bias), static_cast<int>(weights.shape(2)), dilation);
+          },
+          py::arg("x"), py::arg("weights"), py::arg("bias"), py::arg("dilation") = 1)
+      .def("max_pool", &Graph::max_pool, py::arg("x"))
+      .def("concat", &Graph::concat, py::arg("values"))
+      .def(
+          "resize",
+          [](Graph& graph, int x, int height, int width, const std::string& coordinates) {
+            return graph.resize(x, height, width, coordinates_of(coordinates));
+          },
+          py::arg("x"), py::arg("height"), py::arg("width"), py::arg("coordinates") = "half_pixel")
+      .def("add", &Graph::add, py::arg("a"), py::arg("b"))
+      .def("relu", &Graph::relu, py::arg("x"))
+      .def("sigmoid", &Graph::sigmoid, py::arg("x"))
+      .def("set_output", &Graph::set_output, py::arg("value"))
+      .def(
+          "shape",
+          [](const Graph& graph, int value) {
+            const cpu::Shape& shape = graph.shape(value);
+            return py::make_tuple(shape.channels, shape.height, shape.width);
+          },
+          py::arg("value"));
+}
+
+/// Binds the network to arrays of the caller's: for tests and tools; the engine binds the pipeline's memory instead.
+Floats bind(cpu::CpuNetwork& network, const Floats& input) {
+  const auto& [in, out] = network.spec();
+  Floats result(std::vector<py::ssize_t>(out.shape.begin(), out.shape.end()));
+  std::array<std::int64_t, 4> shape{};
+  for (py::ssize_t i = 0; i < input.ndim() && i < 4; ++i) shape[static_cast<std::size_t>(i)] = input.shape(i);
+  network.bind({const_cast<float*>(input.data()), shape, DataType::kFloat32},
+               {result.mutable_data(), out.shape, DataType::kFloat32});
+  return result;
+}
+
+Floats run(cpu::CpuNetwork& network, const Floats& input) {
+  Floats result = bind(network, input);
+  py::gil_scoped_release release;
+  network.enqueue({});
+  return result;
+}
+
+py::list profile(cpu::CpuNetwork& network, const cpu::CpuModel& model, const Floats& input) {
+  const Floats result = bind(network, input);  // kept until the run is over
+  const std::vector<double> times = network.profile();
+  py::list rows;
+  for (std::size_t i = 0; i < times.size(); ++i)
+    rows.append(py::make_tuple(cpu::describe(model.plan(), model.plan().steps[i]), times[i]));
+  return rows;
+}
+
+}  // namespace
+
+void register_cpu_network(py::module_& m) {
+  bind_graph(m);
+  py::class_<cpu::CpuModel, std::shared_ptr<cpu::CpuModel>>(m, "CpuModel", "A compiled CpuGraph, shared by networks.")
+      .def(py::init<const cpu::Graph&>(), py::arg("graph"), py::call_guard<py::gil_scoped_release>())
+      .def("network", [](std::shared_ptr<cpu::CpuModel> model) { return std::make_shared<cpu::CpuNetwork>(model); },
+           "A network with activations of its own.");
+  py::class_<cpu::CpuNetwork, Network, std::shared_ptr<cpu::CpuNetwork>>(m, "CpuNetwork", "One slot of a CpuModel.")
+      .def("run", &run, py::arg("input"), "Input (1, C, H, W) float32 to output; binds to the arrays given.")
+      .def("profile", &profile, py::arg("model"), py::arg("input"), "Runs once; (layer, milliseconds) rows.");
+  m.def("cpu_isa", &cpu::isa, "Instruction set of the CPU network's kernels: avx512, avx2 or generic.");
+}
 
 }  // namespace rmbg

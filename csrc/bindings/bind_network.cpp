@@ -32,13 +32,15 @@ std::shared_ptr<py::object> shared(py::object object) {
           }};
 }
 
-/// Calls Python with the GIL; its exception becomes a NetworkError that keeps the message.
+/// Calls Python with the GIL; its exception becomes a NetworkError that keeps the message. What does not derive from
+/// Exception (Ctrl-C, SystemExit) is no failure of the network and passes through.
 template <typename F>
 void call_python(const char* what, F&& call) {
   py::gil_scoped_acquire gil;
   try {
     call();
   } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_Exception)) throw;
     const std::string text = error.what();
     throw NetworkError(std::string(what) + ": " + text);
   }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, Union
 
@@ -96,8 +97,8 @@ def _sigma(text: str, radius: str) -> float:
 
 def _three_bytes(value: Any) -> tuple[int, int, int]:
     try:
-        numbers = [int(part) for part in value]
-    except (TypeError, ValueError):
+        numbers = [operator.index(part) for part in value]  # a share of 0..1 by mistake is refused, not made black
+    except TypeError:
         numbers = []
     if len(numbers) != 3 or not all(0 <= number <= 255 for number in numbers):
         raise InputError(f"background is {value!r}; expected three numbers 0..255, a picture (h, w, 3) or a string")

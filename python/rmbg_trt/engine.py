@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import operator
 import os
 import threading
 import weakref
@@ -211,13 +212,18 @@ class Engine:
         Frames are taken from the iterable as slots become free, so it may be endless. An error of a frame is raised
         in its turn.
         """
-        waiting: deque[Ticket[Any]] = deque()
+        waiting: deque[Ticket[Any] | InputError] = deque()
         for frame in frames:
             if len(waiting) >= self._info.slots:
-                yield waiting.popleft().result()
-            waiting.append(self.submit(frame, output=output, background=background, premultiplied=premultiplied))
+                yield _result_of(waiting.popleft())
+            try:
+                ticket = self.submit(frame, output=output, background=background, premultiplied=premultiplied)
+            except InputError as error:  # the frames before it come first
+                waiting.append(error)
+            else:
+                waiting.append(ticket)
         while waiting:
-            yield waiting.popleft().result()
+            yield _result_of(waiting.popleft())
 
     def frame_buffer(self, height: int, width: int, channels: int = 3) -> Array:
         """Memory for frames that the engine reads fastest: (height, width, channels) uint8, not initialised.
@@ -262,7 +268,7 @@ class Engine:
     def _job(
         self, frame: Any, output: Output, over: BackgroundLike | None, premultiplied: bool, out: Array | None
     ) -> _Job:
-        if output not in _CHANNELS:
+        if not isinstance(output, str) or output not in _CHANNELS:
             raise InputError(f"output is {output!r}; expected 'alpha', 'cutout' or 'composite'")
         pil = background.is_pil(frame)
         color: Color = "rgb" if pil else self._color
@@ -278,6 +284,8 @@ class Engine:
         if out is None:
             channels = _CHANNELS[output]
             out = np.empty((height, width) if channels == 1 else (height, width, channels), np.uint8)
+        elif not isinstance(out, np.ndarray):
+            raise InputError(f"out is {type(out).__name__}; expected a NumPy array of uint8")
         return _Job((array, out, color, output, bool(premultiplied), made.value, made.blur_sigma), output, pil)
 
 
@@ -326,6 +334,12 @@ class Ticket(Generic[Result]):
         return result
 
 
+def _result_of(outcome: Ticket[Any] | InputError) -> Any:
+    if isinstance(outcome, InputError):
+        raise outcome
+    return outcome.result()
+
+
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:
     if value not in choices:
         raise InputError(f"{name} is {value!r}; expected {' or '.join(map(repr, choices))}")
@@ -335,10 +349,13 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:
 def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sides) != 2 or not all(isinstance(side, int) and 32 <= side <= 4096 for side in sides):
+    try:
+        sides = [operator.index(side) for side in (size if isinstance(size, (tuple, list)) else (size, size))]
+    except TypeError:
+        sides = []
+    if len(sides) != 2 or not all(32 <= side <= 4096 for side in sides):
         raise InputError(f"size is {size!r}; expected one side or (height, width), each from 32 to 4096")
-    return int(sides[0]), int(sides[1])
+    return sides[0], sides[1]
 
 
 def _from_pil(image: Any) -> Array:

@@ -49,7 +49,9 @@ def image(
             "--out", "-o", metavar="OUT", help="A file, a folder, or - for stdout. Default: NAME_cutout.png beside it."
         ),
     ] = None,
-    output: Annotated[_Output | None, typer.Option(help="What to make, a cutout by default.", show_default=False)] = None,
+    output: Annotated[
+        _Output | None, typer.Option(help="What to make, a cutout by default.", show_default=False)
+    ] = None,
     background: Annotated[
         str | None,
         typer.Option(
@@ -92,13 +94,11 @@ def image(
     below. Pictures stand upright in the result; resolution, EXIF data and
     colour profile are kept where the format can.
 
-    Examples:
+    For example: [bold]rmbg-trt image cat.jpg[/bold] makes cat_cutout.png
 
-    [bold]rmbg-trt image cat.jpg[/bold]   makes cat_cutout.png
+    A shop's folder: [bold]rmbg-trt image photos -o shop --background white --format jpg[/bold]
 
-    [bold]rmbg-trt image photos -o shop --background white --format jpg[/bold]
-
-    [bold]curl -s URL | rmbg-trt image - -o - | display[/bold]
+    A pipe: [bold]curl -s URL | rmbg-trt image - -o - | display[/bold]
     """
     setup_logging(verbose)
     from ..errors import InputError

@@ -47,7 +47,7 @@ class FolderJob:
         tasks = self._plan.tasks
         tally = _Tally()
         with _stopped_by_signals() as stopped:
-            outcomes = run_tasks(tasks, engine, options, jobs=jobs, stop=stopped.event)
+            outcomes: Iterator[Outcome] = run_tasks(tasks, engine, options, jobs=jobs, stop=stopped.event)
             if len(tasks) > 1:
                 outcomes = _with_bar(outcomes, len(tasks))
             for outcome in outcomes:

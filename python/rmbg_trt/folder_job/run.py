@@ -12,7 +12,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -88,7 +88,7 @@ def run_tasks(
     *,
     jobs: int | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Does tasks and gives the outcome of each, in the order in which they end. A failed one does not stop the rest.
 
     Args:

@@ -124,7 +124,7 @@ def check_device(device: str) -> str:
         if not _core.cuda_devices():
             return f"CPU because there is no usable GPU ({build['cuda_problem']})"
         return "CPU because no network runs on the GPU in this version yet"
-    kind, _, index = device.partition(":")
+    kind, _, index = device.partition(":") if isinstance(device, str) else ("", "", "")
     if kind != "cuda" or (index and not index.isdigit()):
         raise InputError(f"device is {device!r}; expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
     if not build["cuda"]:

@@ -1,13 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our own network for the CPU (csrc/network/cpu)."""
+"""Our own network for the CPU (csrc/network/cpu): Winograd convolutions in float32, for models made of U²-Net's layers.
+
+OpenVINO only reads the file; nothing of it runs afterwards.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from . import Opened, Request, UnsupportedNetworkError
+from .onnx_graph import import_graph
+from .openvino_network import import_openvino, read_model
 
 
 def open(path: Path, request: Request) -> Opened:
-    """Not there yet."""
-    raise UnsupportedNetworkError("not built yet")
+    """Opens an ONNX file.
+
+    Raises:
+        UnsupportedNetworkError: The model has a layer that our network does not, or bf16 is asked for.
+        UnavailableError: OpenVINO, which reads the file, is not installed.
+        ModelError: The file cannot be read or is not an image-to-matte network.
+        InputError: The size does not fit the model.
+    """
+    from .. import _core
+
+    if request.precision == "bf16":
+        raise UnsupportedNetworkError("it computes in fp32 only")
+    core = import_openvino().Core()
+    graph = import_graph(read_model(core, path, request.size))
+    try:
+        model = _core.CpuModel(graph)
+    except ValueError as error:
+        raise UnsupportedNetworkError(str(error)) from error
+    why = "because it was asked for" if request.precision == "fp32" else "the processor has no bf16"
+    return Opened(
+        networks=[model.network() for _ in range(request.slots)],
+        runtime="native",
+        runtime_version=f"{_core.__version__} ({_core.cpu_isa()})",
+        device_name=str(core.get_property("CPU", "FULL_DEVICE_NAME")),
+        precision="fp32",
+        reason=f"fp32: {why}",
+    )

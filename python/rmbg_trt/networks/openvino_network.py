@@ -31,7 +31,7 @@ def open(path: Path, request: Request) -> Opened:
         ModelError: The file cannot be read or is not an image-to-matte network.
         InputError: The size does not fit the model.
     """
-    openvino = _import()
+    openvino = import_openvino()
     from .. import _core
 
     precision, reason = choose_precision(request.precision)
@@ -85,7 +85,7 @@ def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
     Returns:
         An ``openvino.Model`` of input (1, 3, H, W) and one output.
     """
-    openvino = _import()
+    openvino = import_openvino()
     if not path.is_file():
         raise ModelError(f"{path}: no such model file")
     if path.stat().st_size == 0:
@@ -131,7 +131,7 @@ def _check_output(path: Path, model: Any) -> None:
     if shape.is_dynamic:
         raise ModelError(f"{path}: its output size {shape} does not follow from the input's")
     sides = [int(side.get_length()) for side in shape]
-    if len(sides) < 2 or any(side != 1 for side in sides[:-2]):
+    if len(sides) < 3 or any(side != 1 for side in sides[:-2]):
         raise ModelError(f"{path}: its first output is {sides}; expected one map (1, 1, height, width)")
     if str(output.element_type.get_type_name()) != "f32":
         raise ModelError(f"{path}: its first output is {output.element_type}; expected float32")
@@ -139,7 +139,7 @@ def _check_output(path: Path, model: Any) -> None:
 
 def _instance(compiled: Any) -> _core.Network:
     """One infer request behind the core's network interface."""
-    openvino = _import()
+    openvino = import_openvino()
     from .. import _core
 
     request = compiled.create_infer_request()
@@ -163,7 +163,12 @@ def _instance(compiled: Any) -> _core.Network:
     )
 
 
-def _import() -> Any:
+def import_openvino() -> Any:
+    """The runtime, imported when a model is opened.
+
+    Raises:
+        UnavailableError: It is not installed.
+    """
     if importlib.util.find_spec("openvino") is None:
         raise UnavailableError('OpenVINO is not installed: pip install "rmbg-trt[cpu]"')
     import openvino

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions to a blocked output as plain matrix products, a row of pixels at a time: 1x1, the first layer with
+// its three planar channels, and small maps where Winograd's larger weights cost more than they save. The taps of
+// a row are read from a zero-padded copy of its input rows; each tap is a segment of the product.
+#include <algorithm>
+#include <cstring>
+
+#include "core/buffer.h"
+#include "core/launch.h"
+#include "network/cpu/kernels.h"
+#include "network/cpu/layer.h"
+
+namespace rmbg::cpu {
+namespace {
+
+class DirectLayer : public Layer {
+ public:
+  DirectLayer(const Plan& plan, const Step& step)
+      : step_(step),
+        in_(plan.tensors[step.inputs[0]]),
+        out_(plan.tensors[step.output]),
+        kernel_(step.node->kernel),
+        dilation_(step.node->dilation),
+        lanes_(in_.planar ? 1 : kBlock),
+        planes_(in_.planar ? in_.shape.channels : in_.blocks()),
+        groups_{out_.blocks(), kernels().group} {
+    pack_weights(*step.node);
+    bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
+    pack_bias(*step.node, out_.blocks(), bias_.as<float>());
+    step_.node = nullptr;  // the graph does not outlive construction
+  }
+
+  std::size_t scratch_floats() const override { return worker_floats() * static_cast<std::size_t>(parallel_workers()); }
+
+  void run(const Activations& activations) const override {
+    // Groups outermost: a group's weights stay in the cache for all rows.
+    const int height = out_.shape.height;
+    parallel_for_worker(static_cast<std::int64_t>(groups_.count()) * height, 1,
+                        [&](std::int64_t begin, std::int64_t end, int worker) {
+                          float* scratch = activations.scratch + worker_floats() * static_cast<std::size_t>(worker);
+                          for (std::int64_t i = begin; i < end; ++i)
+                            run_row(activations, static_cast<int>(i / height), static_cast<int>(i % height), scratch);
+                        });
+  }
+
+ private:
+  int taps() const { return kernel_ * kernel_; }
+  int line_width() const { return in_.shape.width + (kernel_ - 1) * dilation_; }
+  std::size_t line_floats() const { return static_cast<std::size_t>(planes_) * kernel_ * line_width() * lanes_; }
+  std::size_t sums_floats() const { return static_cast<std::size_t>(groups_.group) * out_.shape.width * kBlock; }
+  std::size_t offsets_floats() const {
+    return static_cast<std::size_t>(planes_) * taps() * sizeof(std::ptrdiff_t) / sizeof(float);
+  }
+  std::size_t worker_floats() const {
+    return (line_floats() + 15) / 16 * 16 + sums_floats() + (offsets_floats() + 15) / 16 * 16;
+  }
+
+  /// [group][tap row][plane][tap column][lane][group's channels]: a row of taps can be left out.
+  void pack_weights(const Node& node) {
+    const int cin = in_.shape.channels, cout = out_.shape.channels;
+    const std::size_t depth = static_cast<std::size_t>(taps()) * planes_ * lanes_;
+    const std::size_t count = depth * out_.blocks() * kBlock;
+    weights_.reserve(count * sizeof(float));
+    float* out = weights_.as<float>();
+    for (int group = 0; group < groups_.count(); ++group)
+      for (int ky = 0; ky < kernel_; ++ky)
+        for (int plane = 0; plane < planes_; ++plane)
+          for (int kx = 0; kx < kernel_; ++kx)
+            for (int lane = 0; lane < lanes_; ++lane)
+              for (int j = 0; j < groups_.size(group) * kBlock; ++j) {
+                const int i = plane * lanes_ + lane, o = group * groups_.group * kBlock + j;
+                const std::size_t at = ((static_cast<std::size_t>(o) * cin + i) * kernel_ + ky) * kernel_ + kx;
+                *out++ = i < cin && o < cout ? node.weights[at] : 0.0f;
+              }
+  }
+
+  void run_row(const Activations& activations, int group, int y, float* scratch) const {
+    const int height = in_.shape.height, width = in_.shape.width;
+    const float* in = activations.data(step_.inputs[0]);
+    float* line = scratch;
+    float* sums = scratch + (line_floats() + 15) / 16 * 16;
+    auto* offsets = reinterpret_cast<std::ptrdiff_t*>(sums + sums_floats());
+    int skipped = 0, segments = 0;
+    const int row_segments = planes_ * kernel_;
+    for (int ky = 0; ky < kernel_; ++ky) {
+      const int row = y + (ky - kernel_ / 2) * dilation_;
+      if (row < 0) ++skipped;
+      if (row < 0 || row >= height) continue;
+      for (int plane = 0; plane < planes_; ++plane) {
+        float* copy = line + static_cast<std::ptrdiff_t>(ky * planes_ + plane) * line_width() * lanes_;
+        fill_line(in + (plane * in_.plane() + static_cast<std::ptrdiff_t>(row) * width) * lanes_, copy);
+        for (int kx = 0; kx < kernel_; ++kx) offsets[segments++] = copy - line + kx * dilation_ * lanes_;
+      }
+    }
+    const int blocks = groups_.size(group);
+    const std::size_t depth = static_cast<std::size_t>(taps()) * planes_ * lanes_;
+    const float* weights = weights_.as<float>() + depth * group * groups_.group * kBlock +
+                           static_cast<std::size_t>(skipped) * row_segments * lanes_ * blocks * kBlock;
+    const std::ptrdiff_t block_stride = static_cast<std::ptrdiff_t>(width) * kBlock;
+    const GemmTask task{line, offsets, segments, width, weights, blocks, sums, block_stride};
+    (in_.planar ? kernels().gemm_planar : kernels().gemm)(task);
+    for (int j = 0; j < blocks; ++j) {
+      const int block = group * groups_.group + j;
+      const std::ptrdiff_t at = (block * out_.plane() + static_cast<std::ptrdiff_t>(y) * width) * kBlock;
+      const float* residual = step_.residual >= 0 ? activations.data(step_.residual) + at : nullptr;
+      kernels().finish(sums + j * block_stride, width, bias_.as<float>() + block * kBlock, step_.relu, residual,
+                       activations.data(step_.output) + at);
+    }
+  }
+
+  void fill_line(const float* row, float* line) const {
+    const std::size_t pad = static_cast<std::size_t>(kernel_ / 2) * dilation_ * lanes_;
+    const std::size_t inside = static_cast<std::size_t>(in_.shape.width) * lanes_;
+    std::fill(line, line + pad, 0.0f);
+    std::memcpy(line + pad, row, inside * sizeof(float));
+    std::fill(line + pad + inside, line + pad + inside + pad, 0.0f);
+  }
+
+  Step step_;
+  Tensor in_, out_;
+  int kernel_, dilation_, lanes_, planes_;
+  Groups groups_;
+  Buffer weights_, bias_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> make_direct(const Plan& plan, const Step& step) {
+  return std::make_unique<DirectLayer>(plan, step);
+}
+
+}  // namespace rmbg::cpu

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiles a graph into layers and runs them in order.
+#include "network/cpu/cpu_network.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "core/cpu_features.h"
+#include "core/error.h"
+
+namespace rmbg::cpu {
+namespace {
+
+TensorSpec spec_of(const char* name, const Shape& shape) {
+  return {name, {1, shape.channels, shape.height, shape.width}, DataType::kFloat32};
+}
+
+void check(const char* what, const TensorView& view, const TensorSpec& expected) {
+  const auto text = [](const std::array<std::int64_t, 4>& s) {
+    return "(" + std::to_string(s[0]) + ", " + std::to_string(s[1]) + ", " + std::to_string(s[2]) + ", " +
+           std::to_string(s[3]) + ")";
+  };
+  if (view.data == nullptr || view.dtype != DataType::kFloat32 || view.shape != expected.shape)
+    throw std::invalid_argument(std::string("the network's ") + what + " is bound to memory of shape " +
+                                text(view.shape) + (view.dtype == DataType::kFloat32 ? "" : ", float16") +
+                                (view.data == nullptr ? ", null" : "") + "; expected float32 " + text(expected.shape));
+}
+
+}  // namespace
+
+CpuModel::CpuModel(const Graph& graph) : plan_(make_plan(graph)) {
+  spec_.input = spec_of("input", graph.shape(0));
+  spec_.output = spec_of("output", graph.shape(graph.output()));
+  for (const Step& step : plan_.steps) layers_.push_back(make_layer(plan_, step));
+}
+
+std::size_t CpuModel::scratch_floats() const {
+  std::size_t floats = 0;
+  for (const auto& layer : layers_) floats = std::max(floats, layer->scratch_floats());
+  return floats;
+}
+
+CpuNetwork::CpuNetwork(std::shared_ptr<const CpuModel> model)
+    : model_(std::move(model)),
+      arena_(model_->plan().arena_floats * sizeof(float)),
+      scratch_(model_->scratch_floats() * sizeof(float)) {
+  activations_ = {&model_->plan(), arena_.as<float>(), {nullptr, nullptr}, scratch_.as<float>()};
+}
+
+void CpuNetwork::bind(const TensorView& input, const TensorView& output) {
+  check("input", input, spec().input);
+  check("output", output, spec().output);
+  activations_.external[0] = static_cast<float*>(input.data);
+  activations_.external[1] = static_cast<float*>(output.data);
+}
+
+void CpuNetwork::enqueue(Stream) {
+  if (activations_.external[0] == nullptr) throw NetworkError("the network is not bound; call bind() first");
+  for (std::size_t i = 0; i < model_->layers(); ++i) model_->run_layer(i, activations_);
+}
+
+std::vector<double> CpuNetwork::profile() {
+  if (activations_.external[0] == nullptr) throw NetworkError("the network is not bound; call bind() first");
+  std::vector<double> times;
+  for (std::size_t i = 0; i < model_->layers(); ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    model_->run_layer(i, activations_);
+    times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  }
+  return times;
+}
+
+const char* isa() { return cpu_isa_name(cpu_isa()); }
+
+}  // namespace rmbg::cpu

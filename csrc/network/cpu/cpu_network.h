@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network on the CPU without any runtime: fp32, Winograd convolutions, activations laid out for the vector unit.
+// CpuModel is what slots share; CpuNetwork is one slot's memory.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/buffer.h"
+#include "network/cpu/graph.h"
+#include "network/cpu/layer.h"
+#include "network/cpu/plan.h"
+#include "network/network.h"
+
+namespace rmbg::cpu {
+
+/// A compiled graph; immutable. Throws std::invalid_argument for a graph that it cannot run.
+class CpuModel {
+ public:
+  explicit CpuModel(const Graph& graph);
+
+  const NetworkSpec& spec() const { return spec_; }
+  const Plan& plan() const { return plan_; }
+  std::size_t scratch_floats() const;
+  std::size_t layers() const { return layers_.size(); }
+  void run_layer(std::size_t index, const Activations& activations) const { layers_[index]->run(activations); }
+
+ private:
+  NetworkSpec spec_;
+  Plan plan_;
+  std::vector<std::unique_ptr<Layer>> layers_;
+};
+
+class CpuNetwork : public Network {
+ public:
+  explicit CpuNetwork(std::shared_ptr<const CpuModel> model);
+
+  const NetworkSpec& spec() const override { return model_->spec(); }
+  void bind(const TensorView& input, const TensorView& output) override;
+  void enqueue(Stream stream) override;
+  bool capturable() const override { return false; }
+
+  /// Runs once and returns each layer's time in ms.
+  std::vector<double> profile();
+
+ private:
+  std::shared_ptr<const CpuModel> model_;
+  Buffer arena_, scratch_;
+  Activations activations_{};
+};
+
+/// What a step is, for reports: "conv 64 -> 16 at 320 x 320, winograd 4".
+std::string describe(const Plan& plan, const Step& step);
+
+/// "avx512", "avx2" or "generic".
+const char* isa();
+
+}  // namespace rmbg::cpu

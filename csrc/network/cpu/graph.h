@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network as the importer states it: values of static shape and the few kinds of layers that U²-Nets are made of.
+// Batch 1; every convolution has stride 1 and "same" zero padding. The methods check shapes as the graph grows.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rmbg::cpu {
+
+enum class OpKind { kConv, kMaxPool, kConcat, kResize, kAdd, kRelu, kSigmoid, kCopy /* made by the plan only */ };
+
+/// How Resize maps an output column to an input column.
+enum class Coordinates {
+  kHalfPixel,         // (x + 1/2) * in / out - 1/2
+  kPytorchHalfPixel,  // the same, but 0 where the output is one pixel
+  kAlignCorners       // x * (in - 1) / (out - 1)
+};
+
+struct Shape {
+  int channels = 0, height = 0, width = 0;
+  bool operator==(const Shape& other) const {
+    return channels == other.channels && height == other.height && width == other.width;
+  }
+};
+
+struct Node {
+  OpKind kind;
+  std::vector<int> inputs;
+  int output = -1;
+  // Convolution:
+  int kernel = 0, dilation = 1;
+  std::vector<float> weights{};  // (cout, cin, kernel, kernel)
+  std::vector<float> bias{};     // (cout)
+  // Resize:
+  Coordinates coordinates = Coordinates::kHalfPixel;
+};
+
+/// Values are numbered; 0 is the input. Methods return the new value; they throw std::invalid_argument.
+class Graph {
+ public:
+  explicit Graph(Shape input);
+
+  /// kernel 1 or 3; weights (cout, cin, kernel, kernel), bias (cout).
+  int conv(int x, std::vector<float> weights, std::vector<float> bias, int kernel, int dilation);
+  /// 2x2, stride 2; an odd last row or column counts alone (ceil mode).
+  int max_pool(int x);
+  int concat(std::vector<int> values);  // along channels
+  int resize(int x, int height, int width, Coordinates coordinates);  // bilinear
+  int add(int a, int b);
+  int relu(int x);
+  int sigmoid(int x);
+  void set_output(int value);
+
+  int output() const { return output_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const Shape& shape(int value) const { return shapes_.at(static_cast<std::size_t>(value)); }
+  int values() const { return static_cast<int>(shapes_.size()); }
+
+ private:
+  int append(Node node, Shape shape);
+  const Shape& checked(int value) const;
+
+  std::vector<Shape> shapes_;
+  std::vector<Node> nodes_;
+  int output_ = -1;
+};
+
+std::string to_string(const Shape& shape);
+
+}  // namespace rmbg::cpu

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A step ready to run: its weights packed for this processor's kernels. Layers are immutable and shared by all
+// slots; what one run touches comes in through Activations.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "network/cpu/plan.h"
+
+namespace rmbg::cpu {
+
+/// The memory of one network instance.
+struct Activations {
+  const Plan* plan;
+  float* arena;
+  float* external[2];  // the bound input and output
+  float* scratch;
+
+  float* data(int tensor) const {
+    const Tensor& t = plan->tensors[static_cast<std::size_t>(tensor)];
+    if (t.parent >= 0) return data(t.parent) + t.first_channel * t.plane();
+    return t.external >= 0 ? external[t.external] : arena + t.offset;
+  }
+};
+
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  virtual void run(const Activations& activations) const = 0;
+  /// Scratch that run() needs, for all workers together.
+  virtual std::size_t scratch_floats() const { return 0; }
+};
+
+std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step);
+
+// The families behind make_layer.
+std::unique_ptr<Layer> make_winograd(const Plan& plan, const Step& step);  // conv_winograd.cpp
+std::unique_ptr<Layer> make_direct(const Plan& plan, const Step& step);    // conv_direct.cpp: to blocked
+std::unique_ptr<Layer> make_planar(const Plan& plan, const Step& step);    // conv_planar.cpp: to planar
+std::unique_ptr<Layer> make_resize(const Plan& plan, const Step& step);    // resize.cpp
+std::unique_ptr<Layer> make_copy(const Plan& plan, const Step& step);      // copy.cpp
+
+/// Splits `count` channels after every `group` blocks of 16: how weights are packed for Kernels::gemm.
+struct Groups {
+  int blocks, group;
+  int count() const { return (blocks + group - 1) / group; }
+  int size(int index) const { return index + 1 < count() ? group : blocks - index * group; }
+};
+
+/// The bias, padded to whole blocks with zeros.
+void pack_bias(const Node& node, int blocks, float* out);
+
+}  // namespace rmbg::cpu

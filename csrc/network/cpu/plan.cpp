@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fusion and aliasing. A convolution takes in the ReLU, the sum and the pooling that follow it, so that a map is
+// read and written once.
+#include "network/cpu/plan.h"
+
+#include <stdexcept>
+#include <utility>
+
+namespace rmbg::cpu {
+namespace {
+
+class Planner {
+ public:
+  explicit Planner(const Graph& graph) : graph_(graph) {
+    if (graph.output() < 0) throw std::invalid_argument("the graph has no output; call set_output");
+    find_needed();
+    for (int value = 0; value < graph.values(); ++value) {
+      Tensor tensor;
+      tensor.shape = graph.shape(value);
+      tensor.planar = tensor.shape.channels <= kPlanarChannels;
+      plan_.tensors.push_back(tensor);
+    }
+  }
+
+  Plan make() {
+    bring_in_input();
+    for (std::size_t i = 0; i < graph_.nodes().size(); ++i)
+      if (needed_[i] && !fused_[i]) add_step(graph_.nodes()[i]);
+    bring_out_output();
+    alias_concatenations();
+    place_tensors(plan_);
+    return std::move(plan_);
+  }
+
+ private:
+  Tensor& tensor(int value) { return plan_.tensors[static_cast<std::size_t>(value)]; }
+
+  /// Marks the nodes that the output depends on, and counts each value's readers among them.
+  void find_needed() {
+    needed_.assign(graph_.nodes().size(), false);
+    fused_.assign(graph_.nodes().size(), false);
+    readers_.assign(static_cast<std::size_t>(graph_.values()), {});
+    std::vector<bool> wanted(static_cast<std::size_t>(graph_.values()), false);
+    wanted[static_cast<std::size_t>(graph_.output())] = true;
+    for (int i = static_cast<int>(graph_.nodes().size()) - 1; i >= 0; --i) {
+      const Node& node = graph_.nodes()[static_cast<std::size_t>(i)];
+      if (!wanted[static_cast<std::size_t>(node.output)]) continue;
+      needed_[static_cast<std::size_t>(i)] = true;
+      for (const int input : node.inputs) {
+        wanted[static_cast<std::size_t>(input)] = true;
+        readers_[static_cast<std::size_t>(input)].push_back(i);
+      }
+    }
+  }
+
+  /// The node of this kind that alone reads the value, or null.
+  const Node* only_reader(int value, OpKind kind) const {
+    const auto& readers = readers_[static_cast<std::size_t>(value)];
+    if (readers.size() != 1 || value == graph_.output()) return nullptr;
+    const Node& node = graph_.nodes()[static_cast<std::size_t>(readers[0])];
+    return node.kind == kind ? &node : nullptr;
+  }
+
+  void mark_fused(const Node& node) { fused_[static_cast<std::size_t>(&node - graph_.nodes().data())] = true; }
+
+  bool is_ready(int value) const {
+    if (value == 0) return true;
+    for (const Step& step : plan_.steps)
+      if (step.output == value || step.pooled == value) return true;
+    return false;
+  }
+
+  void add_step(const Node& node) {
+    Step step{node.kind, node.inputs, node.output, &node};
+    if (node.kind == OpKind::kConv) fuse(node, step);
+    plan_.steps.push_back(std::move(step));
+  }
+
+  void fuse(const Node& node, Step& step) {
+    const Tensor& in = tensor(node.inputs[0]);
+    const Tensor& out = tensor(node.output);
+    const bool blocked = !in.planar && !out.planar;
+    if (blocked && node.kernel == 3) step.method = choose_method(in.shape, out.shape.channels, node.dilation);
+    if (const Node* relu = only_reader(step.output, OpKind::kRelu)) {
+      step.relu = true;
+      step.output = relu->output;
+      mark_fused(*relu);
+    }
+    if (!out.planar) fuse_sum(step);
+    if (step.method != ConvMethod::kDirect && node.dilation == 1) fuse_pool(step);
+  }
+
+  void fuse_sum(Step& step) {
+    const Node* sum = only_reader(step.output, OpKind::kAdd);
+    if (sum == nullptr) return;
+    const int other = sum->inputs[0] == step.output ? sum->inputs[1] : sum->inputs[0];
+    if (!is_ready(other) || other == step.output) return;
+    step.residual = other;
+    step.output = sum->output;
+    mark_fused(*sum);
+  }
+
+  void fuse_pool(Step& step) {
+    for (const int reader : readers_[static_cast<std::size_t>(step.output)]) {
+      const Node& node = graph_.nodes()[static_cast<std::size_t>(reader)];
+      if (node.kind != OpKind::kMaxPool || step.pooled >= 0) continue;
+      step.pooled = node.output;
+      mark_fused(node);
+    }
+  }
+
+  /// The pipeline's memory is planar; wide tensors are converted on the way in and out.
+  void bring_in_input() {
+    if (tensor(0).planar && graph_.output() != 0) {
+      tensor(0).external = 0;
+      return;
+    }
+    plan_.steps.push_back({OpKind::kCopy, {add_external(0, 0)}, 0});
+  }
+
+  void bring_out_output() {
+    const int output = graph_.output();
+    if (tensor(output).planar && tensor(output).external < 0 && output != 0) {
+      tensor(output).external = 1;
+      return;
+    }
+    const int copy = add_external(output, 1);
+    plan_.steps.push_back({OpKind::kCopy, {output}, copy});
+  }
+
+  int add_external(int like, int external) {
+    Tensor copy;
+    copy.shape = tensor(like).shape;
+    copy.planar = true;
+    copy.external = external;
+    plan_.tensors.push_back(copy);
+    return static_cast<int>(plan_.tensors.size()) - 1;
+  }
+
+  /// Turns each concatenation into slices where the layout allows and into copies elsewhere.
+  void alias_concatenations() {
+    std::vector<Step> steps;
+    for (Step& step : plan_.steps) {
+      if (step.kind != OpKind::kConcat) {
+        steps.push_back(std::move(step));
+        continue;
+      }
+      int channel = 0;
+      for (const int input : step.inputs) {
+        if (!try_alias(input, step.output, channel)) {
+          Step copy{OpKind::kCopy, {input}, step.output};
+          copy.first_channel = channel;
+          steps.push_back(copy);
+        }
+        channel += tensor(input).shape.channels;
+      }
+    }
+    plan_.steps = std::move(steps);
+  }
+
+  bool try_alias(int input, int output, int channel) {
+    Tensor& in = tensor(input);
+    const Tensor& out = tensor(output);
+    if (in.external >= 0 || in.parent >= 0 || in.planar != out.planar) return false;
+    if (!in.planar && (channel % 16 != 0 || in.shape.channels % 16 != 0)) return false;
+    in.parent = output;
+    in.first_channel = channel;
+    return true;
+  }
+
+  const Graph& graph_;
+  Plan plan_;
+  std::vector<bool> needed_, fused_;
+  std::vector<std::vector<int>> readers_;
+};
+
+}  // namespace
+
+Plan make_plan(const Graph& graph) { return Planner(graph).make(); }
+
+}  // namespace rmbg::cpu

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where every tensor lies. Tensors that are never alive together share memory: largest first, each at the lowest
+// offset that is free for its whole life. (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
+// Inference", 2020, call this greedy by size.)
+#include <algorithm>
+#include <numeric>
+
+#include "network/cpu/plan.h"
+
+namespace rmbg::cpu {
+namespace {
+
+struct Life {
+  int first = -1, last = -1;
+  bool overlaps(const Life& other) const { return first <= other.last && other.first <= last; }
+};
+
+int root_of(const Plan& plan, int tensor) {
+  while (plan.tensors[static_cast<std::size_t>(tensor)].parent >= 0)
+    tensor = plan.tensors[static_cast<std::size_t>(tensor)].parent;
+  return tensor;
+}
+
+std::vector<Life> find_lives(const Plan& plan) {
+  std::vector<Life> lives(plan.tensors.size());
+  const auto touch = [&](int tensor, int time) {
+    if (tensor < 0) return;
+    Life& life = lives[static_cast<std::size_t>(root_of(plan, tensor))];
+    if (life.first < 0) life.first = time;
+    life.last = time;
+  };
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    const int time = static_cast<int>(i);
+    for (const int input : step.inputs) touch(input, time);
+    touch(step.output, time);
+    touch(step.residual, time);
+    touch(step.pooled, time);
+  }
+  return lives;
+}
+
+}  // namespace
+
+void place_tensors(Plan& plan) {
+  constexpr std::size_t kLine = 16;  // floats of a cache line
+  const std::vector<Life> lives = find_lives(plan);
+  std::vector<std::size_t> order(plan.tensors.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return plan.tensors[a].size() > plan.tensors[b].size(); });
+
+  std::vector<std::size_t> placed;  // by offset
+  for (const std::size_t index : order) {
+    Tensor& tensor = plan.tensors[index];
+    if (tensor.external >= 0 || tensor.parent >= 0 || lives[index].first < 0) continue;
+    const std::size_t size = (static_cast<std::size_t>(tensor.size()) + kLine - 1) / kLine * kLine;
+    std::size_t offset = 0;
+    for (const std::size_t other : placed) {
+      if (!lives[index].overlaps(lives[other])) continue;
+      const Tensor& neighbour = plan.tensors[other];
+      if (offset + size <= neighbour.offset) break;
+      const std::size_t end = neighbour.offset + static_cast<std::size_t>(neighbour.size());
+      offset = std::max(offset, (end + kLine - 1) / kLine * kLine);
+    }
+    tensor.offset = offset;
+    plan.arena_floats = std::max(plan.arena_floats, offset + size);
+    const auto at = std::upper_bound(placed.begin(), placed.end(), offset, [&](std::size_t value, std::size_t other) {
+      return value < plan.tensors[other].offset;
+    });
+    placed.insert(at, index);
+  }
+}
+
+}  // namespace rmbg::cpu
