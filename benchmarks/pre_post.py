@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claim: everything round the network takes at most a quarter of the time that rembg takes for it.
+
+By turns: rembg's own session (normalize, and the mask made from the prediction) and rmbg_trt.Engine.run, both with
+their network replaced by a stub that gives the same stored prediction. Both get a PIL image and give a PIL mask; the
+NumPy row is the engine with an array in and out. Before each run memory is walked through, since a real network would
+have pushed the picture out of the caches. The network's input and the mask must be equal to the bit.
+
+Needs rembg beside rmbg-trt (benchmarks/install_rivals.sh); no weights.
+
+Examples:
+  benchmarks/.venv-rivals/bin/python benchmarks/pre_post.py
+  RMBG_NUM_THREADS=1 benchmarks/.venv-rivals/bin/python benchmarks/pre_post.py --sizes 1080x1920 --no-save
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import rmbg_trt.engine
+from _photograph import photograph, size
+from _report import console, parser, save
+from _timing import interleave, ratio, rest, shown, summary
+from PIL import Image
+from rembg.sessions.u2net import U2netSession
+from rich.table import Table
+from rmbg_trt import Engine, _core
+from rmbg_trt.networks import Opened
+
+SIDE = 320
+TARGET = 0.25  # of rembg's time
+RIVAL, OURS, NUMPY = "rembg", "rmbg-trt", "rmbg-trt, NumPy"
+ELSEWHERE = np.zeros(64 << 20, np.uint8)  # more than the caches hold
+
+
+def stored_prediction() -> np.ndarray:
+    """(1, 1, 320, 320) float32 in 0..1: a soft disc, as a matte is: mostly 0 or 1, and an edge."""
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    return (1 / (1 + np.exp((np.hypot(x, 0.7 * y) - 90) / 3))).astype(np.float32)[None, None]
+
+
+class Stub:
+    """Stands for the network on both sides, and keeps the input that it was last given."""
+
+    def __init__(self) -> None:
+        self.prediction = stored_prediction()
+        self.seen: np.ndarray | None = None
+
+    def rembg_session(self) -> U2netSession:
+        def run(_names: object, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            self.seen = inputs["input"]
+            return [self.prediction]
+
+        session = U2netSession.__new__(U2netSession)  # its constructor would load the weights
+        session.inner_session = SimpleNamespace(run=run, get_inputs=lambda: [SimpleNamespace(name="input")])
+        return session
+
+    def engine(self) -> Engine:
+        bound: list[np.ndarray] = []
+
+        def enqueue(_stream: int) -> None:
+            self.seen = bound[0]
+            np.copyto(bound[1], self.prediction)
+
+        network = _core.python_network(
+            _core.TensorSpec("input", (1, 3, SIDE, SIDE)),
+            _core.TensorSpec("output", (1, 1, SIDE, SIDE)),
+            bind=lambda tensor, prediction: bound.extend((tensor, prediction)),
+            enqueue=enqueue,
+        )
+        opened = Opened([network], "stub", "", "", "fp32", "")
+        rmbg_trt.engine.open_network = lambda *_, **__: (opened, "a stored prediction")
+        return Engine(__file__, slots=1, color="rgb")  # any file that is there
+
+
+def between() -> None:
+    np.add(ELSEWHERE, 1, out=ELSEWHERE)
+    rest()
+
+
+def equal_to_the_bit(stub: Stub, session: U2netSession, engine: Engine, picture: Image.Image) -> dict[str, bool]:
+    theirs = np.asarray(session.predict(picture)[0])
+    their_input = stub.seen
+    ours = np.asarray(engine.run(picture))
+    return {"network_input": bool(np.array_equal(their_input, stub.seen)), "mask": bool(np.array_equal(theirs, ours))}
+
+
+def compare(width_height: tuple[int, int], rounds: int, stub: Stub) -> dict[str, Any]:
+    picture = photograph("astronaut", width_height)
+    array = np.array(picture)
+    session = stub.rembg_session()
+    with stub.engine() as engine:
+        equal = equal_to_the_bit(stub, session, engine, picture)
+        runs = {
+            RIVAL: lambda: session.predict(picture),
+            OURS: lambda: engine.run(picture),
+            NUMPY: lambda: engine.run(array),
+        }
+        times = interleave(runs, rounds, between=between)
+        stages = engine.profile()
+    return {
+        "times": summary(times),
+        "of_rembgs_time": {name: ratio(times, name, RIVAL) for name in (OURS, NUMPY)},
+        "equal_to_the_bit": equal,
+        "stages_ms": {name: round(stages[name], 3) for name in ("preprocess_ms", "postprocess_ms")},
+    }
+
+
+def show(title: str, figures: dict[str, Any]) -> None:
+    table = Table(title=f"{title}: pre- and postprocessing", title_justify="left")
+    for column in ("", "ms, median (quartiles)", "of rembg's time (quartiles)", f"<= {TARGET}"):
+        table.add_column(column)
+    table.add_row(RIVAL, shown(figures["times"][RIVAL]), "1", "")
+    for name, share in figures["of_rembgs_time"].items():
+        reached = "yes" if share["median"] <= TARGET else "NO"
+        table.add_row(name, shown(figures["times"][name]), shown(share, 3), reached)
+    console.print(table)
+    stages, equal = figures["stages_ms"], figures["equal_to_the_bit"]
+    console.print(
+        f"inside the engine: preprocess {stages['preprocess_ms']:.2f} ms, postprocess "
+        f"{stages['postprocess_ms']:.2f} ms; equal to the bit: network input {equal['network_input']}, "
+        f"mask {equal['mask']}\n"
+    )
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument(
+        "--sizes", nargs="+", type=size, default=[(1920, 1080), (1080, 1920)], metavar="WxH",
+        help="(default: 1920x1080 1080x1920)",
+    )  # fmt: skip
+    made.add_argument("--rounds", type=int, default=40, help="timed runs of each (default: %(default)s)")
+    options = made.parse_args()
+    stub, figures = Stub(), {}
+    for width, height in options.sizes:
+        name = f"{width}x{height}"
+        figures[name] = compare((width, height), options.rounds, stub)
+        show(name, figures[name])
+    save("pre_post", options, {"target": TARGET, **figures})
+
+
+if __name__ == "__main__":
+    main()

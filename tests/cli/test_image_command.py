@@ -1,0 +1,484 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``rmbg-trt image``: its options with an engine that notes what it is asked, and the real thing in real processes."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import rmbg_trt
+import rmbg_trt.engine
+import typer.testing
+from PIL import Image
+from rmbg_trt import models
+from rmbg_trt.cli import app
+
+TIMEOUT_S = 120.0
+
+
+class FakeEngine:
+    """Alpha is 255 in the left half and 0 in the right one."""
+
+    made: ClassVar[Any] = {}
+    calls: ClassVar[Any] = []
+
+    def __init__(self, model: Any, **options: Any) -> None:
+        type(self).made = {"model": model, **options}
+        self.info = "FAKE on cpu"
+
+    def __enter__(self) -> FakeEngine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def run(self, frame: Any, *, output: str, background: Any, premultiplied: bool) -> Any:
+        self.calls.append((frame, output, background, premultiplied))
+        alpha = np.zeros(frame.shape[:2], np.uint8)
+        alpha[:, : frame.shape[1] // 2] = 255
+        if output == "alpha":
+            return alpha
+        return frame[..., :3] if output == "composite" else np.dstack([frame[..., :3], alpha])
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
+    monkeypatch.setattr(FakeEngine, "made", {})
+    monkeypatch.setattr(FakeEngine, "calls", [])
+    monkeypatch.setattr(rmbg_trt.engine, "Engine", FakeEngine)
+    monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # the command lifts it
+    return FakeEngine
+
+
+def picture(path: Path, size: tuple[int, int] = (8, 6), colour: tuple[int, int, int] = (200, 100, 50)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def command(*arguments: object, stdin: bytes | None = None) -> Any:
+    result = typer.testing.CliRunner().invoke(app, ["image", *map(str, arguments)], input=stdin)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def said(result: Any) -> str:
+    """What was said on stderr, as one line."""
+    return re.sub(r"\s+", " ", result.stderr)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+# ---- what is made ------------------------------------------------------------------------------------------------
+
+
+def test_one_picture_becomes_a_cutout_beside_it(engine: type[FakeEngine], tmp_path: Path) -> None:
+    source = picture(tmp_path / "cat.png")
+    result = command(source)
+    assert result.exit_code == 0
+    cutout = np.asarray(Image.open(tmp_path / "cat_cutout.png"))
+    assert cutout[0, 0].tolist() == [200, 100, 50, 255]
+    assert cutout[0, 7].tolist() == [0, 0, 0, 0]
+    assert result.stderr.splitlines()[0] == "FAKE on cpu"
+    assert result.stdout == ""
+    assert engine.made["color"] == "rgb"
+    assert engine.calls[0][0][0, 0].tolist() == [200, 100, 50]
+
+
+def test_engine_options(engine: type[FakeEngine], tmp_path: Path) -> None:
+    options = ["--model", "my.onnx", "--device", "cpu", "--runtime", "r", "--precision", "fp32"]
+    command(picture(tmp_path / "a.png"), *options, "--size", "320x480", "--filter", "area")
+    assert engine.made == {
+        "model": Path("my.onnx"),
+        "device": "cpu",
+        "runtime": "r",
+        "precision": "fp32",
+        "size": (320, 480),
+        "filter": "area",
+        "color": "rgb",
+    }
+    command(picture(tmp_path / "b.png"), "--size", "256")
+    assert (engine.made["size"], engine.made["model"]) == (256, "u2net")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ("cutout", None, False)),
+        (["--output", "alpha"], ("alpha", None, False)),
+        (["--background", "#ff0000"], ("composite", "#ff0000", False)),
+        (["--background", "blur:5"], ("composite", "blur:5", False)),
+        (["--background", "navy", "--output", "alpha"], ("alpha", None, False)),
+        (["--premultiplied"], ("cutout", None, True)),
+    ],
+)
+def test_output_options(engine: type[FakeEngine], tmp_path: Path, options: list[str], expected: Any) -> None:
+    result = command(picture(tmp_path / "a.png"), *options)
+    assert result.exit_code == 0
+    assert engine.calls[0][1:] == expected
+    assert names(tmp_path) == ["a.png", f"a_{expected[0]}.png"]
+    assert ("--background is not used" in said(result)) == ("alpha" in options and "navy" in options)
+
+
+def test_a_picture_as_background(engine: type[FakeEngine], tmp_path: Path) -> None:
+    beach = picture(tmp_path / "beach.png", colour=(1, 2, 3))
+    assert command(picture(tmp_path / "a.png"), "--background", beach, "--format", "jpg").exit_code == 0
+    assert engine.calls[0][1] == "composite"
+    assert engine.calls[0][2].shape == (6, 8, 3)
+    assert engine.calls[0][2][0, 0].tolist() == [1, 2, 3]
+    assert Image.open(tmp_path / "a_composite.jpg").format == "JPEG"
+
+
+def test_formats(engine: type[FakeEngine], tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png")
+    for arguments, name, format in (
+        (["-o", tmp_path / "x.webp"], "x.webp", "WEBP"),
+        (["-o", tmp_path / "x.tif"], "x.tif", "TIFF"),
+        (["-o", tmp_path / "d", "--format", "tiff"], "d/a.tiff", "TIFF"),
+        (["--format", "webp", "--quality", "40"], "a_cutout.webp", "WEBP"),
+        (["-o", tmp_path / "x.jpg", "--output", "alpha"], "x.jpg", "JPEG"),
+    ):
+        assert command(source, *arguments).exit_code == 0
+        assert Image.open(tmp_path / name).format == format
+
+
+def test_a_folder_resumes_where_it_was(engine: type[FakeEngine], tmp_path: Path) -> None:
+    for name in ("a.jpg", "sub/b.png", "sub/c.webp"):
+        picture(tmp_path / "in" / name)
+    job = (tmp_path / "in", "-o", tmp_path / "out")
+    first = command(*job)
+    assert (first.exit_code, names(tmp_path / "out")) == (0, ["a.png", "sub/b.png", "sub/c.png"])
+    assert "3 done in" in said(first)
+    assert "0 skipped, 0 failed" in said(first)
+    again = command(*job)
+    assert (again.exit_code, len(engine.calls)) == (0, 3)
+    assert said(again).strip() == "Nothing to do: 3 pictures are done already; --overwrite does them again."
+    (tmp_path / "out" / "a.png").unlink()
+    assert "1 done in" in said(command(*job))
+    assert len(engine.calls) == 4
+    command(*job, "--overwrite")
+    assert len(engine.calls) == 7
+    late = time.time() + 100
+    os.utime(tmp_path / "in" / "sub" / "b.png", (late, late))
+    assert "1 done in" in said(command(*job, "--only-new"))
+    assert "2 skipped" in said(command(*job, "--only-new"))
+
+
+def test_failures_are_listed_and_the_rest_is_done(engine: type[FakeEngine], tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "good.png")
+    (tmp_path / "in" / "empty.png").touch()
+    (tmp_path / "in" / "text [bold].jpg").write_text("no picture")
+    result = command(tmp_path / "in", "-o", tmp_path / "out")
+    assert (result.exit_code, names(tmp_path / "out")) == (1, ["good.png"])
+    assert "1 done" in said(result)
+    assert "2 failed" in said(result)
+    for file, reason in (("empty.png", "is empty"), ("text [bold].jpg", "is not a picture")):
+        assert re.search(rf"failed: \S*{re.escape(file)}: .*{reason}", said(result))
+
+
+def test_large_pictures_need_max_pixels(engine: type[FakeEngine], tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png", size=(20, 10))
+    Image.MAX_IMAGE_PIXELS = 50  # the command's own limit takes its place
+    refused = command(source, "--max-pixels", 199)
+    assert refused.exit_code == 1
+    assert "20 x 10 = 200 pixels, more than the limit of 199; --max-pixels" in said(refused)
+    assert command(source, "--max-pixels", 200).exit_code == 0
+
+
+# ---- pipes -------------------------------------------------------------------------------------------------------
+
+
+def test_stdin_to_stdout_is_the_picture_and_nothing_else(engine: type[FakeEngine], tmp_path: Path) -> None:
+    data = picture(tmp_path / "a.png").read_bytes()
+    for arguments, format in ((["-"], "PNG"), (["-", "-o", "-", "--format", "webp"], "WEBP")):
+        result = command(*arguments, stdin=data)
+        assert result.exit_code == 0
+        image = Image.open(io.BytesIO(result.stdout_bytes))
+        assert (image.format, image.size) == (format, (8, 6))
+        assert result.stderr.startswith("FAKE on cpu")
+    assert names(tmp_path) == ["a.png"]
+
+
+def test_file_to_stdout_and_stdin_to_file(engine: type[FakeEngine], tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png")
+    assert Image.open(io.BytesIO(command(source, "-o", "-").stdout_bytes)).mode == "RGBA"
+    for _ in range(2):
+        assert command("-", "-o", tmp_path / "x.tiff", stdin=source.read_bytes()).exit_code == 0
+    assert Image.open(tmp_path / "x.tiff").format == "TIFF"
+    assert len(engine.calls) == 2  # the file was there the second time
+
+
+def test_a_bad_stdin_fails(engine: type[FakeEngine]) -> None:
+    for data, reason in ((b"", "stdin is empty"), (b"no picture at all", "stdin is not a picture")):
+        result = command("-", stdin=data)
+        assert (result.exit_code, result.stdout_bytes) == (1, b"")
+        assert reason in said(result)
+
+
+# ---- usage -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["missing.png"], "no file or folder missing.png"),
+        (["*.gif"], "no picture matches *.gif"),
+        (["a.png", "b.png", "-o", "x.png"], "cannot become the one file x.png"),
+        (["a.png", "-o", "x.bmp"], "x.bmp ends in '.bmp'"),
+        (["a.png", "-o", "x.jpg"], "JPEG, which has no transparency"),
+        (["a.png", "--format", "jpg"], "JPEG, which has no transparency"),
+        (["a.png", "--format", "bmp"], "bmp"),
+        (["a.png", "--quality", "0"], "--quality"),
+        (["a.png", "--quality", "90"], "png is lossless"),
+        (["a.png", "--output", "composite"], "needs --background"),
+        (["a.png", "--background", "nocolour"], "'nocolour' is not a colour"),
+        (["a.png", "--background", "blur:x"], "blur radius"),
+        (["a.png", "--background", "white", "--premultiplied"], "--premultiplied is for cutouts"),
+        (["a.png", "--size", "320x"], "expected one side"),
+        (["a.png", "--overwrite", "--only-new"], "contradict"),
+        (["a.png", "-o", "a.png", "--overwrite"], "a.png is an input and would be overwritten"),
+        (["a.png", "--watch"], "only folders can be watched"),
+        (["-", "a.png"], "- takes one picture"),
+        (["a.png", "b.png", "-o", "-"], "- takes one picture"),
+        (["-", "-o", "."], ". is not a file name"),
+        (["missing.png", "-o", "-"], "no file missing.png"),
+    ],
+)
+def test_usage_errors_end_with_2_before_any_work(
+    engine: type[FakeEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = [picture(Path(name)).read_bytes() for name in ("a.png", "b.png")]
+    result = command(*arguments)
+    assert result.exit_code == 2
+    assert reason in said(result)
+    assert (engine.made, names(tmp_path)) == ({}, ["a.png", "b.png"])
+    assert [Path(name).read_bytes() for name in ("a.png", "b.png")] == before
+
+
+def test_an_engine_that_is_not_here_ends_with_1(
+    engine: type[FakeEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise rmbg_trt.UnavailableError("there is no GPU")
+
+    monkeypatch.setattr(rmbg_trt.engine, "Engine", refuse)
+    result = command(picture(tmp_path / "a.png"), "--device", "cuda")
+    assert (result.exit_code, said(result).strip()) == (1, "Error: there is no GPU")
+    assert names(tmp_path) == ["a.png"]
+
+
+def test_the_limit_in_the_help_is_the_library_s() -> None:
+    from rmbg_trt.cli.image import _MAX_PIXELS
+    from rmbg_trt.image import DEFAULT_MAX_PIXELS
+
+    assert _MAX_PIXELS == DEFAULT_MAX_PIXELS
+
+
+# ---- the real thing ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bright_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network whose alpha is the brightness: it needs no weights, and its answer is known."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("openvino")
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["mean"]), helper.make_node("Sigmoid", ["mean"], ["y"])],
+        "bright",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 64, 64])],
+        [numpy_helper.from_array(np.full((1, 3, 1, 1), 1 / 3, np.float32), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path_factory.mktemp("model") / "bright.onnx"
+    onnx.save(model, str(path))
+    return path
+
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(bright_model: Path) -> Iterator[Start]:
+    """Starts the command in a process of its own, with the model above."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: object, model: object = bright_model) -> subprocess.Popen[bytes]:
+        call = [sys.executable, "-c", "from rmbg_trt.cli import main; main()", "image", *map(str, arguments)]
+        call += ["--model", str(model), "--runtime", "openvino", "--device", "cpu"]
+        source = str(Path(rmbg_trt.__file__).parents[1])
+        environment = {
+            **os.environ,
+            "PYTHONUNBUFFERED": "",
+            "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")]),
+        }
+        pipe = subprocess.PIPE
+        running.append(subprocess.Popen(call, stdin=pipe, stdout=pipe, stderr=pipe, env=environment))
+        return running[-1]
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def noisy_folder(folder: Path, count: int) -> Path:
+    """Pictures that take a while to write: noise, bright on the left, dark on the right."""
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 56, (400, 400, 3), np.uint8)
+    pixels[:, :200] += 200
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG", compress_level=1)
+    for i in range(count):
+        (folder / f"{i:03}.png").write_bytes(data.getvalue())
+    return folder
+
+
+def whole_pictures(folder: Path) -> list[str]:
+    """The pictures in a folder, each decoded to its end; a half file raises."""
+    done = sorted(folder.glob("[!.]*"))
+    for path in done:
+        with Image.open(path) as image:
+            image.load()
+            assert image.size == (400, 400)
+    return [path.name for path in done]
+
+
+def test_a_real_engine_through_a_pipe(start: Start, tmp_path: Path) -> None:
+    source = noisy_folder(tmp_path / "in", 1) / "000.png"
+    process = start("-", "--output", "alpha")
+    image, errors = process.communicate(source.read_bytes(), timeout=TIMEOUT_S)
+    assert process.returncode == 0
+    alpha = np.asarray(Image.open(io.BytesIO(image))).astype(int)
+    assert alpha.shape == (400, 400)
+    assert alpha[:, :180].min() > 180
+    assert alpha[:, 220:].max() < 75
+    assert b"64x64 on cpu" in errors.splitlines()[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_whole_files_and_the_job_resumes(start: Start, tmp_path: Path, number: signal.Signals) -> None:
+    count = 150
+    job = (noisy_folder(tmp_path / "in", count), "-o", tmp_path / "out", "--jobs", 3)
+    process = start(*job)
+    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) >= 3, process)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, output) == (128 + number, b"")
+    found = re.search(r"Interrupted: (\d+) done, (\d+) left\.", errors.decode())
+    assert found, errors
+    done = whole_pictures(tmp_path / "out")
+    assert 3 <= len(done) < count
+    assert (int(found[1]), int(found[2])) == (len(done), count - len(done))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == done  # no temporary file either
+    times = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in done}
+    again = start(*job)
+    _, errors = again.communicate(timeout=TIMEOUT_S)
+    assert again.returncode == 0
+    assert f"{count - len(done)} done in {tmp_path / 'out'}, {len(done)} skipped, 0 failed" in errors.decode()
+    assert len(whole_pictures(tmp_path / "out")) == count
+    assert times == {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in done}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_a_killed_job_leaves_no_half_file(start: Start, tmp_path: Path) -> None:
+    process = start(noisy_folder(tmp_path / "in", 150), "-o", tmp_path / "out")
+    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) >= 3, process)
+    process.kill()
+    process.wait()
+    assert 3 <= len(whole_pictures(tmp_path / "out")) < 150
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_watching_until_ctrl_c(start: Start, tmp_path: Path) -> None:
+    folder = noisy_folder(tmp_path / "in", 2)
+    process = start(folder, "-o", tmp_path / "out", "--watch")
+    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) == 2, process)
+    data = (folder / "000.png").read_bytes()
+    with (folder / "late.png").open("wb") as late:
+        for part in (data[:1000], data[1000:2000], data[2000:]):  # it grows for longer than one look
+            late.write(part)
+            late.flush()
+            time.sleep(0.6)
+    wait_for((tmp_path / "out" / "late.png").exists, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, errors
+    assert "Stopped: 3 done, 0 failed" in errors.decode()
+    assert whole_pictures(tmp_path / "out") == ["000.png", "001.png", "late.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
+def test_a_disk_that_fills_up_fails_each_picture_clearly(start: Start, tmp_path: Path) -> None:
+    import resource
+
+    folder = noisy_folder(tmp_path / "in", 2)
+    Image.new("RGB", (400, 400), "white").save(folder / "small.png")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # the process inherits it
+    try:
+        process = start(folder, "-o", tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    assert errors.decode().count("could not be written: File too large") == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.png"]
+
+
+@pytest.mark.parametrize("side", [8, 400])  # one that stays in Python's buffer until the end, and one that does not
+def test_a_reader_that_goes_away_is_no_traceback(start: Start, tmp_path: Path, side: int) -> None:
+    source = picture(tmp_path / "a.png", size=(side, side))
+    process = start(source, "-o", "-")
+    assert process.stdout
+    process.stdout.close()
+    assert process.stderr
+    errors = process.stderr.read().decode()
+    assert process.wait(TIMEOUT_S) == 1
+    assert "stdout could not be written" in errors
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors
+
+
+@pytest.mark.weights
+def test_a_photograph_with_the_official_weights(start: Start, tmp_path: Path) -> None:
+    data = pytest.importorskip("skimage.data")
+    try:
+        weights = models.resolve("u2netp")
+    except rmbg_trt.UnavailableError as error:
+        pytest.skip(f"the weights cannot be had: {error}")
+    Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
+    process = start(tmp_path / "astronaut.png", "-o", tmp_path / "out.png", model=weights)
+    _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, errors
+    cutout = np.asarray(Image.open(tmp_path / "out.png"))
+    assert cutout.shape == (512, 512, 4)
+    assert cutout[150, 220, 3] > 250  # her face
+    assert cutout[20, 470].tolist() == [0, 0, 0, 0]  # the shuttle's corner behind her
+    np.testing.assert_array_equal(cutout[150, 220, :3], data.astronaut()[150, 220])

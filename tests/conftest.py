@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What many tests share: made models, official weights, engines over Python networks, and the rule for GPU tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rmbg_trt import Engine, _core, engine, models
+from rmbg_trt.errors import Error
+from rmbg_trt.networks import Opened
+
+from tests import fakes, small_models
+
+
+def no_gpu() -> str | None:
+    """Why GPU tests cannot run here, or None."""
+    build = _core.build_info()
+    if not build["cuda"]:
+        return "this build of rmbg-trt has no CUDA code"
+    return None if _core.cuda_devices() else f"no usable GPU ({build['cuda_problem']})"
+
+
+def pytest_report_header() -> str:
+    reason = no_gpu()
+    gpus = ", ".join(device["name"] for device in _core.cuda_devices())
+    return f"rmbg_trt: {_core.cpu_info()}, GPU: {gpus if reason is None else f'NONE, gpu tests do not run: {reason}'}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is None:
+        return
+    reason = no_gpu()
+    if reason is not None and os.environ.get("RMBG_FAIL_WITHOUT_CUDA") == "1":
+        pytest.fail(f"RMBG_FAIL_WITHOUT_CUDA=1, and {reason}", pytrace=False)
+    if reason is not None:
+        pytest.skip(reason)
+
+
+def _weights(name: str) -> Path:
+    try:
+        return models.pull(name)
+    except Error as error:
+        if os.environ.get("RMBG_FAIL_WITHOUT_WEIGHTS") == "1":
+            pytest.fail(f"RMBG_FAIL_WITHOUT_WEIGHTS=1, and {error}", pytrace=False)
+        pytest.skip(f"the weights of {name} cannot be had: {error}")
+
+
+@pytest.fixture(scope="session")
+def u2netp_path() -> Path:
+    return _weights("u2netp")
+
+
+@pytest.fixture(scope="session")
+def u2net_path() -> Path:
+    return _weights("u2net")
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working model with a fixed input of 48 x 64."""
+    return small_models.matte(tmp_path_factory.mktemp("models") / "small.onnx", 48, 64)
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Engine]]:
+    """Makes engines whose network is a Python function: ``fake_engine(predict, size=..., slots=..., **options)``."""
+    made: list[Engine] = []
+
+    def make(
+        predict: fakes.Predict = fakes.read_tag, *, size: tuple[int, int] = (32, 32), slots: int = 2, **options: Any
+    ) -> Engine:
+        networks = [fakes.network(predict, size) for _ in range(slots)]
+        opened = Opened(networks, "fake", "1", "a test", "fp32", "a test")
+        monkeypatch.setattr(engine, "open_network", lambda path, **_: (opened, "a test"))
+        file = tmp_path / "fake.onnx"
+        file.touch()
+        made.append(Engine(file, slots=slots, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def in_python() -> Callable[..., str]:
+    """Runs a script in a fresh interpreter, with more environment, and gives what it printed."""
+
+    def run(script: str, *arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout.strip()
+
+    return run

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pool of threads, seen through the ops that run on it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from rmbg_trt import _core
+
+from tests import reference
+
+RNG = np.random.default_rng(5)
+# Large enough to be cut into pieces for several threads.
+PICTURE = RNG.integers(0, 256, (900, 1200, 3), dtype=np.uint8)
+SIZE = (300, 500)
+
+DIGEST = """
+import hashlib, sys
+import numpy
+from rmbg_trt import _core
+picture = numpy.random.default_rng(5).integers(0, 256, (900, 1200, 3), dtype=numpy.uint8)
+result = _core.gaussian_blur(_core.resample(picture, (300, 500)), 3.0)
+print(_core.cpu_info()["workers"], hashlib.sha256(result).hexdigest())
+"""
+
+
+def test_the_number_of_threads_changes_nothing(in_python: Callable[..., str]) -> None:
+    printed = [in_python(DIGEST, RMBG_NUM_THREADS=str(count)).split() for count in (1, 2, 7)]
+    assert [int(workers) for workers, _ in printed] == [1, 2, 7]
+    assert len({digest for _, digest in printed}) == 1
+
+
+def test_by_default_there_is_one_thread_a_usable_core(in_python: Callable[..., str]) -> None:
+    workers = int(in_python("from rmbg_trt import _core; print(_core.cpu_info()['workers'])", RMBG_NUM_THREADS=""))
+    assert workers == len(os.sched_getaffinity(0))
+
+
+def test_ops_of_many_threads_share_the_pool() -> None:
+    small = reference.resize(PICTURE, SIZE)
+    soft = reference.blur(small, 4.0)
+    wrong: list[str] = []
+
+    def work() -> None:
+        for _ in range(8):
+            if not np.array_equal(_core.resample(PICTURE, SIZE), small):
+                wrong.append("resample")
+            if not np.array_equal(_core.gaussian_blur(small, 4.0), soft):
+                wrong.append("blur")
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "the pool is stuck"
+    assert wrong == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_which_lost_the_threads_still_finishes() -> None:
+    expected = _core.resample(PICTURE, SIZE)
+    time.sleep(0.05)  # the pool's threads are asleep then, and hold no lock
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(_core.resample(PICTURE, SIZE), expected)
+        os._exit(0 if same else 7)
+    for _ in range(300):
+        finished, status = os.waitpid(child, os.WNOHANG)
+        if finished:
+            assert os.waitstatus_to_exitcode(status) == 0
+            return
+        time.sleep(0.1)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    pytest.fail("the child is stuck")

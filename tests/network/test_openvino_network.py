@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenVINO adapter: which models it takes, and that it computes what ONNX Runtime computes."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rmbg_trt import Engine, InputError, ModelError, UnavailableError, _core
+from rmbg_trt.networks import Request, open_network, openvino_network
+
+from tests import reference, small_models
+
+
+def engine_of(model: Path, **options: Any) -> Engine:
+    return Engine(model, **{"runtime": "openvino", "precision": "fp32", "color": "rgb", "slots": 1, **options})
+
+
+def check(model: Path, expected_size: tuple[int, int], **options: Any) -> None:
+    rgb = reference.photograph("rocket")
+    with engine_of(model, **options) as engine:
+        assert engine.info.runtime == "openvino"
+        assert engine.info.input_size == expected_size
+        difference = engine.run(rgb).astype(int) - reference.model_alpha(model, rgb, expected_size)
+    assert np.abs(difference).max() <= 1, "only truncation at a step may differ"
+
+
+@pytest.mark.parametrize("size", [(64, 64), (48, 80), (37, 51)])
+def test_models_of_a_fixed_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    check(small_models.matte(tmp_path / "model.onnx", *size), size)
+
+
+def test_models_of_an_open_size(tmp_path: Path) -> None:
+    model = small_models.matte(tmp_path / "model.onnx", "height", "width")
+    check(model, (320, 320))
+    check(model, (96, 96), size=96)
+    check(model, (64, 128), size=(64, 128))
+    half_open = small_models.matte(tmp_path / "half.onnx", 64, "width")
+    check(half_open, (64, 320))
+    check(half_open, (64, 100), size=(64, 100))
+
+
+def test_another_size_than_the_models_is_refused(small_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"size 64x64: small.onnx is made for an input height of 48 only; leave size"):
+        engine_of(small_model, size=64)
+    with pytest.raises(InputError, match="an input width of 64 only"):
+        engine_of(small_model, size=(48, 96))
+    half_open = small_models.matte(tmp_path / "half.onnx", 64, "width")
+    with pytest.raises(InputError, match="an input height of 64 only"):
+        engine_of(half_open, size=96)
+
+
+def test_the_first_of_several_outputs_is_taken(tmp_path: Path) -> None:
+    check(small_models.matte(tmp_path / "model.onnx", 64, 64, outputs=7), (64, 64))
+
+
+def test_an_output_of_another_size(tmp_path: Path) -> None:
+    check(small_models.half_size(tmp_path / "model.onnx", 64), (64, 64))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (small_models.two_inputs, "has 2 inputs \\(picture, depth\\); expected one picture"),
+        (
+            lambda path: small_models.matte(path, 32, 32, channels=4),
+            "its input is .*4.*; expected \\(1, 3, height, width\\)",
+        ),
+        (small_models.three_maps, "its first output is .*3, 32, 32.*; expected one map"),
+        (small_models.classifier, "its first output is .*10.*; expected one map"),
+        (small_models.byte_input, "its input is .*u.*8.*; expected float32"),
+        (small_models.flat_input, "its input is .*; expected \\(1, 3, height, width\\)"),
+    ],
+)
+@pytest.mark.parametrize("runtime", ["openvino", "auto"])
+def test_other_networks_are_refused(tmp_path: Path, make: Callable[[Path], Path], words: str, runtime: str) -> None:
+    model = make(tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match=words) as caught:
+        engine_of(model, runtime=runtime)
+    assert str(caught.value).startswith(str(model))
+
+
+def test_each_slot_has_a_request_of_its_own(small_model: Path) -> None:
+    frames = [reference.photograph(name) for name in reference.PHOTOGRAPHS]
+    with engine_of(small_model, slots=3) as engine:
+        alone = [engine.run(frame) for frame in frames]
+        for _ in range(3):
+            for got, expected in zip(engine.map(frames), alone, strict=True):
+                np.testing.assert_array_equal(got, expected)
+
+
+def test_without_openvino_the_message_says_what_to_install(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find(name, *rest)
+    )
+    with pytest.raises(UnavailableError, match=r'runtime .openvino.*pip install "rmbg-trt\[cpu\]"'):
+        engine_of(small_model)
+
+
+@pytest.mark.parametrize(
+    ("asked", "native", "expected"),
+    [
+        ("auto", True, "bf16"),
+        ("auto", False, "fp32"),
+        ("fp32", True, "fp32"),
+        ("fp32", False, "fp32"),
+        ("bf16", True, "bf16"),
+    ],
+)
+def test_the_choice_of_precision(monkeypatch: pytest.MonkeyPatch, asked: str, native: bool, expected: str) -> None:
+    monkeypatch.setattr(_core, "cpu_info", lambda: {"bf16": native})
+    precision, reason = openvino_network.choose_precision(asked)
+    assert precision == expected
+    assert expected in reason or "bf16" in reason
+
+
+def test_bf16_is_never_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "cpu_info", lambda: {"bf16": False})
+    with pytest.raises(UnavailableError, match=r"no bfloat16 arithmetic.*use fp32 or auto"):
+        openvino_network.choose_precision("bf16")
+
+
+def test_what_is_passed_over_is_in_the_reason(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rmbg_trt.networks import UnsupportedNetworkError, native_network
+
+    def refuse(path: Path, request: Request) -> None:
+        raise UnsupportedNetworkError("a layer it does not know")
+
+    monkeypatch.setattr(native_network, "open", refuse)
+    request = Request("fp32", None, 1)
+    opened, reason = open_network(small_model, device="cpu", runtime="auto", precision="fp32", request=request)
+    assert opened.runtime == "openvino"
+    assert "not native: a layer it does not know" in reason
+    with pytest.raises(UnavailableError, match=r"runtime 'native' cannot run small.onnx: a layer it does not know"):
+        open_network(small_model, device="cpu", runtime="native", precision="fp32", request=request)

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline over networks in Python: its checks, its slots, its memory."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+from rmbg_trt import Error, InputError, NetworkError, _core
+
+from tests import fakes, reference
+
+OUTPUTS = {"alpha": (), "cutout": (4,), "composite": (3,)}
+SIZES = [(48, 64), (64, 48), (100, 33), (33, 101), (240, 320), (17, 5)]
+
+
+def result_for(frame: NDArray[np.uint8], output: str = "alpha") -> NDArray[np.uint8]:
+    return np.zeros((*frame.shape[:2], *OUTPUTS[output]), np.uint8)
+
+
+def run(pipeline: _core.Pipeline, frame: NDArray[np.uint8], output: str = "alpha", **options: Any) -> NDArray[np.uint8]:
+    result = result_for(frame, output)
+    pipeline.run(frame, result, "bgr", output, **options)
+    return result
+
+
+def test_the_network_sees_the_preprocessed_frame() -> None:
+    seen: list[NDArray[np.float32]] = []
+    frame = reference.photograph("coffee")
+    pipeline = _core.Pipeline([fakes.network(lambda x: seen.append(x.copy()) or 0, (40, 56))], filter="bilinear")
+    run(pipeline, frame)
+    np.testing.assert_array_equal(seen[0], reference.input_tensor(frame[:, :, ::-1], (40, 56), "bilinear"))
+
+
+def test_input_and_output_of_the_network_may_differ_in_size() -> None:
+    prediction = np.random.default_rng(1).random((20, 28), dtype=np.float32)
+    pipeline = _core.Pipeline([fakes.network(lambda _: prediction, (40, 56), (20, 28))])
+    frame = np.zeros((77, 91, 3), np.uint8)
+    np.testing.assert_array_equal(run(pipeline, frame), reference.alpha(prediction, (77, 91)))
+
+
+def test_plans_of_many_frame_sizes_do_not_mix() -> None:
+    # More sizes than the plan cache holds, twice round, so that each plan is dropped and made again in used memory.
+    prediction = np.random.default_rng(2).random((30, 40), dtype=np.float32)
+    pipeline = _core.Pipeline([fakes.known(prediction)])
+    sizes = [(10 + 7 * i, 120 - 9 * i) for i in range(12)]
+    for size in sizes + sizes:
+        frame = np.zeros((*size, 3), np.uint8)
+        np.testing.assert_array_equal(run(pipeline, frame), reference.alpha(prediction, size), str(size))
+
+
+@pytest.mark.parametrize(
+    ("shape_in", "shape_out", "words"),
+    [
+        ((1, 4, 8, 8), (1, 1, 8, 8), r"input 'x' \(1, 4, 8, 8\); expected \(1, 3, height, width\)"),
+        ((2, 3, 8, 8), (1, 1, 8, 8), "expected"),
+        ((1, 3, 8, 8), (1, 3, 8, 8), r"output 'y' \(1, 3, 8, 8\); expected \(1, 1, height, width\)"),
+        ((1, 3, 0, 8), (1, 1, 8, 8), "expected"),
+        ((1, 3, 8, 8), (1, 1, 8, -1), "expected"),
+    ],
+)
+def test_a_network_of_another_shape_is_refused(
+    shape_in: tuple[int, ...], shape_out: tuple[int, ...], words: str
+) -> None:
+    network = _core.python_network(
+        _core.TensorSpec("x", shape_in), _core.TensorSpec("y", shape_out), lambda source, target: None, lambda _: None
+    )
+    with pytest.raises(InputError, match=words):
+        _core.Pipeline([network])
+
+
+def test_networks_of_different_shapes_and_no_network_are_refused() -> None:
+    pair = [fakes.network(lambda _: 0, (32, 32)), fakes.network(lambda _: 0, (32, 48))]
+    with pytest.raises(InputError, match="the same shapes"):
+        _core.Pipeline(pair)
+    with pytest.raises(InputError, match="at least one network"):
+        _core.Pipeline([])
+
+
+def test_a_network_that_cannot_be_bound_says_why() -> None:
+    def bind(source: object, target: object) -> None:
+        raise RuntimeError("no such tensor")
+
+    spec = _core.TensorSpec("x", (1, 3, 8, 8)), _core.TensorSpec("y", (1, 1, 8, 8))
+    with pytest.raises(NetworkError, match=r"could not be bound.*RuntimeError: no such tensor"):
+        _core.Pipeline([_core.python_network(*spec, bind, lambda _: None)])
+
+
+@pytest.mark.parametrize(
+    ("shape", "output", "words"),
+    [
+        ((20, 30, 3), "alpha", "result is 30x20 with 3 channels; expected 30x20 with 1 channels"),
+        ((20, 31), "alpha", "result is 31x20 with 1 channels; expected 30x20"),
+        ((20, 30, 3), "cutout", "expected 30x20 with 4 channels"),
+        ((21, 30, 3), "composite", "expected 30x20 with 3 channels"),
+    ],
+)
+def test_a_result_that_does_not_fit_is_refused(shape: tuple[int, ...], output: str, words: str) -> None:
+    pipeline = _core.Pipeline([fakes.network(fakes.read_tag)], stretch="none")
+    frame = fakes.tagged(9, 20, 30)
+    with pytest.raises(InputError, match=words):
+        pipeline.run(frame, np.zeros(shape, np.uint8), "bgr", output)
+    assert (run(pipeline, frame) == 9).all()
+
+
+def test_a_background_that_does_not_fit_is_refused() -> None:
+    pipeline = _core.Pipeline([fakes.network(fakes.read_tag)], stretch="none")
+    frame = fakes.tagged(9, 20, 30)
+    for shape in ((20, 29, 3), (20, 30), (20, 30, 4)):
+        with pytest.raises(InputError, match=r"background is .*expected 30x20 with 3 channels"):
+            run(pipeline, frame, "composite", background=np.zeros(shape, np.uint8))
+    assert (run(pipeline, frame) == 9).all()
+
+
+def test_the_error_of_a_frame_is_its_own() -> None:
+    def predict(tensor: NDArray[np.float32]) -> float:
+        if fakes.tag_of(tensor) == 3:
+            raise ValueError("tag 3")
+        return fakes.read_tag(tensor)
+
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    for tag in (2, 3, 3, 4):
+        if tag == 3:
+            with pytest.raises(NetworkError, match="the network failed: ValueError: tag 3"):
+                run(pipeline, fakes.tagged(tag))
+        else:
+            assert (run(pipeline, fakes.tagged(tag)) == tag).all()
+    assert pipeline.frames == 2
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_program_is_no_network_error(stop: type[BaseException]) -> None:
+    def predict(tensor: NDArray[np.float32]) -> float:
+        if fakes.tag_of(tensor) == 1:
+            raise stop
+        return fakes.read_tag(tensor)
+
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    with pytest.raises(stop):
+        run(pipeline, fakes.tagged(1))
+    assert (run(pipeline, fakes.tagged(2)) == 2).all()
+
+
+def test_submitted_frames_and_their_times() -> None:
+    pipeline = _core.Pipeline([fakes.network(fakes.read_tag) for _ in range(3)], stretch="none")
+    assert pipeline.slots == 3
+    frames = [fakes.tagged(tag) for tag in range(20)]
+    results = [result_for(frame) for frame in frames]
+    completions = [
+        pipeline.submit(frame, result, "bgr", "alpha") for frame, result in zip(frames, results, strict=True)
+    ]
+    for tag, (completion, result) in enumerate(zip(completions, results, strict=True)):
+        assert completion.wait()
+        completion.rethrow()
+        assert (result == tag).all()
+    assert pipeline.frames == 20
+    assert len(pipeline.recent_times()) == 20
+    assert all(stage >= 0 for times in pipeline.recent_times() for stage in times)
+
+
+def test_times_are_kept_for_the_last_frames_only_oldest_first() -> None:
+    def predict(tensor: NDArray[np.float32]) -> float:
+        if fakes.tag_of(tensor) == 7:
+            time.sleep(0.05)
+        return 0
+
+    pipeline = _core.Pipeline([fakes.network(predict, (8, 8))], stretch="none")
+    for i in range(300):
+        run(pipeline, fakes.tagged(7 if i == 290 else 0, 2, 2))
+    network_ms = [network for _, network, _ in pipeline.recent_times()]
+    assert len(network_ms) == 256
+    assert network_ms.index(max(network_ms)) == 256 - 10
+    assert max(network_ms) >= 50
+
+
+def test_a_submitted_frame_keeps_its_memory_and_then_lets_it_go() -> None:
+    go = threading.Event()
+
+    def predict(tensor: NDArray[np.float32]) -> float:
+        go.wait(30)
+        return fakes.read_tag(tensor)
+
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    frame, result = fakes.tagged(5), np.zeros((24, 40), np.uint8)
+    alive = weakref.ref(frame)
+    completion = pipeline.submit(frame, result, "bgr", "alpha")
+    del frame
+    gc.collect()
+    assert alive() is not None
+    assert not completion.wait(0.0)
+    go.set()
+    assert completion.wait(30)
+    assert alive() is None
+    assert (result == 5).all()
+
+
+def test_close_wakes_those_who_wait_for_a_slot() -> None:
+    go, inside = threading.Event(), threading.Event()
+
+    def predict(tensor: NDArray[np.float32]) -> float:
+        inside.set()
+        go.wait(30)
+        return fakes.read_tag(tensor)
+
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    first = np.zeros((24, 40), np.uint8)
+    completion = pipeline.submit(fakes.tagged(5), first, "bgr", "alpha")
+    assert inside.wait(30)
+    errors: list[str] = []
+
+    def late() -> None:
+        try:
+            run(pipeline, fakes.tagged(6))
+        except Error as error:
+            errors.append(str(error))
+
+    waiting, closing = threading.Thread(target=late), threading.Thread(target=pipeline.close)
+    waiting.start()
+    time.sleep(0.05)
+    closing.start()
+    waiting.join(30)
+    assert errors == ["the engine is closed; make a new one"]
+    assert closing.is_alive(), "close() must wait for the frame in flight"
+    go.set()
+    closing.join(30)
+    assert completion.wait(0.0)
+    assert (first == 5).all()
+
+
+def mixed_jobs() -> list[tuple[NDArray[np.uint8], NDArray[np.uint8], str, dict[str, Any]]]:
+    rng = np.random.default_rng(3)
+    jobs = []
+    for size in SIZES:
+        for channels in ((), (3,), (4,)):
+            frame = rng.integers(0, 256, (*size, *channels), dtype=np.uint8)
+            for output, options in (
+                ("alpha", {}),
+                ("cutout", {"premultiplied": True}),
+                ("composite", {"background": (1, 2, 3)}),
+                ("composite", {"blur_sigma": 2.0}),
+            ):
+                jobs.append((frame, result_for(frame, output), output, options))
+    return jobs
+
+
+def test_nothing_is_allocated_a_frame() -> None:
+    pipeline = _core.Pipeline([fakes.known(np.eye(32, dtype=np.float32))])
+    jobs = mixed_jobs()
+
+    def all_jobs() -> tuple[int, int]:
+        for frame, result, output, options in jobs:
+            pipeline.run(frame, result, "bgr", output, **options)
+        return _core.allocation_count(), _core.bytes_in_use()
+
+    before = _core.allocation_count()
+    warm = all_jobs()
+    assert warm[0] > before, "the counter does not count"
+    for _ in range(3):
+        assert all_jobs() == warm
+
+
+def test_memory_is_given_back() -> None:
+    gc.collect()
+    before = _core.bytes_in_use()
+    pipeline = _core.Pipeline([fakes.known(np.eye(32, dtype=np.float32))])
+    run(pipeline, np.zeros((400, 400, 4), np.uint8), "composite", blur_sigma=1.0)
+    assert _core.bytes_in_use() > before + 2 * 400 * 400 * 3
+    del pipeline
+    gc.collect()
+    assert _core.bytes_in_use() == before
+
+
+def test_memory_is_flat_over_two_thousand_frames() -> None:
+    pipeline = _core.Pipeline([fakes.known(np.eye(32, dtype=np.float32)) for _ in range(2)])
+    jobs = mixed_jobs()
+
+    def frames(count: int) -> int:
+        for i in range(count):
+            frame, result, output, options = jobs[i % len(jobs)]
+            if i % 2:
+                pipeline.run(frame, result, "bgr", output, **options)
+            else:
+                pipeline.submit(frame, result, "bgr", output, **options).wait()
+        gc.collect()
+        return psutil.Process().memory_info().rss
+
+    warm = frames(300)
+    assert frames(2000) - warm < 5 * 2**20

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input ends in an error that says what was got, what was expected and what to do; the engine stays usable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rmbg_trt import Engine, Error, InputError, ModelError, UnavailableError, _core
+from rmbg_trt.networks import check_device
+
+from tests import fakes
+
+FRAME = fakes.tagged(77)  # (24, 40, 3)
+READ_ONLY = np.zeros((24, 40), np.uint8)
+READ_ONLY.flags.writeable = False
+
+
+@pytest.fixture
+def engine(fake_engine: Callable[..., Engine]) -> Engine:
+    return fake_engine(fakes.read_tag, stretch="none")
+
+
+def refused(engine: Engine, words: str, frame: Any, **options: Any) -> None:
+    """Both ways in refuse it with these words, and the next frame comes out right."""
+    for call in (engine.run, engine.submit):
+        with pytest.raises(InputError, match=words) as caught:
+            call(frame, **options)
+        assert isinstance(caught.value, ValueError)
+        assert (engine.run(FRAME) == 77).all()
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (np.zeros((0, 0, 3), np.uint8), r"frame is empty, shape \(0, 0, 3\); at least one pixel"),
+        (np.zeros((5, 0, 3), np.uint8), "empty"),
+        (np.zeros((0, 5), np.uint8), "empty"),
+        (np.zeros(12, np.uint8), r"shape \(12,\); expected \(height, width\)"),
+        (np.zeros((), np.uint8), r"shape \(\); expected"),
+        (np.zeros((2, 4, 4, 3), np.uint8), r"shape \(2, 4, 4, 3\); expected"),
+        (np.zeros((4, 4, 5), np.uint8), r"shape \(4, 4, 5\); expected .*\(height, width, 3\)"),
+        (np.zeros((4, 4, 2), np.uint8), r"shape \(4, 4, 2\)"),
+        (np.zeros((3, 4, 0), np.uint8), r"shape \(3, 4, 0\)"),
+        (np.zeros((4, 4, 3), np.float32), r"dtype float32; expected uint8.*\* 255"),
+        (np.zeros((4, 4, 3), np.int8), "dtype int8; expected uint8"),
+        (np.zeros((4, 4, 3), np.uint16), "dtype uint16; expected uint8"),
+        (np.zeros((4, 4), bool), "dtype bool; expected uint8"),
+        (np.zeros((4, 4, 3), object), "dtype object; expected uint8"),
+        (np.zeros((4, 5, 3), np.uint8)[::-1], r"strides \(-15, 3, 1\).*ascontiguousarray"),
+        (np.zeros((4, 5, 3), np.uint8)[:, ::-1], "strides.*only rows may be padded"),
+        (np.zeros((4, 5, 3), np.uint8)[:, :, ::-1], "strides.*color= instead of reversing"),
+        (np.zeros((4, 9, 3), np.uint8)[:, ::2], "strides"),
+        (np.zeros((3, 5, 4), np.uint8).transpose(1, 2, 0), "strides"),
+        (np.broadcast_to(np.zeros((1, 5, 3), np.uint8), (4, 5, 3)), "strides"),
+        (None, "frame is NoneType; expected a NumPy array"),
+        ("frame.png", "frame is str; expected"),
+        (b"bytes", "frame is bytes; expected"),
+        (object(), "frame is object; expected"),
+        ([[1, 2], [3, 4]], "frame is list; expected"),
+        (7, "frame is int; expected"),
+        (Image.new("RGB", (0, 4)), "empty"),
+    ],
+)
+def test_frames(engine: Engine, frame: Any, words: str) -> None:
+    refused(engine, words, frame)
+
+
+@pytest.mark.parametrize(
+    ("out", "options", "words"),
+    [
+        (READ_ONLY, {}, "result is read-only"),
+        (np.zeros((24, 41), np.uint8), {}, "result is 41x24 with 1 channels; expected 40x24 with 1 channels"),
+        (np.zeros((40, 24), np.uint8), {}, "expected 40x24"),
+        (np.zeros((24, 40, 3), np.uint8), {}, "expected 40x24 with 1 channels"),
+        (np.zeros((24, 40), np.uint8), {"output": "cutout"}, "expected 40x24 with 4 channels"),
+        (np.zeros((24, 40, 4), np.uint8), {"output": "composite", "background": "red"}, "with 3 channels"),
+        (np.zeros((24, 40), np.float32), {}, "dtype float32; expected uint8"),
+        (np.zeros((40, 24), np.uint8).T, {}, "strides"),
+        (np.zeros((24, 40), np.uint8)[::-1], {}, "strides"),
+        (bytearray(24 * 40), {}, "out is bytearray; expected a NumPy array"),
+        ("alpha.png", {}, "out is str"),
+    ],
+)
+def test_out(engine: Engine, out: Any, options: dict[str, Any], words: str) -> None:
+    refused(engine, words, FRAME, out=out, **options)
+
+
+def test_out_is_not_for_pil_images(engine: Engine) -> None:
+    refused(engine, "out= is not for PIL", Image.new("RGB", (40, 24)), out=np.zeros((24, 40), np.uint8))
+
+
+@pytest.mark.parametrize("output", ["mask", "", None, 3, ["alpha"]])
+def test_outputs(engine: Engine, output: Any) -> None:
+    refused(
+        engine, f"output is {re.escape(repr(output))}; expected 'alpha', 'cutout' or 'composite'", FRAME, output=output
+    )
+
+
+@pytest.mark.parametrize(
+    ("background", "words"),
+    [
+        (None, "needs a background: '#rrggbb'"),
+        ("no-such-colour", "'no-such-colour' is not a colour; expected"),
+        ("#12", "is not a colour"),
+        ("", "is not a colour"),
+        ("blur:", None),
+        ("blur:-3", "blur radius must be a number of pixels, above 0 and up to 1000"),
+        ("blur:0", "blur radius"),
+        ("blur:nan", "blur radius"),
+        ("blur:inf", "blur radius"),
+        ("blur:wide", "blur radius"),
+        ((1, 2), "expected three numbers"),
+        ((1, 2, 256), "expected three numbers"),
+        ((-1, 2, 3), "expected three numbers"),
+        ((0.5, 0.5, 0.5), "expected three numbers"),
+        (("a", "b", "c"), "expected three numbers"),
+        (5, "expected three numbers"),
+        (object(), "expected three numbers"),
+        (np.zeros((24, 40), np.uint8), "expected three numbers"),
+        (np.zeros((24, 40, 4), np.uint8), r"shape \(24, 40, 4\).*expected a picture \(h, w, 3\) uint8"),
+        (np.zeros((24, 40, 3), np.float32), "dtype float32; expected a picture"),
+        (np.zeros((0, 40, 3), np.uint8), "expected a picture"),
+    ],
+)
+def test_backgrounds(engine: Engine, background: Any, words: str | None) -> None:
+    if words is None:  # an empty radius is the default one
+        engine.run(FRAME, output="composite", background=background)
+    else:
+        refused(engine, words, FRAME, output="composite", background=background)
+
+
+def test_a_background_without_a_composite_is_a_mistake(engine: Engine) -> None:
+    refused(engine, "background= is for output='composite', not for 'cutout'", FRAME, output="cutout", background="red")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"precision": "fp64"}, "precision is 'fp64'; expected one of auto, fp32, bf16"),
+        ({"precision": None}, "precision is None"),
+        ({"runtime": "caffe"}, "runtime is 'caffe'; expected auto, native or openvino"),
+        ({"runtime": None}, "runtime is None"),
+        ({"filter": "nearest"}, "filter is 'nearest'; expected 'lanczos' or 'bilinear' or 'area'"),
+        ({"stretch": "histogram"}, "stretch is 'histogram'; expected 'minmax' or 'none'"),
+        ({"color": "hsv"}, "color is 'hsv'; expected 'bgr' or 'rgb'"),
+        ({"color": None}, "color is None"),
+        ({"slots": 0}, "slots is 0; expected a whole number from 1 to 64"),
+        ({"slots": 65}, "slots is 65"),
+        ({"slots": 2.0}, "slots is 2.0"),
+        ({"slots": True}, "slots is True"),
+        ({"size": 31}, "size is 31; expected one side or .*from 32 to 4096"),
+        ({"size": 4097}, "size is 4097"),
+        ({"size": (64, 64, 3)}, r"size is \(64, 64, 3\)"),
+        ({"size": (64,)}, r"size is \(64,\)"),
+        ({"size": 64.0}, "size is 64.0"),
+        ({"size": "64"}, "size is '64'"),
+        ({"size": (64, 64.5)}, "size is"),
+        ({"device": "tpu"}, "device is 'tpu'; expected 'auto', 'cpu', 'cuda' or 'cuda:N'"),
+        ({"device": "cuda:x"}, "device is 'cuda:x'"),
+        ({"device": "cuda:-1"}, "device is 'cuda:-1'"),
+        ({"device": ""}, "device is ''"),
+        ({"device": None}, "device is None"),
+        ({"device": 0}, "device is 0"),
+    ],
+)
+def test_options(small_model: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Engine(small_model, **options)
+
+
+@pytest.mark.parametrize("size", [(48, 64), [48, 64], (np.int64(48), np.int32(64))])
+def test_a_size_that_the_model_has_is_fine(small_model: Path, size: Any) -> None:
+    with Engine(small_model, size=size) as engine:
+        assert engine.info.input_size == (48, 64)
+
+
+def test_a_model_that_is_not_there() -> None:
+    with pytest.raises(InputError, match=r"no file was found at 'no/such\.onnx'"):
+        Engine("no/such.onnx")
+    with pytest.raises(InputError, match="Did you mean 'u2netp'"):
+        Engine("u2netpp")
+
+
+@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"not a model at all", bytes(range(256)) * 40])
+def test_files_that_are_no_models(tmp_path: Path, content: bytes, runtime: str) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=re.escape(str(file))):
+        Engine(file, runtime=runtime)
+
+
+@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+def test_a_truncated_model(tmp_path: Path, small_model: Path, runtime: str) -> None:
+    whole = small_model.read_bytes()
+    file = tmp_path / "model.onnx"
+    for length in (10, len(whole) // 2, len(whole) - 1):
+        file.write_bytes(whole[:length])
+        with pytest.raises(ModelError, match=re.escape(str(file))):
+            Engine(file, runtime=runtime)
+
+
+@pytest.mark.skipif(bool(_core.cuda_devices()), reason="there is a GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:3"])
+def test_no_gpu_is_an_error_never_a_fallback(small_model: Path, device: str) -> None:
+    with pytest.raises(UnavailableError, match=f"device='{device}': .*device='cpu'"):
+        Engine(small_model, device=device)
+
+
+def test_what_to_do_without_cuda_code_and_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = {"cuda": False, "cuda_problem": "this build has no CUDA code"}
+    monkeypatch.setattr(_core, "build_info", lambda: build)
+    monkeypatch.setattr(_core, "cuda_devices", list)
+    with pytest.raises(UnavailableError, match=r"no CUDA code\. Install the CUDA toolkit"):
+        check_device("cuda")
+    assert check_device("auto") == "CPU because this build has no CUDA code"
+    build.update(cuda=True, cuda_problem="the driver is too old")
+    with pytest.raises(
+        UnavailableError, match=r"no such GPU \(the driver is too old\)\. Check the driver with nvidia-smi"
+    ):
+        check_device("cuda")
+    assert "the driver is too old" in check_device("auto")
+    assert check_device("cpu") == ""
+
+
+@pytest.mark.skipif(_core.cpu_info()["bf16"], reason="this processor has bfloat16")
+@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+def test_bf16_is_not_emulated(small_model: Path, runtime: str) -> None:
+    with pytest.raises(UnavailableError, match=r"bf16|bfloat16"):
+        Engine(small_model, precision="bf16", runtime=runtime)
+
+
+@pytest.mark.skipif(not _core.cpu_info()["bf16"], reason="this processor has no bfloat16")
+def test_bf16_is_taken_where_the_processor_has_it(small_model: Path) -> None:
+    with Engine(small_model, precision="bf16") as engine:
+        assert engine.info.precision == "bf16"
+
+
+def test_every_error_is_one_of_ours() -> None:
+    for error in (InputError, ModelError, UnavailableError):
+        assert issubclass(error, Error)

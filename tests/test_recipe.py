@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real networks on real photographs, against the reference recipe in Pillow and ONNX Runtime (fp32)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rmbg_trt import Engine
+
+from tests import reference
+
+pytestmark = pytest.mark.weights
+
+
+def check_close(engine: Engine, model: Path) -> None:
+    """Mean difference at most 0.05, largest at most 2, of 255."""
+    found = {}
+    for name in reference.PHOTOGRAPHS:
+        rgb = reference.photograph(name)
+        expected = reference.photograph_alpha(model, name)
+        assert expected.max() > 200, f"{name}: nothing was found, so nothing would be compared"
+        difference = np.abs(engine.run(rgb).astype(int) - expected)
+        found[name] = (float(difference.mean()), int(difference.max()))
+    assert all(mean <= 0.05 and largest <= 2 for mean, largest in found.values()), (str(engine.info), found)
+
+
+@pytest.mark.parametrize("runtime", ["auto", pytest.param("openvino", marks=pytest.mark.slow)])
+def test_u2netp_in_fp32(u2netp_path: Path, runtime: str) -> None:
+    with Engine(u2netp_path, precision="fp32", runtime=runtime, color="rgb", slots=1) as engine:
+        assert engine.info.precision == "fp32"
+        check_close(engine, u2netp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+def test_u2net_in_fp32(u2net_path: Path, runtime: str) -> None:
+    with Engine(u2net_path, precision="fp32", runtime=runtime, color="rgb", slots=1) as engine:
+        check_close(engine, u2net_path)
+
+
+@pytest.fixture(scope="module")
+def u2net(u2net_path: Path) -> Iterator[Engine]:
+    with Engine(u2net_path, color="rgb", slots=1) as engine:
+        yield engine
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", reference.PHOTOGRAPHS)
+def test_u2net_as_it_comes_finds_the_same_foreground(u2net: Engine, u2net_path: Path, name: str) -> None:
+    rgb = reference.photograph(name)
+    expected = reference.photograph_alpha(u2net_path, name)
+    got = u2net.run(rgb)
+    assert reference.iou(got, expected) >= 0.995, str(u2net.info)
+    assert np.abs(got.astype(int) - expected).mean() < 1.0
+
+
+def test_a_black_picture_gives_no_nan(u2netp_path: Path) -> None:
+    black = np.zeros((90, 120, 3), np.uint8)
+    with Engine(u2netp_path, precision="fp32", slots=1) as engine:
+        got = engine.run(black)
+    expected = reference.model_alpha(u2netp_path, black)
+    assert np.abs(got.astype(int) - expected).max() <= 2
