@@ -15,6 +15,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 
+# The tools and what mypy looks into; the package itself is checked where it stands.
+$(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) ".[dev]"
+	@touch $@
+
 demo: $(BIN)/python  ## build, fetch the weights, cut out a real photograph
 	$(PIP_INSTALL) ".[cpu]"
 	$(BIN)/rmbg-trt models pull u2net
@@ -27,18 +32,15 @@ test: $(BIN)/python  ## build and run all tests
 	$(PIP_INSTALL) ".[test]"
 	$(BIN)/python -m pytest
 
-lint: $(BIN)/python  ## style of Python and C++
-	$(PIP_INSTALL) ".[dev]"
+lint: $(VENV)/.tools  ## style of Python and C++
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(CLANG_SOURCES)
 
-types: $(BIN)/python  ## static types of the package
-	$(PIP_INSTALL) ".[dev]"
+types: $(VENV)/.tools  ## static types of the package
 	$(BIN)/mypy
 
-format: $(BIN)/python  ## put Python and C++ into the house style
-	$(PIP_INSTALL) ".[dev]"
+format: $(VENV)/.tools  ## put Python and C++ into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CLANG_SOURCES)
