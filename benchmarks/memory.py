@@ -28,6 +28,7 @@ import psutil
 from _report import console, parser, save
 from rich.progress import track
 from rich.table import Table
+
 from rmbg_trt import Engine, _core
 
 # (height, width); more than the eight sizes that plans are kept for.

@@ -19,13 +19,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import rmbg_trt.engine
 from _photograph import photograph, size
 from _report import console, parser, save
 from _timing import interleave, ratio, rest, shown, summary
 from PIL import Image
 from rembg.sessions.u2net import U2netSession
 from rich.table import Table
+
+import rmbg_trt.engine
 from rmbg_trt import Engine, _core
 from rmbg_trt.networks import Opened
 

@@ -27,6 +27,7 @@ from _report import console, parser, save
 from _timing import interleave, ratio, shown, summary
 from PIL import Image
 from rich.table import Table
+
 from rmbg_trt import Engine, EngineInfo, models
 
 RIVAL = "rembg"

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import fakes, small_models
+
 from rmbg_trt import Engine, _core, engine, models
 from rmbg_trt.errors import Error
 from rmbg_trt.networks import Opened
-
-from tests import fakes, small_models
 
 
 def no_gpu() -> str | None:

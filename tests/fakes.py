@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
 from rmbg_trt import _core
 
 Predict = Callable[[NDArray[np.float32]], object]

@@ -47,6 +47,18 @@ def matte(path: Path, height: Side, width: Side, *, channels: int = 3, outputs: 
     return _save(path, nodes, [_tensor("input", 1, channels, height, width)], results, _weights(1, channels))
 
 
+def rigid(path: Path, height: int, width: int) -> Path:
+    """The same, but its size is written into a layer, so that it works for this input only."""
+    nodes = [
+        helper.make_node("Conv", ["input", "weights", "bias"], ["sum"]),
+        helper.make_node("Sigmoid", ["sum"], ["probability"]),
+        helper.make_node("Reshape", ["probability", "shape"], ["matte"]),
+    ]
+    constants = {**_weights(1, 3), "shape": np.array([1, 1, height, width], np.int64)}
+    output = _tensor("matte", 1, 1, height, width)
+    return _save(path, nodes, [_tensor("input", 1, 3, height, width)], [output], constants)
+
+
 def half_size(path: Path, side: int) -> Path:
     """The output has half the input's sides."""
     nodes = [

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from rmbg_trt.background import parse
-
 from tests import reference
+
+from rmbg_trt.background import parse
 
 
 @pytest.mark.parametrize(

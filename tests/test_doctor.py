@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from rmbg_trt import doctor
 from rmbg_trt.errors import UnavailableError
 

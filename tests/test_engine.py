@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from rmbg_trt import Engine, Error, InputError, _core
-
 from tests import fakes, reference
+
+from rmbg_trt import Engine, Error, InputError, _core
 
 MakeEngine = Callable[..., Engine]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rmbg_trt import Engine, InputError, NetworkError
-
 from tests import fakes, reference
+
+from rmbg_trt import Engine, InputError, NetworkError
 
 MakeEngine = Callable[..., Engine]
 TIMEOUT_S = 60.0

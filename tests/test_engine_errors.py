@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests import fakes
+
 from rmbg_trt import Engine, Error, InputError, ModelError, UnavailableError, _core
 from rmbg_trt.networks import check_device
-
-from tests import fakes
 
 FRAME = fakes.tagged(77)  # (24, 40, 3)
 READ_ONLY = np.zeros((24, 40), np.uint8)

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rmbg_trt
 from PIL import Image
+
+import rmbg_trt
 from rmbg_trt.folder_job import Options, Plan, Task, plan_tasks, run_tasks, watch_folders
 from rmbg_trt.folder_job import watch as watching
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rmbg_trt
 from PIL import Image, ImageCms
+
+import rmbg_trt
 from rmbg_trt.image import Picture, read_picture
 
 # A picture of 2 rows and 3 columns, and how a camera stores it under each EXIF orientation: "6" (row 0 of the file is

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rmbg_trt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+
+import rmbg_trt
 from rmbg_trt.image import FORMATS, Picture, encode_picture, format_of, write_picture
 from rmbg_trt.image.atomic import atomic_file
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 import rmbg_trt
 
 HEAVY = ("torch", "openvino", "onnx", "onnxruntime", "tensorrt", "tensorrt_rtx", "cv2", "scipy", "skimage")

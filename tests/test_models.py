@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from rmbg_trt import models
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 

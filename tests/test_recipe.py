@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rmbg_trt import Engine
-
 from tests import reference
+
+from rmbg_trt import Engine
 
 pytestmark = pytest.mark.weights
 

@@ -85,8 +85,8 @@ class Engine:
             "cuda" works on the GPU or raises.
         runtime: "auto", "native" (this package's own network for the CPU) or "openvino".
         precision: "auto" (bf16 where the processor has it, else fp32), "fp32" or "bf16".
-        size: Network input, one side or (height, width), for models whose input size is open. None: the model's
-            own, or 320 x 320.
+        size: Network input, one side or (height, width), from 32 to 4096. None: the model's own (U²-Net was trained
+            at 320 x 320), or 320 where that is open. Other sizes work for networks that are convolutions throughout.
         color: Channel order of NumPy frames, results and colours: "bgr" (as OpenCV) or "rgb". PIL images are always
             RGB.
         slots: Frames in flight.

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
 from rmbg_trt import doctor
 from rmbg_trt.cli import app
-from typer.testing import CliRunner
 
 PASS = doctor.Trial(True, "u2netp", "", 100.0, 20.0, 12.34, {"device": "cpu", "device_name": "a processor"})
 FAIL = doctor.Trial(False, "u2netp", "no runtime is here: install [one]")

@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-import rmbg_trt
-import rmbg_trt.engine
 import typer.testing
 from PIL import Image
+
+import rmbg_trt
+import rmbg_trt.engine
 from rmbg_trt import models
 from rmbg_trt.cli import app
 

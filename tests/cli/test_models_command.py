@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import typer
 from rich.console import Console
+from typer.testing import CliRunner
+
 from rmbg_trt import models
 from rmbg_trt.cli import app, console
 from rmbg_trt.errors import Error
-from typer.testing import CliRunner
 
 GOOD = bytes(range(256)) * 8000
 BAD = GOOD[::-1]

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from rmbg_trt import _core
-
 from tests import reference
+
+from rmbg_trt import _core
 
 RNG = np.random.default_rng(5)
 # Large enough to be cut into pieces for several threads.

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+
 from rmbg_trt import Engine, UnavailableError, _core
 
 

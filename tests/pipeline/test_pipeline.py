@@ -13,9 +13,9 @@ import numpy as np
 import psutil
 import pytest
 from numpy.typing import NDArray
-from rmbg_trt import Error, InputError, NetworkError, _core
-
 from tests import fakes, reference
+
+from rmbg_trt import Error, InputError, NetworkError, _core
 
 OUTPUTS = {"alpha": (), "cutout": (4,), "composite": (3,)}
 SIZES = [(48, 64), (64, 48), (100, 33), (33, 101), (240, 320), (17, 5)]
@@ -50,7 +50,8 @@ def test_plans_of_many_frame_sizes_do_not_mix() -> None:
     # More sizes than the plan cache holds, twice round, so that each plan is dropped and made again in used memory.
     prediction = np.random.default_rng(2).random((30, 40), dtype=np.float32)
     pipeline = _core.Pipeline([fakes.known(prediction)])
-    sizes = [(10 + 7 * i, 120 - 9 * i) for i in range(12)]
+    sizes = [(10 + 7 * i, 120 - 9 * (i // 2)) for i in range(12)]
+    sizes += [(width, height) for height, width in sizes[:4]]
     for size in sizes + sizes:
         frame = np.zeros((*size, 3), np.uint8)
         np.testing.assert_array_equal(run(pipeline, frame), reference.alpha(prediction, size), str(size))
@@ -199,6 +200,29 @@ def test_a_submitted_frame_keeps_its_memory_and_then_lets_it_go() -> None:
     assert completion.wait(30)
     assert alive() is None
     assert (result == 5).all()
+
+
+def test_close_waits_for_a_frame_that_another_thread_runs() -> None:
+    go, inside = threading.Event(), threading.Event()
+
+    def predict(tensor: NDArray[np.float32]) -> float:
+        inside.set()
+        go.wait(30)
+        return fakes.read_tag(tensor)
+
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    results: list[NDArray[np.uint8]] = []
+    running = threading.Thread(target=lambda: results.append(run(pipeline, fakes.tagged(5))))
+    running.start()
+    assert inside.wait(30)
+    closing = threading.Thread(target=pipeline.close)
+    closing.start()
+    closing.join(0.1)
+    assert closing.is_alive()
+    go.set()
+    closing.join(30)
+    running.join(30)
+    assert (results[0] == 5).all()
 
 
 def test_close_wakes_those_who_wait_for_a_slot() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rmbg_trt import InputError, _core
-
 from tests import reference
+
+from rmbg_trt import InputError, _core
 
 
 @settings(max_examples=120, deadline=None)

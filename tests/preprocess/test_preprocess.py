@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from rmbg_trt import _core
-
 from tests import reference
+
+from rmbg_trt import _core
 
 SIZE = (40, 56)
 

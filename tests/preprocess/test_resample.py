@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from rmbg_trt import InputError, _core
-
 from tests import reference
+
+from rmbg_trt import InputError, _core
 
 FILTERS = st.sampled_from(sorted(reference.FILTERS))
 

@@ -1,147 +1,197 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns an ONNX model into the layers of our own CPU network.
+"""From a model that OpenVINO has read to a graph of our own CPU network.
 
-OpenVINO reads the file and folds everything that static shapes decide (the official U²-Net file has hundreds of
-Shape, Gather and Concat nodes that only compute sizes); what is left is walked once, in order.
+OpenVINO parses the ONNX file, makes shapes static and folds constants; what is left must be made of the few kinds of
+layers that the CPU network has. Anything else raises ``UnsupportedGraph`` with the reason, and another runtime runs it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .. import _core
-from . import UnsupportedNetworkError
+import numpy as np
 
-# (ceil) 2x2 pooling is all that U²-Nets use; auto_pad "explicit" with these pads and rounding.
-_POOL = {"kernel": [2, 2], "strides": [2, 2], "dilations": [1, 1], "pads_begin": [0, 0], "pads_end": [0, 0]}
+if TYPE_CHECKING:
+    from .. import _core
+
+
+class UnsupportedGraph(Exception):  # noqa: N818 - reads as what it says
+    """The CPU network has no layer for something in this model; the message says what."""
 
 
 def import_graph(model: Any) -> _core.CpuGraph:
-    """Imports a model with static shapes and one output.
+    """Translates a model.
 
     Args:
-        model: ``openvino.Model``, input (1, 3, H, W), as ``openvino_network.read_model`` gives it. It is folded.
+        model: ``openvino.Model`` with one input (1, C, H, W) of static shape. Only its first output is computed.
+
+    Returns:
+        The graph, with its output set.
 
     Raises:
-        UnsupportedNetworkError: It has a layer that our network does not; the message names it.
+        UnsupportedGraph: A layer, a layout or an attribute that the CPU network does not have.
     """
+    from openvino import Model
     from openvino.passes import ConstantFolding, Manager
 
-    manager = Manager()
-    manager.register_pass(ConstantFolding())
-    manager.run_passes(model)
-    _, channels, height, width = (int(side) for side in model.inputs[0].shape)
-    importer = _Importer(_core.CpuGraph(channels, height, width))
-    for node in model.get_ordered_ops():
-        importer.take(node)
-    return importer.graph
+    model = Model([model.outputs[0]], model.get_parameters(), "first output")
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
+    return _Importer(model).run()
 
 
 class _Importer:
-    """Walks the nodes in order; ``_values`` holds the graph's number of each node's output."""
+    """Walks the operations in order and remembers which value each of their outputs became."""
 
-    def __init__(self, graph: _core.CpuGraph) -> None:
-        self.graph = graph
-        self._values: dict[str, int] = {}
-        self._kinds: dict[str, Callable[[Any], int]] = {
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.graph: _core.CpuGraph
+        self.values: dict[str, int] = {}
+        self.layers: dict[str, Callable[[Any], int]] = {
             "Convolution": self._convolution,
             "Add": self._add,
-            "Relu": lambda node: graph.relu(self._input(node)),
-            "Sigmoid": lambda node: graph.sigmoid(self._input(node)),
+            "Relu": lambda op: self.graph.relu(self._input(op, 0)),
+            "Sigmoid": lambda op: self.graph.sigmoid(self._input(op, 0)),
             "MaxPool": self._max_pool,
             "Concat": self._concat,
-            "Interpolate": self._resize,
+            "Interpolate": self._interpolate,
         }
 
-    def take(self, node: Any) -> None:
-        kind = node.get_type_name()
-        if kind == "Parameter":
-            self._values[_name(node)] = 0
-        elif kind == "Result":
-            self.graph.set_output(self._input(node))
-        elif kind in self._kinds:
-            try:
-                self._values[_name(node)] = self._kinds[kind](node)
-            except ValueError as error:  # the graph's own checks
-                raise UnsupportedNetworkError(f"{kind} {_name(node)}: {error}") from error
-        elif kind != "Constant":
-            raise UnsupportedNetworkError(f"the layer kind {kind} ({_name(node)})")
+    def run(self) -> _core.CpuGraph:
+        from .. import _core
 
-    def _input(self, node: Any, index: int = 0) -> int:
-        source = node.input_value(index).get_node()
-        if _name(source) not in self._values:
-            raise UnsupportedNetworkError(f"{node.get_type_name()} {_name(node)} on a constant")
-        return self._values[_name(source)]
+        if len(self.model.inputs) != 1:
+            raise UnsupportedGraph(f"the model has {len(self.model.inputs)} inputs; expected one")
+        _, channels, height, width = _shape(self.model.inputs[0])
+        self.graph = _core.CpuGraph(channels, height, width)
+        for op in self.model.get_ordered_ops():
+            kind = op.get_type_name()
+            if kind == "Parameter":
+                self.values[op.get_friendly_name()] = 0
+            elif kind == "Result":
+                self.graph.set_output(self._input(op, 0))
+            elif kind != "Constant":
+                if kind not in self.layers:
+                    raise UnsupportedGraph(f"layer {op.get_friendly_name()} is a {kind}, which it does not have")
+                _shape(op.output(0))
+                self.values[op.get_friendly_name()] = self.layers[kind](op)
+        return self.graph
 
-    def _convolution(self, node: Any) -> int:
-        """Together with the bias that follows it, when nothing else reads the sum before."""
-        attributes = node.get_attributes()
-        weights = _constant(node, 1)
-        kernel, dilation = weights.shape[-1], attributes["dilations"][0]
-        same = [dilation * (kernel // 2)] * 2
-        _require(node, attributes["strides"] == [1, 1], "a stride of 1")
-        _require(node, attributes["dilations"] == [dilation, dilation], "one dilation for both axes")
-        _require(node, attributes["pads_begin"] == same and attributes["pads_end"] == same, "'same' zero padding")
-        return self.graph.conv(self._input(node), weights, _bias_after(node), dilation)
+    def _input(self, op: Any, index: int) -> int:
+        name = op.input_value(index).get_node().get_friendly_name()
+        if name not in self.values:
+            raise UnsupportedGraph(f"input {index} of layer {op.get_friendly_name()} is a constant")
+        return self.values[name]
 
-    def _add(self, node: Any) -> int:
-        first, second = (node.input_value(index).get_node() for index in (0, 1))
-        if second.get_type_name() == "Constant" and first.get_type_name() == "Convolution":
-            return self._values[_name(first)]  # the bias is in the convolution
-        return self.graph.add(self._input(node, 0), self._input(node, 1))
+    def _convolution(self, op: Any) -> int:
+        weights = _constant(op, 1)
+        attributes = op.get_attributes()
+        kernel = list(weights.shape[2:])
+        dilations = list(attributes["dilations"])
+        padding = [d * (k // 2) for d, k in zip(dilations, kernel, strict=True)]
+        _require(op, kernel in ([1, 1], [3, 3]), f"kernel {kernel}; expected 1x1 or 3x3")
+        _require(op, list(attributes["strides"]) == [1, 1], f"strides {attributes['strides']}; expected 1")
+        _require(op, dilations[0] == dilations[1], f"dilations {dilations}; expected equal ones")
+        if attributes["auto_pad"] not in ("same_upper", "same_lower"):
+            given = [list(attributes["pads_begin"]), list(attributes["pads_end"])]
+            _require(op, given == [padding, padding], f"padding {given}; expected {padding} on both sides")
+        bias = self._fused_bias(op, len(weights))
+        return self.graph.conv(self._input(op, 0), weights, bias, dilations[0])
 
-    def _max_pool(self, node: Any) -> int:
-        attributes = node.get_attributes()
-        for name, value in _POOL.items():
-            _require(node, list(attributes[name]) == value, f"{name} {value}")
-        height, width = node.input_value(0).shape[2:]
-        ceil = [-(-int(height) // 2), -(-int(width) // 2)]
-        _require(node, [int(side) for side in node.output(0).shape[2:]] == ceil, "rounding up")
-        return self.graph.max_pool(self._input(node))
+    @staticmethod
+    def _fused_bias(op: Any, channels: int) -> np.ndarray:
+        """The constant that the convolution's only reader adds, or zeros; ``_add`` then passes the sum through."""
+        readers = list(op.output(0).get_target_inputs())
+        if len(readers) == 1:
+            reader = readers[0].get_node()
+            bias = _channel_constant(reader, channels) if reader.get_type_name() == "Add" else None
+            if bias is not None:
+                return bias
+        return np.zeros(channels, np.float32)
 
-    def _concat(self, node: Any) -> int:
-        _require(node, node.get_attributes()["axis"] in (1, -3), "axis 1")
-        return self.graph.concat([self._input(node, index) for index in range(node.get_input_size())])
+    def _add(self, op: Any) -> int:
+        channels = _shape(op.output(0))[1]
+        if _channel_constant(op, channels) is not None:
+            for index in (0, 1):
+                source = op.input_value(index)
+                node = source.get_node()
+                if node.get_type_name() == "Convolution" and len(source.get_target_inputs()) == 1:
+                    return self._input(op, index)
+        shapes = [_shape(op.input_value(i)) for i in (0, 1)]
+        _require(op, shapes[0] == shapes[1], f"terms of shape {shapes}; expected equal ones")
+        return self.graph.add(self._input(op, 0), self._input(op, 1))
 
-    def _resize(self, node: Any) -> int:
-        attributes = node.get_attributes()
+    def _max_pool(self, op: Any) -> int:
+        attributes = op.get_attributes()
+        height, width = _shape(op.input_value(0))[2:]
+        fits = (
+            list(attributes["kernel"]) == [2, 2]
+            and list(attributes["strides"]) == [2, 2]
+            and list(attributes.get("dilations", [1, 1])) == [1, 1]
+            and not any(attributes["pads_begin"])
+            and not any(attributes["pads_end"])
+            and _shape(op.output(0))[2:] == [(height + 1) // 2, (width + 1) // 2]
+        )
+        _require(op, fits, "another window than 2x2, stride 2, rounding up")
+        return self.graph.max_pool(self._input(op, 0))
+
+    def _concat(self, op: Any) -> int:
+        axis = op.get_attributes()["axis"]
+        _require(op, axis in (1, -3), f"axis {axis}; expected channels (1)")
+        return self.graph.concat([self._input(op, i) for i in range(op.get_input_size())])
+
+    def _interpolate(self, op: Any) -> int:
+        attributes = op.get_attributes()
         coordinates = attributes["coordinate_transformation_mode"]
-        _require(node, attributes["mode"] in ("linear", "linear_onnx"), "bilinear interpolation")
-        _require(node, not attributes.get("antialias", False), "no antialiasing")
-        _require(node, not any(attributes["pads_begin"]) and not any(attributes["pads_end"]), "no padding")
-        batch, channels, height, width = (int(side) for side in node.output(0).shape)
-        _require(node, [batch, channels] == [int(side) for side in node.input_value(0).shape[:2]], "spatial axes")
-        return self.graph.resize(self._input(node), height, width, coordinates)
+        _require(op, attributes["mode"] in ("linear", "linear_onnx"), f"mode {attributes['mode']}; expected linear")
+        _require(
+            op,
+            coordinates in ("half_pixel", "pytorch_half_pixel", "align_corners"),
+            f"coordinates {coordinates}; expected half_pixel, pytorch_half_pixel or align_corners",
+        )
+        _require(op, not any(attributes["pads_begin"]) and not any(attributes["pads_end"]), "padding")
+        source, target = _shape(op.input_value(0)), _shape(op.output(0))
+        _require(op, source[1] == target[1], "resized channels")
+        shrinks = target[2] < source[2] or target[3] < source[3]
+        _require(op, not (attributes["antialias"] and shrinks), "an antialiasing filter")
+        if attributes["shape_calculation_mode"] == "scales":
+            # With given scales, coordinates use them and not the ratio of sizes.
+            scales = _constant(op, 2 if op.get_type_name() == "Interpolate" and op.get_input_size() > 2 else 1)
+            exact = [s * float(scale) for s, scale in zip(source[-len(scales) :], scales, strict=True)]
+            _require(op, exact == target[-len(scales) :], f"scales {scales.tolist()} that do not give whole sizes")
+        return self.graph.resize(self._input(op, 0), target[2], target[3], coordinates)
 
 
-def _bias_after(node: Any) -> Any:
-    """The bias of a convolution: the constant that the next and only reader adds, else zeros."""
-    import numpy as np
-
-    channels = _constant(node, 1).shape[0]
-    readers = list(node.output(0).get_target_inputs())
-    reader = readers[0].get_node() if len(readers) == 1 else None
-    if reader is not None and reader.get_type_name() == "Add":
-        other = reader.input_value(1).get_node()
-        if other.get_type_name() == "Constant" and reader.input_value(0).get_node().get_type_name() == "Convolution":
-            bias = other.data
-            if bias.size == channels and (bias.ndim < 2 or bias.shape[1] == channels):
-                return np.ascontiguousarray(bias, np.float32).ravel()
-            raise UnsupportedNetworkError(f"Add {_name(reader)} of a constant of shape {bias.shape}")
-    return np.zeros(channels, np.float32)
+def _shape(output: Any) -> list[int]:
+    """The static NCHW shape of an operation's output."""
+    shape = output.get_partial_shape()
+    if shape.is_dynamic or len(shape) != 4 or shape[0].get_length() != 1:
+        raise UnsupportedGraph(f"a tensor has shape {shape}; expected (1, C, H, W), known in advance")
+    if output.get_element_type().get_type_name() != "f32":
+        raise UnsupportedGraph(f"a tensor is {output.get_element_type().get_type_name()}; expected float32")
+    return [int(side.get_length()) for side in shape]
 
 
-def _constant(node: Any, index: int) -> Any:
-    source = node.input_value(index).get_node()
-    _require(node, source.get_type_name() == "Constant", "constant weights")
-    return source.data
+def _constant(op: Any, index: int) -> np.ndarray:
+    node = op.input_value(index).get_node()
+    if node.get_type_name() != "Constant":
+        raise UnsupportedGraph(f"input {index} of layer {op.get_friendly_name()} is not a constant")
+    return np.asarray(node.get_data(), np.float32)
 
 
-def _require(node: Any, holds: bool, what: str) -> None:
+def _channel_constant(op: Any, channels: int) -> np.ndarray | None:
+    """The constant (1, C, 1, 1) among an Add's inputs as (C,), or None."""
+    for index in (0, 1):
+        node = op.input_value(index).get_node()
+        if node.get_type_name() == "Constant":
+            data = np.asarray(node.get_data(), np.float32)
+            if data.size == channels and data.shape in ((1, channels, 1, 1), (channels, 1, 1)):
+                return data.reshape(channels)
+    return None
+
+
+def _require(op: Any, holds: bool, what: str) -> None:
     if not holds:
-        raise UnsupportedNetworkError(f"{node.get_type_name()} {_name(node)} without {what}")
-
-
-def _name(node: Any) -> str:
-    return str(node.get_friendly_name())
+        raise UnsupportedGraph(f"layer {op.get_friendly_name()} ({op.get_type_name()}) has {what}")

@@ -80,7 +80,8 @@ def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
     Args:
         core: ``openvino.Core``.
         path: The file.
-        size: Network input (height, width); None takes the model's own, or 320 x 320 if that is open.
+        size: Network input (height, width); None takes the model's own, or 320 for a side that is open. A model
+            with a fixed size is reshaped, which works for networks that are convolutions throughout, as U²-Net.
 
     Returns:
         An ``openvino.Model`` of input (1, 3, H, W) and one output.
@@ -103,26 +104,20 @@ def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
         raise ModelError(f"{path}: its input is {shape}; expected (1, 3, height, width)")
     if model.inputs[0].element_type != openvino.Type.f32:
         raise ModelError(f"{path}: its input is {model.inputs[0].element_type}; expected float32")
-    height, width = _input_size(path, shape, size)
+    own = [DEFAULT_SIDE if shape[axis].is_dynamic else int(shape[axis].get_length()) for axis in (2, 3)]
+    height, width = size or own
     try:
         model = openvino.Model([model.outputs[0]], model.get_parameters(), path.stem)
         model.reshape([1, 3, height, width])
     except Exception as error:
-        raise ModelError(f"{path}: does not work with input {height}x{width} ({_first_line(error)})") from error
+        if size is not None:
+            raise InputError(
+                f"size {height}x{width} does not work with {path.name} ({_first_line(error)}); leave size out, or "
+                "export the model for this size"
+            ) from error
+        raise ModelError(f"{path}: does not work with its own input {height}x{width} ({_first_line(error)})") from error
     _check_output(path, model)
     return model
-
-
-def _input_size(path: Path, shape: Any, size: tuple[int, int] | None) -> tuple[int, int]:
-    own = [None if shape[axis].is_dynamic else int(shape[axis].get_length()) for axis in (2, 3)]
-    wanted = size if size is not None else (own[0] or DEFAULT_SIDE, own[1] or DEFAULT_SIDE)
-    for name, have, want in zip(("height", "width"), own, wanted, strict=True):
-        if have is not None and have != want:
-            raise InputError(
-                f"size {wanted[0]}x{wanted[1]}: {path.name} is made for an input {name} of {have} only; leave size "
-                "out, or export the model with dynamic sizes"
-            )
-    return wanted
 
 
 def _check_output(path: Path, model: Any) -> None:
