@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes docs/images/before_after.jpg, the picture in the README, with the engine itself.
 
-    python docs/before_after.py
+Run it with ``python docs/before_after.py``.
 """
 
 from __future__ import annotations
