@@ -82,3 +82,18 @@ def test_pil_pictures_are_rgb_whatever_the_frame_is(mode: str) -> None:
     np.testing.assert_array_equal(parse(picture, height, width, "bgr").value, rgb[:, :, ::-1])
     bgr = parse(picture, 100, 100, "bgr").value
     np.testing.assert_array_equal(bgr, np.asarray(parse(picture, 100, 100, "rgb").value)[:, :, ::-1])
+
+
+def test_an_extreme_shape_costs_no_more_than_a_few_frames_of_memory() -> None:
+    """A line of 5000 pixels behind 108 x 192 would be 960,000 rows high if all of it were scaled."""
+    line = np.repeat(np.arange(5000, dtype=np.uint8)[:, None, None] % 7, 3, axis=2)
+
+    made = parse(line, 108, 192, "rgb").value
+    assert isinstance(made, np.ndarray)
+    assert made.shape == (108, 192, 3)
+    assert made.base is None or made.base.size <= 20 * 108 * 192 * 3
+
+
+def test_a_flipped_picture_is_taken_whatever_its_size() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(parse(picture[::-1], 20, 30, "rgb").value, picture[::-1])

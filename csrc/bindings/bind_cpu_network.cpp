@@ -29,9 +29,7 @@ cpu::Coordinates coordinates_of(const std::string& name) {
 void bind_graph(py::module_& m) {
   using cpu::Graph;
   py::class_<Graph>(m, "CpuGraph", "Layers of a CPU network. Methods take and return value numbers; 0 is the input.")
-      .def(py::init([](int channels, int height, int width) {
-             return Graph({channels, height, width});
-           }),
+      .def(py::init([](int channels, int height, int width) { return Graph({channels, height, width}); }),
            py::arg("channels"), py::arg("height"), py::arg("width"))
       .def(
           "conv",
@@ -96,8 +94,9 @@ void register_cpu_network(py::module_& m) {
   bind_graph(m);
   py::class_<cpu::CpuModel, std::shared_ptr<cpu::CpuModel>>(m, "CpuModel", "A compiled CpuGraph, shared by networks.")
       .def(py::init<const cpu::Graph&>(), py::arg("graph"), py::call_guard<py::gil_scoped_release>())
-      .def("network", [](std::shared_ptr<cpu::CpuModel> model) { return std::make_shared<cpu::CpuNetwork>(model); },
-           "A network with activations of its own.");
+      .def(
+          "network", [](std::shared_ptr<cpu::CpuModel> model) { return std::make_shared<cpu::CpuNetwork>(model); },
+          "A network with activations of its own.");
   py::class_<cpu::CpuNetwork, Network, std::shared_ptr<cpu::CpuNetwork>>(m, "CpuNetwork", "One slot of a CpuModel.")
       .def("run", &run, py::arg("input"), "Input (1, C, H, W) float32 to output; binds to the arrays given.")
       .def("profile", &profile, py::arg("model"), py::arg("input"), "Runs once; (layer, milliseconds) rows.");

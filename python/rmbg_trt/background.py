@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, Union
@@ -111,11 +112,23 @@ def _cover(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
         raise InputError(
             f"background has shape {picture.shape} and dtype {picture.dtype}; expected a picture (h, w, 3) uint8"
         )
+    if picture.strides[0] < 0 or picture.strides[1:] != (3, 1):
+        picture = np.ascontiguousarray(picture)
     if picture.shape[:2] == (height, width):
         return picture
+    picture = _without_far_ends(picture, height, width)
     scale = max(height / picture.shape[0], width / picture.shape[1])
     tall = max(height, round(picture.shape[0] * scale))
     wide = max(width, round(picture.shape[1] * scale))
     top, left = (tall - height) // 2, (wide - width) // 2
-    scaled = _core.resample(np.ascontiguousarray(picture), (tall, wide), "lanczos")
+    scaled = _core.resample(picture, (tall, wide), "lanczos")
     return scaled[top : top + height, left : left + width]
+
+
+def _without_far_ends(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Cuts what an extreme shape would only scale up to throw away: a line of pixels behind a frame, for one."""
+    scale = max(height / picture.shape[0], width / picture.shape[1])
+    rows = min(picture.shape[0], math.ceil(16 * height / scale))
+    columns = min(picture.shape[1], math.ceil(16 * width / scale))
+    top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
+    return picture[top : top + rows, left : left + columns]

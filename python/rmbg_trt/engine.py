@@ -209,21 +209,29 @@ class Engine:
     ) -> Iterator[Any]:
         """Results of many frames in order, with ``slots`` frames in flight.
 
-        Frames are taken from the iterable as slots become free, so it may be endless. An error of a frame is raised
-        in its turn.
+        Frames are taken from the iterable as slots become free, so it may be endless. An error of a frame, or of the
+        iterable itself, is raised in its turn.
         """
-        waiting: deque[Ticket[Any] | InputError] = deque()
-        for frame in frames:
-            if len(waiting) >= self._info.slots:
+        source = iter(frames)
+        waiting: deque[Ticket[Any] | Exception] = deque()
+        more = True
+        while more or waiting:
+            if waiting and (not more or len(waiting) >= self._info.slots):
                 yield _result_of(waiting.popleft())
+                continue
             try:
-                ticket = self.submit(frame, output=output, background=background, premultiplied=premultiplied)
-            except InputError as error:  # the frames before it come first
+                frame = next(source)
+            except StopIteration:
+                more = False
+                continue
+            except Exception as error:  # the frames before it come first
                 waiting.append(error)
-            else:
-                waiting.append(ticket)
-        while waiting:
-            yield _result_of(waiting.popleft())
+                more = False
+                continue
+            try:
+                waiting.append(self.submit(frame, output=output, background=background, premultiplied=premultiplied))
+            except InputError as error:
+                waiting.append(error)
 
     def frame_buffer(self, height: int, width: int, channels: int = 3) -> Array:
         """Memory for frames that the engine reads fastest: (height, width, channels) uint8, not initialised.
@@ -334,8 +342,8 @@ class Ticket(Generic[Result]):
         return result
 
 
-def _result_of(outcome: Ticket[Any] | InputError) -> Any:
-    if isinstance(outcome, InputError):
+def _result_of(outcome: Ticket[Any] | Exception) -> Any:
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome.result()
 

@@ -106,7 +106,9 @@ struct Work {
     frame.assign(static_cast<std::size_t>(width) * height * in, 90);
     result.assign(static_cast<std::size_t>(width) * height * out, 0);
     background.assign(static_cast<std::size_t>(width) * height * 3, 200);
-    const PixelFormat result_format = out == 1 ? PixelFormat::kGray8 : out == 3 ? PixelFormat::kBgr8 : PixelFormat::kBgra8;
+    const PixelFormat result_format = out == 1   ? PixelFormat::kGray8
+                                      : out == 3 ? PixelFormat::kBgr8
+                                                 : PixelFormat::kBgra8;
     job.frame = {frame.data(), width, height, static_cast<std::ptrdiff_t>(width) * in, format};
     job.result = {result.data(), width, height, static_cast<std::ptrdiff_t>(width) * out, result_format};
     job.output = output;

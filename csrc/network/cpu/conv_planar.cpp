@@ -28,22 +28,21 @@ class PlanarLayer : public Layer {
 
   void run(const Activations& activations) const override {
     const int height = out_.shape.height, width = out_.shape.width;
-    parallel_for(static_cast<std::int64_t>(out_.shape.channels) * height,
-                 rows_per_piece(static_cast<std::int64_t>(width) * planes_ * lanes_),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   const float* in = activations.data(step_.inputs[0]);
-                   for (std::int64_t i = begin; i < end; ++i) {
-                     const int channel = static_cast<int>(i / height), y = static_cast<int>(i % height);
-                     const float* weights = weights_.as<float>() + static_cast<std::size_t>(channel) * channel_floats();
-                     float* out = activations.data(step_.output) + i * width;
-                     const float bias = bias_[static_cast<std::size_t>(channel)];
-                     if (in_.planar)
-                       sum_rows(in, y, weights, bias, out);
-                     else
-                       kernels().dot_row(in, planes_, height, width, y, kernel_, dilation_, weights, bias, step_.relu,
-                                         out);
-                   }
-                 });
+    parallel_for(
+        static_cast<std::int64_t>(out_.shape.channels) * height,
+        rows_per_piece(static_cast<std::int64_t>(width) * planes_ * lanes_), [&](std::int64_t begin, std::int64_t end) {
+          const float* in = activations.data(step_.inputs[0]);
+          for (std::int64_t i = begin; i < end; ++i) {
+            const int channel = static_cast<int>(i / height), y = static_cast<int>(i % height);
+            const float* weights = weights_.as<float>() + static_cast<std::size_t>(channel) * channel_floats();
+            float* out = activations.data(step_.output) + i * width;
+            const float bias = bias_[static_cast<std::size_t>(channel)];
+            if (in_.planar)
+              sum_rows(in, y, weights, bias, out);
+            else
+              kernels().dot_row(in, planes_, height, width, y, kernel_, dilation_, weights, bias, step_.relu, out);
+          }
+        });
   }
 
  private:
@@ -56,8 +55,7 @@ class PlanarLayer : public Layer {
     float* out = weights_.as<float>();
     for (std::size_t o = 0; o < bias_.size(); ++o)
       for (int tap = 0; tap < taps; ++tap)
-        for (int i = 0; i < planes_ * lanes_; ++i)
-          *out++ = i < cin ? node.weights[(o * cin + i) * taps + tap] : 0.0f;
+        for (int i = 0; i < planes_ * lanes_; ++i) *out++ = i < cin ? node.weights[(o * cin + i) * taps + tap] : 0.0f;
   }
 
   void sum_rows(const float* in, int y, const float* weights, float bias, float* out) const {

@@ -67,8 +67,7 @@ WinogradLayer::WinogradLayer(const Plan& plan, const Step& step)
   tiles_x_ = tiles(in_.shape.width);
   tiles_ = static_cast<std::int64_t>(tiles_y_) * tiles_x_ * dilation_ * dilation_;
 
-  const std::size_t count =
-      static_cast<std::size_t>(frequencies_) * in_.blocks() * kBlock * out_.blocks() * kBlock;
+  const std::size_t count = static_cast<std::size_t>(frequencies_) * in_.blocks() * kBlock * out_.blocks() * kBlock;
   weights_.reserve(count * sizeof(float));
   pack_winograd_weights(*step.node, kernels_.tile, in_.blocks(), groups_, weights_.as<float>());
   bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));

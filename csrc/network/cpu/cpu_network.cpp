@@ -34,7 +34,10 @@ void check(const char* what, const TensorView& view, const TensorSpec& expected)
 CpuModel::CpuModel(const Graph& graph) : plan_(make_plan(graph)) {
   spec_.input = spec_of("input", graph.shape(0));
   spec_.output = spec_of("output", graph.shape(graph.output()));
-  for (const Step& step : plan_.steps) layers_.push_back(make_layer(plan_, step));
+  for (Step& step : plan_.steps) {
+    layers_.push_back(make_layer(plan_, step));
+    step.node = nullptr;  // the graph may go now
+  }
 }
 
 std::size_t CpuModel::scratch_floats() const {

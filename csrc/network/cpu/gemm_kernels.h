@@ -25,9 +25,8 @@ void gemm_tile(const GemmTask& task, int first) {
   constexpr int step = planar ? 1 : kBlock, depth = planar ? 1 : kBlock;
   Vec sums[rows][vectors];
   RMBG_UNROLL
-  for (int r = 0; r < rows; ++r)
-    RMBG_UNROLL
-    for (int j = 0; j < vectors; ++j) sums[r][j] = Vec{};
+  for (int r = 0; r < rows; ++r) RMBG_UNROLL
+  for (int j = 0; j < vectors; ++j) sums[r][j] = Vec{};
   const float* weights = task.weights;
   for (int segment = 0; segment < task.segments; ++segment) {
     const float* left = task.rows + task.offsets[segment] + first * step;
@@ -44,10 +43,9 @@ void gemm_tile(const GemmTask& task, int first) {
     }
   }
   RMBG_UNROLL
-  for (int r = 0; r < rows; ++r)
-    RMBG_UNROLL
-    for (int j = 0; j < vectors; ++j)
-      store(task.m + j * kLanes / kBlock * task.block_stride + (first + r) * kBlock + j * kLanes % kBlock, sums[r][j]);
+  for (int r = 0; r < rows; ++r) RMBG_UNROLL
+  for (int j = 0; j < vectors; ++j)
+    store(task.m + j * kLanes / kBlock * task.block_stride + (first + r) * kBlock + j * kLanes % kBlock, sums[r][j]);
 }
 
 /// Calls the tile of exactly `rows` rows.

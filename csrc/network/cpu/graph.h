@@ -46,7 +46,7 @@ class Graph {
   int conv(int x, std::vector<float> weights, std::vector<float> bias, int kernel, int dilation);
   /// 2x2, stride 2; an odd last row or column counts alone (ceil mode).
   int max_pool(int x);
-  int concat(std::vector<int> values);  // along channels
+  int concat(std::vector<int> values);                                // along channels
   int resize(int x, int height, int width, Coordinates coordinates);  // bilinear
   int add(int a, int b);
   int relu(int x);

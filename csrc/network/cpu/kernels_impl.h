@@ -15,9 +15,13 @@ constexpr WinogradKernels winograd_table() {
   return {m, winograd_input<m>, winograd_output<m>};
 }
 
-constexpr Kernels kTable = {
-    kGroup, {winograd_table<2>(), winograd_table<4>(), winograd_table<6>()},
-    gemm<false>, gemm<true>, finish, dot_row, pool_row, lerp, lerp_columns, add, axpy, relu, sigmoid};
+constexpr Kernels kTable = {kGroup,       {winograd_table<2>(), winograd_table<4>(), winograd_table<6>()},
+                            gemm<false>,  gemm<true>,
+                            finish,       dot_row,
+                            pool_row,     lerp,
+                            lerp_columns, add,
+                            axpy,         relu,
+                            sigmoid};
 
 }  // namespace
 }  // namespace rmbg::cpu

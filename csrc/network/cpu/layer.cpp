@@ -37,9 +37,8 @@ class ActivationLayer : public Layer {
   void run(const Activations& activations) const override {
     const float* in = activations.data(step_.inputs[0]);
     float* out = activations.data(step_.output);
-    parallel_for(count_, kValuesPerPiece, [&](std::int64_t begin, std::int64_t end) {
-      function_(in + begin, end - begin, out + begin);
-    });
+    parallel_for(count_, kValuesPerPiece,
+                 [&](std::int64_t begin, std::int64_t end) { function_(in + begin, end - begin, out + begin); });
   }
 
  private:

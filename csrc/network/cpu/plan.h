@@ -20,10 +20,10 @@ enum class ConvMethod { kWinograd2, kWinograd4, kWinograd6, kDirect };
 struct Tensor {
   Shape shape;
   bool planar = false;
-  int external = -1;      // 0: the network's input, 1: its output, -1: in the arena
-  int parent = -1;        // the concatenation that it is a slice of
-  int first_channel = 0;  // in the parent
-  std::size_t offset = 0; // in the arena, in floats
+  int external = -1;       // 0: the network's input, 1: its output, -1: in the arena
+  int parent = -1;         // the concatenation that it is a slice of
+  int first_channel = 0;   // in the parent
+  std::size_t offset = 0;  // in the arena, in floats
 
   int blocks() const { return (shape.channels + 15) / 16; }
   std::int64_t plane() const { return static_cast<std::int64_t>(shape.height) * shape.width; }

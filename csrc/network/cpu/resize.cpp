@@ -36,7 +36,9 @@ class ResizeLayer : public Layer {
         in_(plan.tensors[step.inputs[0]]),
         out_(plan.tensors[step.output]),
         rows_(in_.shape.height, out_.shape.height, step.node->coordinates),
-        columns_(in_.shape.width, out_.shape.width, step.node->coordinates) {}
+        columns_(in_.shape.width, out_.shape.width, step.node->coordinates) {
+    step_.node = nullptr;  // the graph does not outlive construction
+  }
 
   std::size_t scratch_floats() const override { return line_floats() * static_cast<std::size_t>(parallel_workers()); }
 

@@ -90,8 +90,7 @@ void winograd_input(const WinogradTask& task, std::int64_t first, int tiles, int
         right = kBlock;
       }
       float* out = v + block * strides.block + static_cast<std::ptrdiff_t>(tile) * kBlock;
-      for (int k = 0; k < kBlock; k += kLanes)
-        transform_patch<m>(pixels + k, down, right, out + k, strides.frequency);
+      for (int k = 0; k < kBlock; k += kLanes) transform_patch<m>(pixels + k, down, right, out + k, strides.frequency);
     }
   }
 }
