@@ -23,6 +23,9 @@ BackgroundLike: TypeAlias = Union[str, tuple[int, int, int], list[int], NDArray[
 # The blur of a background, as a share of the frame's shorter side.
 DEFAULT_BLUR = 0.02
 
+# Pixels that a picture may have once it is scaled to cover the frame, before it is cropped.
+_LARGEST_COVER = 100_000_000
+
 
 @dataclass(frozen=True)
 class Background:
@@ -128,6 +131,8 @@ def _cover(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
 def _without_far_ends(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Cuts what an extreme shape would only scale up to throw away: a line of pixels behind a frame, for one."""
     scale = max(height / picture.shape[0], width / picture.shape[1])
+    if picture.shape[0] * picture.shape[1] * scale * scale <= _LARGEST_COVER:
+        return picture
     rows = min(picture.shape[0], math.ceil(16 * height / scale))
     columns = min(picture.shape[1], math.ceil(16 * width / scale))
     top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
