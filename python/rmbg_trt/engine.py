@@ -11,66 +11,27 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from . import _core, background, models
+from . import _core, models
 from .background import BackgroundLike, Color
+from .engine_info import EngineInfo
 from .errors import InputError
+from .frame_job import Array, Output, make_job
 from .networks import Request, open_network
+from .ticket import Ticket
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 log = logging.getLogger("rmbg_trt")
 
-Output = Literal["alpha", "cutout", "composite"]
 Filter = Literal["lanczos", "bilinear", "area"]
 Stretch = Literal["minmax", "none"]
-Array = NDArray[np.uint8]
-Result = TypeVar("Result")
 
-_CHANNELS = {"alpha": 1, "cutout": 4, "composite": 3}
-_PIL_MODES = {"alpha": "L", "cutout": "RGBA", "composite": "RGB"}
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    """What an engine runs on, and why.
-
-    Attributes:
-        model: The name or path the engine was made from.
-        model_path: The model file.
-        device: "cpu" or "cuda:N".
-        device_name: The processor.
-        runtime: "native" or "openvino".
-        runtime_version: Version of the runtime.
-        precision: Arithmetic of the convolutions.
-        input_size: Network input (height, width).
-        slots: Frames that can be in flight.
-        reason: Why this device, runtime and precision.
-    """
-
-    model: str
-    model_path: str
-    device: str
-    device_name: str
-    runtime: str
-    runtime_version: str
-    precision: str
-    input_size: tuple[int, int]
-    slots: int
-    reason: str
-
-    def __str__(self) -> str:
-        height, width = self.input_size
-        return (
-            f"{self.model} {height}x{width} on {self.device} ({self.device_name}), {self.runtime} "
-            f"{self.runtime_version}, {self.precision}, {self.slots} slots: {self.reason}"
-        )
+__all__ = ["Engine", "EngineInfo", "Filter", "Output", "Stretch", "Ticket"]
 
 
 class Engine:
@@ -178,7 +139,7 @@ class Engine:
             InputError: The frame, background or ``out`` is not one of these. The engine stays usable.
             NetworkError: The network failed. The engine stays usable.
         """
-        job = self._job(frame, output, background, premultiplied, out)
+        job = make_job(frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out)
         self._pipeline.run(*job.arguments)
         return job.result()
 
@@ -196,7 +157,7 @@ class Engine:
         The frame and ``out`` must not be changed until the ticket is done. Arguments and errors are as in ``run``;
         errors of the network come from ``Ticket.result``.
         """
-        job = self._job(frame, output, background, premultiplied, out)
+        job = make_job(frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out)
         return Ticket(self._pipeline.submit(*job.arguments), job)
 
     def map(
@@ -273,74 +234,6 @@ class Engine:
     def __repr__(self) -> str:
         return f"<rmbg_trt.Engine {self._info}>"
 
-    def _job(
-        self, frame: Any, output: Output, over: BackgroundLike | None, premultiplied: bool, out: Array | None
-    ) -> _Job:
-        if not isinstance(output, str) or output not in _CHANNELS:
-            raise InputError(f"output is {output!r}; expected 'alpha', 'cutout' or 'composite'")
-        pil = background.is_pil(frame)
-        color: Color = "rgb" if pil else self._color
-        if pil and out is not None:
-            raise InputError("out= is not for PIL images; give a NumPy array as frame")
-        array = _from_pil(frame) if pil else _from_array(frame)
-        height, width = array.shape[:2] if array.ndim >= 2 else (0, 0)
-        made = background.Background()
-        if output == "composite" and height and width:
-            made = background.parse(over, height, width, color)
-        elif output != "composite" and over is not None:
-            raise InputError(f"background= is for output='composite', not for {output!r}")
-        if out is None:
-            channels = _CHANNELS[output]
-            out = np.empty((height, width) if channels == 1 else (height, width, channels), np.uint8)
-        elif not isinstance(out, np.ndarray):
-            raise InputError(f"out is {type(out).__name__}; expected a NumPy array of uint8")
-        return _Job((array, out, color, output, bool(premultiplied), made.value, made.blur_sigma), output, pil)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """The core's arguments of one frame, and what becomes of its result."""
-
-    arguments: tuple[Any, ...]
-    output: Output
-    pil: bool
-
-    def result(self) -> Any:
-        array = self.arguments[1]
-        if not self.pil:
-            return array
-        from PIL import Image
-
-        return Image.fromarray(array, _PIL_MODES[self.output])
-
-
-class Ticket(Generic[Result]):
-    """A frame that was submitted. It keeps the frame's memory until the frame is done."""
-
-    def __init__(self, completion: _core.Completion, job: _Job) -> None:
-        self._completion = completion
-        self._job = job
-
-    def done(self) -> bool:
-        """Whether the result is there; never waits."""
-        return self._completion.wait(0.0)
-
-    def result(self, timeout: float | None = None) -> Result:
-        """Waits for the result.
-
-        Args:
-            timeout: Seconds to wait at most; None waits as long as it takes.
-
-        Raises:
-            TimeoutError: It is not there yet.
-            NetworkError: The network failed on this frame.
-        """
-        if not self._completion.wait(-1.0 if timeout is None else max(0.0, timeout)):
-            raise TimeoutError(f"the frame is not done after {timeout} s")
-        self._completion.rethrow()
-        result: Result = self._job.result()
-        return result
-
 
 def _result_of(outcome: Ticket[Any] | Exception) -> Any:
     if isinstance(outcome, Exception):
@@ -364,28 +257,6 @@ def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if len(sides) != 2 or not all(32 <= side <= 4096 for side in sides):
         raise InputError(f"size is {size!r}; expected one side or (height, width), each from 32 to 4096")
     return sides[0], sides[1]
-
-
-def _from_pil(image: Any) -> Array:
-    """A PIL image as (H, W), (H, W, 3) or (H, W, 4) uint8 RGB; transparency in any form becomes alpha."""
-    if image.mode in ("L", "RGB", "RGBA"):
-        return np.asarray(image)
-    has_alpha = "A" in image.getbands() or "transparency" in image.info
-    return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
-
-
-def _from_array(frame: Any) -> Array:
-    """A NumPy array as it is; another array on the CPU through DLPack, without a copy."""
-    if isinstance(frame, np.ndarray):
-        return frame
-    if hasattr(frame, "__dlpack_device__"):
-        kind = int(frame.__dlpack_device__()[0])
-        if kind == 1:
-            return cast(Array, np.from_dlpack(frame))
-        raise InputError(f"the frame is on another device (DLPack type {kind}) and this engine runs on the CPU")
-    if hasattr(frame, "__array__"):
-        return np.asarray(frame)
-    raise InputError(f"frame is {type(frame).__name__}; expected a NumPy array (H, W, 3) uint8 or a PIL image")
 
 
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One frame's way into the core and its result's way out: what users may give as a frame, and what they get back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import background as backgrounds
+from .background import BackgroundLike, Color
+from .errors import InputError
+
+Output: TypeAlias = Literal["alpha", "cutout", "composite"]
+Array: TypeAlias = NDArray[np.uint8]
+
+_CHANNELS = {"alpha": 1, "cutout": 4, "composite": 3}
+_PIL_MODES = {"alpha": "L", "cutout": "RGBA", "composite": "RGB"}
+
+
+@dataclass(frozen=True)
+class FrameJob:
+    """One frame, ready for the core.
+
+    Attributes:
+        arguments: Of ``_core.Pipeline.run`` and ``submit``; the second is the result array.
+        output: What is made.
+        pil: Whether the frame was a PIL image, and the result is to be one.
+    """
+
+    arguments: tuple[Any, ...]
+    output: Output
+    pil: bool
+
+    def result(self) -> Any:
+        """The result as the user gets it; to be called when the core has finished."""
+        array = self.arguments[1]
+        if not self.pil:
+            return array
+        from PIL import Image
+
+        return Image.fromarray(array, _PIL_MODES[self.output])
+
+
+def make_job(
+    frame: Any,
+    color: Color,
+    *,
+    output: Output,
+    background: BackgroundLike | None,
+    premultiplied: bool,
+    out: Array | None,
+) -> FrameJob:
+    """Checks what a user gives and lays it out for the core; the arguments are those of ``Engine.run``.
+
+    Raises:
+        InputError: Something is not what it should be. Shapes and strides are checked by the core.
+    """
+    if not isinstance(output, str) or output not in _CHANNELS:
+        raise InputError(f"output is {output!r}; expected 'alpha', 'cutout' or 'composite'")
+    pil = backgrounds.is_pil(frame)
+    if pil:
+        color = "rgb"
+    if pil and out is not None:
+        raise InputError("out= is not for PIL images; give a NumPy array as frame")
+    array = _from_pil(frame) if pil else _from_array(frame)
+    height, width = array.shape[:2] if array.ndim >= 2 else (0, 0)
+    over = backgrounds.Background()
+    if output == "composite" and height and width:
+        over = backgrounds.parse(background, height, width, color)
+    elif output != "composite" and background is not None:
+        raise InputError(f"background= is for output='composite', not for {output!r}")
+    if out is None:
+        channels = _CHANNELS[output]
+        out = np.empty((height, width) if channels == 1 else (height, width, channels), np.uint8)
+    elif not isinstance(out, np.ndarray):
+        raise InputError(f"out is {type(out).__name__}; expected a NumPy array of uint8")
+    return FrameJob((array, out, color, output, bool(premultiplied), over.value, over.blur_sigma), output, pil)
+
+
+def _from_pil(image: Any) -> Array:
+    """A PIL image as (H, W), (H, W, 3) or (H, W, 4) uint8 RGB; transparency in any form becomes alpha."""
+    if image.mode in ("L", "RGB", "RGBA"):
+        return np.asarray(image)
+    has_alpha = "A" in image.getbands() or "transparency" in image.info
+    return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+
+
+def _from_array(frame: Any) -> Array:
+    """A NumPy array as it is; another array on the CPU through DLPack, without a copy."""
+    if isinstance(frame, np.ndarray):
+        return frame
+    if hasattr(frame, "__dlpack_device__"):
+        kind = int(frame.__dlpack_device__()[0])
+        if kind == 1:
+            return cast(Array, np.from_dlpack(frame))
+        raise InputError(f"the frame is on another device (DLPack type {kind}) and this engine runs on the CPU")
+    if hasattr(frame, "__array__"):
+        return np.asarray(frame)
+    raise InputError(f"frame is {type(frame).__name__}; expected a NumPy array (H, W, 3) uint8 or a PIL image")

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A frame in flight, as ``Engine.submit`` gives it."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from . import _core
+from .frame_job import FrameJob
+
+Result = TypeVar("Result")
+
+
+class Ticket(Generic[Result]):
+    """A frame that was submitted. It keeps the frame's memory until the frame is done."""
+
+    def __init__(self, completion: _core.Completion, job: FrameJob) -> None:
+        self._completion = completion
+        self._job = job
+
+    def done(self) -> bool:
+        """Whether the result is there; never waits."""
+        return self._completion.wait(0.0)
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Waits for the result.
+
+        Args:
+            timeout: Seconds to wait at most; None waits as long as it takes.
+
+        Raises:
+            TimeoutError: It is not there yet.
+            NetworkError: The network failed on this frame.
+        """
+        if not self._completion.wait(-1.0 if timeout is None else max(0.0, timeout)):
+            raise TimeoutError(f"the frame is not done after {timeout} s")
+        self._completion.rethrow()
+        result: Result = self._job.result()
+        return result
