@@ -222,7 +222,7 @@ def unknown_layer(b: Builder) -> str:
     [
         (stride_two, "stride"),
         (no_padding, "padding"),
-        (pool_of_three, "kernel"),
+        (pool_of_three, "window"),
         (pool_rounding_down, "rounding up"),
         (unknown_layer, "Tanh"),
     ],

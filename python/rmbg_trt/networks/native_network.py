@@ -27,10 +27,10 @@ def open(path: Path, request: Request) -> Opened:
     if request.precision == "bf16":
         raise UnsupportedNetworkError("it computes in fp32 only")
     core = import_openvino().Core()
-    graph = import_graph(read_model(core, path, request.size))
+    source = read_model(core, path, request.size)
     try:
-        model = _core.CpuModel(graph)
-    except ValueError as error:
+        model = _core.CpuModel(import_graph(source))
+    except ValueError as error:  # the checks of the graph itself
         raise UnsupportedNetworkError(str(error)) from error
     why = "because it was asked for" if request.precision == "fp32" else "the processor has no bf16"
     return Opened(

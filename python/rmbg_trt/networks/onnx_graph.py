@@ -2,7 +2,8 @@
 """From a model that OpenVINO has read to a graph of our own CPU network.
 
 OpenVINO parses the ONNX file, makes shapes static and folds constants; what is left must be made of the few kinds of
-layers that the CPU network has. Anything else raises ``UnsupportedGraph`` with the reason, and another runtime runs it.
+layers that the CPU network has. Anything else raises ``UnsupportedNetworkError`` with the reason, and another runtime
+runs it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import UnsupportedNetworkError
+
 if TYPE_CHECKING:
     from .. import _core
-
-
-class UnsupportedGraph(Exception):  # noqa: N818 - reads as what it says
-    """The CPU network has no layer for something in this model; the message says what."""
 
 
 def import_graph(model: Any) -> _core.CpuGraph:
@@ -30,7 +29,7 @@ def import_graph(model: Any) -> _core.CpuGraph:
         The graph, with its output set.
 
     Raises:
-        UnsupportedGraph: A layer, a layout or an attribute that the CPU network does not have.
+        UnsupportedNetworkError: A layer, a layout or an attribute that the CPU network does not have.
     """
     from openvino import Model
     from openvino.passes import ConstantFolding, Manager
@@ -63,7 +62,7 @@ class _Importer:
         from .. import _core
 
         if len(self.model.inputs) != 1:
-            raise UnsupportedGraph(f"the model has {len(self.model.inputs)} inputs; expected one")
+            raise UnsupportedNetworkError(f"the model has {len(self.model.inputs)} inputs; expected one")
         _, channels, height, width = _shape(self.model.inputs[0])
         self.graph = _core.CpuGraph(channels, height, width)
         for op in self.model.get_ordered_ops():
@@ -74,7 +73,7 @@ class _Importer:
                 self.graph.set_output(self._input(op, 0))
             elif kind != "Constant":
                 if kind not in self.layers:
-                    raise UnsupportedGraph(f"layer {op.get_friendly_name()} is a {kind}, which it does not have")
+                    raise UnsupportedNetworkError(f"layer {op.get_friendly_name()} is a {kind}, which it does not have")
                 _shape(op.output(0))
                 self.values[op.get_friendly_name()] = self.layers[kind](op)
         return self.graph
@@ -82,7 +81,7 @@ class _Importer:
     def _input(self, op: Any, index: int) -> int:
         name = op.input_value(index).get_node().get_friendly_name()
         if name not in self.values:
-            raise UnsupportedGraph(f"input {index} of layer {op.get_friendly_name()} is a constant")
+            raise UnsupportedNetworkError(f"input {index} of layer {op.get_friendly_name()} is a constant")
         return self.values[name]
 
     def _convolution(self, op: Any) -> int:
@@ -168,16 +167,16 @@ def _shape(output: Any) -> list[int]:
     """The static NCHW shape of an operation's output."""
     shape = output.get_partial_shape()
     if shape.is_dynamic or len(shape) != 4 or shape[0].get_length() != 1:
-        raise UnsupportedGraph(f"a tensor has shape {shape}; expected (1, C, H, W), known in advance")
+        raise UnsupportedNetworkError(f"a tensor has shape {shape}; expected (1, C, H, W), known in advance")
     if output.get_element_type().get_type_name() != "f32":
-        raise UnsupportedGraph(f"a tensor is {output.get_element_type().get_type_name()}; expected float32")
+        raise UnsupportedNetworkError(f"a tensor is {output.get_element_type().get_type_name()}; expected float32")
     return [int(side.get_length()) for side in shape]
 
 
 def _constant(op: Any, index: int) -> np.ndarray:
     node = op.input_value(index).get_node()
     if node.get_type_name() != "Constant":
-        raise UnsupportedGraph(f"input {index} of layer {op.get_friendly_name()} is not a constant")
+        raise UnsupportedNetworkError(f"input {index} of layer {op.get_friendly_name()} is not a constant")
     return np.asarray(node.get_data(), np.float32)
 
 
@@ -194,4 +193,4 @@ def _channel_constant(op: Any, channels: int) -> np.ndarray | None:
 
 def _require(op: Any, holds: bool, what: str) -> None:
     if not holds:
-        raise UnsupportedGraph(f"layer {op.get_friendly_name()} ({op.get_type_name()}) has {what}")
+        raise UnsupportedNetworkError(f"layer {op.get_friendly_name()} ({op.get_type_name()}) has {what}")
