@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rmbg_trt import doctor
+from rmbg_trt import doctor, models
 from rmbg_trt.errors import UnavailableError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs shell scripts as stand-ins")
@@ -447,7 +447,7 @@ def test_the_real_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rmbg_trt._core")
     monkeypatch.delenv("RMBG_TRT_HOME")  # the user's cache keeps the weights from run to run
     try:
-        doctor.models.resolve("u2netp")
+        models.resolve("u2netp")
     except UnavailableError as error:
         pytest.skip(f"no weights: {error}")
     trial = doctor.trial_run("u2netp")

@@ -37,6 +37,17 @@ def test_import_alone_does_not_even_load_numpy(in_python: Callable[..., str]) ->
     assert in_python("import sys, rmbg_trt; print('numpy' in sys.modules, 'PIL' in sys.modules)") == "False False"
 
 
+def test_import_alone_does_not_load_typing(in_python: Callable[..., str]) -> None:
+    script = "import sys; before = set(sys.modules); import rmbg_trt; print('typing' in set(sys.modules) - before)"
+    assert in_python(script) == "False"
+
+
+def test_what_fetches_models_is_loaded_only_to_fetch_one(in_python: Callable[..., str]) -> None:
+    names = ("urllib.request", "http.client", "zipfile", "subprocess", "tempfile", "rmbg_trt.fetch")
+    script = "import sys, numpy; before = set(sys.modules); import rmbg_trt.engine; new = set(sys.modules) - before; "
+    assert in_python(f"{script}print([name for name in {names} if name in new])") == "[]"
+
+
 @pytest.mark.parametrize("value", ["", "-1", "99"])
 def test_it_imports_where_no_gpu_may_be_seen(in_python: Callable[..., str], value: str) -> None:
     script = "import rmbg_trt; from rmbg_trt import _core; print(len(_core.cuda_devices()), rmbg_trt.Engine.__name__)"

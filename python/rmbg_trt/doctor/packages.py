@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The optional packages, runtimes and file formats, found without importing them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Package:
+    """An optional package: a runtime or a file format."""
+
+    name: str
+    purpose: str
+    installed: bool
+    version: str | None
+    used: bool  # whether this version of rmbg-trt can use it
+    install: str  # the command
+
+
+def examine_packages() -> tuple[Package, ...]:
+    """Look for every package of which rmbg-trt can make use."""
+    from ..networks import RUNTIMES
+
+    trt_names = ("tensorrt-cu13", "tensorrt-cu12", "tensorrt")
+    rtx_names = ("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx")
+    rtx_modules = ("tensorrt_rtx", "tensorrt_rtx_bindings")
+    trains = "torch" in RUNTIMES or _module_exists("rmbg_trt.training.train")
+    return (
+        find_package("OpenVINO", "CPU", "cpu", ("openvino",), ("openvino",), "openvino" in RUNTIMES),
+        find_package("TensorRT", "NVIDIA GPUs", "tensorrt", ("tensorrt",), trt_names, "tensorrt" in RUNTIMES),
+        find_package("TensorRT-RTX", "RTX GPUs", "rtx", rtx_modules, rtx_names, "tensorrt_rtx" in RUNTIMES),
+        find_package("PyTorch", "training", "train", ("torch",), ("torch",), trains),
+        find_package("ONNX Runtime", "comparisons", "bench", ("onnxruntime",), ("onnxruntime", "onnxruntime-gpu")),
+        find_package("pillow-heif", "HEIC pictures", "heif", ("pillow_heif",), ("pillow-heif",)),
+    )
+
+
+def find_package(
+    name: str, purpose: str, extra: str, modules: tuple[str, ...], distributions: tuple[str, ...], used: bool = True
+) -> Package:
+    """Look for a package without importing it. `extra` is ours: ``pip install "rmbg-trt[extra]"`` brings it."""
+    installed = any(_module_exists(module) for module in modules)
+    version = None
+    for distribution in distributions if installed else ():
+        try:
+            version = importlib.metadata.version(distribution)
+            break
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return Package(name, purpose, installed, version, used, f'pip install "rmbg-trt[{extra}]"')
+
+
+def _module_exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
