@@ -6,15 +6,17 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/multiversion.h"
+
 namespace rmbg {
 
-std::uint8_t max_value(const std::uint8_t* samples, std::int64_t count) {
+RMBG_MULTIVERSION std::uint8_t max_value(const std::uint8_t* samples, std::int64_t count) {
   std::uint8_t top = 0;
   for (std::int64_t i = 0; i < count; ++i) top = std::max(top, samples[i]);
   return top;
 }
 
-MinMax min_max(const float* samples, std::int64_t count) {
+RMBG_MULTIVERSION MinMax min_max(const float* samples, std::int64_t count) {
   constexpr int kLanes = 16;
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   float low[kLanes], high[kLanes];

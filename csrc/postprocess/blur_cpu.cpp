@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/launch.h"
+#include "core/multiversion.h"
 #include "postprocess/blur.h"
 
 namespace rmbg {
@@ -15,7 +16,8 @@ constexpr int kStrip = 48;  // samples side by side in the pass along columns
 
 /// One box pass over a line of `size` samples, `step` samples apart, for kLanes neighbouring lines at once.
 template <int kLanes>
-void box_line(const std::uint8_t* in, std::uint8_t* out, int size, std::int64_t step, const BoxKernel& kernel) {
+RMBG_MULTIVERSION void box_line(const std::uint8_t* in, std::uint8_t* out, int size, std::int64_t step,
+                                const BoxKernel& kernel) {
   const auto at = [&](int i) { return in + clamp_index(i, size) * step; };
   std::uint32_t sum[kLanes] = {};
   for (int i = -kernel.radius; i <= kernel.radius; ++i)

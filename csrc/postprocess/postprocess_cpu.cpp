@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/launch.h"
+#include "core/multiversion.h"
 #include "core/reduce.h"
 #include "postprocess/composite_pixel.h"
 #include "postprocess/matte_pixel.h"
@@ -16,21 +17,21 @@ using RowFunction = void (*)(const std::uint8_t* frame, const std::uint8_t* matt
                              std::uint8_t* out, int width);
 
 template <int kChannels>
-void alpha_row(const std::uint8_t* frame, const std::uint8_t* matte, const std::uint8_t*, std::uint8_t* out,
-               int width) {
+RMBG_MULTIVERSION void alpha_row(const std::uint8_t* frame, const std::uint8_t* matte, const std::uint8_t*,
+                                 std::uint8_t* out, int width) {
   for (int x = 0; x < width; ++x) out[x] = effective_alpha<kChannels>(frame + x * kChannels, matte[x]);
 }
 
 template <int kChannels, bool kPremultiplied>
-void cutout_row(const std::uint8_t* frame, const std::uint8_t* matte, const std::uint8_t*, std::uint8_t* out,
-                int width) {
+RMBG_MULTIVERSION void cutout_row(const std::uint8_t* frame, const std::uint8_t* matte, const std::uint8_t*,
+                                  std::uint8_t* out, int width) {
   for (int x = 0; x < width; ++x) cutout_pixel<kChannels, kPremultiplied>(frame + x * kChannels, matte[x], out + x * 4);
 }
 
 /// back: a row of the background picture, or one colour that is used for every pixel.
 template <int kChannels, int kBackStep>
-void composite_row(const std::uint8_t* frame, const std::uint8_t* matte, const std::uint8_t* back, std::uint8_t* out,
-                   int width) {
+RMBG_MULTIVERSION void composite_row(const std::uint8_t* frame, const std::uint8_t* matte, const std::uint8_t* back,
+                                     std::uint8_t* out, int width) {
   for (int x = 0; x < width; ++x)
     composite_pixel<kChannels>(frame + x * kChannels, matte[x], back + x * kBackStep, out + x * 3);
 }
@@ -55,10 +56,14 @@ RowFunction row_function(const PostprocessOptions& options, int frame_channels) 
                                : row_function<4>(options);
 }
 
+RMBG_MULTIVERSION void stretch_piece(const float* prediction, std::int64_t count, MinMax range, std::uint8_t* matte) {
+  for (std::int64_t i = 0; i < count; ++i) matte[i] = matte_byte(prediction[i], range.min, range.max);
+}
+
 void stretch_to_bytes(const float* prediction, std::int64_t count, Stretch stretch, std::uint8_t* matte) {
   const MinMax range = stretch == Stretch::kMinMax ? min_max(prediction, count) : MinMax{0.0f, 1.0f};
   parallel_for(count, 32 * 1024, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) matte[i] = matte_byte(prediction[i], range.min, range.max);
+    stretch_piece(prediction + begin, end - begin, range, matte + begin);
   });
 }
 

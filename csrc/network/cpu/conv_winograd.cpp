@@ -6,6 +6,7 @@
 
 #include "core/buffer.h"
 #include "core/launch.h"
+#include "network/cpu/huge_pages.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
 #include "network/cpu/winograd_weights.h"
@@ -68,7 +69,7 @@ WinogradLayer::WinogradLayer(const Plan& plan, const Step& step)
   tiles_ = static_cast<std::int64_t>(tiles_y_) * tiles_x_ * dilation_ * dilation_;
 
   const std::size_t count = static_cast<std::size_t>(frequencies_) * in_.blocks() * kBlock * out_.blocks() * kBlock;
-  weights_.reserve(count * sizeof(float));
+  reserve_huge(weights_, count * sizeof(float));
   pack_winograd_weights(*step.node, kernels_.tile, in_.blocks(), groups_, weights_.as<float>());
   bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
   pack_bias(*step.node, out_.blocks(), bias_.as<float>());

@@ -10,6 +10,7 @@
 
 #include "core/cpu_features.h"
 #include "core/error.h"
+#include "network/cpu/huge_pages.h"
 
 namespace rmbg::cpu {
 namespace {
@@ -46,10 +47,9 @@ std::size_t CpuModel::scratch_floats() const {
   return floats;
 }
 
-CpuNetwork::CpuNetwork(std::shared_ptr<const CpuModel> model)
-    : model_(std::move(model)),
-      arena_(model_->plan().arena_floats * sizeof(float)),
-      scratch_(model_->scratch_floats() * sizeof(float)) {
+CpuNetwork::CpuNetwork(std::shared_ptr<const CpuModel> model) : model_(std::move(model)) {
+  reserve_huge(arena_, model_->plan().arena_floats * sizeof(float));
+  reserve_huge(scratch_, model_->scratch_floats() * sizeof(float));
   activations_ = {&model_->plan(), arena_.as<float>(), {nullptr, nullptr}, scratch_.as<float>()};
 }
 

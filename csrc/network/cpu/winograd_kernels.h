@@ -9,6 +9,13 @@
 namespace rmbg::cpu {
 namespace {
 
+/// Forgets where a stride comes from: else the compiler keeps its multiples for all frequencies across tiles, in more
+/// registers than there are, and moving them about costs more than adding the stride up.
+RMBG_INLINE std::ptrdiff_t opaque(std::ptrdiff_t stride) {
+  asm volatile("" : "+r"(stride));
+  return stride;
+}
+
 /// Walks tiles in order: along a row of tiles, down a phase image, then on to the next phase.
 template <int m>
 class TileCursor {
@@ -45,26 +52,28 @@ void copy_patch(const WinogradTask& task, const float* plane, int y0, int x0, fl
   }
 }
 
+/// Frequencies are numbered column by column, so that both passes walk memory by adding one stride.
 template <int m>
 RMBG_INLINE void transform_patch(const float* pixels, std::ptrdiff_t down, std::ptrdiff_t right, float* v,
                                  std::ptrdiff_t frequency_stride) {
   constexpr int size = m + 2;
   Vec half[size][size];
   RMBG_UNROLL
+  for (int y = 0; y < size; ++y, pixels += down) {
+    const float* pixel = pixels;
+    Vec d[size];
+    RMBG_UNROLL
+    for (int x = 0; x < size; ++x, pixel += right) d[x] = load(pixel);
+    WinogradTile<m>::input(d, half[y]);
+  }
+  RMBG_UNROLL
   for (int x = 0; x < size; ++x) {
     Vec d[size], r[size];
     RMBG_UNROLL
-    for (int y = 0; y < size; ++y) d[y] = load(pixels + y * down + x * right);
+    for (int y = 0; y < size; ++y) d[y] = half[y][x];
     WinogradTile<m>::input(d, r);
     RMBG_UNROLL
-    for (int y = 0; y < size; ++y) half[y][x] = r[y];
-  }
-  RMBG_UNROLL
-  for (int y = 0; y < size; ++y) {
-    Vec r[size];
-    WinogradTile<m>::input(half[y], r);
-    RMBG_UNROLL
-    for (int x = 0; x < size; ++x) store(v + (y * size + x) * frequency_stride, r[x]);
+    for (int y = 0; y < size; ++y, v += frequency_stride) store(v, r[y]);
   }
 }
 
@@ -72,25 +81,27 @@ template <int m>
 void winograd_input(const WinogradTask& task, std::int64_t first, int tiles, int block_begin, int block_end, float* v,
                     WinogradStrides strides) {
   constexpr int size = m + 2;
+  const WinogradTask local = task;  // a vector store may alias anything: its fields would be read again
   const std::ptrdiff_t plane = static_cast<std::ptrdiff_t>(task.height) * task.width * kBlock;
-  const int reach = (size - 1) * task.dilation;
+  const int reach = (size - 1) * local.dilation;
   alignas(64) float patch[size * size * kBlock];
   for (int block = block_begin; block < block_end; ++block) {
-    const float* channel = task.input + block * plane;
-    TileCursor<m> cursor(task, first);
+    const float* channel = local.input + block * plane;
+    TileCursor<m> cursor(local, first);
     for (int tile = 0; tile < tiles; ++tile, cursor.next()) {
-      const int y = cursor.y() - task.dilation, x = cursor.x() - task.dilation;
-      const float* pixels = channel + (static_cast<std::ptrdiff_t>(y) * task.width + x) * kBlock;
-      std::ptrdiff_t down = static_cast<std::ptrdiff_t>(task.width) * task.dilation * kBlock;
-      std::ptrdiff_t right = static_cast<std::ptrdiff_t>(task.dilation) * kBlock;
-      if (y < 0 || x < 0 || y + reach >= task.height || x + reach >= task.width) {
-        copy_patch<size>(task, channel, y, x, patch);
+      const int y = cursor.y() - local.dilation, x = cursor.x() - local.dilation;
+      const float* pixels = channel + (static_cast<std::ptrdiff_t>(y) * local.width + x) * kBlock;
+      std::ptrdiff_t down = static_cast<std::ptrdiff_t>(local.width) * local.dilation * kBlock;
+      std::ptrdiff_t right = static_cast<std::ptrdiff_t>(local.dilation) * kBlock;
+      if (y < 0 || x < 0 || y + reach >= local.height || x + reach >= local.width) {
+        copy_patch<size>(local, channel, y, x, patch);
         pixels = patch;
         down = size * kBlock;
         right = kBlock;
       }
       float* out = v + block * strides.block + static_cast<std::ptrdiff_t>(tile) * kBlock;
-      for (int k = 0; k < kBlock; k += kLanes) transform_patch<m>(pixels + k, down, right, out + k, strides.frequency);
+      for (int k = 0; k < kBlock; k += kLanes)
+        transform_patch<m>(pixels + k, opaque(down), opaque(right), out + k, opaque(strides.frequency));
     }
   }
 }
@@ -99,38 +110,47 @@ void winograd_input(const WinogradTask& task, std::int64_t first, int tiles, int
 template <int m>
 RMBG_INLINE void transform_products(const float* p, std::ptrdiff_t frequency_stride, Vec (&out)[m][m]) {
   constexpr int size = m + 2;
-  Vec half[m][size];
+  Vec half[size][m];
   RMBG_UNROLL
   for (int x = 0; x < size; ++x) {
-    Vec d[size], r[m];
+    Vec d[size];
     RMBG_UNROLL
-    for (int y = 0; y < size; ++y) d[y] = load(p + (y * size + x) * frequency_stride);
-    WinogradTile<m>::output(d, r);
-    RMBG_UNROLL
-    for (int y = 0; y < m; ++y) half[y][x] = r[y];
+    for (int y = 0; y < size; ++y, p += frequency_stride) d[y] = load(p);
+    WinogradTile<m>::output(d, half[x]);
   }
   RMBG_UNROLL
-  for (int y = 0; y < m; ++y) WinogradTile<m>::output(half[y], out[y]);
+  for (int y = 0; y < m; ++y) {
+    Vec d[size];
+    RMBG_UNROLL
+    for (int x = 0; x < size; ++x) d[x] = half[x][y];
+    WinogradTile<m>::output(d, out[y]);
+  }
 }
 
+/// Where a tile goes. Local copies of the task: a vector store may alias anything, so its fields would be read again.
+struct TileTarget {
+  float* output;
+  const float* residual;  // or null
+  std::ptrdiff_t down, right;
+  bool relu;
+};
+
 /// Stores the `rows` x `columns` valid pixels of a tile after bias, ReLU and residual, and leaves them in `tile`.
-template <int m>
-RMBG_INLINE void finish_tile(const WinogradTask& task, Vec (&tile)[m][m], Vec bias, std::ptrdiff_t offset, int rows,
-                             int columns) {
-  const std::ptrdiff_t down = static_cast<std::ptrdiff_t>(task.width) * task.dilation * kBlock;
-  const std::ptrdiff_t right = static_cast<std::ptrdiff_t>(task.dilation) * kBlock;
+template <int m, bool whole>
+RMBG_INLINE void finish_tile(TileTarget target, Vec (&tile)[m][m], Vec bias, int rows, int columns) {
+  const Vec floor = target.relu ? Vec{} : splat(-__builtin_inff());
+  RMBG_UNROLL
+  for (int y = 0; y < m; ++y) RMBG_UNROLL
+  for (int x = 0; x < m; ++x) tile[y][x] = maximum(tile[y][x] + bias, floor);
   RMBG_UNROLL
   for (int y = 0; y < m; ++y) {
-    if (y >= rows) break;
+    if (!whole && y >= rows) break;
+    std::ptrdiff_t at = y * target.down;
     RMBG_UNROLL
-    for (int x = 0; x < m; ++x) {
-      if (x >= columns) break;
-      const std::ptrdiff_t at = offset + y * down + x * right;
-      Vec value = tile[y][x] + bias;
-      if (task.relu) value = maximum(value, Vec{});
-      if (task.residual != nullptr) value += load(task.residual + at);
-      tile[y][x] = value;
-      store(task.output + at, value);
+    for (int x = 0; x < m; ++x, at += target.right) {
+      if (!whole && x >= columns) break;
+      if (target.residual != nullptr) tile[y][x] += load(target.residual + at);
+      store(target.output + at, tile[y][x]);
     }
   }
 }
@@ -138,6 +158,14 @@ RMBG_INLINE void finish_tile(const WinogradTask& task, Vec (&tile)[m][m], Vec bi
 /// The 2x2 maxima of a tile (m is even and dilation 1, so no window crosses tiles).
 template <int m>
 RMBG_INLINE void pool_tile(const Vec (&tile)[m][m], int rows, int columns, float* out, std::ptrdiff_t down) {
+  if (rows == m && columns == m) {
+    RMBG_UNROLL
+    for (int y = 0; y < m; y += 2) RMBG_UNROLL
+    for (int x = 0; x < m; x += 2)
+      store(out + y / 2 * down + x / 2 * kBlock,
+            maximum(maximum(tile[y][x], tile[y][x + 1]), maximum(tile[y + 1][x], tile[y + 1][x + 1])));
+    return;
+  }
   for (int y = 0; y < rows; y += 2) {
     for (int x = 0; x < columns; x += 2) {
       Vec value = tile[y][x];
@@ -153,22 +181,32 @@ template <int m>
 void winograd_output(const WinogradTask& task, std::int64_t first, int tiles, int block_begin, int block_end,
                      const float* products, WinogradStrides strides) {
   const std::ptrdiff_t plane = static_cast<std::ptrdiff_t>(task.height) * task.width * kBlock;
+  const WinogradTask local = task;
+  const std::ptrdiff_t down = static_cast<std::ptrdiff_t>(task.width) * task.dilation * kBlock;
+  const std::ptrdiff_t right = static_cast<std::ptrdiff_t>(task.dilation) * kBlock;
   const int pooled_height = (task.height + 1) / 2, pooled_width = (task.width + 1) / 2;
   for (int block = block_begin; block < block_end; ++block) {
-    TileCursor<m> cursor(task, first);
+    TileCursor<m> cursor(local, first);
     for (int tile = 0; tile < tiles; ++tile, cursor.next()) {
-      const int y = cursor.y(), x = cursor.x(), d = task.dilation;
-      const int rows_left = (task.height - y + d - 1) / d, columns_left = (task.width - x + d - 1) / d;
+      const int y = cursor.y(), x = cursor.x(), d = local.dilation;
+      const int rows_left = (local.height - y + d - 1) / d, columns_left = (local.width - x + d - 1) / d;
       const int rows = rows_left < m ? rows_left : m, columns = columns_left < m ? columns_left : m;
-      const std::ptrdiff_t offset = block * plane + (static_cast<std::ptrdiff_t>(y) * task.width + x) * kBlock;
+      const std::ptrdiff_t offset = block * plane + (static_cast<std::ptrdiff_t>(y) * local.width + x) * kBlock;
       const float* p = products + (block - block_begin) * strides.block + static_cast<std::ptrdiff_t>(tile) * kBlock;
       for (int k = 0; k < kBlock; k += kLanes) {
         Vec sums[m][m];
-        transform_products<m>(p + k, strides.frequency, sums);
-        finish_tile<m>(task, sums, load(task.bias + block * kBlock + k), offset + k, rows, columns);
-        if (task.pooled == nullptr) continue;
+        transform_products<m>(p + k, opaque(strides.frequency), sums);
+        const Vec bias = load(local.bias + block * kBlock + k);
+        const TileTarget target{local.output + offset + k,
+                                local.residual == nullptr ? nullptr : local.residual + offset + k, opaque(down),
+                                opaque(right), local.relu};
+        if (rows == m && columns == m)
+          finish_tile<m, true>(target, sums, bias, rows, columns);
+        else
+          finish_tile<m, false>(target, sums, bias, rows, columns);
+        if (local.pooled == nullptr) continue;
         const std::ptrdiff_t at = (static_cast<std::ptrdiff_t>(block) * pooled_height + y / 2) * pooled_width + x / 2;
-        pool_tile<m>(sums, rows, columns, task.pooled + at * kBlock + k,
+        pool_tile<m>(sums, rows, columns, local.pooled + at * kBlock + k,
                      static_cast<std::ptrdiff_t>(pooled_width) * kBlock);
       }
     }

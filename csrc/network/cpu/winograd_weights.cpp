@@ -26,14 +26,14 @@ constexpr Row kG6[] = {{1, 0, 0},
                        {32. / 45, -16. / 45, 8. / 45},
                        {0, 0, 1}};
 
-/// out[y * size + x] = (G g G^T)[y][x]
+/// out[x * size + y] = (G g G^T)[y][x]: column by column, as the kernels number frequencies.
 void transform(const Row* g_rows, int size, const float* g, double* out) {
   double half[8][3];
   for (int y = 0; y < size; ++y)
     for (int x = 0; x < 3; ++x) half[y][x] = g_rows[y][0] * g[x] + g_rows[y][1] * g[3 + x] + g_rows[y][2] * g[6 + x];
   for (int y = 0; y < size; ++y)
     for (int x = 0; x < size; ++x)
-      out[y * size + x] = half[y][0] * g_rows[x][0] + half[y][1] * g_rows[x][1] + half[y][2] * g_rows[x][2];
+      out[x * size + y] = half[y][0] * g_rows[x][0] + half[y][1] * g_rows[x][1] + half[y][2] * g_rows[x][2];
 }
 
 }  // namespace
