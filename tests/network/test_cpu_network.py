@@ -24,7 +24,8 @@ from rmbg_trt.networks.onnx_graph import import_graph
 from rmbg_trt.networks.openvino_network import read_model
 
 Floats = NDArray[np.float32]
-TOLERANCE = 1e-4  # of values around 1: Winograd's transforms cost some bits (2e-5 seen), a wrong tap or border costs 1e-2
+# Of values around 1. Winograd's transforms cost some bits (2e-5 seen); a wrong tap or border costs 1e-2.
+TOLERANCE = 1e-4
 
 
 def random_input(height: int, width: int, seed: int = 0) -> Floats:
