@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of U²-Net in PyTorch. Installed as ``rmbg_trt.training``; nothing here yet."""
+"""U²-Net in PyTorch: the models, their checkpoints and the import of published weights (``models``).
+
+Installed as ``rmbg_trt.training``.
+"""

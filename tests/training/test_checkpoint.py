@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: ours, other people's, and files that must be refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rmbg_trt.training.models import ModelConfig, build, load_checkpoint, save_checkpoint
+from safetensors.torch import save_file
+
+from rmbg_trt.errors import Error, ModelError
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    torch.manual_seed(0)
+    return build("u2netp").eval()
+
+
+def _same(one: Any, other: Any) -> bool:
+    states = one.state_dict(), other.state_dict()
+    return states[0].keys() == states[1].keys() and all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+
+
+def test_a_checkpoint_carries_its_configuration(model: Any, tmp_path: Path) -> None:
+    config = ModelConfig("u2netp", 7, (288, 352), (0.5, 0.4, 0.3), (0.2, 0.2, 0.25))
+    save_checkpoint(model, config, tmp_path / "best.safetensors")
+    loaded = load_checkpoint(tmp_path / "best.safetensors")
+    assert loaded.config == config
+    assert not loaded.model.training
+    assert _same(loaded.model, model)
+
+
+def test_the_same_model_gives_the_same_bytes(model: Any, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_checkpoint(model, ModelConfig("u2netp", 7), tmp_path / f"{name}.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {f"module.{key}": value for key, value in state.items()},
+        lambda state: {"epoch": 3, "state_dict": {f"model._orig_mod.{key}": v for key, v in state.items()}},
+        lambda state: {"model": state, "optimizer": {"lr": 0.1}},
+        lambda state: OrderedDict((k, v) for k, v in state.items() if not k.endswith("num_batches_tracked")),
+    ],
+    ids=["bare", "DataParallel", "trainer", "nested", "old PyTorch"],
+)
+def test_state_dicts_of_others(wrap: Any, model: Any, tmp_path: Path) -> None:
+    torch.save(wrap(model.state_dict()), tmp_path / "u2netp.pth")
+    loaded = load_checkpoint(tmp_path / "u2netp.pth")
+    assert loaded.config == ModelConfig("u2netp", 7)
+    assert _same(loaded.model, model)
+
+
+def test_the_format_of_old_pytorch(model: Any, tmp_path: Path) -> None:
+    torch.save(model.state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert _same(load_checkpoint(tmp_path / "old.pth").model, model)
+
+
+def test_weights_of_safetensors_without_our_configuration(model: Any, tmp_path: Path) -> None:
+    save_file(model.state_dict(), tmp_path / "plain.safetensors")
+    assert load_checkpoint(tmp_path / "plain.safetensors").config.architecture == "u2netp"
+
+
+class _Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch executed",)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": {"a": _Evil()}}, "evil.pth")
+    Path("raw.pth").write_bytes(pickle.dumps(_Evil()))
+    for name in ("evil.pth", "raw.pth"):
+        with pytest.raises(ModelError, match=name):
+            load_checkpoint(Path(name))
+    assert not Path("executed").exists()
+
+
+def test_a_whole_pickled_module_is_refused(model: Any, tmp_path: Path) -> None:
+    torch.save(model, tmp_path / "module.pth")
+    with pytest.raises(ModelError, match=r"not only weights.*state_dict"):
+        load_checkpoint(tmp_path / "module.pth")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\0" * 999])
+def test_damaged_files(suffix: str, damage: Any, model: Any, tmp_path: Path) -> None:
+    path = tmp_path / f"damaged{suffix}"
+    if suffix == ".pth":
+        torch.save(model.state_dict(), path)
+    else:
+        save_checkpoint(model, ModelConfig("u2netp", 7), path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ModelError, match=f"damaged{suffix}: not a readable"):
+        load_checkpoint(path)
+
+
+def _without(state: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: _without(s, "side3.bias"), "nearest to u2netp.*1 missing: side3.bias"),
+        (lambda s: {**s, "extra.weight": torch.zeros(1)}, "nearest to u2netp.*1 unexpected: extra.weight"),
+        (lambda s: {**s, "side1.weight": torch.zeros(1, 32, 3, 3)}, r"side1.weight \(1, 32, 3, 3\) \(expected \(1, 64"),
+        (lambda s: {"fc.weight": torch.zeros(10, 10)}, "not a checkpoint of u2net, u2netp, unet.*fc.weight"),
+        (lambda s: {}, "not a checkpoint.*0 tensors"),
+        (lambda s: [torch.zeros(3)], "holds a list, not a state dict"),
+        (lambda s: {"a": 3}, "holds a dict, not a state dict"),
+    ],
+)
+def test_weights_that_do_not_fit(change: Any, message: str, model: Any, tmp_path: Path) -> None:
+    torch.save(change(dict(model.state_dict())), tmp_path / "x.pth")
+    with pytest.raises(ModelError, match=message):
+        load_checkpoint(tmp_path / "x.pth")
+
+
+def test_a_configuration_that_lies(model: Any, tmp_path: Path) -> None:
+    save_checkpoint(model, ModelConfig("unet", 1), tmp_path / "x.safetensors")
+    with pytest.raises(ModelError, match="says it is 'unet', but its weights are those of 'u2netp'"):
+        load_checkpoint(tmp_path / "x.safetensors")
+
+
+def test_a_configuration_with_unknown_fields(model: Any, tmp_path: Path) -> None:
+    metadata = {"format": "rmbg-trt checkpoint 1", "config": json.dumps({"architecture": "u2netp", "colour": 3})}
+    save_file(model.state_dict(), tmp_path / "x.safetensors", metadata=metadata)
+    with pytest.raises(ModelError, match="not a model configuration"):
+        load_checkpoint(tmp_path / "x.safetensors")
+
+
+def test_a_folder_that_is_a_file(model: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Error, match="could not be written"):
+        save_checkpoint(model, ModelConfig("u2netp", 7), tmp_path / "file" / "x.safetensors")

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: ours (safetensors with the configuration in its metadata) and the state dicts of others (.pth).
+
+Files of others are read as weights only: a pickle that would run code is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import ModelError, UnavailableError
+from ...image.atomic import atomic_file
+from .config import ModelConfig
+from .registry import ARCHITECTURES, build
+
+FORMAT = "rmbg-trt checkpoint 1"
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_PREFIXES = ("module.", "model.", "_orig_mod.", "net.")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with its weights, in evaluation mode, and its configuration."""
+
+    model: nn.Module
+    config: ModelConfig
+
+
+def save_checkpoint(model: nn.Module, config: ModelConfig, path: Path) -> None:
+    """Writes a checkpoint; the file is whole or absent.
+
+    Args:
+        model: One of ``ARCHITECTURES``, on any device.
+        config: Goes into the file's metadata.
+        path: The file, ``.safetensors``.
+
+    Raises:
+        Error: The file cannot be written.
+    """
+    from safetensors.torch import save
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    data = save(state, metadata={"format": FORMAT, "config": config.to_json()})
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads a checkpoint of ours or a state dict of the official U²-Net (bare, or as trainers wrap it).
+
+    Raises:
+        ModelError: The file is damaged, would run code, or is no checkpoint of an architecture we have; the message
+            says how it differs from the nearest.
+        UnavailableError: safetensors is not installed.
+    """
+    if path.suffix == ".safetensors":
+        state, config = _read_safetensors(path)
+    else:
+        state, config = _read_pickle(path), None
+    architecture = identify(state, path)
+    if config is None:
+        config = ModelConfig(architecture, ARCHITECTURES[architecture].max_outputs)
+    elif config.architecture != architecture:
+        raise ModelError(f"{path}: says it is {config.architecture!r}, but its weights are those of {architecture!r}")
+    model = build(architecture)
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    unimportant = all(name.endswith("num_batches_tracked") for name in [*missing, *unexpected])
+    assert unimportant, "identify() has compared the names"
+    return Checkpoint(model.eval(), config)
+
+
+def identify(state: Mapping[str, Tensor], path: Path) -> str:
+    """The architecture with just these weights.
+
+    Raises:
+        ModelError: There is none.
+    """
+    got = _shapes(state)
+    nearest, distance = "", float("inf")
+    for name in ARCHITECTURES:
+        with torch.device("meta"):
+            expected = _shapes(build(name).state_dict())
+        if got == expected:
+            return name
+        differing = len(set(got.items()) ^ set(expected.items()))
+        if differing < min(distance, len(expected)):
+            nearest, distance = name, differing
+    if not nearest:
+        raise ModelError(
+            f"{path}: not a checkpoint of {', '.join(ARCHITECTURES)}: it has {len(got)} tensors, such as "
+            f"{', '.join(list(got)[:3]) or 'none'}"
+        )
+    with torch.device("meta"):
+        expected = _shapes(build(nearest).state_dict())
+    shapes = [f"{k} {got[k]} (expected {expected[k]})" for k in got if k in expected and got[k] != expected[k]]
+    parts = {
+        "missing": [name for name in expected if name not in got],
+        "unexpected": [name for name in got if name not in expected],
+        "of another shape": shapes,
+    }
+    told = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in parts.items() if names)
+    raise ModelError(f"{path}: nearest to {nearest}, but not the same: {told}")
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(t.shape) for name, t in state.items() if not name.endswith("num_batches_tracked")}
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None]:
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise UnavailableError('safetensors is not installed: pip install "rmbg-trt[export]"') from error
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+        config = ModelConfig.from_json(metadata["config"]) if metadata.get("format") == FORMAT else None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path}: not a readable safetensors file ({error})") from error
+    return state, config
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+            raise ModelError(
+                f"{path}: holds Python objects, not only weights, and reading them could run any code; save the "
+                f"weights alone: torch.save(model.state_dict(), ...) ({_reason(error)})"
+            ) from error
+        raise ModelError(f"{path}: not a readable PyTorch file ({_reason(error)})") from error
+    except Exception as error:  # zip, zlib, struct, OS and PyTorch's own errors: all mean a damaged file
+        raise ModelError(f"{path}: not a readable PyTorch file ({_reason(error)})") from error
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    if not isinstance(content, Mapping) or not all(isinstance(each, Tensor) for each in content.values()):
+        raise ModelError(f"{path}: holds a {type(content).__name__}, not a state dict of tensors by name")
+    return _without_prefix(dict(content))
+
+
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names as the model has them, without what DataParallel, torch.compile and trainers put before them."""
+    for prefix in _PREFIXES:
+        if state and all(name.startswith(prefix) for name in state):
+            return _without_prefix({name[len(prefix) :]: tensor for name, tensor in state.items()})
+    return state
+
+
+def _reason(error: BaseException) -> Any:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "Unsupported" in line or "GLOBAL" in line), lines[-1] if lines else error)
