@@ -38,6 +38,8 @@ lint: $(VENV)/.tools  ## style of Python and C++
 	$(BIN)/clang-format --dry-run --Werror $(CLANG_SOURCES)
 
 types: $(VENV)/.tools  ## static types of the package
+	rm -rf build/typed && mkdir -p build/typed/rmbg_trt
+	ln -s $(CURDIR)/python/rmbg_trt/* $(CURDIR)/training $(CURDIR)/export build/typed/rmbg_trt/
 	$(BIN)/mypy
 
 format: $(VENV)/.tools  ## put Python and C++ into the house style

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Any
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -41,7 +42,7 @@ class ModelConfig:
             ValueError: It is not JSON, or not these fields.
         """
         try:
-            fields = {key: tuple(v) if isinstance(v, list) else v for key, v in json.loads(text).items()}
-            return cls(**fields)
+            fields: dict[str, Any] = json.loads(text)
+            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a model configuration: {error}") from error

@@ -94,7 +94,7 @@ class ResidualUBlock(nn.Module):
             skip = skips.pop()
             same_size = self.dilated or name == self.decoder[0]
             x = self.get_submodule(name)(torch.cat((x if same_size else resize_to(x, skip), skip), 1))
-        return x + residual
+        return torch.add(x, residual)
 
 
 class U2Net(nn.Module):
@@ -128,7 +128,7 @@ class U2Net(nn.Module):
         Returns:
             ``outputs`` tensors (N, 1, H, W), before the sigmoid.
         """
-        skips = []
+        skips: list[Tensor] = []
         for name in ENCODER:
             x = self.get_submodule(name)(halve(x) if skips else x)
             skips.append(x)

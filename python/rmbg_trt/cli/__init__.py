@@ -6,6 +6,7 @@ from __future__ import annotations
 import typer
 
 from .doctor import doctor
+from .export import export
 from .image import image
 from .models import models_app
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command("image")(image)
 app.add_typer(models_app, name="models")
+app.command("export")(export)
 app.command("doctor")(doctor)
 
 

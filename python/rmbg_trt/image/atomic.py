@@ -45,6 +45,24 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
 
 
+def check_writable(target: str | os.PathLike[str]) -> None:
+    """Finds out before long work whether a file can be put there, by making an empty one and removing it.
+
+    Raises:
+        Error: It cannot; the message has the system's reason.
+    """
+    path = Path(os.path.realpath(target))
+    probe = path.with_name(f".rmbg-{secrets.token_hex(6)}.part")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
+
+
 @contextlib.contextmanager
 def _removed_on_failure(part: Path) -> Iterator[None]:
     try:

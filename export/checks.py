@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which comparisons an export has to pass: source, PyTorch, ONNX fp32, ONNX fp16 and plan, each against the last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import graph, run_plan
+from .onnx_in_torch import UnsupportedOperatorError
+from .pictures import Picture, load_pictures
+from .source import Source, fixed_size
+from .verify import (
+    FP16_LIMITS,
+    FP32_LIMITS,
+    Activations,
+    Comparison,
+    Predict,
+    check_half,
+    compare,
+    onnx_runtime,
+    torch_predict,
+)
+
+if TYPE_CHECKING:
+    from ..networks.tensorrt_runtime import TensorRt
+    from .shape import InputShape
+
+MAX_CHECKED_SIDE = 1024  # the largest shape of a range is checked up to this
+
+
+@dataclass
+class Checks:
+    """The figures of a verification.
+
+    Attributes:
+        comparisons: In the order in which they were made.
+        activations: The largest value inside the fp16 network, or None.
+        notes: What was not checked, and why.
+        unverified: Failures to check at all.
+    """
+
+    comparisons: list[Comparison] = field(default_factory=list)
+    activations: Activations | None = None
+    notes: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
+
+    def failures(self) -> list[str]:
+        """What failed, a sentence each; empty when everything passed."""
+        found = [text for comparison in self.comparisons for text in comparison.failures()]
+        return found + (self.activations.failures() if self.activations else []) + self.unverified
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """The figures for JSON."""
+        figures = [comparison.to_dict() for comparison in self.comparisons]
+        if self.activations is not None:
+            figures.append(self.activations.to_dict())
+        return figures + [{"note": note} for note in (*self.notes, *self.unverified)]
+
+
+def verify(
+    source: Source,
+    shape: InputShape,
+    fp32: Any,
+    fp16: Any,
+    plan: tuple[TensorRt, bytes] | None,
+    pictures: Path | None,
+    progress: Callable[[int, int], None],
+) -> Checks:
+    """Compares what an export made with what it was made from, on real photographs.
+
+    Args:
+        source: What was exported.
+        shape: For which shapes.
+        fp32: The ONNX model in fp32.
+        fp16: The ONNX model in fp16, or None.
+        plan: Its runtime and bytes, or None.
+        pictures: Folder or file of the photographs; None takes the ones that come with the package.
+        progress: ``progress(done, total)``, in photographs.
+
+    Raises:
+        InputError: There are no pictures.
+    """
+    photographs = load_pictures(pictures)
+    checks = Checks()
+    jobs = list(_jobs(source, shape, fp32, fp16, plan, checks))
+    total, done = len(jobs) * len(photographs), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    progress(0, total)
+    for job in jobs:
+        job(photographs, step)
+    return checks
+
+
+_Job = Callable[[list[Picture], Callable[[], None]], None]
+
+
+def _jobs(
+    source: Source, shape: InputShape, fp32: Any, fp16: Any, plan: tuple[TensorRt, bytes] | None, checks: Checks
+) -> list[_Job]:
+    def comparison(what: str, reference: Predict, candidate: Predict, size: tuple[int, int], limits: Any) -> _Job:
+        def run(pictures: list[Picture], step: Callable[[], None]) -> None:
+            checks.comparisons.append(compare(what, reference, candidate, pictures, size, limits, step=step))
+
+        return run
+
+    def half(reference: Predict, size: tuple[int, int]) -> _Job:
+        def run(pictures: list[Picture], step: Callable[[], None]) -> None:
+            try:
+                compared, checks.activations = check_half(fp16, reference, pictures, size, step=step)
+                checks.comparisons.append(compared)
+            except UnsupportedOperatorError as error:
+                checks.unverified.append(f"the fp16 model could not be checked without a GPU: {error}")
+
+        return run
+
+    jobs: list[_Job] = []
+    usual = (shape.usual[2], shape.usual[3])
+    exported = _in_batches(onnx_runtime(graph.serialize(fp32)), shape)
+    if source.model is None:
+        reference = onnx_runtime(graph.serialize(source.onnx))
+        jobs.append(comparison("source ONNX and ONNX fp32", reference, exported, usual, FP32_LIMITS))
+    else:
+        reference = torch_predict(source.model)
+        if source.onnx is not None:
+            original = onnx_runtime(graph.serialize(source.onnx))
+            size = fixed_size(source.onnx) or usual
+            jobs.append(comparison("source ONNX and PyTorch", original, reference, size, FP32_LIMITS))
+        for size in _sizes(shape):
+            what = f"PyTorch and ONNX fp32 at {size[0]}x{size[1]}"
+            jobs.append(comparison(what, reference, exported, size, FP32_LIMITS))
+    if fp16 is not None:
+        jobs.append(half(reference, usual))
+    if plan is not None:
+        reason = run_plan.no_gpu()
+        if reason is None:
+            candidate = _in_batches(run_plan.plan_predict(*plan), shape)
+            limits = FP32_LIMITS if fp16 is None else FP16_LIMITS
+            jobs.append(comparison("fp32 and the plan on the GPU", reference, candidate, usual, limits))
+        else:
+            checks.notes.append(f"the plan itself was not run: {reason}")
+    return jobs
+
+
+def _sizes(shape: InputShape) -> list[tuple[int, int]]:
+    """(height, width) to check: the usual size, and the ends of a range as far as they are not huge."""
+    ends = [corner[2:] for corner in (shape.usual, shape.smallest, shape.largest)]
+    return [size for size in dict.fromkeys(ends) if size == ends[0] or max(size) <= MAX_CHECKED_SIDE]
+
+
+def _in_batches(predict: Predict, shape: InputShape) -> Predict:
+    """Feeds pictures in batches of the usual number, the last filled up with copies of its first picture."""
+    batch = shape.batch[1]
+
+    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(x), batch):
+            part = x[start : start + batch]
+            filled = np.concatenate([part, *[part[:1]] * (batch - len(part))])
+            parts.append(predict(filled)[: len(part)])
+        return np.concatenate(parts)
+
+    return run

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX graphs made clean: one output, shapes folded, nothing left of the exporter, the same bytes each time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ..errors import InputError, ModelError
+from .shape import InputShape
+
+INPUT, OUTPUT = "input", "matte"
+_SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+def tidy(model: Any) -> Any:
+    """Takes out what an exporter leaves behind, and names nodes after the modules they come from.
+
+    Stack traces (with paths of the machine), shapes of inner values and documentation go; the arithmetic stays.
+
+    Args:
+        model: ``onnx.ModelProto`` with one input and one output. It is changed.
+
+    Returns:
+        The model, checked by ``onnx.checker``.
+    """
+    import onnx
+
+    graph = model.graph
+    graph.name = "rmbg-trt"
+    graph.doc_string = model.doc_string = ""
+    model.producer_name, model.producer_version = "rmbg-trt", ""
+    del graph.value_info[:], graph.metadata_props[:], model.metadata_props[:], model.functions[:]
+    names = {graph.input[0].name: INPUT, graph.output[0].name: OUTPUT}
+    for tensor in graph.initializer:
+        names[tensor.name] = tensor.name.removeprefix("model.")
+    used: Counter[str] = Counter()
+    for node in graph.node:
+        node.name = _unique(_scope(node, names), used)
+        for index, value in enumerate(node.output):
+            if value:
+                names.setdefault(value, node.name if index == 0 else f"{node.name}.{index}")
+        del node.metadata_props[:]
+        node.doc_string = ""
+    _rename(graph, names)
+    for each in (*graph.input, *graph.output, *graph.initializer):
+        del each.metadata_props[:]
+        each.doc_string = ""
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def serialize(model: Any) -> bytes:
+    """The bytes of an ONNX model, the same for the same model."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def open_axes(model: Any, shape: InputShape) -> Any:
+    """Lets a graph of ours take any shape in a range, with no more than one Shape node for each size it resizes to.
+
+    In our networks a value is resized to be concatenated with another: that one's size takes the constant's place.
+    (Exporting with symbolic sizes gives the same arithmetic behind three times as many nodes of shape calculation.)
+
+    Args:
+        model: ``onnx.ModelProto`` of one of our architectures, static. It is changed.
+        shape: Which lengths are ranges.
+    """
+    import onnx
+    from onnx import helper
+
+    graph = model.graph
+    producers = {value: node for node in graph.node for value in node.output}
+    concats = {value: node for node in graph.node if node.op_type == "Concat" for value in node.input}
+    nodes: list[Any] = []
+    constants, sizes = set(), set()
+    for node in graph.node:
+        if node.op_type == "Resize":
+            target = next(v for v in concats[node.output[0]].input if producers[v].op_type != "Resize")
+            size = f"{target}.size"
+            if size not in sizes:
+                nodes.append(helper.make_node("Shape", [target], [size], name=size, start=2, end=4))
+                sizes.add(size)
+            constants.add(node.input[3])
+            node.input[3] = size
+            node.attribute.append(helper.make_attribute("axes", [2, 3]))
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    weights = [each for each in graph.initializer if each.name not in constants]
+    del graph.initializer[:]
+    graph.initializer.extend(weights)
+    ranges = {0: ("batch", shape.batch), 2: ("height", shape.height), 3: ("width", shape.width)}
+    for tensor in (graph.input[0], graph.output[0]):
+        for axis, (name, lengths) in ranges.items():
+            if lengths[0] != lengths[2]:
+                tensor.type.tensor_type.shape.dim[axis].dim_param = name
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def static(model: Any, shape: InputShape) -> Any:
+    """A foreign graph for one input shape: first output only, constants and shapes folded.
+
+    Args:
+        model: ``onnx.ModelProto`` as it was read; it is not changed.
+        shape: The input, fixed.
+
+    Raises:
+        InputError: The range of shapes is none, or the graph does not work with this size.
+        ModelError: Its output is not one map.
+    """
+    import onnx
+    from onnxscript import optimizer
+
+    from .source import picture_input
+
+    if not shape.fixed:
+        raise InputError("a graph of another architecture is exported for one size; leave out --dynamic, use --size")
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    del result.graph.output[1:], result.graph.value_info[:]
+    source = picture_input(result)
+    for side, length in zip(source.type.tensor_type.shape.dim, shape.usual, strict=True):
+        side.dim_value = length
+    del result.graph.output[0].type.tensor_type.shape.dim[:]
+    result.graph.output[0].type.tensor_type.ClearField("shape")
+    try:
+        result = optimizer.optimize(onnx.shape_inference.infer_shapes(result, data_prop=True, strict_mode=True))
+        result = onnx.shape_inference.infer_shapes(result, data_prop=True, strict_mode=True)
+    except Exception as error:
+        raise InputError(f"the model does not work with an input of {shape}: {str(error).splitlines()[0]}") from error
+    dims = [side.dim_value for side in result.graph.output[0].type.tensor_type.shape.dim]
+    if len(dims) < 3 or not all(dims) or any(side != 1 for side in dims[1:-2]) or dims[0] != shape.usual[0]:
+        raise ModelError(f"its first output is {dims or 'of no known shape'}; expected one map (N, 1, height, width)")
+    return tidy(result)
+
+
+def node_counts(model: Any) -> dict[str, int]:
+    """How many nodes there are of each operator, the most frequent first."""
+    counts = Counter(node.op_type for node in model.graph.node)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _scope(node: Any, names: dict[str, str]) -> str:
+    """Where a node comes from: its weights' name, else the module that torch recorded, else its own name."""
+    if len(node.input) > 1 and names.get(node.input[1], "").endswith(".weight"):
+        return names[node.input[1]].removesuffix(".weight")
+    for entry in node.metadata_props:
+        if entry.key == _SCOPES:
+            modules = [part.strip(" '\"[]") for part in entry.value.split(",")][:-1]
+            module = modules[-1].removeprefix("model").removeprefix(".") if modules else ""
+            return f"{module}.{node.op_type.lower()}".lstrip(".")
+    return str(node.name or node.op_type.lower())
+
+
+def _unique(name: str, used: Counter[str]) -> str:
+    used[name] += 1
+    return name if used[name] == 1 else f"{name}_{used[name]}"
+
+
+def _rename(graph: Any, names: dict[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for each in (*graph.input, *graph.output, *graph.initializer):
+        each.name = names.get(each.name, each.name)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is inside an ONNX file, a plan or a checkpoint, as rows of text."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ..errors import Error, InputError, ModelError
+from ..sidecar import Sidecar, Tensor, read_sidecar
+
+Rows = list[tuple[str, str]]
+
+
+def inspect(path: Path) -> Rows:
+    """Describes a model file.
+
+    Args:
+        path: A ``.plan``/``.engine`` of any TensorRT, an ``.onnx`` file, or a checkpoint.
+
+    Returns:
+        (what, value) in the order to be shown. A plan is described by its sidecar; where its runtime and a GPU are
+        there, by the engine itself as well.
+
+    Raises:
+        InputError: There is no such file.
+        ModelError: It is none of these, or damaged.
+        UnavailableError: A package to read it is not installed.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    from ..networks.tensorrt_runtime import plan_kind
+    from .source import file_sha256
+
+    with path.open("rb") as file:
+        kind = plan_kind(file.read(64))
+    rows = [("file", f"{path.name}, {_size(path.stat().st_size)}"), ("sha256", file_sha256(path))]
+    if kind is not None:
+        rows += _plan(path, kind)
+    elif path.suffix.lower() == ".onnx":
+        rows += _onnx(path)
+    else:
+        rows += _checkpoint(path)
+    try:
+        sidecar = read_sidecar(path)
+    except ModelError as error:
+        return [*rows, ("sidecar", str(error))]
+    if sidecar is None:
+        return [*rows, ("sidecar", "none")]
+    match = "" if sidecar.sha256 == dict(rows)["sha256"] else "it is of another file: its sha256 does not match"
+    return [*rows, *([("sidecar", match)] if match else []), *_sidecar(sidecar)]
+
+
+def _plan(path: Path, kind: str) -> Rows:
+    from ..networks import tensorrt_runtime
+
+    rows = [("kind", f"plan of {'TensorRT-RTX' if kind == 'tensorrt_rtx' else 'TensorRT'}")]
+    try:
+        runtime = tensorrt_runtime.load(kind)
+        engine = tensorrt_runtime.deserialize(runtime, path.read_bytes())
+    except Error as error:
+        return [*rows, ("engine", f"not loaded: {error}")]
+    for each in tensorrt_runtime.io_tensors(runtime, engine):
+        rows.append(("input" if each.is_input else "output", f"{each.name} {list(each.shape)} {each.dtype}"))
+    return [*rows, ("layers", str(engine.num_layers))]
+
+
+def _onnx(path: Path) -> Rows:
+    from onnx import TensorProto
+
+    from .graph import node_counts
+    from .source import read_onnx
+
+    model = read_onnx(path)
+    opsets = ", ".join(f"{each.domain or 'ai.onnx'} {each.version}" for each in model.opset_import)
+    sizes = [_elements(each.dims) for each in model.graph.initializer]
+    dtypes = sorted({TensorProto.DataType.Name(each.data_type).lower() for each in model.graph.initializer})
+    counts = node_counts(model)
+    rows = [
+        ("kind", f"ONNX, opset {opsets}, IR {model.ir_version}, by {model.producer_name or 'unknown'}"),
+        *(("input", _value(each)) for each in model.graph.input),
+        *(("output", _value(each)) for each in model.graph.output),
+        ("weights", f"{sum(sizes):,} numbers in {len(sizes)} tensors ({', '.join(dtypes)})"),
+        ("nodes", f"{sum(counts.values())}: " + ", ".join(f"{count} {name}" for name, count in counts.items())),
+    ]
+    return [*rows, ("architecture", _architecture(model))]
+
+
+def _architecture(model: Any) -> str:
+    try:
+        from ..training.models import import_onnx
+    except ImportError:
+        return "not looked at: PyTorch is not installed"
+    try:
+        return import_onnx(model)[1]
+    except ModelError as error:
+        return str(error)
+
+
+def _checkpoint(path: Path) -> Rows:
+    from . import requirements
+
+    requirements.check()
+    from ..training.models import load_checkpoint
+
+    checkpoint = load_checkpoint(path)
+    weights = sum(each.numel() for each in checkpoint.model.parameters())
+    config = dataclasses.asdict(checkpoint.config)
+    return [
+        ("kind", "checkpoint"),
+        *((name.replace("_", " "), str(value)) for name, value in config.items()),
+        ("weights", f"{weights:,} numbers in {len(checkpoint.model.state_dict())} tensors"),
+    ]
+
+
+def _sidecar(sidecar: Sidecar) -> Rows:
+    rows = [
+        ("takes", _tensor(sidecar.input)),
+        ("gives", _tensor(sidecar.output)),
+        ("precision", sidecar.precision),
+        ("normalisation", ", ".join(f"{key} {value}" for key, value in sidecar.normalisation.items())),
+        ("made from", ", ".join(f"{key} {value}" for key, value in sidecar.source.items())),
+        ("made with", ", ".join(f"{name} {version}" for name, version in sidecar.tools.items())),
+    ]
+    if sidecar.runtime is not None:
+        targets = ", ".join(sidecar.targets) or "the runtime's default"
+        gpu = f"{sidecar.gpu} ({sidecar.compute_capability})" if sidecar.gpu else f"no GPU; targets: {targets}"
+        rows.append(("built by", f"{sidecar.runtime} {sidecar.runtime_version} on {gpu}"))
+    for figures in sidecar.verification:
+        rows.append(("verified", ", ".join(f"{key} {value}" for key, value in figures.items())))
+    return [*rows, ("forced", "yes: it FAILED its verification")] if sidecar.forced else rows
+
+
+def _tensor(tensor: Tensor) -> str:
+    text = f"{tensor.name} {list(tensor.shape)} {tensor.dtype}"
+    ends = (tensor.smallest, tensor.usual, tensor.largest)
+    return text if ends[0] is None else f"{text}, {' .. '.join(str(list(end or ())) for end in ends)}"
+
+
+def _value(value: Any) -> str:
+    from onnx import TensorProto
+
+    tensor = value.type.tensor_type
+    sides = ", ".join(str(side.dim_value or side.dim_param or "?") for side in tensor.shape.dim)
+    return f"{value.name} [{sides}] {TensorProto.DataType.Name(tensor.elem_type).lower()}"
+
+
+def _elements(dims: Any) -> int:
+    count = 1
+    for side in dims:
+        count *= side
+    return count
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes} bytes"

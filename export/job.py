@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An export from the source to verified files: load, ONNX fp32, ONNX fp16, plan, verify, write.
+
+Everything is made and checked in memory; files appear at the end, each whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..image.atomic import atomic_file, check_writable
+from ..sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
+from . import graph, requirements
+from .shape import InputShape, Range
+from .source import Source, fixed_size, open_source
+
+if TYPE_CHECKING:
+    from ..networks.tensorrt_runtime import TensorRt
+    from .checks import Checks
+    from .to_tensorrt import BuiltPlan
+
+log = logging.getLogger("rmbg_trt.export")
+
+STAGES = ("load", "ONNX fp32", "ONNX fp16", "plan", "verify", "write")
+PRECISIONS = ("fp16", "fp32")
+Progress = Callable[[str, int, int], None]
+"""``progress(stage, done, total)``; ``total`` is 0 while it is not known."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked for.
+
+    Attributes:
+        precision: "fp16" or "fp32": arithmetic of the convolutions.
+        batch: Pictures at once: smallest, usual and largest number.
+        size: Height and width, each smallest, usual and largest; None takes the source's own size, or 320 x 320.
+        onnx_only: Stop at ONNX.
+        runtime: "tensorrt", "tensorrt_rtx" or "auto".
+        targets: Compute capabilities for TensorRT-RTX, as "sm89".
+        workspace_bytes: Scratch memory the builder may plan with, or None.
+        timing_cache: File to read and write TensorRT's timings, or None.
+        pictures: Folder or file to verify with; None takes the ones that come with the package.
+        force: Write a model that failed its verification.
+        overwrite: Replace files that are there.
+    """
+
+    precision: str = "fp16"
+    batch: Range = (1, 1, 1)
+    size: tuple[Range, Range] | None = None
+    onnx_only: bool = False
+    runtime: str = "auto"
+    targets: tuple[str, ...] = ()
+    workspace_bytes: int | None = None
+    timing_cache: Path | None = None
+    pictures: Path | None = None
+    force: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A model that was made."""
+
+    path: Path
+    data: bytes
+    precision: str
+    nodes: dict[str, int] = field(default_factory=dict)  # of an ONNX graph, by operator
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an export did.
+
+    Attributes:
+        source: What was exported.
+        shape: The input shapes.
+        artefacts: The models, in the order in which they were made; the last is what was asked for.
+        checks: The verification.
+        written: Whether the files were written: they are not when a check failed and ``force`` was not given.
+        plan: The plan, or None for ``onnx_only``.
+        seconds: Time of each stage.
+    """
+
+    source: Source
+    shape: InputShape
+    artefacts: list[Artefact]
+    checks: Checks
+    written: bool
+    plan: BuiltPlan | None
+    seconds: dict[str, float]
+
+
+def export(source: str, out: Path, options: Options | None = None, *, progress: Progress | None = None) -> Report:
+    """Exports a model.
+
+    Args:
+        source: A catalogue name, or the path of a checkpoint, a ``.pth`` or an ``.onnx`` file.
+        out: The plan (or ONNX file) to write. The ONNX models on the way lie beside it, as "NAME.fp32.onnx" and
+            "NAME.fp16.onnx", and each file gets a sidecar.
+        options: What is asked for.
+        progress: Called as work goes on.
+
+    Returns:
+        The report; look at ``written``.
+
+    Raises:
+        InputError: An option does not fit, or a file is there already.
+        ModelError: The source is damaged or no image-to-matte network, or the builder refuses it.
+        UnavailableError: A package or the weights are not here.
+        Error: A file cannot be written.
+    """
+    options = options or Options()
+    tell = progress or (lambda stage, done, total: None)
+    clock = _Clock(tell)
+    requirements.check()
+    if options.precision not in PRECISIONS:
+        raise InputError(f"precision is {options.precision!r}; expected {' or '.join(PRECISIONS)}")
+    paths = _paths(out, options)
+    _check_targets(paths, source, options)
+    runtime = None if options.onnx_only else _runtime(options)
+
+    with clock.stage("load"):
+        opened = open_source(source, lambda done, total: tell("load", done, total))
+    shape = _shape(opened, options)
+    with clock.stage("ONNX fp32"):
+        fp32 = _to_onnx(opened, shape)
+        models, artefacts = [fp32], [_onnx_artefact(paths["fp32"], fp32, "fp32")]
+    if options.precision == "fp16":
+        with clock.stage("ONNX fp16"):
+            from .to_fp16 import to_fp16
+
+            models.append(to_fp16(fp32))
+            artefacts.append(_onnx_artefact(paths["fp16"], models[-1], "fp16"))
+    plan = None
+    if runtime is not None:
+        with clock.stage("plan"):
+            plan = _build(artefacts[-1].data, runtime, shape, options, tell)
+            artefacts.append(Artefact(out, plan.data, options.precision))
+    with clock.stage("verify"):
+        from .checks import verify
+
+        fp16 = models[1] if options.precision == "fp16" else None
+        plan_and_runtime = (runtime, plan.data) if runtime is not None and plan is not None else None
+        step = lambda done, total: tell("verify", done, total)  # noqa: E731
+        checks = verify(opened, shape, fp32, fp16, plan_and_runtime, options.pictures, step)
+    written = not checks.failures() or options.force
+    if written:
+        with clock.stage("write"):
+            for artefact in artefacts:
+                _write(artefact, opened, _tensors(fp32, shape), plan if artefact.path == out else None, checks)
+    return Report(opened, shape, artefacts, checks, written, plan, clock.seconds)
+
+
+def _paths(out: Path, options: Options) -> dict[str, Path]:
+    """Where each model goes; the last one is ``out`` itself."""
+    final = None if not options.onnx_only else options.precision
+    names = ["fp32"] if options.precision == "fp32" else ["fp32", "fp16"]
+    paths = {name: out if name == final else out.with_name(f"{out.stem}.{name}.onnx") for name in names}
+    return paths if options.onnx_only else {**paths, "plan": out}
+
+
+def _check_targets(paths: dict[str, Path], source: str, options: Options) -> None:
+    """Finds out before the work whether its results can be written."""
+    for path in paths.values():
+        for file in (path, sidecar_path(path)):
+            if file.exists() and Path(source).exists() and file.samefile(source):
+                raise InputError(f"{file} is the source itself; choose another name with -o")
+            if file.exists() and not options.overwrite:
+                raise InputError(f"{file} is there already; give --overwrite to replace it, or another name with -o")
+    check_writable(next(iter(paths.values())))
+
+
+def _runtime(options: Options) -> TensorRt:
+    from ..networks import tensorrt_runtime
+
+    runtime = tensorrt_runtime.load(options.runtime)
+    log.info("%s %s: %s", runtime.name, runtime.version, runtime.reason)
+    return runtime
+
+
+def _shape(source: Source, options: Options) -> InputShape:
+    if options.size is not None:
+        height, width = options.size
+    else:
+        own = source.config.input_size if source.config else fixed_size(source.onnx) or (320, 320)
+        height, width = ((side, side, side) for side in own)
+    try:
+        return InputShape(options.batch, height, width)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _to_onnx(source: Source, shape: InputShape) -> Any:
+    if source.model is None:
+        return graph.static(source.onnx, shape)
+    from .to_onnx import to_onnx
+
+    return to_onnx(source.model, shape)
+
+
+def _onnx_artefact(path: Path, model: Any, precision: str) -> Artefact:
+    return Artefact(path, graph.serialize(model), precision, graph.node_counts(model))
+
+
+def _build(onnx_model: bytes, runtime: TensorRt, shape: InputShape, options: Options, tell: Progress) -> BuiltPlan:
+    from .to_tensorrt import PlanOptions, build_plan
+
+    asked = PlanOptions(shape, options.precision, options.targets, options.workspace_bytes, options.timing_cache)
+    return build_plan(onnx_model, runtime, asked, progress=lambda _, done, total: tell("plan", done, total))
+
+
+def _tensors(model: Any, shape: InputShape) -> tuple[Tensor, Tensor]:
+    """Input and output for the sidecar."""
+    given, made = (
+        tuple(side.dim_value or -1 for side in each.type.tensor_type.shape.dim)
+        for each in (model.graph.input[0], model.graph.output[0])
+    )
+    source = Tensor(graph.INPUT, given)
+    if not shape.fixed:
+        source = dataclasses.replace(source, smallest=shape.smallest, usual=shape.usual, largest=shape.largest)
+    return source, Tensor(graph.OUTPUT, made)
+
+
+def _write(
+    artefact: Artefact, source: Source, tensors: tuple[Tensor, Tensor], plan: BuiltPlan | None, checks: Checks
+) -> None:
+    with atomic_file(artefact.path) as file:
+        file.write(artefact.data)
+    write_sidecar(
+        artefact.path,
+        Sidecar(
+            artefact=artefact.path.name,
+            sha256=hashlib.sha256(artefact.data).hexdigest(),
+            input=tensors[0],
+            output=tensors[1],
+            precision=artefact.precision,
+            normalisation=_normalisation(source),
+            source={"name": source.path.name, "sha256": source.sha256, "architecture": source.architecture},
+            tools=requirements.versions(),
+            runtime=plan.runtime if plan else None,
+            runtime_version=plan.runtime_version if plan else None,
+            targets=plan.targets if plan else (),
+            gpu=plan.device if plan else None,
+            compute_capability=plan.compute_capability if plan else None,
+            verification=checks.to_list(),
+            forced=bool(checks.failures()),
+        ),
+    )
+
+
+def _normalisation(source: Source) -> dict[str, Any]:
+    from ..training.models.config import IMAGENET_MEAN, IMAGENET_STD
+
+    config = source.config
+    mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
+    return {"color": "rgb", "divide_by": "maximum", "mean": list(mean), "std": list(std)}
+
+
+class _Clock:
+    """Tells when a stage begins and ends, and how long it took."""
+
+    def __init__(self, tell: Progress) -> None:
+        self.tell = tell
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.tell(name, 0, 0)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+        self.tell(name, 1, 1)

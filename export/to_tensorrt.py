@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From ONNX bytes to a TensorRT plan, by full TensorRT or TensorRT-RTX: one code for both, strongly typed.
+
+The build runs in a thread of its own, so that Ctrl-C works; progress and cancelling go through the vendor's monitor.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, ModelError
+from ..image.atomic import atomic_file
+from ..networks.tensorrt_runtime import TensorRt, parse_target, usable_gpu
+from .build_watch import BuildWatch, Progress, run_in_thread
+from .shape import InputShape
+
+log = logging.getLogger("rmbg_trt.export")
+
+PRECISIONS = ("fp16", "fp32")
+_HINTS = (
+    (r"workspace", "allow more workspace"),
+    (r"out ?of ?memory", "free memory on the GPU, or export for a smaller size or batch"),
+    (r"cuda ?(error|runtime|driver)", "check the NVIDIA driver with nvidia-smi"),
+)
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What a plan is built for.
+
+    Attributes:
+        shape: The input shapes; a range needs an ONNX model with open axes.
+        precision: "fp16" or "fp32": what the ONNX model is in. Half precision is the model's own, no flag makes it.
+            "fp32" also switches TF32 off, which would round to 10 bits.
+        targets: For TensorRT-RTX: compute capabilities ("sm86", "8.9"), for plans that run on those GPUs only. Empty
+            is the vendor's default: a portable plan for every RTX GPU from Ampere on (8.x, 12.x), which Turing (7.5)
+            cannot run. Full TensorRT takes none: its plans are for the GPU that they are built on.
+        workspace_bytes: Scratch memory that a layer may use, or None for all there is.
+        timing_cache: For full TensorRT: file with the timings of earlier builds; it is read if it is there and
+            written after the build, and makes the next one faster. It fits one GPU and version.
+
+    Raises:
+        InputError: The precision or workspace is none.
+    """
+
+    shape: InputShape
+    precision: str
+    targets: tuple[str, ...] = ()
+    workspace_bytes: int | None = None
+    timing_cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision is {self.precision!r}; expected {' or '.join(PRECISIONS)}")
+        if self.workspace_bytes is not None and self.workspace_bytes <= 0:
+            raise InputError(f"workspace_bytes is {self.workspace_bytes}; expected a positive number, or None")
+
+
+@dataclass(frozen=True)
+class BuiltPlan:
+    """A plan, and what is to be known about it.
+
+    Attributes:
+        data: The plan.
+        runtime: "tensorrt" or "tensorrt_rtx".
+        runtime_version: Its version.
+        targets: Compute capabilities it was limited to, as "sm86"; empty for the default.
+        device: The GPU it was built on and for, or None for TensorRT-RTX, which uses none.
+        compute_capability: Of that GPU, as "8.9", or None.
+        layers: Layers of the network before the builder fused them.
+        seconds: Time of the build.
+    """
+
+    data: bytes
+    runtime: str
+    runtime_version: str
+    targets: tuple[str, ...]
+    device: str | None
+    compute_capability: str | None
+    layers: int
+    seconds: float
+
+
+def build_plan(
+    onnx_model: bytes, runtime: TensorRt, options: PlanOptions, *, progress: Progress | None = None
+) -> BuiltPlan:
+    """Builds a plan on the first GPU (full TensorRT) or on the processor (TensorRT-RTX).
+
+    Args:
+        onnx_model: A serialised ONNX model with one input (N, 3, H, W).
+        runtime: From ``tensorrt_runtime.load``.
+        options: What it is for.
+        progress: Called from the builder's threads, one call at a time. An exception in it cancels the build and is
+            raised here.
+
+    Raises:
+        InputError: The shape does not fit the model, or an option does not fit the runtime.
+        ModelError: The parser or the builder refuses the model; the message has their reasons.
+        UnavailableError: The runtime cannot start: full TensorRT without a GPU.
+        KeyboardInterrupt: Ctrl-C, after the build has ended.
+    """
+    targets = check_options(runtime, options)
+    watch = BuildWatch(progress)
+    start = time.perf_counter()
+    data, layers = run_in_thread(lambda: _build(onnx_model, runtime, options, targets, watch), watch)
+    device, capability = (usable_gpu() if runtime.name == "tensorrt" else None) or (None, None)
+    seconds = round(time.perf_counter() - start, 3)
+    return BuiltPlan(data, runtime.name, runtime.version, targets, device, capability, layers, seconds)
+
+
+def check_options(runtime: TensorRt, options: PlanOptions) -> tuple[str, ...]:
+    """Finds out before any work whether the options fit the runtime.
+
+    Returns:
+        The targets as "sm86", each once.
+
+    Raises:
+        InputError: They do not.
+    """
+    # RTX keeps the calls for a timing cache, but they do nothing.
+    if options.timing_cache is not None and runtime.name == "tensorrt_rtx":
+        raise InputError("TensorRT-RTX has no timing cache: it times nothing when it builds; leave it out")
+    return tuple(dict.fromkeys(parse_target(runtime, text) for text in options.targets))
+
+
+def _build(
+    onnx_model: bytes, runtime: TensorRt, options: PlanOptions, targets: tuple[str, ...], watch: BuildWatch
+) -> tuple[bytes, int]:
+    """All of the vendor's objects live in this call, and so in one thread: CUDA's current device is per thread."""
+    runtime.clear()
+    builder = runtime.create("Builder")
+    flag = getattr(runtime.module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    network = builder.create_network(0 if flag is None else 1 << int(flag))
+    _parse(onnx_model, runtime, network)
+    config = builder.create_builder_config()
+    _configure(runtime, config, options, targets)
+    _set_profile(builder, config, network, options.shape)
+    monitor = _make_monitor(runtime, watch)
+    config.progress_monitor = monitor
+    if options.timing_cache is not None:
+        _read_timing_cache(config, options.timing_cache)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise ModelError(_refusal(runtime, options.shape))
+    data = bytes(plan)
+    if options.timing_cache is not None:
+        with atomic_file(options.timing_cache) as file:
+            file.write(bytes(config.get_timing_cache().serialize()))
+    watch.finish()
+    return data, int(network.num_layers)
+
+
+def _parse(onnx_model: bytes, runtime: TensorRt, network: Any) -> None:
+    parser = runtime.module.OnnxParser(network, runtime.logger)
+    if not parser.parse(onnx_model):
+        errors = [parser.get_error(index) for index in range(parser.num_errors)]
+        reasons = "; ".join(
+            (f"node {error.node_name() or '?'} ({error.node_operator()}): " if error.node_operator() else "")
+            + error.desc()
+            for error in errors
+        )
+        raise ModelError(f"{runtime.title} cannot read the ONNX model: {reasons or '; '.join(runtime.errors())}")
+    # Many a damaged file is to the parser a model without nodes.
+    if network.num_inputs != 1 or not network.num_outputs or len(network.get_input(0).shape) != 4:
+        shapes = ", ".join(str(tuple(network.get_input(i).shape)) for i in range(network.num_inputs)) or "none"
+        raise ModelError(
+            f"the ONNX model has inputs {shapes} and {network.num_outputs} outputs; expected one input "
+            "(N, 3, H, W) and a matte. Is it a whole ONNX file?"
+        )
+
+
+def _configure(runtime: TensorRt, config: Any, options: PlanOptions, targets: tuple[str, ...]) -> None:
+    trt = runtime.module
+    if options.precision == "fp32" and hasattr(trt.BuilderFlag, "TF32"):
+        config.clear_flag(trt.BuilderFlag.TF32)
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # the engine captures the network in its own CUDA graph
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
+    if options.workspace_bytes is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
+    if targets:
+        config.num_compute_capabilities = len(targets)
+        for index, target in enumerate(targets):
+            config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), index)
+
+
+def _set_profile(builder: Any, config: Any, network: Any, shape: InputShape) -> None:
+    tensor = network.get_input(0)
+    axes = zip(("batch", "channels", "height", "width"), tensor.shape, shape.smallest, shape.largest, strict=True)
+    for name, length, low, high in axes:
+        if length not in (-1, low) or length not in (-1, high):
+            asked = str(low) if low == high else f"{low} to {high}"
+            raise InputError(f"{name} {asked} is asked for, but in the ONNX model it is fixed to {length}")
+    if -1 not in tuple(tensor.shape):
+        return
+    profile = builder.create_optimization_profile()
+    profile.set_shape(tensor.name, shape.smallest, shape.usual, shape.largest)
+    config.add_optimization_profile(profile)
+
+
+def _make_monitor(runtime: TensorRt, watch: BuildWatch) -> Any:
+    class Monitor(runtime.module.IProgressMonitor):  # type: ignore[name-defined,misc]
+        """The watch, as the vendor wants it."""
+
+        def __init__(self) -> None:
+            runtime.module.IProgressMonitor.__init__(self)
+
+        def phase_start(self, name: str, parent: str | None, steps: int) -> None:
+            watch.phase_start(name, parent, steps)
+
+        def step_complete(self, name: str, step: int) -> bool:
+            return watch.step_complete(name, step)
+
+        def phase_finish(self, name: str) -> None:
+            watch.phase_finish(name)
+
+    return Monitor()
+
+
+def _read_timing_cache(config: Any, path: Path) -> None:
+    """Gives the builder the timings of earlier builds, or an empty cache to fill where they do not fit."""
+    try:
+        known = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise InputError(f"{path}: the timing cache cannot be read: {error.strerror or error}") from error
+    cache = config.create_timing_cache(known)
+    if cache is None or not config.set_timing_cache(cache, False):
+        log.warning("%s holds timings of another GPU or version, or is damaged: they are made anew", path)
+        config.set_timing_cache(config.create_timing_cache(b""), False)
+
+
+def _refusal(runtime: TensorRt, shape: InputShape) -> str:
+    said = "; ".join(runtime.errors()) or "it gave no reason"
+    hints = [hint for pattern, hint in _HINTS if re.search(pattern, said, re.IGNORECASE)]
+    return f"{runtime.title} could not build a plan for {shape}: {said}" + "".join(f"; {hint}" for hint in hints[:1])

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``rmbg-trt export``: a checkpoint or ONNX file becomes a verified plan; ``--inspect`` shows what a file holds."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import EXIT_FAILED, EXIT_USAGE, console, error_boundary, fail, out, say, setup_logging
+
+if TYPE_CHECKING:
+    from ..export.job import Options, Report
+    from ..export.shape import Range
+
+
+class _Runtime(str, enum.Enum):
+    auto = "auto"
+    tensorrt = "tensorrt"
+    tensorrt_rtx = "tensorrt_rtx"
+
+
+class _Precision(str, enum.Enum):
+    fp16 = "fp16"
+    fp32 = "fp32"
+
+
+@error_boundary()
+def export(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="SOURCE", help="A catalogue name, a checkpoint, a .pth or an .onnx file."),
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write. Default: NAME.plan here.")
+    ] = None,
+    runtime: Annotated[
+        _Runtime, typer.Option(help="auto takes TensorRT where there is a GPU, else TensorRT-RTX.")
+    ] = _Runtime.auto,
+    precision: Annotated[_Precision, typer.Option(help="Arithmetic of the convolutions.")] = _Precision.fp16,
+    size: Annotated[
+        tuple[int, int] | None, typer.Option(metavar="H W", help="Network input; the source's own by default.")
+    ] = None,
+    dynamic: Annotated[
+        tuple[str, str, str] | None,
+        typer.Option(metavar="MIN OPT MAX", help="A range of inputs, each a side or HxW: 160 320 640."),
+    ] = None,
+    batch: Annotated[str, typer.Option(metavar="N|MIN:OPT:MAX", help="Pictures at once.")] = "1",
+    targets: Annotated[
+        str | None, typer.Option(metavar="LIST", help="GPUs of a TensorRT-RTX plan: sm86,sm89,sm120.")
+    ] = None,
+    workspace: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory the builder may plan with: 512M, 4G.")
+    ] = None,
+    timing_cache: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TensorRT's timings: read if there, and written.")
+    ] = None,
+    onnx_only: Annotated[bool, typer.Option("--onnx-only", help="Stop at ONNX; needs no TensorRT.")] = False,
+    pictures: Annotated[
+        Path | None,
+        typer.Option("--verify", metavar="IMAGES", help="Photographs to verify with, instead of the ones inside."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write a model even if its verification fails.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    inspect: Annotated[
+        Path | None,
+        typer.Option("--inspect", metavar="FILE", help="Show what a model file holds; does nothing else."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")] = False,
+) -> None:
+    """Make a verified plan for an NVIDIA GPU from a checkpoint or an ONNX file.
+
+    The model goes to ONNX, to half precision, and through TensorRT's builder,
+    and each step is compared with the one before it on real photographs. A
+    model that fails is not written. Each file gets a JSON sidecar with shapes,
+    versions and the figures.
+
+    TensorRT builds on the GPU that the plan is for. TensorRT-RTX builds
+    anywhere, for every RTX GPU or for those in --targets.
+
+    For example: [bold]rmbg-trt export u2net -o u2net.plan[/bold]
+
+    Your own weights, for two kinds of GPU:
+    [bold]rmbg-trt export best.safetensors -o best.plan --targets sm86,sm89[/bold]
+
+    ONNX for other programs:
+    [bold]rmbg-trt export u2netp.pth -o u2netp.onnx --onnx-only --precision fp32[/bold]
+
+    What is inside: [bold]rmbg-trt export --inspect u2net.plan[/bold]
+    """
+    setup_logging(verbose)
+    if inspect is not None:
+        if source is not None:
+            fail("--inspect shows one file; give it no SOURCE", EXIT_USAGE)
+        _inspect(inspect)
+        return
+    if source is None:
+        fail("give a SOURCE to export, or --inspect FILE; see: rmbg-trt export --help", EXIT_USAGE)
+    from ..errors import InputError
+
+    try:
+        options = _options(
+            precision=precision.value,
+            batch=_range(batch.split(":"), "--batch", "N or MIN:OPT:MAX"),
+            size=_size(size, dynamic),
+            onnx_only=onnx_only,
+            runtime=runtime.value,
+            targets=tuple(filter(None, (targets or "").split(","))),
+            workspace_bytes=_bytes(workspace),
+            timing_cache=timing_cache,
+            pictures=pictures,
+            force=force,
+            overwrite=overwrite,
+        )
+    except InputError as error:
+        fail(str(error), EXIT_USAGE)
+    chosen = target or Path(Path(source).stem + (".onnx" if onnx_only else ".plan"))
+    report = _run(source, chosen, options)
+    _show(report)
+    failures = report.checks.failures()
+    if failures and not report.written:
+        fail("nothing was written, because the verification failed (--force writes it anyway):\n" + _list(failures))
+    if failures:
+        say("Written although the verification failed:\n" + _list(failures), style="yellow")
+    if failures and not force:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _run(source: str, target: Path, options: Options) -> Report:
+    from rich import progress
+
+    from ..export.job import STAGES
+    from ..export.job import export as run_export
+
+    bar = progress.Progress(
+        progress.TextColumn("{task.description:>10}", markup=False),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        tasks: dict[str, progress.TaskID] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            assert stage in STAGES, stage
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=None)
+            bar.update(tasks[stage], completed=done, total=total or None)
+
+        return run_export(source, target, options, progress=tell)
+
+
+def _show(report: Report) -> None:
+    """Figures of the verification and the files, on stdout."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("Compared", title="Verification", title_justify="left")
+    for column in ("pictures", "max |d|", "mean |d|", "alpha /255", "IoU", "passed"):
+        table.add_column(column, justify="right")
+    for each in report.checks.comparisons:
+        passed = Text("yes", "green") if not each.failures() else Text("NO", "bold red")
+        figures = (f"{each.max_abs:.2g}", f"{each.mean_abs:.2g}", f"{each.mean_alpha:.3f}", f"{each.iou:.5f}")
+        table.add_row(each.what, str(each.pictures), *figures, passed)
+    out.print(table)
+    inside = report.checks.activations
+    if inside is not None:
+        say(f"largest value in fp16: {inside.largest:.4g} of 65504, in {inside.layer}")
+    for note in report.checks.notes:
+        say(note, style="yellow")
+    times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items())
+    say(f"{report.source.architecture or 'the graph as it was'}, input {report.shape}; {times}")
+    if report.written:
+        for artefact in report.artefacts:
+            nodes = f", {sum(artefact.nodes.values())} nodes" if artefact.nodes else ""
+            out.print(
+                Text(f"{artefact.path}: {artefact.precision}, {len(artefact.data) / 1e6:.2f} MB{nodes}"), soft_wrap=True
+            )
+
+
+def _inspect(path: Path) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..export.inspect_file import inspect
+
+    table = Table(show_header=False, box=None)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for what, value in inspect(path):
+        table.add_row(what, Text(value))
+    out.print(table)
+
+
+def _options(**values: object) -> Options:
+    from ..errors import InputError
+    from ..export.job import Options
+
+    options = Options(**values)  # type: ignore[arg-type]  # checked by Typer
+    if options.onnx_only and (options.targets or options.workspace_bytes or options.timing_cache):
+        raise InputError("--targets, --workspace and --timing-cache are for plans, not for --onnx-only")
+    return options
+
+
+def _size(size: tuple[int, int] | None, dynamic: tuple[str, str, str] | None) -> tuple[Range, Range] | None:
+    """Height and width asked for, each smallest, usual and largest, or None for the source's own."""
+    from ..errors import InputError
+
+    if size and dynamic:
+        raise InputError("--size and --dynamic contradict each other; give one of them")
+    if size:
+        height, width = size
+        return (height, height, height), (width, width, width)
+    if dynamic is None:
+        return None
+    pairs = [each.lower().split("x") for each in dynamic]
+    if any(len(pair) > 2 for pair in pairs):
+        raise InputError(f"--dynamic is {' '.join(dynamic)!r}; expected three sides or HxW, as 160 320 640")
+    heights, widths = ([pair[index] for pair in pairs] for index in (0, -1))
+    return _range(heights, "--dynamic", "whole numbers"), _range(widths, "--dynamic", "whole numbers")
+
+
+def _range(parts: list[str], option: str, expected: str) -> Range:
+    from ..errors import InputError
+
+    if len(parts) not in (1, 3) or not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(f"{option} is {' '.join(parts)!r}; expected {expected}")
+    low, usual, high = map(int, parts * 3 if len(parts) == 1 else parts)
+    return low, usual, high
+
+
+def _bytes(text: str | None) -> int | None:
+    """Reads 512M or 4G."""
+    from ..errors import InputError
+
+    if text is None:
+        return None
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1)
+    if not (number.isascii() and number.isdigit() and int(number) > 0):
+        raise InputError(f"--workspace is {text!r}; expected a size, as 512M or 4G")
+    return int(number) * unit
+
+
+def _list(lines: list[str]) -> str:
+    return "\n".join(f"  - {line}" for line in lines)
