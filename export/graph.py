@@ -133,7 +133,23 @@ def static(model: Any, shape: InputShape) -> Any:
     dims = [side.dim_value for side in result.graph.output[0].type.tensor_type.shape.dim]
     if len(dims) < 3 or not all(dims) or any(side != 1 for side in dims[1:-2]) or dims[0] != shape.usual[0]:
         raise ModelError(f"its first output is {dims or 'of no known shape'}; expected one map (N, 1, height, width)")
-    return tidy(result)
+    result = tidy(result)
+    _try_out(result, shape)
+    return result
+
+
+def _try_out(model: Any, shape: InputShape) -> None:
+    """Runs a graph once: inferring shapes does not see everything. Raises InputError where it does not run."""
+    import numpy as np
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(serialize(model), options, providers=["CPUExecutionProvider"])
+        session.run(None, {INPUT: np.zeros(shape.usual, np.float32)})
+    except Exception as error:  # a class of its own for each status code
+        raise InputError(f"the model does not work with an input of {shape}: {str(error).splitlines()[0]}") from error
 
 
 def node_counts(model: Any) -> dict[str, int]:
