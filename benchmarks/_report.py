@@ -21,7 +21,17 @@ from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PACKAGES = ("rembg", "onnxruntime", "openvino", "onnx", "numpy", "pillow", "scikit-image")
+PACKAGES = (
+    "rembg",
+    "torch",
+    "onnxruntime",
+    "openvino",
+    "onnx",
+    "tensorrt-rtx-cu13-bindings",
+    "numpy",
+    "pillow",
+    "scikit-image",
+)
 console = Console() if sys.stdout.isatty() else Console(width=110)  # tables stay whole in a log
 
 

@@ -8,23 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from . import graph, run_plan
 from .onnx_in_torch import UnsupportedOperatorError
 from .pictures import Picture, load_pictures
+from .predict import Predict, in_batches, onnx_runtime, torch_predict
 from .source import Source, fixed_size
 from .verify import (
     FP16_LIMITS,
     FP32_LIMITS,
     Activations,
     Comparison,
-    Predict,
     check_half,
     compare,
-    onnx_runtime,
-    torch_predict,
 )
 
 if TYPE_CHECKING:
@@ -117,7 +112,7 @@ def _jobs(
     def half(reference: Predict, size: tuple[int, int]) -> _Job:
         def run(pictures: list[Picture], step: Callable[[], None]) -> None:
             try:
-                compared, checks.activations = check_half(fp16, reference, pictures, size, step=step)
+                compared, checks.activations = check_half(fp16, reference, pictures, size, batch=batch, step=step)
                 checks.comparisons.append(compared)
             except UnsupportedOperatorError as error:
                 checks.unverified.append(f"the fp16 model could not be checked without a GPU: {error}")
@@ -125,8 +120,9 @@ def _jobs(
         return run
 
     jobs: list[_Job] = []
-    usual = (shape.usual[2], shape.usual[3])
-    exported = _in_batches(onnx_runtime(graph.serialize(fp32)), shape)
+    batch, _, *usual_size = shape.usual
+    usual = (usual_size[0], usual_size[1])
+    exported = in_batches(onnx_runtime(graph.serialize(fp32)), batch)
     if source.model is None:
         reference = onnx_runtime(graph.serialize(source.onnx))
         jobs.append(comparison("source ONNX and ONNX fp32", reference, exported, usual, FP32_LIMITS))
@@ -144,7 +140,7 @@ def _jobs(
     if plan is not None:
         reason = run_plan.no_gpu()
         if reason is None:
-            candidate = _in_batches(run_plan.plan_predict(*plan), shape)
+            candidate = in_batches(run_plan.plan_predict(*plan), batch)
             limits = FP32_LIMITS if fp16 is None else FP16_LIMITS
             jobs.append(comparison("fp32 and the plan on the GPU", reference, candidate, usual, limits))
         else:
@@ -156,18 +152,3 @@ def _sizes(shape: InputShape) -> list[tuple[int, int]]:
     """(height, width) to check: the usual size, and the ends of a range as far as they are not huge."""
     ends = [corner[2:] for corner in (shape.usual, shape.smallest, shape.largest)]
     return [size for size in dict.fromkeys(ends) if size == ends[0] or max(size) <= MAX_CHECKED_SIDE]
-
-
-def _in_batches(predict: Predict, shape: InputShape) -> Predict:
-    """Feeds pictures in batches of the usual number, the last filled up with copies of its first picture."""
-    batch = shape.batch[1]
-
-    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts = []
-        for start in range(0, len(x), batch):
-            part = x[start : start + batch]
-            filled = np.concatenate([part, *[part[:1]] * (batch - len(part))])
-            parts.append(predict(filled)[: len(part)])
-        return np.concatenate(parts)
-
-    return run

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from ..errors import InputError, ModelError
+from .predict import onnx_runtime
 from .shape import InputShape
 
 INPUT, OUTPUT = "input", "matte"
@@ -141,15 +142,11 @@ def static(model: Any, shape: InputShape) -> Any:
 def _try_out(model: Any, shape: InputShape) -> None:
     """Runs a graph once: inferring shapes does not see everything. Raises InputError where it does not run."""
     import numpy as np
-    import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(serialize(model), options, providers=["CPUExecutionProvider"])
-        session.run(None, {INPUT: np.zeros(shape.usual, np.float32)})
-    except Exception as error:  # a class of its own for each status code
-        raise InputError(f"the model does not work with an input of {shape}: {str(error).splitlines()[0]}") from error
+        onnx_runtime(serialize(model))(np.zeros(shape.usual, np.float32))
+    except ModelError as error:
+        raise InputError(f"the model does not work with an input of {shape}: {error}") from error
 
 
 def node_counts(model: Any) -> dict[str, int]:

@@ -30,7 +30,7 @@ def inspect(path: Path) -> Rows:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    from ..networks.tensorrt_runtime import plan_kind
+    from ..networks.tensorrt_plan import plan_kind
     from .source import file_sha256
 
     with path.open("rb") as file:
@@ -53,15 +53,15 @@ def inspect(path: Path) -> Rows:
 
 
 def _plan(path: Path, kind: str) -> Rows:
-    from ..networks import tensorrt_runtime
+    from ..networks import tensorrt_plan, tensorrt_runtime
 
     rows = [("kind", f"plan of {'TensorRT-RTX' if kind == 'tensorrt_rtx' else 'TensorRT'}")]
     try:
         runtime = tensorrt_runtime.load(kind)
-        engine = tensorrt_runtime.deserialize(runtime, path.read_bytes())
+        engine = tensorrt_plan.deserialize(runtime, path.read_bytes())
     except Error as error:
         return [*rows, ("engine", f"not loaded: {error}")]
-    for each in tensorrt_runtime.io_tensors(runtime, engine):
+    for each in tensorrt_plan.io_tensors(runtime, engine):
         rows.append(("input" if each.is_input else "output", f"{each.name} {list(each.shape)} {each.dtype}"))
     return [*rows, ("layers", str(engine.num_layers))]
 
@@ -119,6 +119,7 @@ def _sidecar(sidecar: Sidecar) -> Rows:
         ("takes", _tensor(sidecar.input)),
         ("gives", _tensor(sidecar.output)),
         ("precision", sidecar.precision),
+        *([("in float32", ", ".join(sidecar.fp32_layers))] if sidecar.fp32_layers else []),
         ("normalisation", ", ".join(f"{key} {value}" for key, value in sidecar.normalisation.items())),
         ("made from", ", ".join(f"{key} {value}" for key, value in sidecar.source.items())),
         ("made with", ", ".join(f"{name} {version}" for name, version in sidecar.tools.items())),

@@ -7,6 +7,7 @@ Everything is made and checked in memory; files appear at the end, each whole, o
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import logging
 import time
@@ -26,7 +27,7 @@ from .source import Source, fixed_size, open_source
 if TYPE_CHECKING:
     from ..networks.tensorrt_runtime import TensorRt
     from .checks import Checks
-    from .to_tensorrt import BuiltPlan
+    from .to_tensorrt import BuiltPlan, PlanOptions
 
 log = logging.getLogger("rmbg_trt.export")
 
@@ -84,6 +85,7 @@ class Report:
     Attributes:
         source: What was exported.
         shape: The input shapes.
+        fp32_layers: The layers of an fp16 model that stay in float32, because half precision would spoil them.
         artefacts: The models, in the order in which they were made; the last is what was asked for.
         checks: The verification.
         written: Whether the files were written: they are not when a check failed and ``force`` was not given.
@@ -93,6 +95,7 @@ class Report:
 
     source: Source
     shape: InputShape
+    fp32_layers: list[str]
     artefacts: list[Artefact]
     checks: Checks
     written: bool
@@ -120,45 +123,83 @@ def export(source: str, out: Path, options: Options | None = None, *, progress: 
         Error: A file cannot be written.
     """
     options = options or Options()
-    tell = progress or (lambda stage, done, total: None)
-    clock = _Clock(tell)
+    clock = _Clock(progress or (lambda stage, done, total: None))
     requirements.check()
     if options.precision not in PRECISIONS:
         raise InputError(f"precision is {options.precision!r}; expected {' or '.join(PRECISIONS)}")
     paths = _paths(out, options)
     _check_targets(paths, source, options)
     runtime = None if options.onnx_only else _runtime(options)
-
     with clock.stage("load"):
-        opened = open_source(source, lambda done, total: tell("load", done, total))
+        opened = open_source(source, lambda done, total: clock.tell("load", done, total))
     shape = _shape(opened, options)
+    made = _make(opened, shape, options, runtime, clock)
+    with clock.stage("verify"):
+        from .checks import verify
+
+        plan = None if runtime is None or made.plan is None else (runtime, made.plan.data)
+        step = functools.partial(clock.tell, "verify")
+        checks = verify(opened, shape, made.fp32, made.fp16, plan, options.pictures, step)
+    artefacts = made.artefacts(paths)
+    written = options.force or not checks.failures()
+    if written:
+        with clock.stage("write"):
+            for artefact in artefacts:
+                _write(artefact, opened, shape, made, checks)
+    return Report(opened, shape, made.fp32_layers, artefacts, checks, written, made.plan, clock.seconds)
+
+
+@dataclass
+class _Made:
+    """The models of an export, before they are files."""
+
+    fp32: Any
+    fp16: Any = None
+    fp32_layers: list[str] = field(default_factory=list)
+    plan: BuiltPlan | None = None
+
+    def artefacts(self, paths: dict[str, Path]) -> list[Artefact]:
+        models = {"fp32": self.fp32, "fp16": self.fp16}
+        found = [
+            Artefact(paths[precision], graph.serialize(model), precision, graph.node_counts(model))
+            for precision, model in models.items()
+            if model is not None
+        ]
+        if self.plan is not None:
+            found.append(Artefact(paths["plan"], self.plan.data, found[-1].precision))
+        return found
+
+
+def _make(source: Source, shape: InputShape, options: Options, runtime: TensorRt | None, clock: _Clock) -> _Made:
+    """ONNX fp32, ONNX fp16 and the plan, as far as they are asked for."""
     with clock.stage("ONNX fp32"):
-        fp32 = _to_onnx(opened, shape)
-        models, artefacts = [fp32], [_onnx_artefact(paths["fp32"], fp32, "fp32")]
+        made = _Made(_to_onnx(source, shape))
     if options.precision == "fp16":
         with clock.stage("ONNX fp16"):
             from .to_fp16 import to_fp16
 
-            models.append(to_fp16(fp32))
-            artefacts.append(_onnx_artefact(paths["fp16"], models[-1], "fp16"))
-    plan = None
+            fit, made.fp32_layers = _fit_for_half(made.fp32, shape)
+            made.fp16 = to_fp16(fit, made.fp32_layers)
     if runtime is not None:
         with clock.stage("plan"):
-            plan = _build(artefacts[-1].data, runtime, shape, options, tell)
-            artefacts.append(Artefact(out, plan.data, options.precision))
-    with clock.stage("verify"):
-        from .checks import verify
+            from .to_tensorrt import build_plan
 
-        fp16 = models[1] if options.precision == "fp16" else None
-        plan_and_runtime = (runtime, plan.data) if runtime is not None and plan is not None else None
-        step = lambda done, total: tell("verify", done, total)  # noqa: E731
-        checks = verify(opened, shape, fp32, fp16, plan_and_runtime, options.pictures, step)
-    written = not checks.failures() or options.force
-    if written:
-        with clock.stage("write"):
-            for artefact in artefacts:
-                _write(artefact, opened, _tensors(fp32, shape), plan if artefact.path == out else None, checks)
-    return Report(opened, shape, artefacts, checks, written, plan, clock.seconds)
+            data = graph.serialize(made.fp32 if made.fp16 is None else made.fp16)
+            tell = functools.partial(clock.tell, "plan")
+            asked = _plan_options(shape, options)
+            made.plan = build_plan(data, runtime, asked, progress=lambda _, done, total: tell(done, total))
+    return made
+
+
+def _fit_for_half(model: Any, shape: InputShape) -> tuple[Any, list[str]]:
+    from .centre import fit_for_half
+    from .onnx_in_torch import UnsupportedOperatorError
+
+    try:
+        return fit_for_half(model, shape)
+    except UnsupportedOperatorError as error:  # the verification will tell the user
+        log.info("half precision is not looked into: %s", error)
+        return model, []
 
 
 def _paths(out: Path, options: Options) -> dict[str, Path]:
@@ -181,11 +222,20 @@ def _check_targets(paths: dict[str, Path], source: str, options: Options) -> Non
 
 
 def _runtime(options: Options) -> TensorRt:
+    """The runtime, after a look at whether the options are for it."""
     from ..networks import tensorrt_runtime
+    from .to_tensorrt import check_options
 
     runtime = tensorrt_runtime.load(options.runtime)
-    log.info("%s %s: %s", runtime.name, runtime.version, runtime.reason)
+    log.info("%s: %s", runtime.title, runtime.reason)
+    check_options(runtime, _plan_options(InputShape(), options))
     return runtime
+
+
+def _plan_options(shape: InputShape, options: Options) -> PlanOptions:
+    from .to_tensorrt import PlanOptions
+
+    return PlanOptions(shape, options.targets, options.workspace_bytes, options.timing_cache)
 
 
 def _shape(source: Source, options: Options) -> InputShape:
@@ -208,17 +258,6 @@ def _to_onnx(source: Source, shape: InputShape) -> Any:
     return to_onnx(source.model, shape)
 
 
-def _onnx_artefact(path: Path, model: Any, precision: str) -> Artefact:
-    return Artefact(path, graph.serialize(model), precision, graph.node_counts(model))
-
-
-def _build(onnx_model: bytes, runtime: TensorRt, shape: InputShape, options: Options, tell: Progress) -> BuiltPlan:
-    from .to_tensorrt import PlanOptions, build_plan
-
-    asked = PlanOptions(shape, options.precision, options.targets, options.workspace_bytes, options.timing_cache)
-    return build_plan(onnx_model, runtime, asked, progress=lambda _, done, total: tell("plan", done, total))
-
-
 def _tensors(model: Any, shape: InputShape) -> tuple[Tensor, Tensor]:
     """Input and output for the sidecar."""
     given, made = (
@@ -231,9 +270,9 @@ def _tensors(model: Any, shape: InputShape) -> tuple[Tensor, Tensor]:
     return source, Tensor(graph.OUTPUT, made)
 
 
-def _write(
-    artefact: Artefact, source: Source, tensors: tuple[Tensor, Tensor], plan: BuiltPlan | None, checks: Checks
-) -> None:
+def _write(artefact: Artefact, source: Source, shape: InputShape, made: _Made, checks: Checks) -> None:
+    given, matte = _tensors(made.fp32, shape)
+    plan = None if artefact.nodes else made.plan
     with atomic_file(artefact.path) as file:
         file.write(artefact.data)
     write_sidecar(
@@ -241,9 +280,10 @@ def _write(
         Sidecar(
             artefact=artefact.path.name,
             sha256=hashlib.sha256(artefact.data).hexdigest(),
-            input=tensors[0],
-            output=tensors[1],
+            input=given,
+            output=matte,
             precision=artefact.precision,
+            fp32_layers=tuple(made.fp32_layers if artefact.precision == "fp16" else ()),
             normalisation=_normalisation(source),
             source={"name": source.path.name, "sha256": source.sha256, "architecture": source.architecture},
             tools=requirements.versions(),

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NetworkError, UnavailableError
-from ..networks.tensorrt_runtime import TensorRt, deserialize, io_tensors
+from ..networks.tensorrt_plan import deserialize, io_tensors
+from ..networks.tensorrt_runtime import TensorRt
 
 if TYPE_CHECKING:
     from .verify import Predict

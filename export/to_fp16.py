@@ -1,97 +1,172 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an fp32 ONNX graph to one that computes in half precision, as TensorRT 11 wants it (it has no FP16 flag)."""
+"""From an fp32 ONNX graph to one that computes in half precision, as TensorRT 11 wants it (it has no FP16 flag).
+
+A node computes in half unless it is named to stay in float32 or belongs to the tail; casts stand only where the two
+meet.
+"""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Collection, Iterable
 from typing import Any
 
+import numpy as np
+
+from ..errors import ModelError
+from .sensitivity import WEIGHTED
+
 LARGEST_HALF = 65504.0
-_SMALLEST_HALF = 2.0**-24
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Resize")
+_BODY = (*WEIGHTED, "Resize", "Concat")
+_FLOAT32_INPUTS = {"Resize": (1, 2)}  # roi and scales have no half type
 
 
-def to_fp16(model: Any) -> Any:
+def to_fp16(model: Any, keep: Collection[str] = ()) -> Any:
     """Converts weights and arithmetic to half precision.
 
     Input and output stay float32, and so does what follows the last convolution: the sigmoid, which near 1 would
     lose half of its 8-bit steps' accuracy, and a stretch that a graph may hold.
 
     Args:
-        model: ``onnx.ModelProto`` in fp32; it is not changed.
+        model: ``onnx.ModelProto`` in fp32 with names for all nodes; it is not changed.
+        keep: Names of nodes that stay in float32, such as those that ``fit_for_half`` gives.
 
     Returns:
-        The converted model, with two casts and no others for U²-Net. Inner values have no recorded shapes.
+        The converted model; for U²-Net with two casts, and more only around the nodes kept.
 
-    Source:
-        The conversion is ONNX Runtime's, ``onnxruntime.transformers.float16``.
+    Raises:
+        ModelError: The graph has subgraphs (If, Loop).
     """
     import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnx import TensorProto
 
-    body = onnx.ModelProto()
-    body.CopyFrom(model)
-    after = set(tail(model.graph))
-    nodes = [node for node in model.graph.node if node.name in after]
-    weights = _cut(body.graph, nodes)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of weights below the smallest half, which become that
-        converted = convert_float_to_float16(
-            body, keep_io_types=True, min_positive_val=_SMALLEST_HALF, max_finite_val=LARGEST_HALF
-        )
-    graph = converted.graph
-    graph.node.extend(nodes)
-    graph.initializer.extend(weights)
-    del graph.output[:], graph.value_info[:]
-    graph.output.extend(model.graph.output)
-    sort_nodes(graph)
-    onnx.checker.check_model(converted, full_check=True)
-    return converted
-
-
-def _cut(graph: Any, tail_nodes: list[Any]) -> list[Any]:
-    """Takes the tail off a graph, whose outputs become the values that the tail reads.
-
-    Returns:
-        The constants that only the tail needs.
-    """
-    from onnx import TensorProto, helper
-
-    made = {name for node in tail_nodes for name in node.output}
-    wanted = {name for node in tail_nodes for name in node.input} | {each.name for each in graph.output}
-    body = [node for node in graph.node if node.output[0] not in made]
-    values = [name for node in body for name in node.output if name in wanted]
-    inputs = {name for node in body for name in node.input}
-    constants = list(graph.initializer)
-    del graph.node[:], graph.output[:], graph.initializer[:]
-    graph.node.extend(body)
-    graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in values)
-    graph.initializer.extend(each for each in constants if each.name in inputs)
-    return [each for each in constants if each.name not in inputs]
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
+        raise ModelError("graphs with branches or loops cannot be converted to half precision; use --precision fp32")
+    _constants_to_initializers(graph)
+    single = {*tail(graph), *keep}
+    conversion = _Conversion(graph, _float_values(result))
+    for node in list(graph.node):
+        conversion.add(node, TensorProto.FLOAT if node.name in single else TensorProto.FLOAT16)
+    conversion.finish()
+    onnx.checker.check_model(result, full_check=True)
+    return result
 
 
 def tail(graph: Any) -> list[str]:
     """Names of the nodes after which no weights and no resizing follow, such as the last sigmoid."""
-    readers: dict[str, list[Any]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
+    readers = _readers(graph)
     found: set[str] = set()
     for node in reversed(graph.node):
         following = [reader for name in node.output for reader in readers.get(name, [])]
-        if node.op_type not in (*_WEIGHTED, "Concat") and all(reader.name in found for reader in following):
+        if node.op_type not in _BODY and all(reader.name in found for reader in following):
             found.add(node.name)
     return [node.name for node in graph.node if node.name in found]
 
 
-def sort_nodes(graph: Any) -> None:
-    """Puts each node after those it reads, as ONNX demands, and else changes the order of none."""
-    known = {"", *(each.name for each in (*graph.input, *graph.initializer))}
-    waiting, ordered = list(graph.node), []
-    while waiting:
-        ready = next(node for node in waiting if known.issuperset(node.input))
-        waiting.remove(ready)
-        ordered.append(ready)
-        known.update(ready.output)
-    del graph.node[:]
-    graph.node.extend(ordered)
+class _Conversion:
+    """Writes a graph's nodes anew, with the casts and constants that each one's precision asks for."""
+
+    def __init__(self, graph: Any, values: set[str]) -> None:
+        from onnx import TensorProto
+
+        self.graph = graph
+        self.floats = values  # names of float32 values, constants among them
+        self.constants = {each.name: each for each in graph.initializer}
+        self.precision: dict[str, int] = {each.name: TensorProto.FLOAT for each in graph.input}
+        self.nodes: list[Any] = []
+        self.used: dict[str, Any] = {}  # constants, by their new names
+        self.casts: dict[tuple[str, int], str] = {}
+
+    def add(self, node: Any, precision: int) -> None:
+        from onnx import TensorProto
+
+        apart = _FLOAT32_INPUTS.get(node.op_type, ())
+        for index, name in enumerate(node.input):
+            if name in self.floats:
+                node.input[index] = self._value(name, TensorProto.FLOAT if index in apart else precision)
+            elif name in self.constants:
+                self.used[name] = self.constants[name]
+        if node.op_type == "Cast" and precision == TensorProto.FLOAT16:
+            for attribute in node.attribute:
+                if attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+                    attribute.i = TensorProto.FLOAT16
+        self.precision.update((name, precision) for name in node.output if name in self.floats)
+        self.nodes.append(node)
+
+    def finish(self) -> None:
+        from onnx import TensorProto
+
+        for output in self.graph.output:
+            if self.precision.get(output.name) == TensorProto.FLOAT16:
+                inner = f"{output.name}.half"
+                for node in self.nodes:
+                    node.input[:] = [inner if name == output.name else name for name in node.input]
+                    node.output[:] = [inner if name == output.name else name for name in node.output]
+                self.nodes.append(_cast(inner, output.name, TensorProto.FLOAT))
+        del self.graph.node[:], self.graph.initializer[:], self.graph.value_info[:]
+        self.graph.node.extend(self.nodes)
+        self.graph.initializer.extend(self.used.values())
+
+    def _value(self, name: str, precision: int) -> str:
+        """The name under which a value is to be had in this precision."""
+        from onnx import TensorProto
+
+        if name in self.constants:
+            return self._constant(name, precision)
+        if self.precision[name] == precision:
+            return name
+        if (name, precision) not in self.casts:
+            target = f"{name}.{'half' if precision == TensorProto.FLOAT16 else 'single'}"
+            self.casts[name, precision] = target
+            self.precision[target] = precision
+            self.nodes.append(_cast(name, target, precision))
+        return self.casts[name, precision]
+
+    def _constant(self, name: str, precision: int) -> str:
+        from onnx import TensorProto, numpy_helper
+
+        if precision == TensorProto.FLOAT:
+            self.used[name] = self.constants[name]
+            return name
+        shared = name in self.used and self.used[name].data_type == TensorProto.FLOAT
+        target = f"{name}.half" if shared else name
+        if target not in self.used:
+            with np.errstate(over="ignore"):  # what does not fit becomes Inf, and the verification says where
+                half = numpy_helper.to_array(self.constants[name]).astype(np.float16)
+            self.used[target] = numpy_helper.from_array(half, target)
+        return target
+
+
+def _cast(source: str, target: str, precision: int) -> Any:
+    from onnx import helper
+
+    return helper.make_node("Cast", [source], [target], name=f"{target}.cast", to=precision)
+
+
+def _constants_to_initializers(graph: Any) -> None:
+    constants = [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]
+    for node in constants:
+        tensor = node.attribute[0].t
+        tensor.name = node.output[0]
+        graph.initializer.append(tensor)
+        graph.node.remove(node)
+
+
+def _float_values(model: Any) -> set[str]:
+    """Names of all values and constants that are float32."""
+    from onnx import TensorProto, shape_inference
+
+    graph = shape_inference.infer_shapes(model).graph
+    values: Iterable[Any] = (*graph.input, *graph.value_info, *graph.output)
+    names = {each.name for each in values if each.type.tensor_type.elem_type == TensorProto.FLOAT}
+    return names | {each.name for each in graph.initializer if each.data_type == TensorProto.FLOAT}
+
+
+def _readers(graph: Any) -> dict[str, list[Any]]:
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    return readers

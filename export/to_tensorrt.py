@@ -21,7 +21,6 @@ from .shape import InputShape
 
 log = logging.getLogger("rmbg_trt.export")
 
-PRECISIONS = ("fp16", "fp32")
 _HINTS = (
     (r"workspace", "allow more workspace"),
     (r"out ?of ?memory", "free memory on the GPU, or export for a smaller size or batch"),
@@ -35,8 +34,6 @@ class PlanOptions:
 
     Attributes:
         shape: The input shapes; a range needs an ONNX model with open axes.
-        precision: "fp16" or "fp32": what the ONNX model is in. Half precision is the model's own, no flag makes it.
-            "fp32" also switches TF32 off, which would round to 10 bits.
         targets: For TensorRT-RTX: compute capabilities ("sm86", "8.9"), for plans that run on those GPUs only. Empty
             is the vendor's default: a portable plan for every RTX GPU from Ampere on (8.x, 12.x), which Turing (7.5)
             cannot run. Full TensorRT takes none: its plans are for the GPU that they are built on.
@@ -45,18 +42,15 @@ class PlanOptions:
             written after the build, and makes the next one faster. It fits one GPU and version.
 
     Raises:
-        InputError: The precision or workspace is none.
+        InputError: The workspace is none.
     """
 
     shape: InputShape
-    precision: str
     targets: tuple[str, ...] = ()
     workspace_bytes: int | None = None
     timing_cache: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision is {self.precision!r}; expected {' or '.join(PRECISIONS)}")
         if self.workspace_bytes is not None and self.workspace_bytes <= 0:
             raise InputError(f"workspace_bytes is {self.workspace_bytes}; expected a positive number, or None")
 
@@ -176,7 +170,7 @@ def _parse(onnx_model: bytes, runtime: TensorRt, network: Any) -> None:
 
 def _configure(runtime: TensorRt, config: Any, options: PlanOptions, targets: tuple[str, ...]) -> None:
     trt = runtime.module
-    if options.precision == "fp32" and hasattr(trt.BuilderFlag, "TF32"):
+    if hasattr(trt.BuilderFlag, "TF32"):  # layers that are float32 are so for a reason; it would round them to 10 bits
         config.clear_flag(trt.BuilderFlag.TF32)
     if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # the engine captures the network in its own CUDA graph
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)

@@ -59,7 +59,7 @@ def test_unknown_fields_are_told(tmp_path: Path) -> None:
     write_sidecar(tmp_path / "x.plan", _sidecar())
     path = tmp_path / "x.plan.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "colour": 1}))
-    with pytest.raises(ModelError, match="a field is wrong .*colour"):
+    with pytest.raises(ModelError, match=r"a field is wrong .*colour"):
         read_sidecar(tmp_path / "x.plan")
 
 

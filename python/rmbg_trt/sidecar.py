@@ -46,6 +46,7 @@ class Sidecar:
         input: The picture.
         output: The matte, a probability.
         precision: "fp32" or "fp16".
+        fp32_layers: Layers of an fp16 model that stay in float32, because half precision would spoil them.
         normalisation: How a picture becomes the input: "color", "divide_by", "mean" and "std".
         source: What was exported: "name", "sha256", "architecture".
         tools: Versions of the packages that took part.
@@ -68,6 +69,7 @@ class Sidecar:
     tools: dict[str, str]
     runtime: str | None = None
     runtime_version: str | None = None
+    fp32_layers: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     gpu: str | None = None
     compute_capability: str | None = None
@@ -106,7 +108,7 @@ def read_sidecar(model: Path) -> Sidecar | None:
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise ModelError(f"{path}: not a sidecar of this version ({FORMAT!r}); export the model again, or remove it")
     try:
-        fields: dict[str, Any] = {**content, "targets": tuple(content["targets"])}
+        fields: dict[str, Any] = {**content, **{key: tuple(content[key]) for key in ("targets", "fp32_layers")}}
         return Sidecar(**{**fields, "input": _tensor(content["input"]), "output": _tensor(content["output"])})
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: a field is wrong ({error}); export the model again, or remove it") from error

@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
+
 from rmbg_trt.export.graph import open_axes
 from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_onnx import to_onnx

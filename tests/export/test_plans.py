@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.export.conftest import RANGE
+
 from rmbg_trt.export.graph import serialize
 from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_fp16 import to_fp16
 from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
-from tests.export.conftest import RANGE
-
 from rmbg_trt.networks import tensorrt_runtime
 from rmbg_trt.networks.tensorrt_plan import plan_kind
 
@@ -32,7 +32,7 @@ def test_rtx_builds_a_plan(name: str, precision: str, dynamic: bool, exported: C
     weights = sum(len(each.raw_data) for each in model.graph.initializer)
     if precision == "fp16":
         model, weights = to_fp16(model), weights // 2
-    options = PlanOptions(RANGE if dynamic else InputShape(), precision)
+    options = PlanOptions(RANGE if dynamic else InputShape())
     plan = build_plan(serialize(model), tensorrt_runtime.load("tensorrt_rtx"), options)
     assert plan_kind(plan.data) == "tensorrt_rtx"
     assert weights < len(plan.data) < weights + 6e6  # the weights are in it, in this precision

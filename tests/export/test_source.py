@@ -13,13 +13,13 @@ import onnxruntime
 import pytest
 import torch
 from onnx import helper
+from tests import small_models
+
+from rmbg_trt.errors import InputError, ModelError, UnavailableError
 from rmbg_trt.export import graph, requirements
 from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.source import open_source
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
-from tests import small_models
-
-from rmbg_trt.errors import InputError, ModelError, UnavailableError
 
 
 @pytest.mark.weights
@@ -94,9 +94,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _with_shape_arithmetic() -> Any:
-    """A matte at half size, resized to the input's size by Shape, Slice and Concat, as old exporters write it; and a
-    second output that must go.
-    """
+    """A small matte resized by Shape, Slice and Concat, as old exporters write it; and a second output."""
     constants = {
         "weights": np.linspace(-0.4, 0.5, 3, dtype=np.float32).reshape(1, 3, 1, 1),
         "start": np.array([2], np.int64),
@@ -159,7 +157,7 @@ def test_a_foreign_graph_has_one_size(small_model: Path) -> None:
 @pytest.mark.parametrize("make", [small_models.classifier, small_models.three_maps])
 def test_graphs_without_a_matte(make: Callable[[Path], Path], tmp_path: Path) -> None:
     model = onnx.load(str(make(tmp_path / "x.onnx")))
-    with pytest.raises(ModelError, match="its first output is .*; expected one map"):
+    with pytest.raises(ModelError, match=r"its first output is .*; expected one map"):
         graph.static(model, InputShape(height=(32,) * 3, width=(32,) * 3))
 
 

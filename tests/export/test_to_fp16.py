@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
 from rmbg_trt.export.graph import node_counts, serialize
 from rmbg_trt.export.to_fp16 import sort_nodes, tail, to_fp16
 

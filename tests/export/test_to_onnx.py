@@ -13,13 +13,13 @@ import onnxruntime
 import openvino
 import pytest
 import torch
-from rmbg_trt.export.graph import node_counts, serialize
-from rmbg_trt.export.shape import InputShape
-from rmbg_trt.export.to_onnx import to_onnx
 from tests import reference
 from tests.export.conftest import RANGE
 
 from rmbg_trt import Engine
+from rmbg_trt.export.graph import node_counts, serialize
+from rmbg_trt.export.shape import InputShape
+from rmbg_trt.export.to_onnx import to_onnx
 
 NAMES = [
     pytest.param("u2netp", marks=pytest.mark.weights),

@@ -16,13 +16,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from rmbg_trt.export.build_watch import TOTAL, BuildWatch
-from rmbg_trt.export.shape import InputShape
-from rmbg_trt.export.to_tensorrt import BuiltPlan, PlanOptions, build_plan
 from tests.export import fake_tensorrt
 
 from rmbg_trt import _core
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
+from rmbg_trt.export.build_watch import TOTAL, BuildWatch
+from rmbg_trt.export.shape import InputShape
+from rmbg_trt.export.to_tensorrt import BuiltPlan, PlanOptions, build_plan
 from rmbg_trt.networks import tensorrt_runtime
 from rmbg_trt.networks.tensorrt_plan import plan_kind
 from rmbg_trt.networks.tensorrt_runtime import TensorRt
@@ -98,7 +98,7 @@ def no_thread_is_left() -> Any:
 
 @pytest.fixture(scope="module")
 def plan(rtx: TensorRt) -> BuiltPlan:
-    return build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32"))
+    return build_plan(small_unet(), rtx, PlanOptions(SHAPE))
 
 
 def test_plan_and_what_is_known_of_it(rtx: TensorRt, plan: BuiltPlan) -> None:
@@ -112,7 +112,7 @@ def test_plan_and_what_is_known_of_it(rtx: TensorRt, plan: BuiltPlan) -> None:
 
 def test_half_precision_is_the_models_own(rtx: TensorRt) -> None:
     # Weights that fill most of the file: half of their bytes must be gone.
-    def size(dtype: type, precision: str) -> int:
+    def size(dtype: type) -> int:
         values = np.random.default_rng(0).normal(0, 0.02, (256, 256, 3, 3)).astype(dtype)
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         expand = numpy_helper.from_array(np.ones((256, 3, 1, 1), dtype), "expand")
@@ -123,36 +123,36 @@ def test_half_precision_is_the_models_own(rtx: TensorRt) -> None:
             helper.make_node("Cast", ["y"], ["matte"], to=TensorProto.FLOAT),
         ]
         model = _model(nodes, FIXED, (1, 256, 48, 64), [expand, numpy_helper.from_array(values, "w")])
-        return len(build_plan(model, rtx, PlanOptions(SHAPE, precision)).data)
+        return len(build_plan(model, rtx, PlanOptions(SHAPE)).data)
 
-    fp32, fp16 = size(np.float32, "fp32"), size(np.float16, "fp16")
+    fp32, fp16 = size(np.float32), size(np.float16)
     weights = 256 * 256 * 9
     assert fp32 > 4 * weights
     assert 2 * weights < fp16 < 3 * weights
 
 
 def test_small_unet_in_half_precision(rtx: TensorRt) -> None:
-    assert plan_kind(build_plan(small_unet(dtype=np.float16), rtx, PlanOptions(SHAPE, "fp16")).data) == "tensorrt_rtx"
+    assert plan_kind(build_plan(small_unet(dtype=np.float16), rtx, PlanOptions(SHAPE)).data) == "tensorrt_rtx"
 
 
 def test_open_axes(rtx: TensorRt) -> None:
-    assert plan_kind(build_plan(small_unet(OPEN), rtx, PlanOptions(RANGE, "fp32")).data) == "tensorrt_rtx"
+    assert plan_kind(build_plan(small_unet(OPEN), rtx, PlanOptions(RANGE)).data) == "tensorrt_rtx"
 
 
 def test_open_axes_for_one_shape(rtx: TensorRt) -> None:
-    assert plan_kind(build_plan(small_unet(OPEN), rtx, PlanOptions(SHAPE, "fp32")).data) == "tensorrt_rtx"
+    assert plan_kind(build_plan(small_unet(OPEN), rtx, PlanOptions(SHAPE)).data) == "tensorrt_rtx"
 
 
 @pytest.mark.parametrize("asked", [("8.6",), ("sm75", "SM_120"), ("86", "sm86")])
 def test_targets(rtx: TensorRt, plan: BuiltPlan, asked: tuple[str, ...]) -> None:
-    limited = build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32", asked))
+    limited = build_plan(small_unet(), rtx, PlanOptions(SHAPE, asked))
     assert limited.targets == {("8.6",): ("sm86",), ("sm75", "SM_120"): ("sm75", "sm120")}.get(asked, ("sm86",))
     assert limited.data != plan.data
 
 
 def test_unknown_target(rtx: TensorRt) -> None:
     with pytest.raises(InputError, match=r"'sm33'.*sm75, sm80"):
-        build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32", ("sm33",)))
+        build_plan(small_unet(), rtx, PlanOptions(SHAPE, ("sm33",)))
 
 
 def test_progress_rises_to_the_end(rtx: TensorRt) -> None:
@@ -163,7 +163,7 @@ def test_progress_rises_to_the_end(rtx: TensorRt) -> None:
         threads.add(threading.current_thread())
         calls.append((phase, done, total))
 
-    build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32"), progress=progress)
+    build_plan(small_unet(), rtx, PlanOptions(SHAPE), progress=progress)
     done = [call[1] for call in calls]
     assert done == sorted(done)
     assert done[0] == 0
@@ -182,7 +182,7 @@ def test_exception_in_the_callback_cancels(rtx: TensorRt, capfd: pytest.CaptureF
             raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32"), progress=progress)
+        build_plan(small_unet(), rtx, PlanOptions(SHAPE), progress=progress)
     assert len(calls) == 3
     assert "Exception caught" not in capfd.readouterr().err  # the bindings' words for one that got into C++
 
@@ -199,7 +199,7 @@ def test_ctrl_c_ends_the_build_first(rtx: TensorRt, times: int) -> None:
             time.sleep(0.3)  # meanwhile the main thread sees it, and waits for this thread
 
     with pytest.raises(KeyboardInterrupt):
-        build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32"), progress=progress)
+        build_plan(small_unet(), rtx, PlanOptions(SHAPE), progress=progress)
     assert len(calls) == 1
 
 
@@ -208,22 +208,22 @@ def test_can_build_after_a_cancelled_one(rtx: TensorRt) -> None:
         raise StopIteration
 
     with pytest.raises(StopIteration):
-        build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32"), progress=progress)
-    assert build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32")).data
+        build_plan(small_unet(), rtx, PlanOptions(SHAPE), progress=progress)
+    assert build_plan(small_unet(), rtx, PlanOptions(SHAPE)).data
 
 
 def test_too_little_workspace(rtx: TensorRt) -> None:
     with pytest.raises(ModelError, match="allow more workspace"):
-        build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32", workspace_bytes=1))
+        build_plan(small_unet(), rtx, PlanOptions(SHAPE, workspace_bytes=1))
 
 
 def test_workspace_that_is_enough(rtx: TensorRt) -> None:
-    assert build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32", workspace_bytes=1 << 28)).data
+    assert build_plan(small_unet(), rtx, PlanOptions(SHAPE, workspace_bytes=1 << 28)).data
 
 
 def test_no_timing_cache_on_rtx(rtx: TensorRt, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="TensorRT-RTX has no timing cache"):
-        build_plan(small_unet(), rtx, PlanOptions(SHAPE, "fp32", timing_cache=tmp_path / "timings"))
+        build_plan(small_unet(), rtx, PlanOptions(SHAPE, timing_cache=tmp_path / "timings"))
     assert not (tmp_path / "timings").exists()
 
 
@@ -234,13 +234,13 @@ def test_no_timing_cache_on_rtx(rtx: TensorRt, tmp_path: Path) -> None:
 )
 def test_damaged_onnx(rtx: TensorRt, data: bytes) -> None:
     with pytest.raises(ModelError, match="ONNX"):
-        build_plan(data, rtx, PlanOptions(SHAPE, "fp32"))
+        build_plan(data, rtx, PlanOptions(SHAPE))
 
 
 def test_unknown_operator_is_named(rtx: TensorRt) -> None:
     nodes = [helper.make_node("Wobble", ["input"], ["matte"], name="odd one", domain="com.example")]
     with pytest.raises(ModelError, match=r"node odd one \(Wobble\): .*Plugin not found"):
-        build_plan(_model(nodes, FIXED, FIXED, (), "com.example"), rtx, PlanOptions(SHAPE, "fp32"))
+        build_plan(_model(nodes, FIXED, FIXED, (), "com.example"), rtx, PlanOptions(SHAPE))
 
 
 def test_model_of_two_inputs(rtx: TensorRt) -> None:
@@ -252,7 +252,7 @@ def test_model_of_two_inputs(rtx: TensorRt) -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     with pytest.raises(ModelError, match=r"inputs \(1, 3, 48, 64\), \(1, 3, 48, 64\) .*expected one"):
-        build_plan(model.SerializeToString(), rtx, PlanOptions(SHAPE, "fp32"))
+        build_plan(model.SerializeToString(), rtx, PlanOptions(SHAPE))
 
 
 @pytest.mark.parametrize(
@@ -268,32 +268,32 @@ def test_shape_that_the_model_does_not_have(
     rtx: TensorRt, model: tuple[Any, ...], shape: InputShape, words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
-        build_plan(small_unet(model), rtx, PlanOptions(shape, "fp32"))
+        build_plan(small_unet(model), rtx, PlanOptions(shape))
 
 
 def test_four_channels(rtx: TensorRt) -> None:
     with pytest.raises(InputError, match=r"channels 3 .* fixed to 4"):
-        build_plan(small_unet((1, 4, 48, 64), channels=4), rtx, PlanOptions(SHAPE, "fp32"))
+        build_plan(small_unet((1, 4, 48, 64), channels=4), rtx, PlanOptions(SHAPE))
 
 
-@pytest.mark.parametrize("change", [{"precision": "int8"}, {"workspace_bytes": 0}, {"workspace_bytes": -1}])
+@pytest.mark.parametrize("change", [{"workspace_bytes": 0}, {"workspace_bytes": -1}])
 def test_options_that_are_none(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(change))):
-        PlanOptions(**{"shape": SHAPE, "precision": "fp16", **change})
+        PlanOptions(**{"shape": SHAPE, **change})
 
 
 # What full TensorRT 10 and 11 are asked for.
 
 
 def test_calls_for_full_tensorrt(full: TensorRt) -> None:
-    options = PlanOptions(RANGE, "fp16", workspace_bytes=1 << 30)
+    options = PlanOptions(RANGE, workspace_bytes=1 << 30)
     plan = build_plan(small_unet(OPEN, np.float16), full, options)
     assert plan.data == fake_tensorrt.PLAN
     assert (plan.runtime, plan.runtime_version) == ("tensorrt", full.version)
     assert (plan.targets, plan.device, plan.compute_capability) == ((), "NVIDIA H200", "9.0")
     [(network, config)] = full.module.built
     assert network.flags == 1 << fake_tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
-    assert config.flags == {full.module.BuilderFlag.TF32}  # and so no FP16, though TensorRT 10 has it
+    assert config.flags == set()  # no FP16, though TensorRT 10 has it; and no TF32
     assert config.pools == {fake_tensorrt.MemoryPoolType.WORKSPACE: 1 << 30}
     [profile] = config.profiles
     assert profile.shapes == {"input": ((1, 3, 32, 32), (1, 3, 64, 48), (3, 3, 128, 96))}
@@ -301,7 +301,7 @@ def test_calls_for_full_tensorrt(full: TensorRt) -> None:
 
 
 def test_fp32_is_not_rounded_to_tf32(full: TensorRt) -> None:
-    build_plan(small_unet(), full, PlanOptions(SHAPE, "fp32"))
+    build_plan(small_unet(), full, PlanOptions(SHAPE))
     [(_, config)] = full.module.built
     assert config.flags == set()
     assert (config.profiles, config.pools) == ([], {})
@@ -309,13 +309,13 @@ def test_fp32_is_not_rounded_to_tf32(full: TensorRt) -> None:
 
 def test_network_flag_that_is_gone(full: TensorRt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(full.module, "NetworkDefinitionCreationFlag", object)
-    build_plan(small_unet(), full, PlanOptions(SHAPE, "fp32"))
+    build_plan(small_unet(), full, PlanOptions(SHAPE))
     assert full.module.built[0][0].flags == 0
 
 
 def test_timing_cache_is_filled_and_used_again(full: TensorRt, tmp_path: Path) -> None:
     file = tmp_path / "new folder" / "timings"
-    options = PlanOptions(SHAPE, "fp32", timing_cache=file)
+    options = PlanOptions(SHAPE, timing_cache=file)
     for written in (b"+timings", b"+timings+timings"):
         build_plan(small_unet(), full, options)
         assert file.read_bytes() == written
@@ -329,26 +329,26 @@ def test_timing_cache_that_does_not_fit(
     file = tmp_path / "timings"
     file.write_bytes(content)
     with caplog.at_level(logging.WARNING, "rmbg_trt.export"):
-        build_plan(small_unet(), full, PlanOptions(SHAPE, "fp32", timing_cache=file))
+        build_plan(small_unet(), full, PlanOptions(SHAPE, timing_cache=file))
     assert file.read_bytes() == b"+timings"
     assert str(file) in caplog.text
 
 
 def test_timing_cache_is_a_folder(full: TensorRt, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        build_plan(small_unet(), full, PlanOptions(SHAPE, "fp32", timing_cache=tmp_path))
+        build_plan(small_unet(), full, PlanOptions(SHAPE, timing_cache=tmp_path))
 
 
 def test_targets_are_for_rtx(full: TensorRt) -> None:
     with pytest.raises(InputError, match="the GPU of this machine"):
-        build_plan(small_unet(), full, PlanOptions(SHAPE, "fp32", ("sm89",)))
+        build_plan(small_unet(), full, PlanOptions(SHAPE, ("sm89",)))
     assert full.module.built == []
 
 
 def test_no_driver(full: TensorRt) -> None:
     full.module.driver_error = "CUDA initialization failure with error: 35"
     with pytest.raises(UnavailableError, match=r"cannot start \(CUDA initialization failure with error: 35\)"):
-        build_plan(small_unet(), full, PlanOptions(SHAPE, "fp32"))
+        build_plan(small_unet(), full, PlanOptions(SHAPE))
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_refusal_quotes_errors_with_a_hint(full: TensorRt, said: str, hint: str)
     severity = fake_tensorrt.Severity
     full.module.says = [(severity.WARNING, "a warning"), (severity.ERROR, said)]
     with pytest.raises(ModelError) as raised:
-        build_plan(small_unet(), full, PlanOptions(SHAPE, "fp32"))
+        build_plan(small_unet(), full, PlanOptions(SHAPE))
     assert said in str(raised.value)
     assert hint in str(raised.value)
     assert "a warning" not in str(raised.value)
@@ -373,12 +373,12 @@ def test_errors_of_an_earlier_build_are_not_quoted(full: TensorRt) -> None:
     full.logger.log(fake_tensorrt.Severity.ERROR, "long ago")
     full.module.says = [(fake_tensorrt.Severity.ERROR, "now")]
     with pytest.raises(ModelError, match=r": now$"):
-        build_plan(small_unet(), full, PlanOptions(SHAPE, "fp32"))
+        build_plan(small_unet(), full, PlanOptions(SHAPE))
 
 
 def test_progress_of_nested_phases(full: TensorRt) -> None:
     calls: list[tuple[str, int, int]] = []
-    build_plan(small_unet(), full, PlanOptions(SHAPE, "fp32"), progress=lambda *call: calls.append(call))
+    build_plan(small_unet(), full, PlanOptions(SHAPE), progress=lambda *call: calls.append(call))
     outer, inner = (name for name, _, _ in fake_tensorrt.PHASES)
     thirds = [0, 166, 333, 500, 666, 833, 1000]  # two steps of three each
     assert calls == [

@@ -287,7 +287,7 @@ def rtx_plan(rtx: TensorRt, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
     model = small_models.matte(tmp_path_factory.mktemp("rtx") / "small.onnx", 32, 64).read_bytes()
     sides = {"height": (32, 32, 32), "width": (64, 64, 64)}
-    return build_plan(model, rtx, PlanOptions(InputShape(**sides), "fp32")).data
+    return build_plan(model, rtx, PlanOptions(InputShape(**sides))).data
 
 
 @pytest.mark.skipif(bool(_core.cuda_devices()) or shutil.which("nvidia-smi") is not None, reason="there may be a GPU")

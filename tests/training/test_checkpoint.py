@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import torch
-from rmbg_trt.training.models import ModelConfig, build, load_checkpoint, save_checkpoint
 from safetensors.torch import save_file
 
 from rmbg_trt.errors import Error, ModelError
+from rmbg_trt.training.models import ModelConfig, build, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")

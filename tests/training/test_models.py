@@ -12,11 +12,11 @@ import onnxruntime
 import pytest
 import torch
 from onnx import helper, numpy_helper
-from rmbg_trt.training import models
-from rmbg_trt.training.models import onnx_weights
 from tests import reference
 
 from rmbg_trt.errors import InputError, ModelError
+from rmbg_trt.training import models
+from rmbg_trt.training.models import onnx_weights
 
 # What the published networks are known to have; as float32 these are the 176.3 MB and 4.7 MB of the paper.
 PARAMETERS = {"u2net": 44_009_869, "u2netp": 1_131_181}

@@ -42,7 +42,8 @@ class ModelConfig:
             ValueError: It is not JSON, or not these fields.
         """
         try:
-            fields: dict[str, Any] = json.loads(text)
-            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+            fields = json.loads(text).items()
+            values: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in fields}
+            return cls(**values)
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a model configuration: {error}") from error

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs an ONNX graph node by node in PyTorch, every value in the dtype that the graph gives it.
+
+So a half-precision graph is checked with real half-precision values on any processor. (ONNX Runtime's CPU provider
+computes such graphs in float32 throughout, and PyTorch's own half convolution is up to 150 times slower than float.)
+Operators that sum (convolution, matrix products, averages, interpolation, normalisation, softmax) read half values,
+multiply and add in float32 and round the result to half, as tensor cores do. All others compute in half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import Tensor
+
+from ..errors import ModelError
+from . import onnx_operators, onnx_spatial  # noqa: F401 - they fill the table
+from .onnx_node import ANY, DTYPES, OPERATORS, Node, UnsupportedOperatorError
+
+__all__ = ["OnnxInTorch", "UnsupportedOperatorError"]
+
+Observe = Callable[[Node, list[Tensor | None], Tensor], None]
+MIN_OPSET = 11  # before it, Resize and Clip have other inputs
+_DOMAINS = ("", "ai.onnx")
+
+
+class OnnxInTorch:
+    """An ONNX model as a function of PyTorch tensors on the CPU.
+
+    Args:
+        model: With one input that is no weight. Only its first output is computed; nodes that feed nothing but the
+            others are left out.
+
+    Raises:
+        UnsupportedOperatorError: A node that is needed has an operator, attribute or dtype that is not here.
+        ModelError: The graph has not one input, or reads a value that nothing makes.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        graph = model.graph
+        opset = max((each.version for each in model.opset_import if each.domain in _DOMAINS), default=1)
+        if opset < MIN_OPSET:
+            raise UnsupportedOperatorError(f"the model is of opset {opset}; expected {MIN_OPSET} or later")
+        weights = {each.name: each for each in graph.initializer}
+        inputs = [each for each in graph.input if each.name not in weights]
+        if len(inputs) != 1 or not graph.output:
+            names = ", ".join(each.name for each in inputs) or "none"
+            raise ModelError(f"the model has {len(graph.output)} outputs and these inputs: {names}; expected one input")
+        self._input, self._output = inputs[0].name, graph.output[0].name
+        self._dtype = _dtype(inputs[0].type.tensor_type.elem_type, self._input)
+        self._nodes = [_node(proto, opset) for proto in _needed(graph)]
+        # The node that is the last to read a value.
+        self._last = {name: index for index, node in enumerate(self._nodes) for name in node.inputs}
+        self._weights = {name: _tensor(each) for name, each in weights.items() if name in {*self._last, self._output}}
+        made = {"", self._input, *self._weights}
+        for node in self._nodes:
+            if not made.issuperset(node.inputs):
+                raise ModelError(f"node {node.name!r} ({node.kind}) reads a value that nothing makes")
+            made.add(node.output)
+        if self._output not in made:
+            raise ModelError(f"no node makes the output {self._output!r}")
+
+    def __call__(self, x: Tensor, observe: Observe | None = None) -> Tensor:
+        """Computes the first output. Inner values are freed as soon as no node needs them any more.
+
+        Args:
+            x: The input, such as (N, 3, H, W); it is converted to the dtype that the model takes.
+            observe: Called with each node that has a floating-point output, its inputs and that output.
+
+        Raises:
+            UnsupportedOperatorError: A node met something that only its inputs tell.
+            ModelError: A node does not work with its inputs, as when the input has the wrong size.
+        """
+        values = {**self._weights, self._input: x.to(self._dtype)}
+        with torch.inference_mode():
+            for index, node in enumerate(self._nodes):
+                inputs = [values[name] if name else None for name in node.inputs]
+                values[node.output] = result = _run(node, inputs)
+                if observe is not None and result.is_floating_point():
+                    observe(node, inputs, result)
+                for name in node.inputs:
+                    if self._last[name] == index and name != self._output:
+                        values.pop(name, None)
+        return values[self._output]
+
+
+def _run(node: Node, inputs: list[Tensor | None]) -> Tensor:
+    try:
+        return OPERATORS[node.kind].run(node, *inputs)
+    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+        shapes = ", ".join(str(tuple(each.shape)) for each in inputs if each is not None)
+        reason = str(error).partition("\n")[0]
+        raise ModelError(f"node {node.name!r} ({node.kind}) does not work with inputs {shapes}: {reason}") from error
+
+
+def _needed(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes that the first output depends on, each after those it reads; converters do not all keep that order."""
+    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    ordered: dict[int, onnx.NodeProto] = {}
+    path = [graph.output[0].name]  # values that wait, each for the next one
+    while path:
+        index = makers.get(path[-1])
+        inputs = graph.node[index].input if index is not None else ()
+        waiting = next((name for name in inputs if name in makers and makers[name] not in ordered), None)
+        if waiting is not None and len(path) > len(graph.node):
+            raise ModelError(f"the graph goes in a circle through {waiting!r}")
+        if waiting is not None:
+            path.append(waiting)
+            continue
+        path.pop()
+        if index is not None:
+            ordered[index] = graph.node[index]
+    return list(ordered.values())
+
+
+def _node(proto: onnx.NodeProto, opset: int) -> Node:
+    """Reads a node, and checks that it can be run."""
+    operator = OPERATORS.get(proto.op_type) if proto.domain in _DOMAINS else None
+    name = proto.name or proto.output[0]
+    if operator is None:
+        raise UnsupportedOperatorError(
+            f"node {name!r} is a {proto.op_type} of the domain {proto.domain or 'ai.onnx'}, which PyTorch cannot run "
+            f"here; expected one of {', '.join(sorted(OPERATORS))}"
+        )
+    attributes = {each.name: _attribute(each) for each in proto.attribute}
+    node = Node(name, proto.op_type, tuple(proto.input), proto.output[0], attributes, opset)
+    for key, value in attributes.items():
+        allowed = operator.attributes.get(key, ())
+        if allowed is not ANY and value not in allowed:
+            raise node.refuse(f"{key}={value!r}")
+    if any(proto.output[1:]):
+        raise node.refuse(f"{len(proto.output)} outputs")
+    return node
+
+
+def _attribute(proto: onnx.AttributeProto) -> Any:
+    value = helper.get_attribute_value(proto)
+    if isinstance(value, onnx.TensorProto):
+        return _tensor(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _tensor(proto: onnx.TensorProto) -> Tensor:
+    _dtype(proto.data_type, proto.name)
+    return torch.from_numpy(np.array(numpy_helper.to_array(proto)))  # its own copy, which torch may write to
+
+
+def _dtype(elem_type: int, name: str) -> torch.dtype:
+    if elem_type not in DTYPES:
+        kind = onnx.TensorProto.DataType.Name(elem_type)
+        raise UnsupportedOperatorError(f"the tensor {name!r} is of type {kind}, which PyTorch cannot run here")
+    return DTYPES[elem_type]
