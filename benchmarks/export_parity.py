@@ -12,15 +12,14 @@ from typing import Any
 
 import _report
 import numpy as np
-import onnx
 from rich.table import Table
 
 from rmbg_trt.export.centre import fit_for_half
-from rmbg_trt.export.graph import serialize
+from rmbg_trt.export.graph import at_shape, serialize
 from rmbg_trt.export.pictures import Picture, input_tensor, load_pictures
 from rmbg_trt.export.predict import Predict, onnx_runtime, torch_predict
 from rmbg_trt.export.shape import InputShape
-from rmbg_trt.export.source import open_source, picture_input
+from rmbg_trt.export.source import open_source
 from rmbg_trt.export.to_fp16 import to_fp16
 from rmbg_trt.export.to_onnx import to_onnx
 from rmbg_trt.export.verify import check_half
@@ -57,7 +56,7 @@ def measure(name: str, pictures: list[Picture]) -> dict[str, Any]:
     module = torch_predict(source.model)
     rows = []
     for size in SIZES:
-        official = onnx_runtime(serialize(_opened(source.onnx, size)))
+        official = onnx_runtime(serialize(at_shape(source.onnx, (1, 3, *size))))
         expected = _each(official, pictures, size, 1)
         rows.append(_row("PyTorch", size, 1, expected, _each(module, pictures, size, 1)))
         for batch in BATCHES:
@@ -83,17 +82,6 @@ def _each(predict: Predict, pictures: list[Picture], size: tuple[int, int], batc
         filled = part + part[-1:] * (batch - len(part))
         results.append(predict(input_tensor(filled, *size))[: len(part)])
     return np.concatenate(results)
-
-
-def _opened(official: Any, size: tuple[int, int]) -> Any:
-    """The official graph with another input size."""
-    model = onnx.ModelProto()
-    model.CopyFrom(official)
-    for side, length in zip(picture_input(model).type.tensor_type.shape.dim, (1, 3, *size), strict=True):
-        side.dim_value = length
-    for output in model.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    return model
 
 
 if __name__ == "__main__":

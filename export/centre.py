@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .sensitivity import Statistics, measure
 from .shape import InputShape
 
-MAX_NOISE = 8e-3  # about twenty times what a well-conditioned layer loses
+MAX_NOISE = 0.03  # of what a layer says; a healthy one loses 0.0004
 MIN_MEAN_OVER_STD = 8.0
 
 Floats = NDArray[np.float32]

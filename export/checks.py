@@ -124,7 +124,7 @@ def _jobs(
     usual = (usual_size[0], usual_size[1])
     exported = in_batches(onnx_runtime(graph.serialize(fp32)), batch)
     if source.model is None:
-        reference = onnx_runtime(graph.serialize(source.onnx))
+        reference = onnx_runtime(graph.serialize(graph.at_shape(source.onnx, (1, 3, *usual))))
         jobs.append(comparison("source ONNX and ONNX fp32", reference, exported, usual, FP32_LIMITS))
     else:
         reference = torch_predict(source.model)

@@ -114,18 +114,9 @@ def static(model: Any, shape: InputShape) -> Any:
     import onnx
     from onnxscript import optimizer
 
-    from .source import picture_input
-
     if not shape.fixed:
         raise InputError("a graph of another architecture is exported for one size; leave out --dynamic, use --size")
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    del result.graph.output[1:], result.graph.value_info[:]
-    source = picture_input(result)
-    for side, length in zip(source.type.tensor_type.shape.dim, shape.usual, strict=True):
-        side.dim_value = length
-    del result.graph.output[0].type.tensor_type.shape.dim[:]
-    result.graph.output[0].type.tensor_type.ClearField("shape")
+    result = at_shape(model, shape.usual)
     try:
         result = optimizer.optimize(onnx.shape_inference.infer_shapes(result, data_prop=True, strict_mode=True))
         result = onnx.shape_inference.infer_shapes(result, data_prop=True, strict_mode=True)
@@ -136,6 +127,21 @@ def static(model: Any, shape: InputShape) -> Any:
         raise ModelError(f"its first output is {dims or 'of no known shape'}; expected one map (N, 1, height, width)")
     result = tidy(result)
     _try_out(result, shape)
+    return result
+
+
+def at_shape(model: Any, shape: tuple[int, int, int, int]) -> Any:
+    """A copy of a graph with another input shape (N, 3, H, W) and only the first output; all else as it was."""
+    import onnx
+
+    from .source import picture_input
+
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    del result.graph.output[1:], result.graph.value_info[:]
+    for side, length in zip(picture_input(result).type.tensor_type.shape.dim, shape, strict=True):
+        side.dim_value = length
+    result.graph.output[0].type.tensor_type.ClearField("shape")
     return result
 
 
