@@ -263,9 +263,9 @@ CUDA = doctor.Core("1", "g", True, "13.0", "90", ("NVIDIA H200",), None)
 CACHE = doctor.Cache("/cache", True, 0, {})
 OPENVINO = doctor.Package("OpenVINO", "", True, "1", True, "get-openvino")
 NO_OPENVINO = dataclasses.replace(OPENVINO, installed=False)
-TENSORRT = doctor.Package("TensorRT", "", True, "1", True, "get-tensorrt")
+TENSORRT = doctor.Package("TensorRT", "", True, "1", True, "get-tensorrt", runs_networks=True)
 NO_TENSORRT = dataclasses.replace(TENSORRT, installed=False)
-UNUSED_TENSORRT = dataclasses.replace(NO_TENSORRT, used=False)
+UNUSED_TENSORRT = dataclasses.replace(NO_TENSORRT, runs_networks=False)
 BF16 = dataclasses.replace(CPU, features=("avx512", "bf16"))
 
 

@@ -245,3 +245,17 @@ def test_bf16_is_taken_where_the_processor_has_it(small_model: Path) -> None:
 def test_every_error_is_one_of_ours() -> None:
     for error in (InputError, ModelError, UnavailableError):
         assert issubclass(error, Error)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("u2net.plan", b"vtrt rest", "plan of TensorRT-RTX.*u2net.fp32.onnx"),
+        ("u2net.engine", b"ftrt rest", "plan of TensorRT, and"),
+        ("best.safetensors", b"x", "rmbg-trt export best.safetensors -o best.onnx --onnx-only"),
+    ],
+)
+def test_models_that_must_be_exported_first(name: str, content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnavailableError, match=words):
+        Engine(tmp_path / name)

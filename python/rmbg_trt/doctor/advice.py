@@ -16,7 +16,7 @@ def advise(
     """Say what to do for this machine to be used as well as it can be. Advises nothing that would change nothing."""
     advice: list[str] = []
     by_name = {package.name: package for package in packages}
-    gpu_packages = [p for p in packages if p.used and p.name in ("TensorRT", "TensorRT-RTX")]
+    gpu_packages = [p for p in packages if p.runs_networks and p.name in ("TensorRT", "TensorRT-RTX")]
     if core.version is None:
         advice.append(f"The compiled core does not load ({core.problem}): install rmbg-trt again.")
     if nvidia.problem:

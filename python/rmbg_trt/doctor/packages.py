@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import importlib.util
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ class Package:
     version: str | None
     used: bool  # whether this version of rmbg-trt can use it
     install: str  # the command
+    runs_networks: bool = False  # whether an engine of this version can run on it
 
 
 def examine_packages() -> tuple[Package, ...]:
@@ -27,15 +29,16 @@ def examine_packages() -> tuple[Package, ...]:
     trt_names = ("tensorrt-cu13", "tensorrt-cu12", "tensorrt")
     rtx_names = ("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx")
     rtx_modules = ("tensorrt_rtx", "tensorrt_rtx_bindings")
-    trains = "torch" in RUNTIMES or _module_exists("rmbg_trt.training.train")
-    return (
-        find_package("OpenVINO", "CPU", "cpu", ("openvino",), ("openvino",), "openvino" in RUNTIMES),
-        find_package("TensorRT", "NVIDIA GPUs", "tensorrt", ("tensorrt",), trt_names, "tensorrt" in RUNTIMES),
-        find_package("TensorRT-RTX", "RTX GPUs", "rtx", rtx_modules, rtx_names, "tensorrt_rtx" in RUNTIMES),
-        find_package("PyTorch", "training", "train", ("torch",), ("torch",), trains),
-        find_package("ONNX Runtime", "comparisons", "bench", ("onnxruntime",), ("onnxruntime", "onnxruntime-gpu")),
+    found = (
+        find_package("OpenVINO", "CPU", "cpu", ("openvino",), ("openvino",)),
+        find_package("TensorRT", "plans for NVIDIA GPUs", "tensorrt", ("tensorrt",), trt_names),
+        find_package("TensorRT-RTX", "plans for RTX GPUs", "rtx", rtx_modules, rtx_names),
+        find_package("PyTorch", "export", "export", ("torch",), ("torch",)),
+        find_package("ONNX Runtime", "export", "export", ("onnxruntime",), ("onnxruntime", "onnxruntime-gpu")),
         find_package("pillow-heif", "HEIC pictures", "heif", ("pillow_heif",), ("pillow-heif",)),
     )
+    runtimes = {"OpenVINO": "openvino", "TensorRT": "tensorrt", "TensorRT-RTX": "tensorrt_rtx"}
+    return tuple(dataclasses.replace(each, runs_networks=runtimes.get(each.name) in RUNTIMES) for each in found)
 
 
 def find_package(

@@ -86,6 +86,7 @@ def open_network(path: Path, *, device: str, runtime: str, precision: str, reque
     if runtime != "auto" and runtime not in RUNTIMES:
         raise InputError(f"runtime is {runtime!r}; expected auto, {' or '.join(RUNTIMES)}")
     why_device = check_device(device)
+    _check_kind(path)
     names = [runtime] if runtime != "auto" else _by_preference(precision)
     passed_over: list[str] = []
     for name in names:
@@ -140,6 +141,25 @@ def check_device(device: str) -> str:
             "or use device='cpu'"
         )
     raise UnavailableError(f"device={device!r}: no network runs on the GPU in this version yet; use device='cpu'")
+
+
+def _check_kind(path: Path) -> None:
+    """Says what to do with a file that is a model, but not one that a network of this version reads."""
+    from .tensorrt_plan import plan_kind
+    from .tensorrt_runtime import TITLES
+
+    with path.open("rb") as file:
+        kind = plan_kind(file.read(64))
+    if kind is not None:
+        raise UnavailableError(
+            f"{path.name} is a plan of {TITLES[kind]}, and no network runs plans in this version yet; give the ONNX "
+            f"file that `rmbg-trt export` wrote beside it ({path.stem}.fp32.onnx)"
+        )
+    if path.suffix.lower() in (".pth", ".pt", ".ckpt", ".safetensors"):
+        raise UnavailableError(
+            f"{path.name} is a checkpoint; make an ONNX file of it first: "
+            f"rmbg-trt export {path.name} -o {path.stem}.onnx --onnx-only --precision fp32"
+        )
 
 
 def _by_preference(precision: str) -> list[str]:
