@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ModelError, UnavailableError
 from . import graph, run_plan
 from .onnx_in_torch import UnsupportedOperatorError
 from .pictures import Picture, load_pictures
-from .predict import Predict, in_batches, onnx_runtime, torch_predict
+from .predict import Predict, in_batches, onnx_runtime, remembered, torch_predict
 from .source import Source, fixed_size
 from .verify import (
     FP16_LIMITS,
@@ -124,10 +125,10 @@ def _jobs(
     usual = (usual_size[0], usual_size[1])
     exported = in_batches(onnx_runtime(graph.serialize(fp32)), batch)
     if source.model is None:
-        reference = onnx_runtime(graph.serialize(graph.at_shape(source.onnx, (1, 3, *usual))))
+        reference = remembered(onnx_runtime(graph.serialize(graph.at_shape(source.onnx, (1, 3, *usual)))))
         jobs.append(comparison("source ONNX and ONNX fp32", reference, exported, usual, FP32_LIMITS))
     else:
-        reference = torch_predict(source.model)
+        reference = remembered(torch_predict(source.model))
         if source.onnx is not None:
             original = onnx_runtime(graph.serialize(source.onnx))
             size = fixed_size(source.onnx) or usual
@@ -137,15 +138,25 @@ def _jobs(
             jobs.append(comparison(what, reference, exported, size, FP32_LIMITS))
     if fp16 is not None:
         jobs.append(half(reference, usual))
-    if plan is not None:
-        reason = run_plan.no_gpu()
-        if reason is None:
-            candidate = in_batches(run_plan.plan_predict(*plan), batch)
-            limits = FP32_LIMITS if fp16 is None else FP16_LIMITS
-            jobs.append(comparison("fp32 and the plan on the GPU", reference, candidate, usual, limits))
-        else:
-            checks.notes.append(f"the plan itself was not run: {reason}")
+    candidate = None if plan is None else _plan_here(*plan, checks)
+    if candidate is not None:
+        limits = FP32_LIMITS if fp16 is None else FP16_LIMITS
+        jobs.append(comparison("fp32 and the plan on the GPU", reference, in_batches(candidate, batch), usual, limits))
     return jobs
+
+
+def _plan_here(runtime: TensorRt, plan: bytes, checks: Checks) -> Predict | None:
+    """The plan as a function, or None, with a note, where it cannot run; that of full TensorRT must where a GPU is."""
+    reason = run_plan.no_gpu()
+    if reason is None:
+        try:
+            return run_plan.plan_predict(runtime, plan)
+        except (ModelError, UnavailableError) as error:
+            if runtime.name == "tensorrt":
+                raise
+            reason = str(error)  # it may be for other GPUs
+    checks.notes.append(f"the plan itself was not run: {reason}")
+    return None
 
 
 def _sizes(shape: InputShape) -> list[tuple[int, int]]:

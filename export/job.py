@@ -204,6 +204,9 @@ def _fit_for_half(model: Any, shape: InputShape) -> tuple[Any, list[str]]:
 
 def _paths(out: Path, options: Options) -> dict[str, Path]:
     """Where each model goes; the last one is ``out`` itself."""
+    if options.onnx_only != (out.suffix.lower() == ".onnx"):
+        kind = "an ONNX file, which ends in .onnx" if options.onnx_only else "a plan; for ONNX give --onnx-only"
+        raise InputError(f"{out}: what is written is {kind}")
     final = None if not options.onnx_only else options.precision
     names = ["fp32"] if options.precision == "fp32" else ["fp32", "fp16"]
     paths = {name: out if name == final else out.with_name(f"{out.stem}.{name}.onnx") for name in names}

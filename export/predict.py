@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,19 @@ def torch_predict(model: torch.nn.Module) -> Predict:
         return result
 
     return predict
+
+
+def remembered(predict: Predict) -> Predict:
+    """The same network, which answers a second time at once: one reference serves several comparisons."""
+    known: dict[bytes, Floats] = {}
+
+    def run(x: Floats) -> Floats:
+        key = hashlib.sha256(repr(x.shape).encode() + x.tobytes()).digest()
+        if key not in known:
+            known[key] = predict(x)
+        return known[key]
+
+    return run
 
 
 def in_batches(predict: Predict, batch: int) -> Predict:

@@ -105,6 +105,10 @@ class _Conversion:
                     node.input[:] = [inner if name == output.name else name for name in node.input]
                     node.output[:] = [inner if name == output.name else name for name in node.output]
                 self.nodes.append(_cast(inner, output.name, TensorProto.FLOAT))
+        for name in [name for name in self.constants if f"{name}.half" in self.used and name not in self.used]:
+            self.used[f"{name}.half"].name = name  # no other version is needed: it keeps its name
+            for node in self.nodes:
+                node.input[:] = [name if each == f"{name}.half" else each for each in node.input]
         del self.graph.node[:], self.graph.initializer[:], self.graph.value_info[:]
         self.graph.node.extend(self.nodes)
         self.graph.initializer.extend(self.used.values())
@@ -130,8 +134,7 @@ class _Conversion:
         if precision == TensorProto.FLOAT:
             self.used[name] = self.constants[name]
             return name
-        shared = name in self.used and self.used[name].data_type == TensorProto.FLOAT
-        target = f"{name}.half" if shared else name
+        target = f"{name}.half"
         if target not in self.used:
             with np.errstate(over="ignore"):  # what does not fit becomes Inf, and the verification says where
                 half = numpy_helper.to_array(self.constants[name]).astype(np.float16)

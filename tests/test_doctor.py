@@ -190,9 +190,8 @@ def test_every_extra_named_is_one_that_the_project_has() -> None:
     project = Path(__file__).parents[1] / "pyproject.toml"
     text = project.read_text(encoding="utf-8")
     for package in doctor.examine().packages:
-        if package.used:
-            extra = package.install.partition("[")[2].partition("]")[0]
-            assert f"\n{extra} = [" in text
+        extra = package.install.partition("[")[2].partition("]")[0]
+        assert f"\n{extra} = [" in text
 
 
 # ---- the core, the cache, the advice
@@ -263,7 +262,7 @@ CUDA = doctor.Core("1", "g", True, "13.0", "90", ("NVIDIA H200",), None)
 CACHE = doctor.Cache("/cache", True, 0, {})
 OPENVINO = doctor.Package("OpenVINO", "", True, "1", True, "get-openvino")
 NO_OPENVINO = dataclasses.replace(OPENVINO, installed=False)
-TENSORRT = doctor.Package("TensorRT", "", True, "1", True, "get-tensorrt", runs_networks=True)
+TENSORRT = doctor.Package("TensorRT", "", True, "1", True, "get-tensorrt")
 NO_TENSORRT = dataclasses.replace(TENSORRT, installed=False)
 UNUSED_TENSORRT = dataclasses.replace(NO_TENSORRT, runs_networks=False)
 BF16 = dataclasses.replace(CPU, features=("avx512", "bf16"))

@@ -28,7 +28,7 @@ REPORT = doctor.Report(
     packages=(
         doctor.Package("OpenVINO", "CPU", True, "2026.4.1", True, "get-openvino"),
         doctor.Package("TensorRT", "NVIDIA GPUs", False, None, True, 'pip install "rmbg-trt[tensorrt]"'),
-        doctor.Package("PyTorch", "training", False, None, False, "get-torch"),
+        doctor.Package("PyTorch", "export", False, None, False, "get-torch"),
     ),
     cache=doctor.Cache("/some/cache", False, 4_574_861, {"u2net": False, "u2netp": True}),
     advice=("Set RMBG_TRT_HOME.",),
@@ -72,7 +72,7 @@ def test_the_tables_hold_the_facts(invoke: Any) -> None:
         "CUDA toolkit 13.0.88 at /cuda/bin/nvcc",
         "OpenVINO CPU 2026.4.1",
         'TensorRT NVIDIA GPUs missing pip install "rmbg-trt[tensorrt]"',
-        "PyTorch training not used by this version",
+        "PyTorch export missing get-torch",
         "Folder /some/cache (NOT writable, 4.6 MB)",
         "u2net not cached; rmbg-trt models pull u2net",
         "u2netp cached",

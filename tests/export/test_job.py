@@ -244,7 +244,7 @@ def test_the_source_is_never_overwritten(small_model: Path, tmp_path: Path) -> N
         export(str(source), tmp_path / "x.plan", Options(runtime="tensorrt_rtx", overwrite=True))
 
 
-@pytest.mark.parametrize("name", ["no/such", "file/x.onnx"])
+@pytest.mark.parametrize("name", ["no/such.onnx", "file/x.onnx"])
 def test_places_that_cannot_be_written(name: str, checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "no").touch()
@@ -279,8 +279,9 @@ def test_a_full_disk_leaves_no_half_files(checkpoint: Path, tmp_path: Path, monk
         (Options(runtime="tensorrt_rtx", targets=("sm33",)), InputError, "sm33"),
         (Options(runtime="tensorrt_rtx", timing_cache=Path("t")), InputError, "no timing cache"),
         (Options(runtime="tensorrt"), UnavailableError, r"rmbg-trt\[tensorrt\]"),
-        (Options(onnx_only=True, size=((16, 16, 16), (32, 32, 32))), InputError, "height is 16"),
-        (Options(onnx_only=True, size=SMALL, pictures=Path("no_such_folder")), InputError, "no_such_folder"),
+        (Options(runtime="tensorrt_rtx", size=((16, 16, 16), (32, 32, 32))), InputError, "height is 16"),
+        (Options(runtime="tensorrt_rtx", size=SMALL, pictures=Path("no_such_folder")), InputError, "no_such_folder"),
+        (Options(onnx_only=True), InputError, "an ONNX file, which ends in .onnx"),
     ],
 )
 def test_options_that_do_not_fit(
@@ -289,6 +290,11 @@ def test_options_that_do_not_fit(
     with pytest.raises(error, match=message):
         export(str(checkpoint), tmp_path / "x.plan", options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_does_not_end_in_onnx(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a plan; for ONNX give --onnx-only"):
+        export(str(checkpoint), tmp_path / "x.onnx", Options(runtime="tensorrt_rtx"))
 
 
 def test_a_source_that_is_no_model(tmp_path: Path) -> None:

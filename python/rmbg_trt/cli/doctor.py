@@ -87,8 +87,6 @@ def _print_report(report: Report) -> None:
 
 
 def _package_state(package: Package) -> tuple[str, str]:
-    if not package.used:
-        return (package.version or "found") if package.installed else "", "not used by this version"
     return (package.version or "found", "") if package.installed else ("missing", package.install)
 
 

@@ -39,7 +39,7 @@ def advise(
     elif nvidia.gpus and not any(package.installed for package in gpu_packages):
         advice.append(f"To use the GPU: {gpu_packages[0].install}")
     openvino = by_name["OpenVINO"]
-    if "bf16" in processor.features and openvino.used and not openvino.installed:
+    if "bf16" in processor.features and openvino.runs_networks and not openvino.installed:
         advice.append(f"This processor multiplies in bfloat16, which OpenVINO puts to use: {openvino.install}")
     if not cache.writable:
         advice.append(f"The cache {cache.folder} cannot be written: set RMBG_TRT_HOME to another folder.")

@@ -17,9 +17,8 @@ class Package:
     purpose: str
     installed: bool
     version: str | None
-    used: bool  # whether this version of rmbg-trt can use it
+    runs_networks: bool  # whether an engine of this version can run on it
     install: str  # the command
-    runs_networks: bool = False  # whether an engine of this version can run on it
 
 
 def examine_packages() -> tuple[Package, ...]:
@@ -42,7 +41,7 @@ def examine_packages() -> tuple[Package, ...]:
 
 
 def find_package(
-    name: str, purpose: str, extra: str, modules: tuple[str, ...], distributions: tuple[str, ...], used: bool = True
+    name: str, purpose: str, extra: str, modules: tuple[str, ...], distributions: tuple[str, ...]
 ) -> Package:
     """Look for a package without importing it. `extra` is ours: ``pip install "rmbg-trt[extra]"`` brings it."""
     installed = any(_module_exists(module) for module in modules)
@@ -53,7 +52,7 @@ def find_package(
             break
         except importlib.metadata.PackageNotFoundError:
             continue
-    return Package(name, purpose, installed, version, used, f'pip install "rmbg-trt[{extra}]"')
+    return Package(name, purpose, installed, version, False, f'pip install "rmbg-trt[{extra}]"')
 
 
 def _module_exists(module: str) -> bool:
