@@ -5,6 +5,7 @@
 extra ``[export]`` and, for plans, ``[tensorrt]`` or ``[rtx]``; importing it needs neither.
 """
 
-from .job import Options, Report, export
+from .job import Report, export
+from .options import Options
 
 __all__ = ["Options", "Report", "export"]

@@ -6,9 +6,7 @@ Everything is made and checked in memory; files appear at the end, each whole, o
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..image.atomic import atomic_file, check_writable
-from ..sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
-from . import graph, requirements
-from .shape import InputShape, Range
+from . import files, graph, requirements
+from .files import Artefact
+from .options import Options
+from .shape import InputShape
 from .source import Source, fixed_size, open_source
 
 if TYPE_CHECKING:
@@ -32,50 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("rmbg_trt.export")
 
 STAGES = ("load", "ONNX fp32", "ONNX fp16", "plan", "verify", "write")
-PRECISIONS = ("fp16", "fp32")
 Progress = Callable[[str, int, int], None]
 """``progress(stage, done, total)``; ``total`` is 0 while it is not known."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is asked for.
-
-    Attributes:
-        precision: "fp16" or "fp32": arithmetic of the convolutions.
-        batch: Pictures at once: smallest, usual and largest number.
-        size: Height and width, each smallest, usual and largest; None takes the source's own size, or 320 x 320.
-        onnx_only: Stop at ONNX.
-        runtime: "tensorrt", "tensorrt_rtx" or "auto".
-        targets: Compute capabilities for TensorRT-RTX, as "sm89".
-        workspace_bytes: Scratch memory the builder may plan with, or None.
-        timing_cache: File to read and write TensorRT's timings, or None.
-        pictures: Folder or file to verify with; None takes the ones that come with the package.
-        force: Write a model that failed its verification.
-        overwrite: Replace files that are there.
-    """
-
-    precision: str = "fp16"
-    batch: Range = (1, 1, 1)
-    size: tuple[Range, Range] | None = None
-    onnx_only: bool = False
-    runtime: str = "auto"
-    targets: tuple[str, ...] = ()
-    workspace_bytes: int | None = None
-    timing_cache: Path | None = None
-    pictures: Path | None = None
-    force: bool = False
-    overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class Artefact:
-    """A model that was made."""
-
-    path: Path
-    data: bytes
-    precision: str
-    nodes: dict[str, int] = field(default_factory=dict)  # of an ONNX graph, by operator
 
 
 @dataclass(frozen=True)
@@ -125,10 +81,8 @@ def export(source: str, out: Path, options: Options | None = None, *, progress: 
     options = options or Options()
     clock = _Clock(progress or (lambda stage, done, total: None))
     requirements.check()
-    if options.precision not in PRECISIONS:
-        raise InputError(f"precision is {options.precision!r}; expected {' or '.join(PRECISIONS)}")
-    paths = _paths(out, options)
-    _check_targets(paths, source, options)
+    paths = files.paths(out, options)
+    files.check(paths, source, options)
     runtime = None if options.onnx_only else _runtime(options)
     with clock.stage("load"):
         opened = open_source(source, lambda done, total: clock.tell("load", done, total))
@@ -145,7 +99,7 @@ def export(source: str, out: Path, options: Options | None = None, *, progress: 
     if written:
         with clock.stage("write"):
             for artefact in artefacts:
-                _write(artefact, opened, shape, made, checks)
+                files.write(artefact, opened, files.tensors(made.fp32, shape), checks)
     return Report(opened, shape, made.fp32_layers, artefacts, checks, written, made.plan, clock.seconds)
 
 
@@ -159,14 +113,13 @@ class _Made:
     plan: BuiltPlan | None = None
 
     def artefacts(self, paths: dict[str, Path]) -> list[Artefact]:
-        models = {"fp32": self.fp32, "fp16": self.fp16}
-        found = [
-            Artefact(paths[precision], graph.serialize(model), precision, graph.node_counts(model))
-            for precision, model in models.items()
-            if model is not None
-        ]
+        found = [Artefact(paths["fp32"], graph.serialize(self.fp32), "fp32", nodes=graph.node_counts(self.fp32))]
+        if self.fp16 is not None:
+            data, nodes = graph.serialize(self.fp16), graph.node_counts(self.fp16)
+            found.append(Artefact(paths["fp16"], data, "fp16", tuple(self.fp32_layers), nodes=nodes))
         if self.plan is not None:
-            found.append(Artefact(paths["plan"], self.plan.data, found[-1].precision))
+            last = found[-1]
+            found.append(Artefact(paths["plan"], self.plan.data, last.precision, last.fp32_layers, plan=self.plan))
         return found
 
 
@@ -200,28 +153,6 @@ def _fit_for_half(model: Any, shape: InputShape) -> tuple[Any, list[str]]:
     except UnsupportedOperatorError as error:  # the verification will tell the user
         log.info("half precision is not looked into: %s", error)
         return model, []
-
-
-def _paths(out: Path, options: Options) -> dict[str, Path]:
-    """Where each model goes; the last one is ``out`` itself."""
-    if options.onnx_only != (out.suffix.lower() == ".onnx"):
-        kind = "an ONNX file, which ends in .onnx" if options.onnx_only else "a plan; for ONNX give --onnx-only"
-        raise InputError(f"{out}: what is written is {kind}")
-    final = None if not options.onnx_only else options.precision
-    names = ["fp32"] if options.precision == "fp32" else ["fp32", "fp16"]
-    paths = {name: out if name == final else out.with_name(f"{out.stem}.{name}.onnx") for name in names}
-    return paths if options.onnx_only else {**paths, "plan": out}
-
-
-def _check_targets(paths: dict[str, Path], source: str, options: Options) -> None:
-    """Finds out before the work whether its results can be written."""
-    for path in paths.values():
-        for file in (path, sidecar_path(path)):
-            if file.exists() and Path(source).exists() and file.samefile(source):
-                raise InputError(f"{file} is the source itself; choose another name with -o")
-            if file.exists() and not options.overwrite:
-                raise InputError(f"{file} is there already; give --overwrite to replace it, or another name with -o")
-    check_writable(next(iter(paths.values())))
 
 
 def _runtime(options: Options) -> TensorRt:
@@ -259,54 +190,6 @@ def _to_onnx(source: Source, shape: InputShape) -> Any:
     from .to_onnx import to_onnx
 
     return to_onnx(source.model, shape)
-
-
-def _tensors(model: Any, shape: InputShape) -> tuple[Tensor, Tensor]:
-    """Input and output for the sidecar."""
-    given, made = (
-        tuple(side.dim_value or -1 for side in each.type.tensor_type.shape.dim)
-        for each in (model.graph.input[0], model.graph.output[0])
-    )
-    source = Tensor(graph.INPUT, given)
-    if not shape.fixed:
-        source = dataclasses.replace(source, smallest=shape.smallest, usual=shape.usual, largest=shape.largest)
-    return source, Tensor(graph.OUTPUT, made)
-
-
-def _write(artefact: Artefact, source: Source, shape: InputShape, made: _Made, checks: Checks) -> None:
-    given, matte = _tensors(made.fp32, shape)
-    plan = None if artefact.nodes else made.plan
-    with atomic_file(artefact.path) as file:
-        file.write(artefact.data)
-    write_sidecar(
-        artefact.path,
-        Sidecar(
-            artefact=artefact.path.name,
-            sha256=hashlib.sha256(artefact.data).hexdigest(),
-            input=given,
-            output=matte,
-            precision=artefact.precision,
-            fp32_layers=tuple(made.fp32_layers if artefact.precision == "fp16" else ()),
-            normalisation=_normalisation(source),
-            source={"name": source.path.name, "sha256": source.sha256, "architecture": source.architecture},
-            tools=requirements.versions(),
-            runtime=plan.runtime if plan else None,
-            runtime_version=plan.runtime_version if plan else None,
-            targets=plan.targets if plan else (),
-            gpu=plan.device if plan else None,
-            compute_capability=plan.compute_capability if plan else None,
-            verification=checks.to_list(),
-            forced=bool(checks.failures()),
-        ),
-    )
-
-
-def _normalisation(source: Source) -> dict[str, Any]:
-    from ..training.models.config import IMAGENET_MEAN, IMAGENET_STD
-
-    config = source.config
-    mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
-    return {"color": "rgb", "divide_by": "maximum", "mean": list(mean), "std": list(std)}
 
 
 class _Clock:

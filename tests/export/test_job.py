@@ -21,7 +21,7 @@ from tests import small_models
 
 from rmbg_trt import Engine
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
-from rmbg_trt.export import Options, Report, export, job
+from rmbg_trt.export import Options, Report, export, files, job
 from rmbg_trt.export.inspect_file import inspect
 from rmbg_trt.networks.tensorrt_plan import plan_kind
 from rmbg_trt.sidecar import read_sidecar
@@ -255,7 +255,7 @@ def test_places_that_cannot_be_written(name: str, checkpoint: Path, tmp_path: Pa
 
 
 def test_a_full_disk_leaves_no_half_files(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = job.atomic_file
+    real = files.atomic_file
 
     class Full:
         def write(self, data: bytes) -> int:
@@ -266,7 +266,7 @@ def test_a_full_disk_leaves_no_half_files(checkpoint: Path, tmp_path: Path, monk
         with real(path):
             yield Full()
 
-    monkeypatch.setattr(job, "atomic_file", full)
+    monkeypatch.setattr(files, "atomic_file", full)
     with pytest.raises(Error, match=r"x\.onnx could not be written: No space left"):
         export(str(checkpoint), tmp_path / "x.onnx", ONNX)
     assert list(tmp_path.iterdir()) == []
@@ -275,7 +275,6 @@ def test_a_full_disk_leaves_no_half_files(checkpoint: Path, tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        (Options(precision="int8"), InputError, "precision is 'int8'"),
         (Options(runtime="tensorrt_rtx", targets=("sm33",)), InputError, "sm33"),
         (Options(runtime="tensorrt_rtx", timing_cache=Path("t")), InputError, "no timing cache"),
         (Options(runtime="tensorrt"), UnavailableError, r"rmbg-trt\[tensorrt\]"),
@@ -290,6 +289,11 @@ def test_options_that_do_not_fit(
     with pytest.raises(error, match=message):
         export(str(checkpoint), tmp_path / "x.plan", options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_no_such_precision() -> None:
+    with pytest.raises(InputError, match="precision is 'int8'; expected fp16 or fp32"):
+        Options(precision="int8")
 
 
 def test_a_plan_does_not_end_in_onnx(checkpoint: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import typer
 from .console import EXIT_FAILED, EXIT_USAGE, console, error_boundary, fail, out, say, setup_logging
 
 if TYPE_CHECKING:
-    from ..export.job import Options, Report
+    from ..export.job import Report
+    from ..export.options import Options
     from ..export.shape import Range
 
 
@@ -198,7 +199,7 @@ def _inspect(path: Path) -> None:
 
 def _options(**values: object) -> Options:
     from ..errors import InputError
-    from ..export.job import Options
+    from ..export.options import Options
 
     options = Options(**values)  # type: ignore[arg-type]  # checked by Typer
     if options.onnx_only and (options.targets or options.workspace_bytes or options.timing_cache):
