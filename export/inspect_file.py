@@ -129,8 +129,22 @@ def _sidecar(sidecar: Sidecar) -> Rows:
         gpu = f"{sidecar.gpu} ({sidecar.compute_capability})" if sidecar.gpu else f"no GPU; targets: {targets}"
         rows.append(("built by", f"{sidecar.runtime} {sidecar.runtime_version} on {gpu}"))
     for figures in sidecar.verification:
-        rows.append(("verified", ", ".join(f"{key} {value}" for key, value in figures.items())))
+        rows.append(("verified", _figures(figures)))
     return [*rows, ("forced", "yes: it FAILED its verification")] if sidecar.forced else rows
+
+
+def _figures(figures: dict[str, Any]) -> str:
+    """One entry of a sidecar's verification: a comparison, the values inside, or a note."""
+    if "max_abs" not in figures:
+        named = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in figures.items()}
+        return ", ".join(str(each) if key in ("what", "note") else f"{key} {each}" for key, each in named.items())
+    numbers = {"max": ("max_abs", ".2g"), "alpha /255": ("mean_alpha", ".3f"), "IoU": ("iou", ".5f")}
+    texts = [
+        f"{title} {'not a number' if figures[key] is None else format(figures[key], style)}"
+        for title, (key, style) in numbers.items()
+    ]
+    result = "passed" if figures["passed"] else "FAILED"
+    return f"{figures['what']}: {', '.join(texts)}, {figures['pictures']} pictures, {result}"
 
 
 def _tensor(tensor: Tensor) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,6 +93,8 @@ def export(
     What is inside: [bold]rmbg-trt export --inspect u2net.plan[/bold]
     """
     setup_logging(verbose)
+    if not verbose:  # the runtime's messages are quoted in our errors
+        logging.getLogger("rmbg_trt.tensorrt").setLevel(logging.CRITICAL + 1)
     if inspect is not None:
         if source is not None:
             fail("--inspect shows one file; give it no SOURCE", EXIT_USAGE)
