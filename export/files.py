@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import Error, InputError
 from ..image.atomic import atomic_file, check_writable
 from ..sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
 from . import graph, requirements
@@ -61,13 +61,16 @@ def check(paths: dict[str, Path], source: str, options: Options) -> None:
         InputError: A file is there already, or is the source itself.
         Error: The folder cannot be written.
     """
-    for path in paths.values():
-        for file in (path, sidecar_path(path)):
-            if file.exists() and Path(source).exists() and file.samefile(source):
-                raise InputError(f"{file} is the source itself; choose another name with -o")
-            if file.exists() and not options.overwrite:
-                raise InputError(f"{file} is there already; give --overwrite to replace it, or another name with -o")
-    check_writable(next(iter(paths.values())))
+    for file in [each for path in paths.values() for each in (path, sidecar_path(path))]:
+        try:
+            there, own = file.exists(), file.exists() and Path(source).exists() and file.samefile(source)
+        except OSError as error:
+            raise Error(f"{file} could not be written: {error.strerror or error}") from error
+        if own:
+            raise InputError(f"{file} is the source itself; choose another name with -o")
+        if there and not options.overwrite and not file.is_dir():
+            raise InputError(f"{file} is there already; give --overwrite to replace it, or another name with -o")
+        check_writable(file)
 
 
 def tensors(model: Any, shape: InputShape) -> tuple[Tensor, Tensor]:
@@ -116,4 +119,5 @@ def _normalisation(source: Source) -> dict[str, Any]:
 
     config = source.config
     mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
-    return {"color": "rgb", "divide_by": "maximum", "mean": list(mean), "std": list(std)}
+    assumed = {} if config else {"assumed": True}  # a foreign graph does not say
+    return {**assumed, "color": "rgb", "divide_by": "maximum", "mean": list(mean), "std": list(std)}

@@ -33,9 +33,9 @@ def tidy(model: Any) -> Any:
     model.producer_name, model.producer_version = "rmbg-trt", ""
     del graph.value_info[:], graph.metadata_props[:], model.metadata_props[:], model.functions[:]
     names = {graph.input[0].name: INPUT, graph.output[0].name: OUTPUT}
+    used = {INPUT, OUTPUT}
     for tensor in graph.initializer:
-        names[tensor.name] = tensor.name.removeprefix("model.")
-    used: Counter[str] = Counter()
+        names[tensor.name] = _unique(tensor.name.removeprefix("model."), used)
     for node in graph.node:
         node.name = _unique(_scope(node, names), used)
         for index, value in enumerate(node.output):
@@ -139,6 +139,9 @@ def at_shape(model: Any, shape: tuple[int, int, int, int]) -> Any:
     result = onnx.ModelProto()
     result.CopyFrom(model)
     del result.graph.output[1:], result.graph.value_info[:]
+    picture = picture_input(result)  # old exporters list the weights as inputs, too
+    for each in [each for each in result.graph.input if each.name != picture.name]:
+        result.graph.input.remove(each)
     for side, length in zip(picture_input(result).type.tensor_type.shape.dim, shape, strict=True):
         side.dim_value = length
     result.graph.output[0].type.tensor_type.ClearField("shape")
@@ -173,9 +176,15 @@ def _scope(node: Any, names: dict[str, str]) -> str:
     return str(node.name or node.op_type.lower())
 
 
-def _unique(name: str, used: Counter[str]) -> str:
-    used[name] += 1
-    return name if used[name] == 1 else f"{name}_{used[name]}"
+def _unique(name: str, used: set[str]) -> str:
+    """The name, or with a number where it is taken."""
+    free = name
+    number = 1
+    while free in used:
+        number += 1
+        free = f"{name}_{number}"
+    used.add(free)
+    return free
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:

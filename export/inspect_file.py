@@ -33,8 +33,11 @@ def inspect(path: Path) -> Rows:
     from ..networks.tensorrt_plan import plan_kind
     from .source import file_sha256
 
-    with path.open("rb") as file:
-        kind = plan_kind(file.read(64))
+    try:
+        with path.open("rb") as file:
+            kind = plan_kind(file.read(64))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
     rows = [("file", f"{path.name}, {_size(path.stat().st_size)}"), ("sha256", file_sha256(path))]
     if kind is not None:
         rows += _plan(path, kind)

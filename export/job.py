@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
 from . import files, graph, requirements
 from .files import Artefact
 from .options import Options
+from .pictures import load_pictures
 from .shape import InputShape
 from .source import Source, fixed_size, open_source
 
@@ -84,6 +84,7 @@ def export(source: str, out: Path, options: Options | None = None, *, progress: 
     paths = files.paths(out, options)
     files.check(paths, source, options)
     runtime = None if options.onnx_only else _runtime(options)
+    photographs = load_pictures(options.pictures)
     with clock.stage("load"):
         opened = open_source(source, lambda done, total: clock.tell("load", done, total))
     shape = _shape(opened, options)
@@ -93,7 +94,7 @@ def export(source: str, out: Path, options: Options | None = None, *, progress: 
 
         plan = None if runtime is None or made.plan is None else (runtime, made.plan.data)
         step = functools.partial(clock.tell, "verify")
-        checks = verify(opened, shape, made.fp32, made.fp16, plan, options.pictures, step)
+        checks = verify(opened, shape, made.fp32, made.fp16, plan, photographs, step)
     artefacts = made.artefacts(paths)
     written = options.force or not checks.failures()
     if written:
@@ -178,10 +179,7 @@ def _shape(source: Source, options: Options) -> InputShape:
     else:
         own = source.config.input_size if source.config else fixed_size(source.onnx) or (320, 320)
         height, width = ((side, side, side) for side in own)
-    try:
-        return InputShape(options.batch, height, width)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    return InputShape(options.batch, height, width)
 
 
 def _to_onnx(source: Source, shape: InputShape) -> Any:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import torch
@@ -25,8 +26,8 @@ _elementwise("Sub", torch.sub)
 _elementwise("Mul", torch.mul)
 _elementwise("Div", lambda a, b: torch.div(a, b, rounding_mode=None if a.is_floating_point() else "trunc"))
 _elementwise("PRelu", lambda x, slope: torch.where(x < 0, x * slope, x))
-_elementwise("Max", torch.maximum)
-_elementwise("Min", torch.minimum)
+_elementwise("Max", lambda *values: functools.reduce(torch.maximum, values))
+_elementwise("Min", lambda *values: functools.reduce(torch.minimum, values))
 
 
 # --- Other arithmetic ---

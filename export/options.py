@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from .shape import Range
+from .shape import InputShape, Range
 
 PRECISIONS = ("fp16", "fp32")
 
@@ -30,7 +30,7 @@ class Options:
         overwrite: Replace files that are there.
 
     Raises:
-        InputError: There is no such precision.
+        InputError: There is no such precision, or a length is out of bounds.
     """
 
     precision: str = "fp16"
@@ -48,3 +48,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise InputError(f"precision is {self.precision!r}; expected {' or '.join(PRECISIONS)}")
+        try:
+            InputShape(self.batch, *(self.size or ()))
+        except ValueError as error:
+            raise InputError(str(error)) from error

@@ -86,13 +86,18 @@ def remembered(predict: Predict) -> Predict:
 
 
 def in_batches(predict: Predict, batch: int) -> Predict:
-    """A network that takes only whole batches, as one that takes any number: the last is filled up with copies."""
+    """A network that takes only whole batches, as one that takes any number.
+
+    The last batch is filled up with other pictures (mirrored ones of twice the contrast, and their negatives), so that
+    a network which mixes the pictures of a batch is found out.
+    """
 
     def run(x: Floats) -> Floats:
         parts = []
         for start in range(0, len(x), batch):
             part = x[start : start + batch]
-            filled = np.concatenate([part, *[part[:1]] * (batch - len(part))])
+            others = [part[:1, :, :, ::-1] * np.float32((2, -2)[n % 2]) for n in range(batch - len(part))]
+            filled = np.concatenate([part, *others])
             parts.append(predict(filled)[: len(part)])
         return np.concatenate(parts)
 

@@ -15,7 +15,6 @@ import numpy as np
 from ..errors import ModelError
 from .sensitivity import WEIGHTED
 
-LARGEST_HALF = 65504.0
 _BODY = (*WEIGHTED, "Resize", "Concat")
 _FLOAT32_INPUTS = {"Resize": (1, 2)}  # roi and scales have no half type
 

@@ -281,7 +281,6 @@ def test_a_full_disk_leaves_no_half_files(checkpoint: Path, tmp_path: Path, monk
         (Options(runtime="tensorrt_rtx", targets=("sm33",)), InputError, "sm33"),
         (Options(runtime="tensorrt_rtx", timing_cache=Path("t")), InputError, "no timing cache"),
         (Options(runtime="tensorrt"), UnavailableError, r"rmbg-trt\[tensorrt\]"),
-        (Options(runtime="tensorrt_rtx", size=((16, 16, 16), (32, 32, 32))), InputError, "height is 16"),
         (Options(runtime="tensorrt_rtx", size=SMALL, pictures=Path("no_such_folder")), InputError, "no_such_folder"),
         (Options(onnx_only=True), InputError, "an ONNX file, which ends in .onnx"),
     ],
@@ -294,9 +293,57 @@ def test_options_that_do_not_fit(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_there_is_no_such_precision() -> None:
-    with pytest.raises(InputError, match="precision is 'int8'; expected fp16 or fp32"):
-        Options(precision="int8")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "int8"}, "precision is 'int8'; expected fp16 or fp32"),
+        ({"size": ((16, 16, 16), (32, 32, 32))}, "height is 16"),
+        ({"batch": (0, 0, 0)}, "batch is 0"),
+    ],
+)
+def test_options_that_are_none(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Options(**options)
+
+
+def test_a_network_that_mixes_the_pictures_of_a_batch_is_found_out(tmp_path: Path) -> None:
+    path = small_models.matte(tmp_path / "mix.onnx", 32, 48)
+    model = onnx.load(str(path))
+    model.graph.node[1].output[0] = "p"
+    model.graph.node.append(onnx.helper.make_node("ReduceMax", ["p"], ["most"], name="most", keepdims=1))
+    model.graph.node.append(onnx.helper.make_node("Div", ["p", "most"], ["matte"], name="stretch"))
+    onnx.save(model, str(path))
+    options = Options(onnx_only=True, precision="fp32", batch=(3, 3, 3))
+    assert export(str(path), tmp_path / "one.onnx", ONNX).written
+    assert not export(str(path), tmp_path / "three.onnx", options).written
+
+
+def test_our_own_half_precision_model_is_no_source_of_weights(overflowing: Path, tmp_path: Path) -> None:
+    """Its biases are without their centres: as a graph it may be exported again, as weights it must not."""
+    from rmbg_trt.training.models import import_onnx
+
+    model = onnx.load(str(overflowing))
+    model.graph.node.append(onnx.helper.make_node("Max", ["matte", "matte"], ["other"], name="max"))
+    with pytest.raises(ModelError, match="it has Max"):
+        import_onnx(model)
+
+
+def test_a_batch_can_be_exported_again(small_model: Path, tmp_path: Path) -> None:
+    options = Options(onnx_only=True, precision="fp32", batch=(3, 3, 3))
+    export(str(small_model), tmp_path / "three.onnx", options)
+    assert export(str(tmp_path / "three.onnx"), tmp_path / "again.onnx", ONNX).written
+
+
+def test_a_folder_where_the_plan_should_be(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.plan").mkdir()
+    with pytest.raises(Error, match=r"x\.plan could not be written: it is a folder"):
+        export(str(checkpoint), tmp_path / "x.plan", Options(runtime="tensorrt_rtx", overwrite=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.plan"]
+
+
+def test_a_name_that_is_too_long(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(Error, match="could not be written: File name too long"):
+        export(str(checkpoint), tmp_path / ("x" * 300 + ".onnx"), ONNX)
 
 
 def test_a_plan_does_not_end_in_onnx(checkpoint: Path, tmp_path: Path) -> None:

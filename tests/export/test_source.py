@@ -165,3 +165,23 @@ def test_a_graph_that_is_tied_to_its_size(tmp_path: Path) -> None:
     model = onnx.load(str(small_models.rigid(tmp_path / "x.onnx", 32, 48)))
     with pytest.raises(InputError, match="does not work with an input of 1x3x64x64"):
         graph.static(model, InputShape(height=(64,) * 3, width=(64,) * 3))
+
+
+def test_weights_that_are_listed_as_inputs(tmp_path: Path) -> None:
+    model = onnx.load(str(small_models.matte(tmp_path / "x.onnx", 32, 32)))
+    picture = model.graph.input[0]
+    weights = [helper.make_tensor_value_info(each.name, each.data_type, each.dims) for each in model.graph.initializer]
+    del model.graph.input[:]
+    model.graph.input.extend([*weights, picture])
+    result = graph.static(model, InputShape(height=(32,) * 3, width=(32,) * 3))
+    assert [each.name for each in result.graph.input] == ["input"]
+
+
+def test_names_that_are_taken(tmp_path: Path) -> None:
+    """A node named as the output will be, and one named as its own weights."""
+    model = onnx.load(str(small_models.matte(tmp_path / "x.onnx", 32, 32)))
+    model.graph.node[0].name, model.graph.node[1].name = "matte", "weights"
+    result = graph.static(model, InputShape(height=(32,) * 3, width=(32,) * 3))
+    names = [each.name for each in (*result.graph.node, *result.graph.initializer)]
+    assert len(set(names)) == len(names)
+    assert result.graph.output[0].name == "matte"

@@ -47,7 +47,7 @@ def save_checkpoint(model: nn.Module, config: ModelConfig, path: Path) -> None:
     from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    data = save(state, metadata={"format": FORMAT, "config": config.to_json()})
+    data = save(state, metadata={FORMAT: config.to_json()})  # one entry: the order of several is random
     with atomic_file(path) as file:
         file.write(data)
 
@@ -60,7 +60,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             says how it differs from the nearest.
         UnavailableError: safetensors is not installed.
     """
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         state, config = _read_safetensors(path)
     else:
         state, config = _read_pickle(path), None
@@ -126,7 +126,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-        config = ModelConfig.from_json(metadata["config"]) if metadata.get("format") == FORMAT else None
+        config = ModelConfig.from_json(metadata[FORMAT]) if FORMAT in metadata else None
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path}: not a readable safetensors file ({error})") from error
     return state, config
@@ -148,7 +148,8 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
             break
-    if not isinstance(content, Mapping) or not all(isinstance(each, Tensor) for each in content.values()):
+    named = isinstance(content, Mapping) and all(isinstance(name, str) for name in content)
+    if not named or not all(isinstance(each, Tensor) for each in content.values()):
         raise ModelError(f"{path}: holds a {type(content).__name__}, not a state dict of tensors by name")
     return _without_prefix(dict(content))
 

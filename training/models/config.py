@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,15 @@ class ModelConfig:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
+    def __post_init__(self) -> None:
+        def numbers(values: Any, count: int) -> bool:
+            return isinstance(values, tuple) and len(values) == count and all(map(_is_finite, values))
+
+        if not numbers(self.input_size, 2) or not all(isinstance(side, int) for side in self.input_size):
+            raise ValueError(f"input_size is {self.input_size!r}; expected (height, width)")
+        if not numbers(self.mean, 3) or not numbers(self.std, 3) or min(self.std) <= 0:
+            raise ValueError(f"mean is {self.mean!r} and std {self.std!r}; expected three numbers each, std above 0")
+
     def to_json(self) -> str:
         """The configuration as JSON, keys sorted."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
@@ -47,3 +57,7 @@ class ModelConfig:
             return cls(**values)
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a model configuration: {error}") from error
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -19,6 +19,10 @@ from ...errors import ModelError
 from .registry import ARCHITECTURES, build
 
 Floats = NDArray[np.float32]
+# What exporters make of our networks: the arithmetic, and the calculation of sizes. A cast to half precision is none.
+_ARITHMETIC = {"Conv", "BatchNormalization", "Relu", "MaxPool", "Resize", "Upsample", "Concat", "Add", "Sigmoid"}
+_SIZES = {"Cast", "Constant", "Div", "Floor", "Gather", "Identity", "Mul", "Reshape", "Shape", "Slice", "Squeeze"}
+_OPERATORS = _ARITHMETIC | _SIZES | {"Unsqueeze"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ def import_onnx(model: Any) -> tuple[nn.Module, str]:
     Raises:
         ModelError: No architecture of ours has these convolutions; the message says what differs from the nearest.
     """
+    strange = sorted({node.op_type for node in model.graph.node} - _OPERATORS)
+    if strange:
+        raise ModelError(f"the ONNX graph is none of our architectures (it has {', '.join(strange)})")
     found = convolutions(model)
     reasons = []
     for architecture in ARCHITECTURES:
@@ -79,7 +86,10 @@ def convolutions(model: Any) -> list[Convolution]:
             constants.update((node.output[0], a.t) for a in node.attribute if a.name == "value")
 
     def array(name: str) -> Floats:
-        return numpy_helper.to_array(constants[name]).astype(np.float32)
+        values = numpy_helper.to_array(constants[name])
+        if values.dtype != np.float32:
+            raise ModelError(f"the ONNX graph is none of our architectures (its weights are {values.dtype})")
+        return np.array(values, dtype=np.float32)
 
     norms = {node.input[0]: node for node in model.graph.node if node.op_type == "BatchNormalization"}
     found = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import EXIT_FAILED, EXIT_USAGE, console, error_boundary, fail, out, say, setup_logging
+from .console import EXIT_USAGE, console, error_boundary, fail, out, say, setup_logging
 
 if TYPE_CHECKING:
     from ..export.job import Report
@@ -62,7 +62,7 @@ def export(
     onnx_only: Annotated[bool, typer.Option("--onnx-only", help="Stop at ONNX; needs no TensorRT.")] = False,
     pictures: Annotated[
         Path | None,
-        typer.Option("--verify", metavar="IMAGES", help="Photographs to verify with, instead of the ones inside."),
+        typer.Option("--verify", metavar="IMAGES", help="Up to 16 photographs to verify with, not the four inside."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write a model even if its verification fails.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
@@ -80,7 +80,7 @@ def export(
     versions and the figures.
 
     TensorRT builds on the GPU that the plan is for. TensorRT-RTX builds
-    anywhere, for every RTX GPU or for those in --targets.
+    anywhere, for RTX GPUs from Ampere on or for those in --targets.
 
     For example: [bold]rmbg-trt export u2net -o u2net.plan[/bold]
 
@@ -128,8 +128,6 @@ def export(
         fail("nothing was written, because the verification failed (--force writes it anyway):\n" + _list(failures))
     if failures:
         say("Written although the verification failed:\n" + _list(failures), style="yellow")
-    if failures and not force:
-        raise typer.Exit(EXIT_FAILED)
 
 
 def _run(source: str, target: Path, options: Options) -> Report:
