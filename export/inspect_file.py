@@ -73,9 +73,9 @@ def _onnx(path: Path) -> Rows:
     from onnx import TensorProto
 
     from .graph import node_counts
-    from .source import read_onnx
+    from .source import read_any_onnx
 
-    model = read_onnx(path)
+    model = read_any_onnx(path)
     opsets = ", ".join(f"{each.domain or 'ai.onnx'} {each.version}" for each in model.opset_import)
     sizes = [_elements(each.dims) for each in model.graph.initializer]
     dtypes = sorted({TensorProto.DataType.Name(each.data_type).lower() for each in model.graph.initializer})
@@ -145,9 +145,10 @@ def _figures(figures: dict[str, Any]) -> str:
     texts = [
         f"{title} {'not a number' if figures[key] is None else format(figures[key], style)}"
         for title, (key, style) in numbers.items()
+        if key in figures
     ]
-    result = "passed" if figures["passed"] else "FAILED"
-    return f"{figures['what']}: {', '.join(texts)}, {figures['pictures']} pictures, {result}"
+    result = "passed" if figures.get("passed") else "FAILED"
+    return f"{figures.get('what')}: {', '.join(texts)}, {figures.get('pictures')} pictures, {result}"
 
 
 def _tensor(tensor: Tensor) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, ModelError
-from ..image.atomic import atomic_file
+from ..image.atomic import atomic_file, check_writable
 from ..networks.tensorrt_runtime import TensorRt, parse_target, usable_gpu
 from .build_watch import BuildWatch, Progress, run_in_thread
 from .shape import InputShape
@@ -115,10 +115,13 @@ def check_options(runtime: TensorRt, options: PlanOptions) -> tuple[str, ...]:
 
     Raises:
         InputError: They do not.
+        Error: The timing cache cannot be written.
     """
     # RTX keeps the calls for a timing cache, but they do nothing.
     if options.timing_cache is not None and runtime.name == "tensorrt_rtx":
         raise InputError("TensorRT-RTX has no timing cache: it times nothing when it builds; leave it out")
+    if options.timing_cache is not None:
+        check_writable(options.timing_cache)
     return tuple(dict.fromkeys(parse_target(runtime, text) for text in options.targets))
 
 

@@ -69,3 +69,15 @@ def test_not_a_number_is_no_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_sidecar(tmp_path / "x.plan", sidecar)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("verification", {"max_abs": 1}), ("verification", [{"iou": "good"}]), ("tools", "torch"), ("normalisation", [])],
+)
+def test_fields_of_another_kind(field: str, value: object, tmp_path: Path) -> None:
+    write_sidecar(tmp_path / "x.plan", _sidecar())
+    path = tmp_path / "x.plan.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(ModelError, match=f"a field is wrong .*{field}"):
+        read_sidecar(tmp_path / "x.plan")

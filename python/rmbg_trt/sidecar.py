@@ -109,11 +109,26 @@ def read_sidecar(model: Path) -> Sidecar | None:
         raise ModelError(f"{path}: not a sidecar of this version ({FORMAT!r}); export the model again, or remove it")
     try:
         fields: dict[str, Any] = {**content, **{key: tuple(content[key]) for key in ("targets", "fp32_layers")}}
-        return Sidecar(**{**fields, "input": _tensor(content["input"]), "output": _tensor(content["output"])})
-    except (KeyError, TypeError, AttributeError) as error:
+        sidecar = Sidecar(**{**fields, "input": _tensor(content["input"]), "output": _tensor(content["output"])})
+        _check(sidecar)
+        return sidecar
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: a field is wrong ({error}); export the model again, or remove it") from error
 
 
 def _tensor(fields: dict[str, Any]) -> Tensor:
     values: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in fields.items()}
     return Tensor(**values)
+
+
+def _check(sidecar: Sidecar) -> None:
+    """Raises ValueError where a field is of another kind than its users expect."""
+    for name in ("normalisation", "source", "tools"):
+        if not isinstance(getattr(sidecar, name), dict):
+            raise ValueError(f"{name} is no object")
+    if not isinstance(sidecar.verification, list) or not all(isinstance(each, dict) for each in sidecar.verification):
+        raise ValueError("verification is no list of objects")
+    for figures in sidecar.verification:
+        for name, value in figures.items():
+            if name in ("max_abs", "mean_alpha", "iou") and not isinstance(value, (int, float, type(None))):
+                raise ValueError(f"verification: {name} is {value!r}")

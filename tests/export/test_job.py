@@ -386,3 +386,14 @@ def test_ctrl_c_leaves_nothing(checkpoint: Path, tmp_path: Path) -> None:
     assert "Interrupted." in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_inspecting_an_onnx_file_that_could_not_be_exported(tmp_path: Path) -> None:
+    """Two inputs in half precision: of no use to us, but what is inside can be told."""
+    value = onnx.helper.make_tensor_value_info
+    add = onnx.helper.make_node("Add", ["a", "b"], ["c"])
+    sides = [value(name, onnx.TensorProto.FLOAT16, [2]) for name in "abc"]
+    graph = onnx.helper.make_graph([add], "x", sides[:2], sides[2:])
+    onnx.save(onnx.helper.make_model(graph), str(tmp_path / "x.onnx"))
+    rows = inspect(tmp_path / "x.onnx")
+    assert [value for what, value in rows if what == "input"] == ["a [2] float16", "b [2] float16"]

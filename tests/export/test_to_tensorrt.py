@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.export import fake_tensorrt
 
 from rmbg_trt import _core
-from rmbg_trt.errors import InputError, ModelError, UnavailableError
+from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.export.build_watch import TOTAL, BuildWatch
 from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_tensorrt import BuiltPlan, PlanOptions, build_plan
@@ -335,8 +335,9 @@ def test_timing_cache_that_does_not_fit(
 
 
 def test_timing_cache_is_a_folder(full: TensorRt, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(Error, match="could not be written: it is a folder"):
         build_plan(small_unet(), full, PlanOptions(SHAPE, timing_cache=tmp_path))
+    assert full.module.built == []
 
 
 def test_targets_are_for_rtx(full: TensorRt) -> None:
