@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,12 @@ def no_gpu() -> str | None:
     if not build["cuda"]:
         return "this build of rmbg-trt has no CUDA code"
     return None if _core.cuda_devices() else f"no usable GPU ({build['cuda_problem']})"
+
+
+def pytest_configure() -> None:
+    """A job in the background of a script ignores Ctrl-C, and so would its children; the tests of it need it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
