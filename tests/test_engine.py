@@ -218,8 +218,10 @@ class Foreign:
 
 def test_arrays_of_other_libraries_come_in_through_dlpack(engine: Engine, frame: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(engine.run(Foreign(frame)), expected_alpha(frame))
-    with pytest.raises(InputError, match=r"another device.*DLPack type 2"):
+    with pytest.raises(InputError, match=r"lies on a GPU and this engine runs on the CPU"):
         engine.run(Foreign(frame, kind=2))
+    with pytest.raises(InputError, match=r"another device.*DLPack type 12"):
+        engine.run(Foreign(frame, kind=12))
 
 
 def test_objects_that_become_arrays_are_accepted(engine: Engine, frame: NDArray[np.uint8]) -> None:
@@ -254,7 +256,8 @@ def test_info_says_what_runs_where_and_why(small_model: Path, caplog: pytest.Log
 def test_profile(fake_engine: MakeEngine) -> None:
     engine = fake_engine()
     empty = engine.profile()
-    assert set(empty) == {"preprocess_ms", "network_ms", "postprocess_ms", "total_ms", "frames"}
+    stages = {"copy_in_ms", "preprocess_ms", "network_ms", "postprocess_ms", "copy_out_ms"}
+    assert set(empty) == {*stages, "total_ms", "frames"}
     assert set(empty.values()) == {0}
     for tag in range(5):
         engine.run(fakes.tagged(tag))

@@ -144,7 +144,7 @@ def test_a_background_without_a_composite_is_a_mistake(engine: Engine) -> None:
     [
         ({"precision": "fp64"}, "precision is 'fp64'; expected one of auto, fp32, bf16"),
         ({"precision": None}, "precision is None"),
-        ({"runtime": "caffe"}, "runtime is 'caffe'; expected auto, native or openvino"),
+        ({"runtime": "caffe"}, "runtime is 'caffe'; expected auto, native, openvino, tensorrt, tensorrt_rtx or torch"),
         ({"runtime": None}, "runtime is None"),
         ({"filter": "nearest"}, "filter is 'nearest'; expected 'lanczos' or 'bilinear' or 'area'"),
         ({"stretch": "histogram"}, "stretch is 'histogram'; expected 'minmax' or 'none'"),

@@ -2,6 +2,10 @@
 // What this build and this machine can do, for Engine.info and `rmbg-trt doctor`.
 #include <pybind11/stl.h>
 
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
 #include "bindings/bindings.h"
 #include "core/buffer.h"
 #include "core/cpu_features.h"
@@ -41,6 +45,13 @@ py::list cuda_devices() {
   return devices;
 }
 
+std::int64_t bytes_in_use(const std::string& memory) {
+  if (memory == "host") return Buffer::bytes_in_use(MemoryKind::kHost);
+  if (memory == "pinned") return Buffer::bytes_in_use(MemoryKind::kPinned);
+  if (memory == "device") return Buffer::bytes_in_use(MemoryKind::kDevice);
+  throw std::invalid_argument("memory is '" + memory + "'; expected 'host', 'pinned' or 'device'");
+}
+
 py::dict cpu_info() {
   py::dict info;
   info["isa"] = cpu_isa_name(cpu_isa());
@@ -57,7 +68,17 @@ void register_device(py::module_& m) {
   m.def("cuda_devices", &cuda_devices, "The CUDA devices this build can see: list of dict; empty without a driver.");
   m.def("cpu_info", &cpu_info, "Instruction set, native bfloat16, threads.");
   m.def("allocation_count", &Buffer::allocations, "Buffers allocated by the core since it was loaded.");
-  m.def("bytes_in_use", &Buffer::bytes_in_use, "Bytes held by the core's buffers now.");
+  m.def("bytes_in_use", &bytes_in_use, py::arg("memory") = "host",
+        "Bytes held by the core's buffers now, in 'host', 'pinned' or 'device' memory.");
+  m.def("set_cuda_device", &select_device, py::arg("device"), "Makes a GPU current for the calling thread.");
+  m.def(
+      "copy_on_device",
+      [](std::uintptr_t to, std::uintptr_t from, std::size_t bytes, std::uintptr_t stream) {
+        copy_on_device(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes,
+                       {reinterpret_cast<void*>(stream)});
+      },
+      py::arg("to"), py::arg("from_"), py::arg("bytes"), py::arg("stream"),
+      "Copies between addresses in GPU memory, on a stream.");
 }
 
 }  // namespace rmbg

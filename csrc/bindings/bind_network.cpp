@@ -6,10 +6,14 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "bindings/bindings.h"
+#include "bindings/device_array.h"
 #include "bindings/frame_caster.h"
+#include "core/device_memory.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "network/callback.h"
 
 namespace rmbg {
@@ -46,19 +50,52 @@ void call_python(const char* what, F&& call) {
   }
 }
 
+/// A tensor of the pipeline's, which outlives every use of it by the network.
+class TensorMemory : public DeviceMemory {
+ public:
+  TensorMemory(void* data, int device) : data_(data), device_(device) {}
+  void* data() const override { return data_; }
+  int device() const override { return device_; }
+  std::uintptr_t stream() const override { return 0; }
+  void hold_back(std::uintptr_t) override {}
+  void used_on(std::uintptr_t) override {}
+  void to_host(void* to, std::size_t bytes) override { copy_to_host(to, data_, bytes); }
+
+ private:
+  void* data_;
+  int device_;
+};
+
+/// For Python: a NumPy array on the CPU, a DeviceArray on a GPU.
+py::object to_python(const TensorView& tensor) {
+  if (tensor.device < 0) return to_array(tensor);
+  const std::vector<std::int64_t> shape(tensor.shape.begin(), tensor.shape.end());
+  return py::cast(DeviceArray(std::make_shared<TensorMemory>(tensor.data, tensor.device), shape,
+                              tensor.dtype == DataType::kFloat32 ? "float32" : "float16"));
+}
+
+CallbackNetwork::Graph graph_callback(const py::object& graph) {
+  if (graph.is_none()) return nullptr;
+  return [held = shared(graph)] {
+    std::uintptr_t handle = 0;
+    call_python("the network could not be recorded", [&] { handle = (*held)().cast<std::uintptr_t>(); });
+    return reinterpret_cast<void*>(handle);
+  };
+}
+
 std::shared_ptr<Network> python_network(const TensorSpec& input, const TensorSpec& output, py::object bind,
-                                        py::object enqueue, bool capturable) {
+                                        py::object enqueue, bool capturable, const py::object& graph) {
   auto bind_held = shared(std::move(bind));
   auto enqueue_held = shared(std::move(enqueue));
   return std::make_shared<CallbackNetwork>(
       NetworkSpec{input, output},
       [bind_held](const TensorView& in, const TensorView& out) {
-        call_python("the network could not be bound", [&] { (*bind_held)(to_array(in), to_array(out)); });
+        call_python("the network could not be bound", [&] { (*bind_held)(to_python(in), to_python(out)); });
       },
       [enqueue_held](Stream stream) {
         call_python("the network failed", [&] { (*enqueue_held)(reinterpret_cast<std::uintptr_t>(stream.handle)); });
       },
-      capturable);
+      capturable, graph_callback(graph));
 }
 
 }  // namespace
@@ -78,8 +115,9 @@ void register_network(py::module_& m) {
       .def_property_readonly("output", [](const Network& network) { return network.spec().output; })
       .def_property_readonly("capturable", &Network::capturable);
   m.def("python_network", &python_network, py::arg("input"), py::arg("output"), py::arg("bind"), py::arg("enqueue"),
-        py::arg("capturable") = false,
-        "A Network from Python callables: bind(input_array, output_array) once, then enqueue(stream_handle) a frame.");
+        py::arg("capturable") = false, py::arg("graph") = py::none(),
+        "A Network from Python callables: bind(input_array, output_array) once, then enqueue(stream_handle) a frame. "
+        "graph() gives a cudaGraph_t of one run as a number, and keeps it; else enqueue is recorded where capturable.");
 }
 
 }  // namespace rmbg

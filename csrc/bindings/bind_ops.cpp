@@ -74,13 +74,13 @@ py::array_t<std::uint8_t> blur(const py::array& image, float sigma) {
   return result;
 }
 
-py::array host_buffer(const std::vector<py::ssize_t>& shape) {
+py::array host_buffer(const std::vector<py::ssize_t>& shape, bool pinned) {
   std::size_t bytes = 1;
   for (const py::ssize_t side : shape) {
     if (side < 1) throw std::invalid_argument("frame_buffer: every side must be at least 1");
     bytes *= static_cast<std::size_t>(side);
   }
-  auto* buffer = new Buffer(bytes);
+  auto* buffer = new Buffer(bytes, pinned ? MemoryKind::kPinned : MemoryKind::kHost);
   py::capsule owner(buffer, [](void* held) { delete static_cast<Buffer*>(held); });
   return py::array(py::dtype("uint8"), shape, buffer->as<void>(), owner);
 }
@@ -95,7 +95,8 @@ void register_ops(py::module_& m) {
         py::arg("filter") = "lanczos", "Frame to network input (1, 3, height, width) float32.");
   m.def("gaussian_blur", &blur, py::arg("image"), py::arg("sigma"),
         "Pillow-exact Gaussian blur; (H, W, 3) uint8 whatever the input's channels.");
-  m.def("host_buffer", &host_buffer, py::arg("shape"), "A uint8 array of 64-byte aligned memory, not initialised.");
+  m.def("host_buffer", &host_buffer, py::arg("shape"), py::arg("pinned") = false,
+        "A uint8 array of 64-byte aligned memory, not initialised; pinned: page-locked, for a GPU.");
 }
 
 }  // namespace rmbg

@@ -88,11 +88,30 @@ void close_and_delete(Pipeline* pipeline) {
   delete pipeline;
 }
 
-py::list recent_times(const Pipeline& pipeline) {
-  py::list times;
-  for (const StageTimes& stage : pipeline.recent_times())
-    times.append(py::make_tuple(stage.preprocess_ms, stage.network_ms, stage.postprocess_ms));
-  return times;
+py::list to_dicts(const std::vector<StageTimes>& times) {
+  py::list dicts;
+  for (const StageTimes& stage : times) {
+    py::dict dict;
+    dict["copy_in_ms"] = stage.copy_in_ms;
+    dict["preprocess_ms"] = stage.preprocess_ms;
+    dict["network_ms"] = stage.network_ms;
+    dict["postprocess_ms"] = stage.postprocess_ms;
+    dict["copy_out_ms"] = stage.copy_out_ms;
+    dict["total_ms"] = stage.total_ms;
+    dicts.append(dict);
+  }
+  return dicts;
+}
+
+py::list recent_times(const Pipeline& pipeline) { return to_dicts(pipeline.recent_times()); }
+
+py::list measure(Pipeline& pipeline, int repeats) {
+  std::vector<StageTimes> times;
+  {
+    py::gil_scoped_release no_gil;
+    times = pipeline.measure(repeats);
+  }
+  return to_dicts(times);
 }
 
 }  // namespace
@@ -104,19 +123,23 @@ void register_pipeline(py::module_& m) {
 
   py::class_<Pipeline, std::shared_ptr<Pipeline>>(m, "Pipeline", "Slots that frames run through; see rmbg_trt.Engine.")
       .def(py::init([](std::vector<std::shared_ptr<Network>> networks, const std::string& filter,
-                       const std::string& stretch) {
+                       const std::string& stretch, int device) {
              PipelineOptions options;
              options.filter = filter_of(filter);
              options.stretch = stretch_of(stretch);
+             options.device = device;
              py::gil_scoped_release no_gil;
              return std::shared_ptr<Pipeline>(new Pipeline(std::move(networks), options), close_and_delete);
            }),
-           py::arg("networks"), py::arg("filter") = "lanczos", py::arg("stretch") = "minmax")
+           py::arg("networks"), py::arg("filter") = "lanczos", py::arg("stretch") = "minmax", py::arg("device") = -1)
       .def("run", &run, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
            py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f)
       .def("submit", &submit, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
            py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f)
-      .def("recent_times", &recent_times, "[(preprocess_ms, network_ms, postprocess_ms)], oldest first.")
+      .def("recent_times", &recent_times, "A dict of stage times in milliseconds for each frame, oldest first.")
+      .def("measure", &measure, py::arg("repeats"), "On a GPU: the same for more frames like the last, from events.")
+      .def("modes", &Pipeline::modes, "How each slot runs: 'cpu', 'graph' or 'eager' and why.")
+      .def_property_readonly("device", &Pipeline::device)
       .def_property_readonly("frames", &Pipeline::frames)
       .def_property_readonly("slots", &Pipeline::slots)
       .def("close", &Pipeline::close, py::call_guard<py::gil_scoped_release>());

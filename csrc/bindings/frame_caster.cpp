@@ -3,7 +3,6 @@
 #include "bindings/frame_caster.h"
 
 #include <stdexcept>
-#include <vector>
 
 namespace rmbg {
 namespace {
@@ -14,9 +13,7 @@ namespace py = pybind11;
   throw std::invalid_argument(std::string(what) + " " + got);
 }
 
-std::string shape_text(const py::array& array) { return py::str(array.attr("shape")).cast<std::string>(); }
-
-PixelFormat format_of(py::ssize_t channel_count, const std::string& color) {
+PixelFormat format_of(std::int64_t channel_count, const std::string& color) {
   const bool bgr = color == "bgr";
   if (!bgr && color != "rgb") throw std::invalid_argument("color is '" + color + "'; expected 'bgr' or 'rgb'");
   if (channel_count == 1) return PixelFormat::kGray8;
@@ -24,38 +21,83 @@ PixelFormat format_of(py::ssize_t channel_count, const std::string& color) {
   return bgr ? PixelFormat::kBgra8 : PixelFormat::kRgba8;
 }
 
-}  // namespace
-
-ConstImageView to_view(const py::array& array, const std::string& color, const char* what) {
-  if (!py::isinstance<py::array_t<std::uint8_t>>(array))
-    refuse(what, "has dtype " + py::str(array.dtype()).cast<std::string>() +
-                     "; expected uint8 (for floats in 0..1: (frame * 255).round().astype('uint8'))");
-  const py::ssize_t channel_count = array.ndim() == 2 ? 1 : array.ndim() == 3 ? array.shape(2) : 0;
-  if (channel_count != 1 && channel_count != 3 && channel_count != 4)
-    refuse(what, "has shape " + shape_text(array) +
-                     "; expected (height, width), (height, width, 3) or "
-                     "(height, width, 4)");
-  if (array.size() == 0) refuse(what, "is empty, shape " + shape_text(array) + "; at least one pixel is needed");
-  constexpr py::ssize_t kLargestSide = 1 << 20;
-  if (array.shape(0) > kLargestSide || array.shape(1) > kLargestSide)
-    refuse(what,
-           "has shape " + shape_text(array) + "; sides of at most " + std::to_string(kLargestSide) + " are supported");
-  // The stride of an axis of length 1 means nothing.
-  const bool pixels_contiguous = (array.shape(1) == 1 || array.strides(1) == channel_count) &&
-                                 (array.ndim() == 2 || channel_count == 1 || array.strides(2) == 1);
-  const py::ssize_t pitch = array.shape(0) == 1 ? array.shape(1) * channel_count : array.strides(0);
-  if (!pixels_contiguous || pitch < array.shape(1) * channel_count)
-    refuse(what,
-           "has strides " + py::str(array.attr("strides")).cast<std::string>() + " for shape " + shape_text(array) +
-               "; only rows may be padded (use numpy.ascontiguousarray, or color= instead of reversing channels)");
-  return {static_cast<const std::uint8_t*>(array.data()), static_cast<int>(array.shape(1)),
-          static_cast<int>(array.shape(0)), pitch, format_of(channel_count, color)};
+ArrayLayout layout_of(const py::array& array) {
+  const auto axes = static_cast<std::size_t>(array.ndim());
+  const bool bytes = py::isinstance<py::array_t<std::uint8_t>>(array);
+  return {const_cast<void*>(array.data()),
+          {array.shape(), array.shape() + axes},
+          {array.strides(), array.strides() + axes},
+          bytes ? "uint8" : py::str(array.dtype()).cast<std::string>(),
+          !array.writeable()};
 }
 
-ImageView to_mutable_view(py::array& array, const std::string& color, const char* what) {
+/// Channels of a pixel; throws when the shape is no picture's.
+std::int64_t check_shape(const std::vector<std::int64_t>& shape, const char* what) {
+  constexpr std::int64_t kLargestSide = 1 << 20;
+  const std::int64_t channel_count = shape.size() == 2 ? 1 : shape.size() == 3 ? shape[2] : 0;
+  if (channel_count != 1 && channel_count != 3 && channel_count != 4) {
+    const bool planes = shape.size() == 3 && (shape[0] == 1 || shape[0] == 3 || shape[0] == 4);
+    refuse(what, "has shape " + tuple_text(shape) +
+                     "; expected (height, width), (height, width, 3) or (height, width, 4)" +
+                     (planes ? " (for channels first: frame.transpose(1, 2, 0), with PyTorch frame.permute(1, 2, 0), "
+                               "made contiguous)"
+                             : ""));
+  }
+  if (shape[0] < 1 || shape[1] < 1)
+    refuse(what, "is empty, shape " + tuple_text(shape) + "; at least one pixel is needed");
+  if (shape[0] > kLargestSide || shape[1] > kLargestSide)
+    refuse(what,
+           "has shape " + tuple_text(shape) + "; sides of at most " + std::to_string(kLargestSide) + " are supported");
+  return channel_count;
+}
+
+/// Bytes from row to row; throws when the samples of a row do not lie side by side. The stride of an axis of length 1
+/// means nothing.
+std::ptrdiff_t check_strides(const ArrayLayout& array, std::int64_t channel_count, const char* what) {
+  const std::vector<std::int64_t>& shape = array.shape;
+  const std::vector<std::int64_t>& strides = array.strides_bytes;
+  const bool pixels_contiguous =
+      (shape[1] == 1 || strides[1] == channel_count) && (shape.size() == 2 || channel_count == 1 || strides[2] == 1);
+  const std::int64_t row_bytes = shape[1] * channel_count;
+  const std::int64_t pitch = shape[0] == 1 ? row_bytes : strides[0];
+  if (!pixels_contiguous || pitch < row_bytes)
+    refuse(what, "has strides " + tuple_text(strides) + " for shape " + tuple_text(shape) +
+                     "; only rows may be padded (make it contiguous: numpy.ascontiguousarray, "
+                     "cupy.ascontiguousarray, tensor.contiguous(); or use color= instead of reversing channels)");
+  return static_cast<std::ptrdiff_t>(pitch);
+}
+
+}  // namespace
+
+std::string tuple_text(const std::vector<std::int64_t>& values) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < values.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(values[i]);
+  return text + (values.size() == 1 ? ",)" : ")");
+}
+
+ConstImageView to_view(const ArrayLayout& array, const std::string& color, const char* what) {
+  if (array.dtype != "uint8")
+    refuse(what, "has dtype " + array.dtype +
+                     "; expected uint8 (for floats in 0..1: (frame * 255).round().astype('uint8'), with PyTorch "
+                     "(frame * 255).round().to(torch.uint8))");
+  const std::int64_t channel_count = check_shape(array.shape, what);
+  const std::ptrdiff_t pitch = check_strides(array, channel_count, what);
+  return {static_cast<const std::uint8_t*>(array.data), static_cast<int>(array.shape[1]),
+          static_cast<int>(array.shape[0]), pitch, format_of(channel_count, color)};
+}
+
+ConstImageView to_view(const py::array& array, const std::string& color, const char* what) {
+  return to_view(layout_of(array), color, what);
+}
+
+ImageView to_mutable_view(const ArrayLayout& array, const std::string& color, const char* what) {
   const ConstImageView view = to_view(array, color, what);
-  if (!array.writeable()) refuse(what, "is read-only; expected a writeable array");
-  return {static_cast<std::uint8_t*>(array.mutable_data()), view.width, view.height, view.pitch_bytes, view.format};
+  if (array.read_only) refuse(what, "is read-only; expected a writeable array");
+  return {static_cast<std::uint8_t*>(array.data), view.width, view.height, view.pitch_bytes, view.format};
+}
+
+ImageView to_mutable_view(const py::array& array, const std::string& color, const char* what) {
+  return to_mutable_view(layout_of(array), color, what);
 }
 
 py::array to_array(const TensorView& tensor) {

@@ -1,24 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// NumPy arrays as views, without a copy.
+// Arrays as views, without a copy: NumPy's, and through ArrayLayout those of any other library.
 #pragma once
 
 #include <pybind11/numpy.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/image_view.h"
 #include "network/network.h"
 
 namespace rmbg {
 
+/// An array as its maker describes it.
+struct ArrayLayout {
+  void* data = nullptr;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides_bytes;  // one an axis, also when contiguous
+  std::string dtype;                        // NumPy's name: "uint8", "float32", ...
+  bool read_only = false;
+};
+
 /// A uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), samples of a row contiguous, rows any positive
 /// distance apart. `color` is "bgr" or "rgb". Throws std::invalid_argument; `what` names the array in it.
+ConstImageView to_view(const ArrayLayout& array, const std::string& color, const char* what);
 ConstImageView to_view(const pybind11::array& array, const std::string& color, const char* what);
 
 /// The same for a writeable array.
-ImageView to_mutable_view(pybind11::array& array, const std::string& color, const char* what);
+ImageView to_mutable_view(const ArrayLayout& array, const std::string& color, const char* what);
+ImageView to_mutable_view(const pybind11::array& array, const std::string& color, const char* what);
 
 /// A contiguous tensor as a float32 or float16 array (its shape) that does not own the memory.
 pybind11::array to_array(const TensorView& tensor);
+
+/// As Python writes a tuple: "()", "(3,)", "(3, 4)".
+std::string tuple_text(const std::vector<std::int64_t>& values);
 
 }  // namespace rmbg

@@ -9,6 +9,11 @@ PYBIND11_MODULE(_core, m) {
   rmbg::register_device(m);
   rmbg::register_network(m);
   rmbg::register_cpu_network(m);
+  rmbg::register_device_array(m);
   rmbg::register_ops(m);
   rmbg::register_pipeline(m);
+  rmbg::register_device_frames(m);
+#if defined(RMBG_HAVE_CUDA)
+  rmbg::register_cuda_ops(m);
+#endif
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host memory for Buffer: aligned operator new, so that it works with every C++17 library.
+// Host memory is aligned operator new, so that it works with every C++17 library.
 #include "core/buffer.h"
 
 #include <atomic>
@@ -10,28 +10,43 @@ namespace {
 
 constexpr std::align_val_t kAlignment{64};
 std::atomic<std::int64_t> g_allocations{0};
-std::atomic<std::int64_t> g_bytes_in_use{0};
+std::atomic<std::int64_t> g_bytes_in_use[kMemoryKinds];
+
+std::atomic<std::int64_t>& bytes_of(MemoryKind kind) { return g_bytes_in_use[static_cast<int>(kind)]; }
 
 }  // namespace
 
-void Buffer::reserve(std::size_t bytes) {
-  if (bytes <= capacity_) return;
+void* allocate(MemoryKind kind, std::size_t bytes) {
+  return kind == MemoryKind::kHost ? ::operator new(bytes, kAlignment) : allocate_cuda(kind, bytes);
+}
+
+void deallocate(MemoryKind kind, void* data) noexcept {
+  if (kind == MemoryKind::kHost) {
+    ::operator delete(data, kAlignment);
+  } else {
+    deallocate_cuda(kind, data);
+  }
+}
+
+bool Buffer::reserve(std::size_t bytes) {
+  if (bytes <= capacity_) return false;
   release();
-  data_ = ::operator new(bytes, kAlignment);
+  data_ = allocate(kind_, bytes);
   capacity_ = bytes;
   g_allocations.fetch_add(1, std::memory_order_relaxed);
-  g_bytes_in_use.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
+  bytes_of(kind_).fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
+  return true;
 }
 
 void Buffer::release() noexcept {
   if (data_ == nullptr) return;
-  ::operator delete(data_, kAlignment);
-  g_bytes_in_use.fetch_sub(static_cast<std::int64_t>(capacity_), std::memory_order_relaxed);
+  deallocate(kind_, data_);
+  bytes_of(kind_).fetch_sub(static_cast<std::int64_t>(capacity_), std::memory_order_relaxed);
   data_ = nullptr;
   capacity_ = 0;
 }
 
 std::int64_t Buffer::allocations() { return g_allocations.load(std::memory_order_relaxed); }
-std::int64_t Buffer::bytes_in_use() { return g_bytes_in_use.load(std::memory_order_relaxed); }
+std::int64_t Buffer::bytes_in_use(MemoryKind kind) { return bytes_of(kind).load(std::memory_order_relaxed); }
 
 }  // namespace rmbg

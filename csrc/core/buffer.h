@@ -7,13 +7,16 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/memory.h"
+
 namespace rmbg {
 
-/// Move-only block of host memory, 64-byte aligned. Contents are undefined after it grows.
+/// Move-only block of memory, 64-byte aligned. Contents are undefined after it grows.
 class Buffer {
  public:
+  explicit Buffer(MemoryKind kind) : kind_(kind) {}
   Buffer() = default;
-  explicit Buffer(std::size_t bytes) { reserve(bytes); }
+  explicit Buffer(std::size_t bytes, MemoryKind kind = MemoryKind::kHost) : kind_(kind) { reserve(bytes); }
   ~Buffer() { release(); }
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {
@@ -23,9 +26,10 @@ class Buffer {
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
-  /// Makes room for `bytes`; does nothing when there is room already. Throws std::bad_alloc.
-  void reserve(std::size_t bytes);
+  /// Makes room for `bytes`; does nothing, and says false, when there is room already. Throws as allocate() does.
+  bool reserve(std::size_t bytes);
 
+  MemoryKind kind() const { return kind_; }
   std::size_t capacity() const { return capacity_; }
   template <typename T>
   T* as() const {
@@ -34,18 +38,20 @@ class Buffer {
 
   /// Allocations made by all Buffers since the program began.
   static std::int64_t allocations();
-  /// Bytes held by all Buffers now.
-  static std::int64_t bytes_in_use();
+  /// Bytes held by all Buffers of one kind now.
+  static std::int64_t bytes_in_use(MemoryKind kind = MemoryKind::kHost);
 
  private:
   void release() noexcept;
   void swap(Buffer& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(capacity_, other.capacity_);
+    std::swap(kind_, other.kind_);
   }
 
   void* data_ = nullptr;
   std::size_t capacity_ = 0;
+  MemoryKind kind_ = MemoryKind::kHost;
 };
 
 }  // namespace rmbg

@@ -2,9 +2,12 @@
 // The CUDA devices of this machine, as far as this build can see them. Never throws for a missing driver.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "core/stream.h"
 
 namespace rmbg {
 
@@ -25,5 +28,14 @@ struct DeviceReport {
 };
 
 DeviceReport cuda_report();
+
+/// Makes a GPU current for the calling thread. Throws CudaError, UnavailableError.
+void select_device(int device);
+
+/// Work put on `later` from now on runs after what is on `earlier`. Throws CudaError, UnavailableError.
+void order_streams(int device, Stream earlier, Stream later);
+
+/// Copies within GPU memory, on a stream. Throws CudaError, UnavailableError.
+void copy_on_device(void* to, const void* from, std::size_t bytes, Stream stream);
 
 }  // namespace rmbg

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The answer of a build without CUDA.
 #include "core/device.h"
+#include "core/error.h"
 
 namespace rmbg {
 
@@ -8,6 +9,14 @@ DeviceReport cuda_report() {
   DeviceReport report;
   report.problem = "this build of rmbg-trt has no CUDA code";
   return report;
+}
+
+void select_device(int) { throw UnavailableError("this build of rmbg-trt has no CUDA code"); }
+
+void order_streams(int, Stream, Stream) { throw UnavailableError("this build of rmbg-trt has no CUDA code"); }
+
+void copy_on_device(void*, const void*, std::size_t, Stream) {
+  throw UnavailableError("this build of rmbg-trt has no CUDA code");
 }
 
 }  // namespace rmbg

@@ -14,19 +14,27 @@ class CallbackNetwork : public Network {
   using Bind = std::function<void(const TensorView& input, const TensorView& output)>;
   using Enqueue = std::function<void(Stream stream)>;
 
-  CallbackNetwork(NetworkSpec spec, Bind bind, Enqueue enqueue, bool capturable)
-      : spec_(std::move(spec)), bind_(std::move(bind)), enqueue_(std::move(enqueue)), capturable_(capturable) {}
+  using Graph = std::function<void*()>;
+
+  CallbackNetwork(NetworkSpec spec, Bind bind, Enqueue enqueue, bool capturable, Graph graph = nullptr)
+      : spec_(std::move(spec)),
+        bind_(std::move(bind)),
+        enqueue_(std::move(enqueue)),
+        capturable_(capturable),
+        graph_(std::move(graph)) {}
 
   const NetworkSpec& spec() const override { return spec_; }
   void bind(const TensorView& input, const TensorView& output) override { bind_(input, output); }
   void enqueue(Stream stream) override { enqueue_(stream); }
   bool capturable() const override { return capturable_; }
+  void* graph() override { return graph_ ? graph_() : nullptr; }
 
  private:
   NetworkSpec spec_;
   Bind bind_;
   Enqueue enqueue_;
   bool capturable_;
+  Graph graph_;
 };
 
 }  // namespace rmbg

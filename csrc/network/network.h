@@ -8,13 +8,10 @@
 #include <cstdint>
 #include <string>
 
+#include "core/data_type.h"
 #include "core/stream.h"
 
 namespace rmbg {
-
-enum class DataType { kFloat32, kFloat16 };
-
-constexpr std::size_t size_of(DataType type) { return type == DataType::kFloat32 ? 4 : 2; }
 
 /// NCHW, batch 1.
 struct TensorSpec {
@@ -33,11 +30,12 @@ struct NetworkSpec {
   TensorSpec output;
 };
 
-/// Contiguous NCHW memory, 64-byte aligned, owned by the pipeline.
+/// Contiguous NCHW memory, 64-byte aligned, owned by the pipeline. device: the GPU it lies on, or -1.
 struct TensorView {
   void* data = nullptr;
   std::array<std::int64_t, 4> shape{};
   DataType dtype = DataType::kFloat32;
+  int device = -1;
 };
 
 class Network {
@@ -54,6 +52,10 @@ class Network {
 
   /// Whether enqueue() may be recorded into a CUDA graph.
   virtual bool capturable() const = 0;
+
+  /// One run as a cudaGraph_t, for networks that record themselves: it is then used instead of recording enqueue().
+  /// It stays the network's, which keeps it alive. nullptr: there is none.
+  virtual void* graph() { return nullptr; }
 };
 
 }  // namespace rmbg

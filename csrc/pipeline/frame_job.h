@@ -3,6 +3,8 @@
 #pragma once
 
 #include "core/image_view.h"
+#include "core/memory.h"
+#include "core/stream.h"
 #include "postprocess/postprocess.h"
 #include "preprocess/preprocess.h"
 
@@ -13,6 +15,7 @@ struct PipelineOptions {
   ResampleFilter filter = ResampleFilter::kLanczos;
   Stretch stretch = Stretch::kMinMax;
   Normalization normalization = kImageNetNormalization;
+  int device = -1;  // the GPU to run on; -1: the CPU
 };
 
 /// One frame. The memory behind the views belongs to the caller and stays valid until the job is done.
@@ -23,16 +26,25 @@ struct FrameJob {
   bool premultiplied = false;  // of a cutout
   Background background;       // of a composite, unless blur_sigma > 0
   float blur_sigma = 0.0f;     // > 0: composite over the frame itself, blurred; in pixels
+
+  // On a GPU. A frame in its memory is worked on in the order of `stream`, which is the caller's, and so is the result.
+  MemoryKind memory = MemoryKind::kHost;             // of frame and result
+  MemoryKind background_memory = MemoryKind::kHost;  // of the background's picture
+  Stream stream;
 };
 
 /// Throws std::invalid_argument when the views of a job do not fit each other.
 void check(const FrameJob& job);
 
-/// Wall-clock times of one frame, in milliseconds.
+/// Times of one frame, in milliseconds: wall-clock on the CPU. On a GPU process() knows the total alone, and measure()
+/// the stages, from events.
 struct StageTimes {
   double preprocess_ms = 0;
   double network_ms = 0;
   double postprocess_ms = 0;
+  double total_ms = 0;
+  double copy_in_ms = 0;
+  double copy_out_ms = 0;
 };
 
 }  // namespace rmbg

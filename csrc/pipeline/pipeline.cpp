@@ -33,9 +33,9 @@ void Completion::finish(std::exception_ptr error) {
 }
 
 struct Pipeline::Lane {
-  Lane(std::shared_ptr<Network> network, const PipelineOptions& options) : slot(std::move(network), options) {}
+  explicit Lane(std::unique_ptr<Slot> made) : slot(std::move(made)) {}
 
-  Slot slot;
+  std::unique_ptr<Slot> slot;
   bool busy = false;
   bool has_job = false;
   FrameJob job;
@@ -47,10 +47,13 @@ struct Pipeline::Lane {
 Pipeline::Pipeline(std::vector<std::shared_ptr<Network>> networks, const PipelineOptions& options) {
   if (networks.empty()) throw std::invalid_argument("pipeline: at least one network is needed, one for each slot");
   spec_ = networks.front()->spec();
+  device_ = options.device;
+  if (device_ >= 0) results_ = make_result_pool(device_);
   for (auto& network : networks) {
     if (network->spec().input.shape != spec_.input.shape || network->spec().output.shape != spec_.output.shape)
       throw std::invalid_argument("pipeline: all networks must have the same shapes");
-    lanes_.push_back(std::make_unique<Lane>(std::move(network), options));
+    lanes_.push_back(std::make_unique<Lane>(options.device < 0 ? make_cpu_slot(std::move(network), options)
+                                                               : make_cuda_slot(std::move(network), options)));
   }
   history_.reserve(kHistory);
 }
@@ -78,7 +81,7 @@ void Pipeline::release(Lane& lane) {
 }
 
 void Pipeline::process(Lane& lane, const FrameJob& job) {
-  const StageTimes times = lane.slot.process(job);
+  const StageTimes times = lane.slot->process(job);
   std::lock_guard lock(mutex_);
   if (history_.size() < kHistory) {
     history_.push_back(times);
@@ -144,6 +147,24 @@ std::vector<StageTimes> Pipeline::recent_times() const {
   if (history_.size() == kHistory)
     std::rotate(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(frames_ % kHistory), times.end());
   return times;
+}
+
+std::vector<StageTimes> Pipeline::measure(int repeats) {
+  Lane& lane = acquire();
+  try {
+    std::vector<StageTimes> times = lane.slot->measure(repeats);
+    release(lane);
+    return times;
+  } catch (...) {
+    release(lane);
+    throw;
+  }
+}
+
+std::vector<std::string> Pipeline::modes() const {
+  std::vector<std::string> modes;
+  for (const auto& lane : lanes_) modes.push_back(lane->slot->mode());
+  return modes;
 }
 
 std::int64_t Pipeline::frames() const {

@@ -7,10 +7,12 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "pipeline/frame_job.h"
+#include "pipeline/result_pool.h"
 #include "pipeline/slot.h"
 
 namespace rmbg {
@@ -42,6 +44,9 @@ class Pipeline {
   Pipeline& operator=(const Pipeline&) = delete;
 
   const NetworkSpec& spec() const { return spec_; }
+  int device() const { return device_; }
+  /// Memory for results on the GPU; nullptr on the CPU.
+  ResultPool* results() const { return results_.get(); }
   int slots() const { return static_cast<int>(lanes_.size()); }
 
   /// Runs a job to its end on the calling thread; waits for a free slot. Thread-safe; allocates nothing once
@@ -54,6 +59,10 @@ class Pipeline {
 
   /// Times of the frames run last, oldest first, at most kHistory.
   std::vector<StageTimes> recent_times() const;
+  /// On a GPU: device times of more frames like the last one that a free slot has run; see Slot::measure.
+  std::vector<StageTimes> measure(int repeats);
+  /// How the frames of each slot run; see Slot::mode.
+  std::vector<std::string> modes() const;
   std::int64_t frames() const;
 
   /// Waits for the jobs in flight; from then on run and submit throw Error. May be called again.
@@ -69,6 +78,8 @@ class Pipeline {
   void serve(Lane& lane);
 
   NetworkSpec spec_;
+  int device_ = -1;
+  std::shared_ptr<ResultPool> results_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   mutable std::mutex mutex_;
   std::condition_variable freed_;   // a lane became free

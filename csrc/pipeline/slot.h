@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// One frame in flight: a network instance and every buffer a frame needs. Buffers only grow, so a slot that
-// has seen its largest frame allocates nothing.
+// One frame in flight: a network instance and every buffer a frame needs.
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
-#include "core/buffer.h"
 #include "network/network.h"
 #include "pipeline/frame_job.h"
-#include "pipeline/frame_plan.h"
 
 namespace rmbg {
 
+/// Calls never overlap on a slot. After an exception it is as good as before.
 class Slot {
  public:
-  /// Checks the network's shapes (std::invalid_argument) and binds its tensors.
-  Slot(std::shared_ptr<Network> network, const PipelineOptions& options);
+  virtual ~Slot() = default;
 
-  /// Runs a checked job to its end. After an exception the slot is as good as before.
-  StageTimes process(const FrameJob& job);
+  /// Runs a checked job: to its end, or, when its frame is in GPU memory, onto the job's stream.
+  virtual StageTimes process(const FrameJob& job) = 0;
 
- private:
-  void preprocess_frame(const FrameJob& job, const FramePlan& plan);
-  void postprocess_frame(const FrameJob& job, const FramePlan& plan);
-  Background blurred(const FrameJob& job);
+  /// On a GPU: device times of `repeats` more frames like the last one, each stage between events. On the CPU: none.
+  virtual std::vector<StageTimes> measure(int repeats) = 0;
 
-  std::shared_ptr<Network> network_;
-  PipelineOptions options_;
-  Stream stream_;
-  FramePlanCache plans_;
-  Buffer tensor_, prediction_;
-  Buffer resample_between_, resized_;
-  Buffer matte_, alpha_between_, alpha_rows_;
-  Buffer blur_, blur_scratch_;
+  /// How frames run: "cpu", "graph", or "eager" and why.
+  virtual std::string mode() const = 0;
 };
+
+/// Both check the network's shapes (std::invalid_argument) and bind its tensors.
+std::unique_ptr<Slot> make_cpu_slot(std::shared_ptr<Network> network, const PipelineOptions& options);
+/// Throws UnavailableError in a build without CUDA, CudaError.
+std::unique_ptr<Slot> make_cuda_slot(std::shared_ptr<Network> network, const PipelineOptions& options);
+
+/// What both need of a network: (1, 3, H, W) and (1, 1, h, w), or std::invalid_argument.
+const NetworkSpec& check_shapes(const NetworkSpec& spec);
+Size input_size(const NetworkSpec& spec);
+Size output_size(const NetworkSpec& spec);
 
 }  // namespace rmbg

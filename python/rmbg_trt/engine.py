@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import logging
 import operator
 import os
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from . import _core, models
+from . import _core, device_frame, models
 from .background import BackgroundLike, Color
 from .engine_info import EngineInfo
 from .errors import InputError
@@ -41,11 +42,14 @@ class Engine:
 
     Args:
         model: A catalogue name ("u2net", "u2netp"; fetched once into the cache) or the path of an ``.onnx`` file
-            with one input (1, 3, H, W) float32, normalised as U²-Net's, and a first output (1, 1, h, w) in 0..1.
+            with one input (1, 3, H, W) float32, normalised as U²-Net's, and a first output (1, 1, h, w) in 0..1. On a
+            GPU also a plan that ``rmbg-trt export`` or trtexec made, or a checkpoint; of what is no plan one is
+            built, once, and kept.
         device: "auto", "cpu", "cuda" or "cuda:N". "auto" prefers a GPU; ``info`` says what was taken and why.
             "cuda" works on the GPU or raises.
-        runtime: "auto", "native" (this package's own network for the CPU) or "openvino".
-        precision: "auto" (bf16 where the processor has it, else fp32), "fp32" or "bf16".
+        runtime: "auto"; for the CPU "native" (this package's own network) or "openvino"; for a GPU "tensorrt",
+            "tensorrt_rtx" or "torch".
+        precision: "auto" (fp16 on a GPU; bf16 where the processor has it, else fp32), "fp32", "bf16" or "fp16".
         size: Network input, one side or (height, width), from 32 to 4096. None: the model's own (U²-Net was trained
             at 320 x 320), or 320 where that is open. Other sizes work for networks that are convolutions throughout.
         color: Channel order of NumPy frames, results and colours: "bgr" (as OpenCV) or "rgb". PIL images are always
@@ -87,12 +91,13 @@ class Engine:
         request = Request(precision, _size(size), slots)
         path = models.resolve(model)
         opened, reason = open_network(path, device=device, runtime=runtime, precision=precision, request=request)
-        self._pipeline = _core.Pipeline(opened.networks, filter=filter, stretch=stretch)
+        device_index = -1 if opened.device_index is None else opened.device_index
+        self._pipeline = _core.Pipeline(opened.networks, filter=filter, stretch=stretch, device=device_index)
         self._closing = threading.Lock()
         self._info = EngineInfo(
             model=os.fspath(model),
             model_path=str(path),
-            device="cpu",
+            device=opened.device,
             device_name=opened.device_name,
             runtime=opened.runtime,
             runtime_version=opened.runtime_version,
@@ -107,7 +112,9 @@ class Engine:
     @property
     def info(self) -> EngineInfo:
         """What this engine runs on, and why."""
-        return self._info
+        modes = self._pipeline.modes()
+        memory = _core.bytes_in_use("device") if self._pipeline.device >= 0 else 0
+        return dataclasses.replace(self._info, mode="; ".join(dict.fromkeys(modes)), device_memory_bytes=memory)
 
     def run(
         self,
@@ -116,29 +123,54 @@ class Engine:
         output: Output = "alpha",
         background: BackgroundLike | None = None,
         premultiplied: bool = False,
-        out: Array | None = None,
+        out: Any = None,
+        stream: Any = None,
     ) -> Any:
         """Works on one frame and returns its result.
 
+        A frame that lies on the engine's GPU stays there: its work is put on a stream, and the call returns without
+        waiting for it.
+
         Args:
             frame: (H, W) gray, (H, W, 3) or (H, W, 4) uint8, colours in the engine's order, rows any positive
-                distance apart (no copy is made); or a PIL image; or a CPU array that speaks DLPack. A fourth channel
-                is alpha: it is multiplied into the result and not shown to the network.
+                distance apart (no copy is made); or a PIL image; or an array that speaks DLPack or
+                ``__cuda_array_interface__``, of the CPU or of the engine's GPU. A fourth channel is alpha: it is
+                multiplied into the result and not shown to the network.
             output: "alpha", "cutout" (the frame's colours with alpha) or "composite" (over ``background``).
             background: For a composite: "#rrggbb", a CSS colour name, "blur", "blur:RADIUS" (standard deviation in
                 pixels), three numbers 0..255, a picture (h, w, 3) uint8, or a PIL image. Pictures are scaled to
-                cover the frame and cropped. Numbers and arrays are in the engine's colour order.
+                cover the frame and cropped. Numbers and arrays are in the engine's colour order. For a frame on the
+                GPU a picture must lie there too, and have the frame's size.
             premultiplied: Multiply a cutout's colours by its alpha. The default is straight alpha.
-            out: Array to write to, of the result's shape; rows may be padded. Not for PIL images.
+            out: Array to write to, of the result's shape, where the frame lies; rows may be padded. Not for PIL
+                images.
+            stream: For a frame on the GPU: the stream that its content is ready on, and that the result will be: a
+                stream of PyTorch, CuPy, PyCUDA or Numba, an object with ``__cuda_stream__``, or the handle as a
+                number. None: the current one of the library that made the frame, if it is known, else the legacy
+                default stream. With neither PyTorch nor CuPy, keep the frame until the result is there.
 
         Returns:
             uint8: alpha (H, W), cutout (H, W, 4) or composite (H, W, 3), in the engine's colour order; ``out`` if
-            it was given. For a PIL image a PIL image: "L", "RGBA" or "RGB".
+            it was given. For a PIL image a PIL image: "L", "RGBA" or "RGB". For a frame on the GPU a DeviceArray,
+            which any library can take over through DLPack or ``__cuda_array_interface__``, and ``.numpy()`` copies.
 
         Raises:
             InputError: The frame, background or ``out`` is not one of these. The engine stays usable.
             NetworkError: The network failed. The engine stays usable.
         """
+        if self._pipeline.device >= 0 and _core.lies_on_gpu(frame):
+            return device_frame.run(
+                self._pipeline,
+                frame,
+                self._color,
+                output=output,
+                background=background,
+                premultiplied=premultiplied,
+                out=out,
+                stream=stream,
+            )
+        if stream is not None:
+            raise InputError("stream= is for frames that lie on the engine's GPU")
         job = make_job(frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out)
         self._pipeline.run(*job.arguments)
         return job.result()
@@ -150,15 +182,21 @@ class Engine:
         output: Output = "alpha",
         background: BackgroundLike | None = None,
         premultiplied: bool = False,
-        out: Array | None = None,
+        out: Any = None,
+        stream: Any = None,
     ) -> Ticket[Any]:
         """Starts on a frame and returns at once; waits only while all slots are busy.
 
         The frame and ``out`` must not be changed until the ticket is done. Arguments and errors are as in ``run``;
-        errors of the network come from ``Ticket.result``.
+        errors of the network come from ``Ticket.result``. (A frame on the GPU is started by ``run`` just as well.)
         """
+        if self._pipeline.device >= 0 and _core.lies_on_gpu(frame):
+            arguments = {"output": output, "background": background, "premultiplied": premultiplied}
+            return Ticket.done_with(self.run(frame, **arguments, out=out, stream=stream))
+        if stream is not None:
+            raise InputError("stream= is for frames that lie on the engine's GPU")
         job = make_job(frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out)
-        return Ticket(self._pipeline.submit(*job.arguments), job)
+        return Ticket(self._pipeline.submit(*job.arguments), job.result)
 
     def map(
         self,
@@ -197,28 +235,27 @@ class Engine:
     def frame_buffer(self, height: int, width: int, channels: int = 3) -> Array:
         """Memory for frames that the engine reads fastest: (height, width, channels) uint8, not initialised.
 
-        On the CPU it is aligned memory; ``channels`` 1 gives (height, width).
+        On the CPU it is aligned memory; for a GPU it is page-locked, and the GPU fetches frames and puts results there
+        by itself. ``channels`` 1 gives (height, width).
         """
         shape = [height, width] if channels == 1 else [height, width, channels]
-        return _core.host_buffer(shape)
+        return _core.host_buffer(shape, self._pipeline.device >= 0)
 
     def profile(self) -> dict[str, float]:
-        """Wall-clock times of the last frames (256 at most).
+        """Where the time of a frame goes.
+
+        On the CPU: wall-clock times of the last frames (256 at most). On a GPU: device times between events, measured
+        now: a frame of the kind that came last is run 20 times on a free slot.
 
         Returns:
-            Medians in milliseconds: ``preprocess_ms``, ``network_ms``, ``postprocess_ms`` and ``total_ms``, and the
-            number of frames the engine has finished, ``frames``.
+            Medians in milliseconds: ``copy_in_ms``, ``preprocess_ms``, ``network_ms``, ``postprocess_ms``,
+            ``copy_out_ms`` and ``total_ms`` (0 before the first frame), and the number of frames the engine has
+            finished, ``frames``.
         """
-        times = np.array(self._pipeline.recent_times(), dtype=float).reshape(-1, 3)
-        stages = np.median(times, axis=0) if len(times) else np.zeros(3)
-        total = float(np.median(times.sum(axis=1))) if len(times) else 0.0
-        return {
-            "preprocess_ms": float(stages[0]),
-            "network_ms": float(stages[1]),
-            "postprocess_ms": float(stages[2]),
-            "total_ms": total,
-            "frames": self._pipeline.frames,
-        }
+        times = self._pipeline.measure(20) if self._pipeline.device >= 0 else self._pipeline.recent_times()
+        names = ("copy_in_ms", "preprocess_ms", "network_ms", "postprocess_ms", "copy_out_ms", "total_ms")
+        medians = {name: float(np.median([each[name] for each in times] or [0.0])) for name in names}
+        return {**medians, "frames": self._pipeline.frames}
 
     def close(self) -> None:
         """Waits for the frames in flight and stops. Frames given later raise ``Error``. May be called again."""

@@ -15,12 +15,15 @@ class EngineInfo:
         model_path: The model file.
         device: "cpu" or "cuda:N".
         device_name: The processor.
-        runtime: "native" or "openvino".
+        runtime: "native", "openvino", "tensorrt", "tensorrt_rtx" or "torch".
         runtime_version: Version of the runtime.
         precision: Arithmetic of the convolutions.
         input_size: Network input (height, width).
         slots: Frames that can be in flight.
         reason: Why this device, runtime and precision.
+        mode: "cpu"; on a GPU "graph" (from the second frame of a kind on, a frame is one CUDA graph), or "eager" and
+            why.
+        device_memory_bytes: GPU memory held by this process's engines, without what the runtimes take themselves.
     """
 
     model: str
@@ -33,6 +36,8 @@ class EngineInfo:
     input_size: tuple[int, int]
     slots: int
     reason: str
+    mode: str = "cpu"
+    device_memory_bytes: int = 0
 
     def __str__(self) -> str:
         height, width = self.input_size

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _core
 from . import background as backgrounds
 from .background import BackgroundLike, Color
 from .errors import InputError
@@ -92,6 +93,10 @@ def _from_array(frame: Any) -> Array:
     """A NumPy array as it is; another array on the CPU through DLPack, without a copy."""
     if isinstance(frame, np.ndarray):
         return frame
+    if _core.lies_on_gpu(frame):
+        raise InputError(
+            "the frame lies on a GPU and this engine runs on the CPU; give it device='cuda', or bring the frame here"
+        )
     if hasattr(frame, "__dlpack_device__"):
         kind = int(frame.__dlpack_device__()[0])
         if kind == 1:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from . import _core
-from .frame_job import FrameJob
 
 Result = TypeVar("Result")
 
@@ -14,13 +14,18 @@ Result = TypeVar("Result")
 class Ticket(Generic[Result]):
     """A frame that was submitted. It keeps the frame's memory until the frame is done."""
 
-    def __init__(self, completion: _core.Completion, job: FrameJob) -> None:
-        self._completion = completion
-        self._job = job
+    def __init__(self, completion: _core.Completion | None, result: Callable[[], Result]) -> None:
+        self._completion = completion  # None: nothing to wait for
+        self._result = result
+
+    @classmethod
+    def done_with(cls, result: Result) -> Ticket[Result]:
+        """The ticket of a frame whose result is known already."""
+        return cls(None, lambda: result)
 
     def done(self) -> bool:
         """Whether the result is there; never waits."""
-        return self._completion.wait(0.0)
+        return self._completion is None or self._completion.wait(0.0)
 
     def result(self, timeout: float | None = None) -> Result:
         """Waits for the result.
@@ -32,8 +37,8 @@ class Ticket(Generic[Result]):
             TimeoutError: It is not there yet.
             NetworkError: The network failed on this frame.
         """
-        if not self._completion.wait(-1.0 if timeout is None else max(0.0, timeout)):
-            raise TimeoutError(f"the frame is not done after {timeout} s")
-        self._completion.rethrow()
-        result: Result = self._job.result()
-        return result
+        if self._completion is not None:
+            if not self._completion.wait(-1.0 if timeout is None else max(0.0, timeout)):
+                raise TimeoutError(f"the frame is not done after {timeout} s")
+            self._completion.rethrow()
+        return self._result()

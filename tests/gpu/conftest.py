@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def frames_to_run() -> int:
+    """Length of the endurance test: RMBG_GPU_FRAMES, or a few."""
+    return int(os.environ.get("RMBG_GPU_FRAMES", "300"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,21 +6,46 @@ Each adapter module has ``open(path, request) -> Opened`` and imports its runtim
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, UnavailableError
+from ..errors import UnavailableError
+from .device import (
+    CPU_RUNTIMES,
+    GPU_RUNTIMES,
+    PRECISIONS,
+    RUNTIMES,
+    check_cpu_kind,
+    check_device,
+    check_options,
+    file_kind,
+    gpu_candidates,
+    gpu_index,
+)
 
 if TYPE_CHECKING:
     from .. import _core
 
 log = logging.getLogger("rmbg_trt")
 
-RUNTIMES = ("native", "openvino")
-PRECISIONS = ("auto", "fp32", "bf16")
+TENSORRT = ("tensorrt", "tensorrt_rtx")
+
+__all__ = [
+    "CPU_RUNTIMES",
+    "GPU_RUNTIMES",
+    "PRECISIONS",
+    "RUNTIMES",
+    "Opened",
+    "Request",
+    "UnsupportedNetworkError",
+    "check_device",
+    "open_network",
+]
 
 
 @dataclass(frozen=True)
@@ -31,11 +56,15 @@ class Request:
         precision: One of ``PRECISIONS``.
         size: Network input (height, width), or None for the model's own.
         slots: Instances of the network to make.
+        device_index: The GPU, or None for the CPU. ``open_network`` sets it.
+        compile: Let PyTorch compile its network first; the other runtimes do not look at it.
     """
 
     precision: str
     size: tuple[int, int] | None
     slots: int
+    device_index: int | None = None
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,8 +76,10 @@ class Opened:
         runtime: Name of the runtime, one of ``RUNTIMES``.
         runtime_version: Its version.
         device_name: The processor it runs on.
-        precision: Arithmetic of the convolutions: "fp32" or "bf16".
-        reason: Why this precision.
+        precision: Arithmetic of the convolutions: "fp32", "bf16" or "fp16"; "unknown" for a plan without a sidecar.
+        reason: Why this precision, and what else is worth knowing.
+        device: "cpu" or "cuda:N".
+        device_index: The GPU, or None.
     """
 
     networks: list[_core.Network]
@@ -57,6 +88,8 @@ class Opened:
     device_name: str
     precision: str
     reason: str
+    device: str = "cpu"
+    device_index: int | None = None
 
 
 class UnsupportedNetworkError(Exception):
@@ -68,7 +101,7 @@ def open_network(path: Path, *, device: str, runtime: str, precision: str, reque
 
     Args:
         path: Model file.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda" or "cuda:N". "auto" takes the first GPU if something there runs the model.
         runtime: "auto" or one of ``RUNTIMES``.
         precision: One of ``PRECISIONS``.
         request: The rest.
@@ -77,89 +110,79 @@ def open_network(path: Path, *, device: str, runtime: str, precision: str, reque
         The opened networks and the whole reason of the choice, a sentence.
 
     Raises:
-        InputError: An option has no such value.
+        InputError: An option has no such value, or they do not go together.
         UnavailableError: The device or runtime is not here.
         ModelError: The model cannot be read or is not an image-to-matte network.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
-    if runtime != "auto" and runtime not in RUNTIMES:
-        raise InputError(f"runtime is {runtime!r}; expected auto, {' or '.join(RUNTIMES)}")
-    why_device = check_device(device)
-    _check_kind(path)
-    names = [runtime] if runtime != "auto" else _by_preference(precision)
-    passed_over: list[str] = []
-    for name in names:
-        adapter = importlib.import_module(f".{name}_network", __name__)
-        try:
-            opened: Opened = adapter.open(path, request)
-        except (UnsupportedNetworkError, UnavailableError) as error:
-            if runtime != "auto":
-                raise UnavailableError(f"runtime {name!r} cannot run {path.name}: {error}") from error
-            passed_over.append(f"{name}: {error}")
-            log.info("%s is passed over: %s", name, error)
-            continue
-        reasons = [why_device, opened.reason, *(f"not {text}" for text in passed_over)]
-        return opened, "; ".join(filter(None, reasons))
+    check_options(device, runtime, precision)
+    gpu, why = _choose_device(device, runtime, precision)
+    kind = file_kind(path)
+    if gpu is None:
+        return _open_on_cpu(path, kind, runtime, precision, request, why)
+    request = dataclasses.replace(request, device_index=gpu)
+    candidates = gpu_candidates(path, kind, runtime)
+    opened, passed_over = _open_first(candidates, path, kind, request)
+    if opened is not None:
+        why = f"cuda:{gpu} because " + ("there is a GPU" if device == "auto" else "it was asked for")
+        return opened, _sentence(why, opened.reason, passed_over)
+    tried = "; ".join(passed_over) or "it is an OpenVINO model, which is for the CPU"
+    if device != "auto" or runtime != "auto" or precision == "fp16" or kind in TENSORRT:
+        raise UnavailableError(f"nothing on cuda:{gpu} can run {path.name}: {tried}")
+    log.warning("%s runs on the CPU, because nothing on the GPU can run it: %s", path.name, tried)
+    return _open_on_cpu(path, kind, runtime, precision, request, f"CPU because nothing on the GPU can run it ({tried})")
+
+
+def _choose_device(device: str, runtime: str, precision: str) -> tuple[int | None, str]:
+    """The GPU to try, or None and why it is the CPU (nothing where the CPU was asked for)."""
+    why = check_device(device)
+    if why or device == "cpu":
+        return None, why
+    if runtime in CPU_RUNTIMES:
+        return None, f"CPU because runtime {runtime!r} was asked for"
+    if precision == "bf16":
+        return None, "CPU because precision 'bf16' was asked for"
+    return gpu_index(device), ""
+
+
+def _open_on_cpu(path: Path, kind: str, runtime: str, precision: str, request: Request, why: str) -> tuple[Opened, str]:
+    check_cpu_kind(path, kind, why)
+    if runtime in GPU_RUNTIMES or precision == "fp16":
+        what = f"runtime {runtime!r}" if runtime in GPU_RUNTIMES else "precision 'fp16'"
+        raise UnavailableError(f"{what} needs a GPU, and there is none: {why.removeprefix('CPU because ')}")
+    request = dataclasses.replace(request, device_index=None)
+    runtimes = [runtime] if runtime != "auto" else _by_preference(precision)
+    opened, passed_over = _open_first(runtimes, path, kind, request)
+    if opened is not None:
+        return opened, _sentence(why, opened.reason, passed_over)
+    if runtime != "auto":
+        raise UnavailableError(f"runtime {runtime!r} cannot run {path.name}: {passed_over[0].partition(': ')[2]}")
     raise UnavailableError(f"nothing here can run {path.name}: " + "; ".join(passed_over))
 
 
-def check_device(device: str) -> str:
-    """Checks that a device can be had.
-
-    Returns:
-        Why it is the CPU, when the choice was left to us.
-
-    Raises:
-        InputError: There is no such kind of device.
-        UnavailableError: A GPU is asked for and cannot be had; the message says what to do.
-    """
-    from .. import _core
-
-    build = _core.build_info()
-    if device == "cpu":
-        return ""
-    if device == "auto":
-        if not build["cuda"]:
-            return "CPU because this build has no CUDA code"
-        if not _core.cuda_devices():
-            return f"CPU because there is no usable GPU ({build['cuda_problem']})"
-        return "CPU because no network runs on the GPU in this version yet"
-    kind, _, index = device.partition(":") if isinstance(device, str) else ("", "", "")
-    if kind != "cuda" or (index and not index.isdigit()):
-        raise InputError(f"device is {device!r}; expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
-    if not build["cuda"]:
-        raise UnavailableError(
-            f"device={device!r}: this build of rmbg-trt has no CUDA code. Install the CUDA toolkit (nvcc 13) and "
-            "reinstall with CMAKE_ARGS=-DRMBG_CUDA=ON, or use device='cpu'"
-        )
-    devices = _core.cuda_devices()
-    if len(devices) <= int(index or 0):
-        problem = build["cuda_problem"] or f"there are {len(devices)} CUDA devices"
-        raise UnavailableError(
-            f"device={device!r}: no such GPU ({problem}). Check the driver with nvidia-smi, see `rmbg-trt doctor`, "
-            "or use device='cpu'"
-        )
-    raise UnavailableError(f"device={device!r}: no network runs on the GPU in this version yet; use device='cpu'")
+def _open_first(runtimes: Iterable[str], path: Path, kind: str, request: Request) -> tuple[Opened | None, list[str]]:
+    """The first runtime that can run a file, and why those before it cannot."""
+    passed_over: list[str] = []
+    for name in runtimes:
+        try:
+            return _open(name, path, kind, request), passed_over
+        except (UnsupportedNetworkError, UnavailableError) as error:
+            passed_over.append(f"{name}: {error}")
+            log.info("%s is passed over: %s", name, error)
+    return None, passed_over
 
 
-def _check_kind(path: Path) -> None:
-    """Says what to do with a file that is a model, but not one that a network of this version reads."""
-    from .tensorrt_plan import plan_kind
-    from .tensorrt_runtime import TITLES
+def _open(runtime: str, path: Path, kind: str, request: Request) -> Opened:
+    if runtime in TENSORRT and kind != runtime:  # no plan yet
+        from .plan_cache import open_built
 
-    with path.open("rb") as file:
-        kind = plan_kind(file.read(64))
-    if kind is not None:
-        raise UnavailableError(
-            f"{path.name} is a plan of {TITLES[kind]}, and no network runs plans in this version yet; give the ONNX "
-            f"file that `rmbg-trt export` wrote beside it ({path.stem}.fp32.onnx)"
-        )
-    if path.suffix.lower() in (".pth", ".pt", ".ckpt", ".safetensors"):
-        raise UnavailableError(
-            f"{path.name} is a checkpoint; make an ONNX file of it first: "
-            f"rmbg-trt export {path.name} -o {path.stem}.onnx --onnx-only --precision fp32"
-        )
+        return open_built(path, runtime, request)
+    module = "tensorrt_network" if runtime in TENSORRT else f"{runtime}_network"
+    opened: Opened = importlib.import_module(f".{module}", __name__).open(path, request)
+    return opened
+
+
+def _sentence(why: str, reason: str, passed_over: list[str]) -> str:
+    return "; ".join(filter(None, [why, reason, *(f"not {text}" for text in passed_over)]))
 
 
 def _by_preference(precision: str) -> list[str]:

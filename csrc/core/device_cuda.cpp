@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks the CUDA runtime. Any error means "no GPU": without a driver the count is not even written.
-#include <cuda_runtime_api.h>
-
+#include "core/cuda_stream.h"
 #include "core/device.h"
 
 namespace rmbg {
@@ -29,6 +28,19 @@ DeviceReport cuda_report() {
   }
   if (report.devices.empty()) report.problem = "no CUDA device";
   return report;
+}
+
+void select_device(int device) { check(cudaSetDevice(device), "selecting the GPU"); }
+
+void order_streams(int device, Stream earlier, Stream later) {
+  const DeviceScope scope(device);
+  CudaEvent point;
+  point.record(cuda_stream(earlier));
+  point.hold_back(cuda_stream(later));
+}
+
+void copy_on_device(void* to, const void* from, std::size_t bytes, Stream stream) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cuda_stream(stream)), "copying in GPU memory");
 }
 
 }  // namespace rmbg

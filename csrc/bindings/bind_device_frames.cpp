@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames that lie on a GPU, for Python: other libraries' arrays in, DeviceArrays out, everything in the order of the
+// caller's stream. Nothing here waits for the GPU.
+#include <pybind11/stl.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/bindings.h"
+#include "bindings/device_array.h"
+#include "bindings/device_frame.h"
+#include "bindings/option_names.h"
+#include "core/device.h"
+#include "pipeline/pipeline.h"
+
+namespace rmbg {
+namespace {
+
+namespace py = pybind11;
+
+Stream stream_of(std::uintptr_t handle) { return {reinterpret_cast<void*>(handle)}; }
+
+/// An array of another library, ready to be used on `stream`.
+ForeignArray import_ordered(const py::object& object, const Pipeline& pipeline, std::uintptr_t stream) {
+  ForeignArray array = import_array(object, stream);
+  if (array.has_stream && array.stream != stream)
+    order_streams(pipeline.device(), stream_of(array.stream), stream_of(stream));
+  return array;
+}
+
+/// The maker's stream goes on after our work, so that its allocator gives the memory to nobody else before.
+void release_ordered(const ForeignArray& array, const Pipeline& pipeline, std::uintptr_t stream) {
+  if (array.has_stream && array.stream != stream)
+    order_streams(pipeline.device(), stream_of(stream), stream_of(array.stream));
+}
+
+/// Memory of the pool, in the shape of a result.
+DeviceArray new_result(Pipeline& pipeline, const ConstImageView& frame, Output output, Stream stream,
+                       std::shared_ptr<ResultMemory>& memory) {
+  std::vector<std::int64_t> shape{frame.height, frame.width};
+  if (output_channels(output) > 1) shape.push_back(output_channels(output));
+  memory =
+      pipeline.results()->take(static_cast<std::size_t>(frame.height) * frame.width * output_channels(output), stream);
+  return {memory, std::move(shape), "uint8"};
+}
+
+PixelFormat result_format(Output output) {
+  const int count = output_channels(output);
+  return count == 1 ? PixelFormat::kGray8 : count == 3 ? PixelFormat::kBgr8 : PixelFormat::kBgra8;
+}
+
+/// background: None, three bytes, or a picture on the GPU. Gives `out`, or a new DeviceArray.
+py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::object& out, const std::string& color,
+                         const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
+                         std::uintptr_t stream) {
+  const ForeignArray source = import_ordered(frame, pipeline, stream);
+  FrameJob job;
+  job.frame = to_view(source, color, "frame");
+  job.output = output_of(output);
+  job.premultiplied = premultiplied;
+  job.blur_sigma = blur_sigma;
+  job.memory = job.background_memory = MemoryKind::kDevice;
+  job.stream = stream_of(stream);
+
+  ForeignArray picture, target;
+  if (py::isinstance<py::tuple>(background)) {
+    const auto bytes = background.cast<std::array<std::uint8_t, 3>>();
+    std::copy(bytes.begin(), bytes.end(), job.background.color);
+  } else if (!background.is_none()) {
+    picture = import_ordered(background, pipeline, stream);
+    job.background.kind = BackgroundKind::kImage;
+    job.background.image = to_view(picture, color, "background");
+  }
+  py::object result = out;
+  std::shared_ptr<ResultMemory> memory;
+  if (out.is_none()) {
+    result = py::cast(new_result(pipeline, job.frame, job.output, job.stream, memory));
+    job.result = {static_cast<std::uint8_t*>(memory->data()), job.frame.width, job.frame.height,
+                  static_cast<std::ptrdiff_t>(job.frame.width) * output_channels(job.output),
+                  result_format(job.output)};
+  } else {
+    target = import_ordered(out, pipeline, stream);
+    job.result = to_mutable_view(target, color, "out");
+  }
+  {
+    py::gil_scoped_release no_gil;
+    pipeline.run(job);
+  }
+  if (memory) memory->written_on(job.stream);
+  for (const ForeignArray* array : {&source, &std::as_const(picture), &std::as_const(target)})
+    release_ordered(*array, pipeline, stream);
+  return result;
+}
+
+}  // namespace
+
+void register_device_frames(py::module_& m) {
+  m.def(
+      "lies_on_gpu", [](const py::object& object) { return lies_on_gpu(object); }, py::arg("object"),
+      "Whether an array says that it is GPU memory.");
+  m.def("run_on_device", &run_on_device, py::arg("pipeline"), py::arg("frame"), py::arg("out"), py::arg("color"),
+        py::arg("output"), py::arg("premultiplied"), py::arg("background"), py::arg("blur_sigma"), py::arg("stream"),
+        "Puts one frame that lies on the pipeline's GPU on a stream (its handle); gives `out` or a new DeviceArray.");
+}
+
+}  // namespace rmbg

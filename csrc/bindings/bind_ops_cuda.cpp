@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Single ops on a GPU with host arrays in and out, for tests that compare them with the CPU's.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "bindings/bindings.h"
+#include "bindings/device_array.h"
+#include "bindings/frame_caster.h"
+#include "bindings/option_names.h"
+#include "core/cuda_stream.h"
+#include "postprocess/blur_cuda.h"
+#include "postprocess/postprocess_cuda.h"
+#include "preprocess/preprocess_cuda.h"
+
+namespace rmbg {
+namespace {
+
+namespace py = pybind11;
+
+/// Host memory on the GPU, byte for byte, starting `offset` bytes behind an aligned address.
+class Uploaded {
+ public:
+  Uploaded(const void* data, std::size_t bytes, std::size_t offset, cudaStream_t stream)
+      : memory_(bytes + offset, MemoryKind::kDevice), data_(memory_.as<std::uint8_t>() + offset) {
+    Buffer staging(bytes, MemoryKind::kPinned);
+    std::memcpy(staging.as<void>(), data, bytes);
+    check(cudaMemcpyAsync(data_, staging.as<void>(), bytes, cudaMemcpyDefault, stream), "copying to the GPU");
+    check(cudaStreamSynchronize(stream), "copying to the GPU");
+  }
+  std::uint8_t* data() const { return data_; }
+
+ private:
+  Buffer memory_;
+  std::uint8_t* data_;
+};
+
+Uploaded upload_picture(const ConstImageView& view, std::size_t offset, cudaStream_t stream) {
+  const std::size_t row = static_cast<std::size_t>(view.width) * channels(view.format);
+  return {view.data, static_cast<std::size_t>(view.height - 1) * view.pitch_bytes + row, offset, stream};
+}
+
+ConstImageView moved(ConstImageView view, const Uploaded& memory) {
+  view.data = memory.data();
+  return view;
+}
+
+DataType dtype_of(const std::string& name) {
+  if (name == "float32") return DataType::kFloat32;
+  if (name == "float16") return DataType::kFloat16;
+  throw std::invalid_argument("dtype is '" + name + "'; expected 'float32' or 'float16'");
+}
+
+py::array cuda_preprocess(const py::array& frame, std::pair<int, int> size, const std::string& color,
+                          const std::string& filter, const std::string& dtype, std::size_t offset) {
+  const ConstImageView view = to_view(frame, color, "frame");
+  const auto [height, width] = size;
+  ResamplePlan host;
+  host.build(filter_of(filter), {view.width, view.height}, {width, height});
+  py::array tensor(py::dtype(dtype), std::vector<py::ssize_t>{1, 3, height, width});
+  const CudaStream stream;
+  const Uploaded memory = upload_picture(view, offset, stream.get());
+  Buffer tables(MemoryKind::kDevice);
+  const DevicePlan plan = upload_for_preprocess(host, channels(view.format), tables, stream.get());
+  const NormalizationTables normalization(kImageNetNormalization, dtype_of(dtype), stream.get());
+  const Buffer between(preprocess_device_between_bytes(host, channels(view.format)), MemoryKind::kDevice);
+  const Buffer resized(static_cast<std::size_t>(3) * width * height, MemoryKind::kDevice);
+  const Buffer partials(kPartials, MemoryKind::kDevice);
+  const Buffer out(tensor.nbytes(), MemoryKind::kDevice);
+  CudaQueue queue(stream.get());
+  preprocess(
+      queue, moved(view, memory),
+      {&plan, between.as<std::uint8_t>(), resized.as<std::uint8_t>(), partials.as<std::uint8_t>(), &normalization},
+      out.as<void>());
+  stream.synchronize();
+  copy_to_host(tensor.mutable_data(), out.as<void>(), static_cast<std::size_t>(tensor.nbytes()));
+  return tensor;
+}
+
+py::array cuda_postprocess(const py::array& prediction, const py::array& frame, const std::string& output,
+                           const std::string& stretch, bool premultiplied, const py::object& background,
+                           std::size_t offset) {
+  const ConstImageView view = to_view(frame, "bgr", "frame");
+  const DataType dtype = dtype_of(py::str(prediction.dtype()).cast<std::string>());
+  const CudaStream stream;
+  PostprocessOptions options{stretch_of(stretch), output_of(output), premultiplied, {}};
+  std::optional<Uploaded> back;
+  if (py::isinstance<py::array>(background)) {
+    const ConstImageView picture = to_view(background.cast<py::array>(), "bgr", "background");
+    back.emplace(upload_picture(picture, offset, stream.get()));
+    options.background.kind = BackgroundKind::kImage;
+    options.background.image = moved(picture, *back);
+  } else if (!background.is_none()) {
+    const auto color = background.cast<std::array<std::uint8_t, 3>>();
+    std::copy(color.begin(), color.end(), options.background.color);
+  }
+  ResamplePlan host;
+  host.build(ResampleFilter::kLanczos, {static_cast<int>(prediction.shape(1)), static_cast<int>(prediction.shape(0))},
+             {view.width, view.height});
+  const Uploaded memory = upload_picture(view, offset, stream.get());
+  const Uploaded values(prediction.data(), static_cast<std::size_t>(prediction.nbytes()), 0, stream.get());
+  Buffer tables(MemoryKind::kDevice);
+  const DevicePlan plan = upload_for_postprocess(host, tables, stream.get());
+  const Buffer partials(kPartials * sizeof(MinMax), MemoryKind::kDevice);
+  const Buffer matte(static_cast<std::size_t>(prediction.size()), MemoryKind::kDevice);
+  const Buffer between(postprocess_device_between_bytes(host), MemoryKind::kDevice);
+  const int made = output_channels(options.output);
+  std::vector<py::ssize_t> shape{view.height, view.width};
+  if (made > 1) shape.push_back(made);
+  py::array_t<std::uint8_t> result(shape);
+  const Buffer out(static_cast<std::size_t>(result.nbytes()) + offset, MemoryKind::kDevice);
+  const ImageView dst{out.as<std::uint8_t>() + offset, view.width, view.height,
+                      static_cast<std::ptrdiff_t>(view.width) * made, PixelFormat::kGray8};
+  CudaQueue queue(stream.get());
+  postprocess(queue, values.data(), dtype, moved(view, memory), options,
+              {&plan, partials.as<MinMax>(), matte.as<std::uint8_t>(), between.as<std::uint8_t>()}, dst);
+  stream.synchronize();
+  copy_to_host(result.mutable_data(), dst.data, static_cast<std::size_t>(result.nbytes()));
+  return result;
+}
+
+py::array cuda_gaussian_blur(const py::array& image, float sigma) {
+  const ConstImageView view = to_view(image, "rgb", "image");
+  py::array_t<std::uint8_t> result({view.height, view.width, 3});
+  const CudaStream stream;
+  const Uploaded memory = upload_picture(view, 0, stream.get());
+  const auto bytes = static_cast<std::size_t>(result.nbytes());
+  const Buffer out(bytes, MemoryKind::kDevice), scratch(bytes, MemoryKind::kDevice);
+  CudaQueue queue(stream.get());
+  gaussian_blur(queue, moved(view, memory), sigma, out.as<std::uint8_t>(), scratch.as<std::uint8_t>());
+  stream.synchronize();
+  copy_to_host(result.mutable_data(), out.as<void>(), bytes);
+  return result;
+}
+
+/// How the pass along rows is cut for one axis: (samples a block makes, bytes between rows of its tile).
+py::tuple cuda_row_tiling(int in_size, int out_size, int bytes_per_pixel, int planes, const std::string& filter) {
+  ResampleTable table;
+  table.build(filter_of(filter), in_size, out_size);
+  const RowTiling tiling = row_tiling(table, bytes_per_pixel, planes);
+  return py::make_tuple(tiling.outputs, tiling.pitch_bytes);
+}
+
+/// GPU memory of its own, written and ready.
+class WrittenMemory : public DeviceMemory {
+ public:
+  WrittenMemory(const void* data, std::size_t bytes, int device)
+      : scope_(device), device_(device), uploaded_(data, bytes, 0, cudaStreamLegacy) {
+    scope_.leave();
+  }
+  ~WrittenMemory() override {
+    try {
+      scope_.enter();
+    } catch (const CudaError&) {  // the driver is gone
+    }
+  }
+  void* data() const override { return uploaded_.data(); }
+  int device() const override { return device_; }
+  std::uintptr_t stream() const override { return 0; }
+  void hold_back(std::uintptr_t) override {}
+  void used_on(std::uintptr_t) override {}  // freeing waits for all work
+  void to_host(void* to, std::size_t bytes) override { copy_to_host(to, data(), bytes); }
+
+ private:
+  DeviceScope scope_;
+  int device_;
+  Uploaded uploaded_;
+};
+
+DeviceArray cuda_upload(const py::array& array, int device) {
+  const py::array packed = py::array::ensure(array, py::array::c_style);
+  const std::vector<std::int64_t> shape(packed.shape(), packed.shape() + packed.ndim());
+  auto memory = std::make_shared<WrittenMemory>(packed.data(), static_cast<std::size_t>(packed.nbytes()), device);
+  return {memory, shape, py::str(packed.dtype()).cast<std::string>()};
+}
+
+}  // namespace
+
+void register_cuda_ops(py::module_& m) {
+  m.def("cuda_preprocess", &cuda_preprocess, py::arg("frame"), py::arg("size"), py::arg("color") = "bgr",
+        py::arg("filter") = "lanczos", py::arg("dtype") = "float32", py::arg("offset") = 0);
+  m.def("cuda_postprocess", &cuda_postprocess, py::arg("prediction"), py::arg("frame"), py::arg("output") = "alpha",
+        py::arg("stretch") = "minmax", py::arg("premultiplied") = false, py::arg("background") = py::none(),
+        py::arg("offset") = 0);
+  m.def("cuda_gaussian_blur", &cuda_gaussian_blur, py::arg("image"), py::arg("sigma"));
+  m.def("cuda_upload", &cuda_upload, py::arg("array"), py::arg("device") = 0);
+  m.def("cuda_row_tiling", &cuda_row_tiling, py::arg("in_size"), py::arg("out_size"), py::arg("bytes_per_pixel"),
+        py::arg("planes"), py::arg("filter") = "lanczos");
+}
+
+}  // namespace rmbg

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// An array on a GPU that we made, for other libraries to use without a copy: _core.DeviceArray.
+// It speaks DLPack (https://data-apis.org/array-api, "Data interchange") and CUDA Array Interface 3 (Numba's manual).
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bindings/dlpack.h"
+#include "core/device_memory.h"
+
+namespace rmbg {
+
+/// A type of elements under its names in every protocol.
+struct ElementType {
+  const char* name;
+  const char* typestr;
+  DLDataType dlpack;
+};
+
+/// C-contiguous; does not change. The memory may be dropped on any thread, without the GIL.
+class DeviceArray {
+ public:
+  /// dtype: "uint8", "float32" or "float16". Throws std::invalid_argument.
+  DeviceArray(std::shared_ptr<DeviceMemory> memory, std::vector<std::int64_t> shape, const std::string& dtype);
+
+  const std::shared_ptr<DeviceMemory>& memory() const { return memory_; }
+  const std::vector<std::int64_t>& shape() const { return shape_; }
+  const ElementType& element() const { return *element_; }
+  std::size_t bytes() const { return bytes_; }
+  /// Null when there is no element, as both protocols want it.
+  void* data() const { return bytes_ == 0 ? nullptr : memory_->data(); }
+
+ private:
+  std::shared_ptr<DeviceMemory> memory_;
+  std::vector<std::int64_t> shape_;
+  const ElementType* element_;
+  std::size_t bytes_;
+};
+
+/// A new capsule, versioned (DLPack 1.0) or of the old form. Its tensor keeps the memory; the deleter touches no
+/// Python object.
+pybind11::object to_dlpack_capsule(const DeviceArray& array, bool versioned);
+
+/// Private doors for the tests, which have no GPU: arrays over host memory, and what import_array() sees.
+void register_device_array_hooks(pybind11::module_& m);
+
+}  // namespace rmbg

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which protocol an object speaks, and asking it.
+#include "bindings/device_frame.h"
+
+#include <pybind11/numpy.h>
+
+#include "bindings/cuda_array_interface.h"
+#include "bindings/dlpack_import.h"
+
+namespace rmbg {
+namespace {
+
+namespace py = pybind11;
+using py::literals::operator""_a;
+
+/// Null when the object has no such attribute; errors of another kind pass.
+py::object find(py::handle object, const char* name) {
+  auto value = py::reinterpret_steal<py::object>(PyObject_GetAttrString(object.ptr(), name));
+  if (value) return value;
+  if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0) throw py::error_already_set();
+  PyErr_Clear();
+  return value;
+}
+
+/// DLPack's number of the kind of device, or 0 when the object does not speak DLPack.
+int kind_by_dlpack(const Giver& giver) {
+  const py::object device = giver.ask([&] {
+    const py::object method = find(giver.object, "__dlpack_device__");
+    return method && find(giver.object, "__dlpack__") ? method() : py::object();
+  });
+  if (!device) return 0;
+  if (!py::isinstance<py::tuple>(device) || py::len(device) != 2)
+    giver.refuse("gives " + py::repr(device).cast<std::string>() +
+                 " from __dlpack_device__; expected (kind, index of the device)");
+  return giver.ask([&] { return static_cast<int>(py::int_(py::object(device[py::int_(0)]))); });
+}
+
+py::object find_interface(const Giver& giver) {
+  return giver.ask([&] { return find(giver.object, "__cuda_array_interface__"); });
+}
+
+ForeignArray take_by_dlpack(const Giver& giver, int kind, std::uintptr_t consumer_stream) {
+  // Only GPUs have streams: a maker on the host may refuse to hear of one.
+  const py::object stream =
+      is_gpu(kind) ? py::object(py::int_(consumer_stream != 0 ? consumer_stream : 1)) : py::none();
+  const py::object capsule = giver.ask([&]() -> py::object {
+    const py::object method = giver.object.attr("__dlpack__");
+    try {
+      return method("stream"_a = stream, "max_version"_a = py::make_tuple(1, 0));
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_TypeError)) throw;  // from before DLPack 1.0, where there is no max_version
+    }
+    return method("stream"_a = stream);
+  });
+  return take_capsule(capsule, giver);
+}
+
+/// A class has the methods of its arrays, but is none.
+bool is_class(py::handle object) { return PyType_Check(object.ptr()) != 0; }
+
+bool is_bytes(const DLDataType& type) { return type.code == kDLUInt && type.bits == 8 && type.lanes == 1; }
+
+}  // namespace
+
+bool lies_on_gpu(py::handle object) {
+  if (py::isinstance<py::array>(object) || is_class(object)) return false;
+  const Giver giver{"array", object};
+  DLTensor tensor{};
+  const DLPackExchange* exchange = exchange_of(object);
+  if (exchange != nullptr && peek(*exchange, object, tensor)) return is_gpu(tensor.device.device_type);
+  const int kind = kind_by_dlpack(giver);
+  if (kind != 0) return is_gpu(kind);
+  const py::object interface = find_interface(giver);
+  return interface && !interface.is_none();
+}
+
+ForeignArray import_array(py::handle object, std::uintptr_t consumer_stream, const char* what) {
+  const Giver giver{what, object};
+  if (!is_class(object)) {
+    DLTensor tensor{};
+    const DLPackExchange* exchange = exchange_of(object);
+    if (exchange != nullptr && peek(*exchange, object, tensor) && is_bytes(tensor.dtype))
+      return take_by_exchange(*exchange, giver);
+    if (const int kind = kind_by_dlpack(giver); kind != 0) return take_by_dlpack(giver, kind, consumer_stream);
+    const py::object interface = find_interface(giver);
+    if (interface && !interface.is_none()) return from_cuda_array_interface(interface, giver);
+  }
+  giver.refuse(
+      "is no array that another library can share; expected __dlpack__ or __cuda_array_interface__ "
+      "(PyTorch, CuPy, JAX, Numba, PyCUDA)");
+}
+
+}  // namespace rmbg

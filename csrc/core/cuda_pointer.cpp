@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/cuda_pointer.h"
+
+#include <cuda_runtime_api.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace rmbg {
+namespace {
+
+cudaPointerAttributes attributes_of(const void* data) {
+  cudaPointerAttributes attributes{};
+  attributes.type = cudaMemoryTypeUnregistered;
+  if (cudaPointerGetAttributes(&attributes, data) != cudaSuccess) {
+    cudaGetLastError();
+    attributes.type = cudaMemoryTypeUnregistered;
+  }
+  return attributes;
+}
+
+const void* last_byte(const void* data, std::size_t bytes) { return static_cast<const char*>(data) + bytes - 1; }
+
+}  // namespace
+
+bool is_pinned(const void* data, std::size_t bytes) {
+  return attributes_of(data).type == cudaMemoryTypeHost &&
+         attributes_of(last_byte(data, bytes)).type == cudaMemoryTypeHost;
+}
+
+void check_on_device(const void* data, std::size_t bytes, int device, const char* what) {
+  const std::string gpu = "cuda:" + std::to_string(device);
+  for (const void* byte : {data, last_byte(data, bytes)}) {
+    const cudaPointerAttributes found = attributes_of(byte);
+    if (found.type != cudaMemoryTypeDevice && found.type != cudaMemoryTypeManaged)
+      throw std::invalid_argument(std::string(what) + " is no memory of " + gpu +
+                                  ": it was freed, or it is the processor's; expected memory of this GPU");
+    if (found.type == cudaMemoryTypeDevice && found.device != device)
+      throw std::invalid_argument(std::string(what) + " lies on cuda:" + std::to_string(found.device) +
+                                  " and this engine runs on " + gpu +
+                                  "; copy it there, or make an engine for that GPU");
+  }
+}
+
+}  // namespace rmbg

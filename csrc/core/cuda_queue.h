@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work for the GPU, in order. The same code that puts a frame's kernels on a stream also builds the graph of them and,
+// later, gives its nodes new arguments: what happens to a launch is up to the queue.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <type_traits>
+#include <vector>
+
+#include "core/cuda_graph.h"
+
+namespace rmbg {
+
+/// The node of one launch or copy in a graph, and the bytes of its arguments, to see whether they change.
+struct RecordedNode {
+  cudaGraphNode_t node;
+  std::vector<unsigned char> arguments;
+};
+
+class CudaQueue {
+ public:
+  /// Runs the work: on this stream.
+  explicit CudaQueue(cudaStream_t stream) : stream_(stream) {}
+  /// Records the work: as nodes at the end of this graph.
+  CudaQueue(CudaGraph& graph, std::vector<RecordedNode>& nodes) : graph_(&graph), nodes_(&nodes) {}
+  /// Changes recorded work: the same calls in the same order, with other pointers in the same kernels.
+  CudaQueue(CudaGraphExec& exec, std::vector<RecordedNode>& nodes) : exec_(&exec), nodes_(&nodes) {}
+
+  /// sizes: bytes of each argument. Throws CudaError, at once for a launch that the GPU cannot do.
+  void launch(const KernelLaunch& launch, const std::size_t* sizes, int count);
+  void copy(const Copy& copy);
+
+ private:
+  RecordedNode& next_node();
+
+  cudaStream_t stream_ = nullptr;
+  CudaGraph* graph_ = nullptr;
+  CudaGraphExec* exec_ = nullptr;
+  std::vector<RecordedNode>* nodes_ = nullptr;
+  std::size_t cursor_ = 0;
+};
+
+/// What names a kernel in CUDA's calls. (tests/cuda_stand_in, where kernels are functions of the CPU, has its own.)
+template <typename... P>
+const void* kernel_entry(void (*kernel)(P...)) {
+#if defined(RMBG_CUDA_STAND_IN)
+  return stand_in::kernel_entry(kernel);
+#else
+  return reinterpret_cast<const void*>(kernel);
+#endif
+}
+
+/// Puts a kernel on a queue: launch(queue, kernel, grid, block, bytes of dynamic shared memory, arguments...).
+template <typename... P>
+void launch(CudaQueue& queue, void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared_bytes,
+            std::common_type_t<P>... arguments) {
+  void* pointers[] = {&arguments...};
+  const std::size_t sizes[] = {sizeof(P)...};
+  queue.launch({kernel_entry(kernel), grid, block, shared_bytes, pointers}, sizes, static_cast<int>(sizeof...(P)));
+}
+
+}  // namespace rmbg

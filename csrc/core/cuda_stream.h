@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owned streams and events, and the current device. Destructors never throw.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <utility>
+
+#include "core/cuda_check.h"
+#include "core/stream.h"
+
+namespace rmbg {
+
+inline cudaStream_t cuda_stream(Stream stream) { return static_cast<cudaStream_t>(stream.handle); }
+
+/// Makes a device current for the calling thread, and the one before it again at the end.
+class DeviceScope {
+ public:
+  explicit DeviceScope(int device) : device_(device) { enter(); }
+  ~DeviceScope() { leave(); }
+  DeviceScope(const DeviceScope&) = delete;
+  DeviceScope& operator=(const DeviceScope&) = delete;
+
+  void enter() {
+    leave();
+    check(cudaGetDevice(&before_), "asking for the current GPU");
+    if (before_ != device_) check(cudaSetDevice(device_), "selecting the GPU");
+    changed_ = before_ != device_;
+  }
+  void leave() noexcept {
+    if (changed_) cudaSetDevice(before_);
+    changed_ = false;
+  }
+
+ private:
+  int device_;
+  int before_ = 0;
+  bool changed_ = false;
+};
+
+/// A stream of the current device that does not wait for the legacy default stream.
+class CudaStream {
+ public:
+  CudaStream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream"); }
+  ~CudaStream() { cudaStreamDestroy(stream_); }
+  CudaStream(const CudaStream&) = delete;
+  CudaStream& operator=(const CudaStream&) = delete;
+
+  cudaStream_t get() const { return stream_; }
+  Stream view() const { return {stream_}; }
+  void synchronize() const { check(cudaStreamSynchronize(stream_), "waiting for the GPU"); }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+/// A point in a stream's work. Without timing it is cheaper.
+class CudaEvent {
+ public:
+  explicit CudaEvent(bool timing = false) {
+    check(cudaEventCreateWithFlags(&event_, timing ? cudaEventDefault : cudaEventDisableTiming), "making an event");
+  }
+  ~CudaEvent() {
+    if (event_ != nullptr) cudaEventDestroy(event_);
+  }
+  CudaEvent(CudaEvent&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
+  CudaEvent& operator=(CudaEvent&& other) noexcept {
+    std::swap(event_, other.event_);
+    return *this;
+  }
+
+  cudaEvent_t get() const { return event_; }
+  void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "recording an event"); }
+  /// Work put on `stream` from now on starts after the point; at once if none was recorded.
+  void hold_back(cudaStream_t stream) const { check(cudaStreamWaitEvent(stream, event_, 0), "waiting for an event"); }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+}  // namespace rmbg

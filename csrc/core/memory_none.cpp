@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The answer of a build without CUDA.
+#include "core/error.h"
+#include "core/memory.h"
+
+namespace rmbg {
+
+void* allocate_cuda(MemoryKind, std::size_t) { throw UnavailableError("this build of rmbg-trt has no CUDA code"); }
+void deallocate_cuda(MemoryKind, void*) noexcept {}
+void copy_to_host(void*, const void*, std::size_t) {
+  throw UnavailableError("this build of rmbg-trt has no CUDA code");
+}
+
+}  // namespace rmbg

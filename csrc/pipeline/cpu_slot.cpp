@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way of a frame on the CPU: preprocess, network, postprocess.
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "core/buffer.h"
+#include "core/launch.h"
+#include "pipeline/frame_plan.h"
+#include "pipeline/slot.h"
+#include "postprocess/blur.h"
+
+namespace rmbg {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double milliseconds(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+const NetworkSpec& checked(const NetworkSpec& spec) {
+  check_shapes(spec);
+  if (spec.input.dtype != DataType::kFloat32 || spec.output.dtype != DataType::kFloat32)
+    throw std::invalid_argument("network tensors must be float32 on the CPU");
+  return spec;
+}
+
+std::size_t area(Size size) { return static_cast<std::size_t>(size.width) * size.height; }
+
+/// Buffers only grow, so a slot that has seen its largest frame allocates nothing.
+class CpuSlot : public Slot {
+ public:
+  CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& options);
+
+  StageTimes process(const FrameJob& job) override;
+  std::vector<StageTimes> measure(int) override { return {}; }
+  std::string mode() const override { return "cpu"; }
+
+ private:
+  void preprocess_frame(const FrameJob& job, const FramePlan& plan);
+  void postprocess_frame(const FrameJob& job, const FramePlan& plan);
+  Background blurred(const FrameJob& job);
+
+  std::shared_ptr<Network> network_;
+  PipelineOptions options_;
+  Stream stream_;
+  FramePlanCache plans_;
+  Buffer tensor_, prediction_;
+  Buffer resample_between_, resized_;
+  Buffer matte_, alpha_between_, alpha_rows_;
+  Buffer blur_, blur_scratch_;
+};
+
+CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& options)
+    : network_(std::move(network)),
+      options_(options),
+      plans_(options.filter, input_size(checked(network_->spec())), output_size(network_->spec())),
+      tensor_(network_->spec().input.bytes()),
+      prediction_(network_->spec().output.bytes()) {
+  const NetworkSpec& spec = network_->spec();
+  network_->bind({tensor_.as<void>(), spec.input.shape, spec.input.dtype},
+                 {prediction_.as<void>(), spec.output.shape, spec.output.dtype});
+}
+
+StageTimes CpuSlot::process(const FrameJob& job) {
+  const FramePlan& plan = plans_.get(job.frame.width, job.frame.height);
+  const Clock::time_point begin = Clock::now();
+  preprocess_frame(job, plan);
+  const Clock::time_point preprocessed = Clock::now();
+  network_->enqueue(stream_);
+  const Clock::time_point predicted = Clock::now();
+  postprocess_frame(job, plan);
+  const Clock::time_point end = Clock::now();
+  StageTimes times;
+  times.preprocess_ms = milliseconds(begin, preprocessed);
+  times.network_ms = milliseconds(preprocessed, predicted);
+  times.postprocess_ms = milliseconds(predicted, end);
+  times.total_ms = milliseconds(begin, end);
+  return times;
+}
+
+void CpuSlot::preprocess_frame(const FrameJob& job, const FramePlan& plan) {
+  resample_between_.reserve(preprocess_between_bytes(plan.to_network, channels(job.frame.format)));
+  resized_.reserve(3 * area(plan.to_network.out()));
+  const PreprocessWorkspace workspace{&plan.to_network, resample_between_.as<std::uint8_t>(),
+                                      resized_.as<std::uint8_t>()};
+  preprocess(job.frame, options_.normalization, workspace, tensor_.as<float>(), stream_);
+}
+
+void CpuSlot::postprocess_frame(const FrameJob& job, const FramePlan& plan) {
+  matte_.reserve(area(plan.to_frame.in()));
+  alpha_between_.reserve(area(plan.to_frame.between()));
+  alpha_rows_.reserve(static_cast<std::size_t>(job.frame.width) * parallel_workers());
+  const PostprocessWorkspace workspace{&plan.to_frame, matte_.as<std::uint8_t>(), alpha_between_.as<std::uint8_t>(),
+                                       alpha_rows_.as<std::uint8_t>()};
+  const bool over_blur = job.output == Output::kComposite && job.blur_sigma > 0;
+  const PostprocessOptions options{options_.stretch, job.output, job.premultiplied,
+                                   over_blur ? blurred(job) : job.background};
+  postprocess(prediction_.as<float>(), job.frame, options, workspace, job.result, stream_);
+}
+
+Background CpuSlot::blurred(const FrameJob& job) {
+  const std::size_t bytes = static_cast<std::size_t>(job.frame.width) * job.frame.height * 3;
+  blur_.reserve(bytes);
+  blur_scratch_.reserve(bytes);
+  gaussian_blur(job.frame, job.blur_sigma, blur_.as<std::uint8_t>(), blur_scratch_.as<std::uint8_t>(), stream_);
+  Background background;
+  background.kind = BackgroundKind::kImage;
+  background.image = {blur_.as<std::uint8_t>(), job.frame.width, job.frame.height,
+                      static_cast<std::ptrdiff_t>(job.frame.width) * 3, PixelFormat::kBgr8};
+  return background;
+}
+
+}  // namespace
+
+std::unique_ptr<Slot> make_cpu_slot(std::shared_ptr<Network> network, const PipelineOptions& options) {
+  return std::make_unique<CpuSlot>(std::move(network), options);
+}
+
+}  // namespace rmbg

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/cuda_frame.h"
+
+#include <algorithm>
+
+#include "postprocess/postprocess_cuda.h"
+#include "preprocess/preprocess_cuda.h"
+
+namespace rmbg {
+namespace {
+
+bool older(const CudaFramePlan& a, const CudaFramePlan& b) { return a.last_use < b.last_use; }
+
+bool words(const ConstImageView& view) {
+  return (reinterpret_cast<std::uintptr_t>(view.data) | static_cast<std::uintptr_t>(view.pitch_bytes)) % 4 == 0;
+}
+
+}  // namespace
+
+FrameKind kind_of(const FrameJob& job, const CudaTask& task) {
+  const bool composite = job.output == Output::kComposite;
+  return {job.frame.width,
+          job.frame.height,
+          job.frame.format,
+          job.output,
+          job.output == Output::kCutout && job.premultiplied,
+          composite ? task.background.kind : BackgroundKind::kColor,
+          composite ? job.blur_sigma : 0.0f,
+          job.memory,
+          composite && task.background.kind == BackgroundKind::kImage ? job.background_memory : MemoryKind::kHost,
+          words(task.frame)};
+}
+
+bool CudaFramePlanCache::has(const FrameKind& kind) const {
+  return std::any_of(plans_.begin(), plans_.end(),
+                     [&](const CudaFramePlan& plan) { return plan.frames > 0 && plan.kind == kind; });
+}
+
+CudaFramePlan& CudaFramePlanCache::get(const FrameKind& kind, const FramePlan& host, cudaStream_t stream) {
+  ++uses_;
+  for (CudaFramePlan& plan : plans_)
+    if (plan.frames > 0 && plan.kind == kind) {
+      plan.last_use = uses_;
+      return plan;
+    }
+  plans_.reserve(kCapacity);
+  CudaFramePlan& plan =
+      plans_.size() < kCapacity ? plans_.emplace_back() : *std::min_element(plans_.begin(), plans_.end(), older);
+  plan.frames = 0;  // not found again if something below throws
+  plan.forget_graph();
+  plan.to_network = upload_for_preprocess(host.to_network, channels(kind.format), plan.network_tables, stream);
+  plan.to_frame = upload_for_postprocess(host.to_frame, plan.frame_tables, stream);
+  plan.kind = kind;
+  plan.last_use = uses_;
+  return plan;
+}
+
+CudaFramePlan* CudaFramePlanCache::latest() {
+  const auto found = std::max_element(plans_.begin(), plans_.end(), older);
+  return found == plans_.end() || found->frames == 0 ? nullptr : &*found;
+}
+
+void CudaFramePlanCache::forget_graphs() {
+  for (CudaFramePlan& plan : plans_) plan.forget_graph();
+}
+
+}  // namespace rmbg

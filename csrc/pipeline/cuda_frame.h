@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames on a GPU: what kind one is, what is kept for each kind, and where the parts of one frame lie.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/buffer.h"
+#include "core/cuda_queue.h"
+#include "pipeline/frame_job.h"
+#include "pipeline/frame_plan.h"
+#include "preprocess/resample_cuda.h"
+
+namespace rmbg {
+
+/// Where one frame's parts lie on the GPU, and what is copied there and back. Copies of no bytes are left out.
+struct CudaTask {
+  ConstImageView frame;
+  ImageView result;
+  Background background;
+  Copy copy_in{};
+  Copy copy_background{};
+  Copy copy_out{};
+};
+
+/// Everything that decides which kernels a frame needs, with which grids. Two frames of one kind differ in pointers
+/// and row distances only, and share a graph.
+struct FrameKind {
+  int width, height;
+  PixelFormat format;
+  Output output;
+  bool premultiplied;
+  BackgroundKind background;
+  float blur_sigma;
+  MemoryKind memory, background_memory;
+  bool words;  // the frame's rows can be read in words
+
+  friend bool operator==(const FrameKind& a, const FrameKind& b) {
+    return a.width == b.width && a.height == b.height && a.format == b.format && a.output == b.output &&
+           a.premultiplied == b.premultiplied && a.background == b.background && a.blur_sigma == b.blur_sigma &&
+           a.memory == b.memory && a.background_memory == b.background_memory && a.words == b.words;
+  }
+};
+
+FrameKind kind_of(const FrameJob& job, const CudaTask& task);
+
+/// What is kept for a kind of frame.
+struct CudaFramePlan {
+  FrameKind kind{};
+  std::uint64_t last_use = 0;
+  int frames = 0;  // seen so far
+  DevicePlan to_network, to_frame;
+  Buffer network_tables{MemoryKind::kDevice}, frame_tables{MemoryKind::kDevice};
+  std::vector<RecordedNode> nodes;
+  CudaGraphExec graph;
+
+  void forget_graph() {
+    graph = CudaGraphExec();
+    nodes.clear();
+  }
+};
+
+/// Plans by kind; the one used longest ago makes room.
+class CudaFramePlanCache {
+ public:
+  static constexpr int kCapacity = 8;
+
+  bool has(const FrameKind& kind) const;
+  /// Makes a plan where there is none; `host` has the tables. Valid until the next call.
+  CudaFramePlan& get(const FrameKind& kind, const FramePlan& host, cudaStream_t stream);
+  /// The plan used last, or nullptr.
+  CudaFramePlan* latest();
+  void forget_graphs();
+
+ private:
+  std::uint64_t uses_ = 0;
+  std::vector<CudaFramePlan> plans_;
+};
+
+}  // namespace rmbg

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way of a frame on a GPU: copy in, preprocess, network, postprocess, copy out, on one stream. The first frame of a
+// kind runs as plain launches, which warms up whatever is lazy; from the second on the whole way is one CUDA graph.
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include "core/cuda_pointer.h"
+#include "core/cuda_stream.h"
+#include "core/error.h"
+#include "pipeline/cuda_frame.h"
+#include "pipeline/cuda_staging.h"
+#include "pipeline/slot.h"
+#include "postprocess/blur_cuda.h"
+#include "postprocess/postprocess_cuda.h"
+#include "preprocess/preprocess_cuda.h"
+
+namespace rmbg {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kRecordings = 3;  // attempts to record the network before a slot goes without graphs
+
+std::size_t area(Size size) { return static_cast<std::size_t>(size.width) * size.height; }
+
+template <typename View>
+void check_view_on_device(const View& view, int device, const char* what) {
+  const auto row = static_cast<std::size_t>(view.width) * channels(view.format);
+  check_on_device(view.data, static_cast<std::size_t>(view.height - 1) * view.pitch_bytes + row, device, what);
+}
+
+class CudaSlot : public Slot {
+ public:
+  CudaSlot(std::shared_ptr<Network> network, const PipelineOptions& options);
+  ~CudaSlot() override;
+
+  StageTimes process(const FrameJob& job) override;
+  std::vector<StageTimes> measure(int repeats) override;
+  std::string mode() const override;
+
+ private:
+  void check_memory(const FrameJob& job) const;
+  CudaFramePlan& prepare(const FrameJob& job, CudaTask& task);
+  void wait_for_callers();
+  bool reserve(const FramePlan& plan, const FrameKind& kind);
+  void run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job);
+  void run_eagerly(const CudaFramePlan& plan, const CudaTask& task, cudaStream_t stream);
+  void try_to_record(CudaFramePlan& plan, const CudaTask& task);
+  cudaGraph_t network_graph();
+  void give_up(CudaFramePlan* plan) noexcept;
+  void set_mode(std::string mode);
+
+  // The stages. Each frame goes through these calls in this order, whatever the queue does with them.
+  void copy_in(CudaQueue& queue, const CudaTask& task) const;
+  void preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
+  void postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
+  void copy_out(CudaQueue& queue, const CudaTask& task) const;
+
+  DeviceScope scope_;  // current while the members below are made
+  std::shared_ptr<Network> network_;
+  PipelineOptions options_;
+  CudaStream stream_;
+  CudaEvent ready_, done_;  // of a caller's stream: what was put on it so far; of ours: the last frame's work
+  std::optional<cudaStream_t> busy_on_;  // a caller's stream that may still be working on the last frame
+  FramePlanCache host_plans_;
+  CudaFramePlanCache plans_;
+  CudaStaging staging_;
+  NormalizationTables tables_;
+  Buffer tensor_, prediction_;
+  Buffer between_{MemoryKind::kDevice}, resized_{MemoryKind::kDevice}, matte_{MemoryKind::kDevice};
+  Buffer partials_{MemoryKind::kDevice}, alpha_between_{MemoryKind::kDevice};
+  Buffer blur_{MemoryKind::kDevice}, blur_scratch_{MemoryKind::kDevice};
+  CudaGraph recorded_{nullptr};  // the network's work, unless it has a graph of its own
+  int failed_recordings_ = 0;
+  mutable std::mutex mode_mutex_;
+  std::string mode_ = "graph";
+};
+
+CudaSlot::CudaSlot(std::shared_ptr<Network> network, const PipelineOptions& options)
+    : scope_(options.device),
+      network_(std::move(network)),
+      options_(options),
+      host_plans_(options.filter, input_size(check_shapes(network_->spec())), output_size(network_->spec())),
+      tables_(options.normalization, network_->spec().input.dtype, stream_.get()),
+      tensor_(network_->spec().input.bytes(), MemoryKind::kDevice),
+      prediction_(network_->spec().output.bytes(), MemoryKind::kDevice) {
+  const NetworkSpec& spec = network_->spec();
+  resized_.reserve(3 * area(input_size(spec)));
+  matte_.reserve(area(output_size(spec)));
+  partials_.reserve(kPartials * sizeof(MinMax));
+  if (!network_->capturable()) mode_ = "eager: the network cannot be recorded into a graph";
+  network_->bind({tensor_.as<void>(), spec.input.shape, spec.input.dtype, options.device},
+                 {prediction_.as<void>(), spec.output.shape, spec.output.dtype, options.device});
+  scope_.leave();
+}
+
+CudaSlot::~CudaSlot() {
+  try {
+    scope_.enter();
+  } catch (const CudaError&) {  // the driver is gone: so is all that would be freed
+  }
+  cudaStreamSynchronize(stream_.get());
+  if (busy_on_) cudaEventSynchronize(done_.get());
+  cudaGetLastError();
+}
+
+StageTimes CudaSlot::process(const FrameJob& job) {
+  const Clock::time_point begin = Clock::now();
+  const DeviceScope scope(options_.device);
+  check_memory(job);
+  CudaFramePlan* plan = nullptr;
+  try {
+    CudaTask task;
+    plan = &prepare(job, task);
+    run(*plan, task, job);
+    if (job.memory != MemoryKind::kDevice) {
+      stream_.synchronize();
+      staging_.deliver(job, task);
+    }
+  } catch (...) {
+    give_up(plan);
+    throw;
+  }
+  StageTimes times;
+  times.total_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+  return times;
+}
+
+void CudaSlot::check_memory(const FrameJob& job) const {
+  if (job.memory == MemoryKind::kDevice) {
+    check_view_on_device(job.frame, options_.device, "frame");
+    check_view_on_device(job.result, options_.device, "result");
+  }
+  if (job.background_memory == MemoryKind::kDevice && job.background.kind == BackgroundKind::kImage)
+    check_view_on_device(job.background.image, options_.device, "background");
+}
+
+/// Lays the frame out, makes room for everything it needs, and finds what is kept for its kind.
+CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
+  // The frame before may still be reading the pinned memory that this one's background will be put into.
+  if (job.output == Output::kComposite && job.background_memory == MemoryKind::kHost &&
+      job.background.kind == BackgroundKind::kImage)
+    wait_for_callers();
+  bool grown = false;
+  task = staging_.stage(job, grown);
+  const FrameKind kind = kind_of(job, task);
+  const FramePlan& host = host_plans_.get(kind.width, kind.height);
+  grown |= reserve(host, kind);
+  if (grown || !plans_.has(kind)) wait_for_callers();  // what is replaced may still be in use
+  if (grown) plans_.forget_graphs();                   // they know the old addresses
+  return plans_.get(kind, host, stream_.get());
+}
+
+/// Waits for the last frame if it was left running on a caller's stream.
+void CudaSlot::wait_for_callers() {
+  if (busy_on_) check(cudaEventSynchronize(done_.get()), "waiting for the frame before");
+  busy_on_.reset();
+}
+
+bool CudaSlot::reserve(const FramePlan& plan, const FrameKind& kind) {
+  bool grown = between_.reserve(preprocess_device_between_bytes(plan.to_network, channels(kind.format)));
+  grown |= alpha_between_.reserve(postprocess_device_between_bytes(plan.to_frame));
+  if (kind.blur_sigma > 0) {
+    const std::size_t bytes = static_cast<std::size_t>(kind.width) * kind.height * 3;
+    grown |= blur_.reserve(bytes);
+    grown |= blur_scratch_.reserve(bytes);
+  }
+  return grown;
+}
+
+void CudaSlot::run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job) {
+  const bool callers = job.memory == MemoryKind::kDevice;
+  const cudaStream_t stream = callers ? cuda_stream(job.stream) : stream_.get();
+  if (busy_on_ && *busy_on_ != stream) done_.hold_back(stream);
+  if (plan.frames++ > 0 && !plan.graph) try_to_record(plan, task);
+  if (plan.graph) {
+    CudaQueue queue(plan.graph, plan.nodes);
+    copy_in(queue, task);
+    preprocess_frame(queue, plan, task);
+    postprocess_frame(queue, plan, task);
+    copy_out(queue, task);
+    plan.graph.launch(stream);
+  } else {
+    run_eagerly(plan, task, stream);
+  }
+  busy_on_.reset();
+  if (callers) {
+    done_.record(stream);
+    busy_on_ = stream;
+  }
+}
+
+/// Plain launches on our own stream, which networks prefer to a default stream, in the order of `stream`.
+void CudaSlot::run_eagerly(const CudaFramePlan& plan, const CudaTask& task, cudaStream_t stream) {
+  const bool elsewhere = stream != stream_.get();
+  if (elsewhere) {
+    ready_.record(stream);
+    ready_.hold_back(stream_.get());
+  }
+  CudaQueue queue(stream_.get());
+  copy_in(queue, task);
+  preprocess_frame(queue, plan, task);
+  network_->enqueue(stream_.view());
+  postprocess_frame(queue, plan, task);
+  copy_out(queue, task);
+  if (elsewhere) {
+    ready_.record(stream_.get());
+    ready_.hold_back(stream);
+  }
+}
+
+void CudaSlot::try_to_record(CudaFramePlan& plan, const CudaTask& task) {
+  if (!network_->capturable() || failed_recordings_ == kRecordings) return;
+  try {
+    const cudaGraph_t network = network_graph();
+    CudaGraph graph;
+    std::vector<RecordedNode> nodes;
+    CudaQueue queue(graph, nodes);
+    copy_in(queue, task);
+    preprocess_frame(queue, plan, task);
+    graph.add_child(network);
+    postprocess_frame(queue, plan, task);
+    copy_out(queue, task);
+    plan.graph = CudaGraphExec(graph);
+    plan.nodes = std::move(nodes);
+  } catch (const Error& error) {
+    recorded_ = CudaGraph(nullptr);
+    if (++failed_recordings_ == kRecordings) set_mode(std::string("eager: ") + error.what());
+  }
+}
+
+cudaGraph_t CudaSlot::network_graph() {
+  if (void* own = network_->graph()) return static_cast<cudaGraph_t>(own);
+  if (recorded_.get() == nullptr) recorded_ = record(stream_.get(), [&] { network_->enqueue(stream_.view()); });
+  return recorded_.get();
+}
+
+/// After a failure: nothing of this frame is left on the stream, and its graph is not trusted any more.
+void CudaSlot::give_up(CudaFramePlan* plan) noexcept {
+  cudaStreamSynchronize(stream_.get());
+  cudaGetLastError();
+  if (plan != nullptr) plan->forget_graph();
+}
+
+void CudaSlot::copy_in(CudaQueue& queue, const CudaTask& task) const {
+  if (task.copy_in.bytes > 0) queue.copy(task.copy_in);
+  if (task.copy_background.bytes > 0) queue.copy(task.copy_background);
+}
+
+void CudaSlot::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
+  preprocess(queue, task.frame,
+             {&plan.to_network, between_.as<std::uint8_t>(), resized_.as<std::uint8_t>(), partials_.as<std::uint8_t>(),
+              &tables_},
+             tensor_.as<void>());
+}
+
+void CudaSlot::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
+  PostprocessOptions options{options_.stretch, plan.kind.output, plan.kind.premultiplied, task.background};
+  if (plan.kind.blur_sigma > 0) {
+    gaussian_blur(queue, task.frame, plan.kind.blur_sigma, blur_.as<std::uint8_t>(), blur_scratch_.as<std::uint8_t>());
+    options.background.kind = BackgroundKind::kImage;
+    options.background.image = {blur_.as<std::uint8_t>(), task.frame.width, task.frame.height,
+                                static_cast<std::ptrdiff_t>(task.frame.width) * 3, PixelFormat::kBgr8};
+  }
+  postprocess(queue, prediction_.as<void>(), network_->spec().output.dtype, task.frame, options,
+              {&plan.to_frame, partials_.as<MinMax>(), matte_.as<std::uint8_t>(), alpha_between_.as<std::uint8_t>()},
+              task.result);
+}
+
+void CudaSlot::copy_out(CudaQueue& queue, const CudaTask& task) const {
+  if (task.copy_out.bytes > 0) queue.copy(task.copy_out);
+}
+
+std::vector<StageTimes> CudaSlot::measure(int repeats) {
+  const DeviceScope scope(options_.device);
+  CudaFramePlan* const plan = plans_.latest();
+  if (plan == nullptr) return {};
+  bool grown = false;
+  const CudaTask task = staging_.rehearse(plan->kind, grown);
+  wait_for_callers();
+  if (grown) plans_.forget_graphs();
+
+  std::vector<CudaEvent> events;
+  for (int i = 0; i < 6; ++i) events.emplace_back(/*timing=*/true);
+  CudaGraph graph;
+  std::vector<RecordedNode> nodes;
+  CudaQueue queue(graph, nodes);
+  graph.add_record(events[0].get());
+  copy_in(queue, task);
+  graph.add_record(events[1].get());
+  preprocess_frame(queue, *plan, task);
+  graph.add_record(events[2].get());
+  graph.add_child(network_graph());
+  graph.add_record(events[3].get());
+  postprocess_frame(queue, *plan, task);
+  graph.add_record(events[4].get());
+  copy_out(queue, task);
+  graph.add_record(events[5].get());
+  const CudaGraphExec exec(graph);
+
+  std::vector<StageTimes> times;
+  for (int i = 0; i < repeats; ++i) {
+    exec.launch(stream_.get());
+    stream_.synchronize();
+    const auto between = [&](int from, int to) {
+      float ms = 0;
+      check(cudaEventElapsedTime(&ms, events[from].get(), events[to].get()), "reading the times of a frame");
+      return static_cast<double>(ms);
+    };
+    times.push_back({between(1, 2), between(2, 3), between(3, 4), between(0, 5), between(0, 1), between(4, 5)});
+  }
+  return times;
+}
+
+std::string CudaSlot::mode() const {
+  const std::lock_guard lock(mode_mutex_);
+  return mode_;
+}
+
+void CudaSlot::set_mode(std::string mode) {
+  const std::lock_guard lock(mode_mutex_);
+  mode_ = std::move(mode);
+}
+
+}  // namespace
+
+std::unique_ptr<Slot> make_cuda_slot(std::shared_ptr<Network> network, const PipelineOptions& options) {
+  return std::make_unique<CudaSlot>(std::move(network), options);
+}
+
+}  // namespace rmbg

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host frame's way to the GPU's memory and its result's way back: through pinned memory, or straight where the
+// caller's own is pinned. Frames that lie on the GPU are used where they are.
+#pragma once
+
+#include "core/buffer.h"
+#include "pipeline/cuda_frame.h"
+
+namespace rmbg {
+
+class CudaStaging {
+ public:
+  /// Makes room (`grown`: something moved) and says where everything of this job lies; what is not pinned is copied
+  /// to pinned memory now, on all cores. The copies of the job before must have ended.
+  CudaTask stage(const FrameJob& job, bool& grown);
+
+  /// Once copy_out has ended: copies the result to where the caller wants it, unless it is there already.
+  void deliver(const FrameJob& job, const CudaTask& task) const;
+
+  /// A job of this kind over the slot's own memory, whatever is in it.
+  CudaTask rehearse(const FrameKind& kind, bool& grown);
+
+ private:
+  Buffer frame_{MemoryKind::kDevice}, background_{MemoryKind::kDevice}, result_{MemoryKind::kDevice};
+  Buffer pinned_frame_{MemoryKind::kPinned}, pinned_background_{MemoryKind::kPinned},
+      pinned_result_{MemoryKind::kPinned};
+};
+
+}  // namespace rmbg

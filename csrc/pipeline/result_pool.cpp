@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/result_pool.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "core/buffer.h"
+#include "core/cuda_stream.h"
+
+namespace rmbg {
+namespace {
+
+constexpr std::size_t kKept = 16;  // blocks that wait to be used again; more are freed
+
+cudaStream_t stream_of(std::uintptr_t handle) { return reinterpret_cast<cudaStream_t>(handle); }
+std::uintptr_t handle_of(cudaStream_t stream) {
+  // 0 means the legacy default stream to CUDA, and nothing at all to other libraries.
+  return stream == nullptr ? 1 : reinterpret_cast<std::uintptr_t>(stream);
+}
+
+/// A stretch of memory and the streams that had to do with it.
+struct Block {
+  Buffer memory{MemoryKind::kDevice};
+  CudaEvent written;
+  std::uintptr_t writer = 0;
+  std::vector<std::uintptr_t> users;
+  std::vector<CudaEvent> left;  // one for each user, recorded when the block was given back
+};
+
+class Pool : public ResultPool, public std::enable_shared_from_this<Pool> {
+ public:
+  explicit Pool(int device) : device_(device) {}
+  ~Pool() override {
+    try {
+      const DeviceScope scope(device_);
+      free_.clear();
+    } catch (const CudaError&) {  // the driver is gone
+    }
+  }
+
+  std::shared_ptr<ResultMemory> take(std::size_t bytes, Stream stream) override;
+  int device() const { return device_; }
+  void give_back(std::unique_ptr<Block> block) noexcept;
+
+ private:
+  std::unique_ptr<Block> smallest_with(std::size_t bytes);
+
+  const int device_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Block>> free_;
+};
+
+/// A block that a caller has.
+class PooledMemory : public ResultMemory {
+ public:
+  PooledMemory(std::shared_ptr<Pool> pool, std::unique_ptr<Block> block)
+      : pool_(std::move(pool)), block_(std::move(block)) {}
+  ~PooledMemory() override { pool_->give_back(std::move(block_)); }
+
+  void* data() const override { return block_->memory.as<void>(); }
+  int device() const override { return pool_->device(); }
+  std::uintptr_t stream() const override { return block_->writer; }
+
+  void written_on(Stream stream) override {
+    const DeviceScope scope(device());
+    block_->written.record(cuda_stream(stream));
+    block_->writer = handle_of(cuda_stream(stream));
+  }
+
+  void hold_back(std::uintptr_t stream) override {
+    if (block_->writer == 0 || stream == block_->writer) return;
+    const DeviceScope scope(device());
+    block_->written.hold_back(stream_of(stream));
+  }
+
+  void used_on(std::uintptr_t stream) override {
+    const std::lock_guard lock(mutex_);
+    auto& users = block_->users;
+    if (std::find(users.begin(), users.end(), stream) == users.end()) users.push_back(stream);
+  }
+
+  void to_host(void* to, std::size_t bytes) override {
+    const DeviceScope scope(device());
+    const CudaStream own;
+    block_->written.hold_back(own.get());
+    check(cudaMemcpyAsync(to, data(), bytes, cudaMemcpyDefault, own.get()), "copying a result to the host");
+    own.synchronize();
+  }
+
+ private:
+  std::shared_ptr<Pool> pool_;
+  std::unique_ptr<Block> block_;
+  std::mutex mutex_;
+};
+
+std::unique_ptr<Block> Pool::smallest_with(std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  auto best = free_.end();
+  for (auto it = free_.begin(); it != free_.end(); ++it)
+    if ((*it)->memory.capacity() >= bytes &&
+        (best == free_.end() || (*it)->memory.capacity() < (*best)->memory.capacity()))
+      best = it;
+  // A block far too large is better kept for the frames it was made for.
+  if (best == free_.end() || (*best)->memory.capacity() > 4 * bytes) return std::make_unique<Block>();
+  std::unique_ptr<Block> found = std::move(*best);
+  free_.erase(best);
+  return found;
+}
+
+std::shared_ptr<ResultMemory> Pool::take(std::size_t bytes, Stream stream) {
+  const DeviceScope scope(device_);
+  std::unique_ptr<Block> block = smallest_with(bytes);
+  block->memory.reserve(bytes);
+  if (block->writer != 0) block->written.hold_back(cuda_stream(stream));
+  for (const CudaEvent& event : block->left) event.hold_back(cuda_stream(stream));
+  block->left.clear();
+  return std::make_shared<PooledMemory>(shared_from_this(), std::move(block));
+}
+
+void Pool::give_back(std::unique_ptr<Block> block) noexcept {
+  try {
+    const DeviceScope scope(device_);
+    for (const std::uintptr_t user : block->users) {
+      CudaEvent event;
+      event.record(stream_of(user));
+      block->left.push_back(std::move(event));
+    }
+    block->users.clear();
+    const std::lock_guard lock(mutex_);
+    if (free_.size() == kKept) free_.erase(free_.begin());
+    free_.push_back(std::move(block));
+  } catch (...) {  // a stream or the driver is gone: freeing waits for all work
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<ResultPool> make_result_pool(int device) { return std::make_shared<Pool>(device); }
+
+}  // namespace rmbg

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// blur.h on the GPU: the same bytes.
+#pragma once
+
+#include "core/cuda_queue.h"
+#include "core/image_view.h"
+
+namespace rmbg {
+
+/// As gaussian_blur() of blur.h, everything in GPU memory.
+void gaussian_blur(CudaQueue& queue, const ConstImageView& src, float sigma, std::uint8_t* dst, std::uint8_t* scratch);
+
+}  // namespace rmbg

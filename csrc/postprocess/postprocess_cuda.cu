@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels: the first step of the extremes, the stretch to bytes, the pass along rows; and one over the frame that
+// makes four pixels of alpha from the pass along columns and finishes them at once.
+#include "core/half_pixel.h"
+#include "core/launch.cuh"
+#include "core/reduce.cuh"
+#include "postprocess/composite_pixel.h"
+#include "postprocess/matte_pixel.h"
+#include "postprocess/postprocess_cuda.h"
+#include "preprocess/resample_pixel.h"
+
+namespace rmbg {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kRows = 8;    // of a block over the frame
+constexpr int kPixels = 4;  // a thread
+constexpr std::size_t kBetweenAlignment = 16;
+
+__device__ float number_of(float value) { return value; }
+__device__ float number_of(std::uint16_t half) { return from_half(half); }
+
+template <typename Number>
+__global__ void __launch_bounds__(kThreads)
+    stretch_kernel(const Number* prediction, std::int64_t count, const MinMax* partials, std::uint8_t* matte) {
+  __shared__ MinMax scratch[kThreads];
+  const int thread = static_cast<int>(threadIdx.x);
+  const MinMax range =
+      partials == nullptr ? MinMax{0.0f, 1.0f} : join_partials<WiderRange, kThreads>(partials, scratch, thread);
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + thread;
+  if (i < count) matte[i] = matte_byte(number_of(prediction[i]), range.min, range.max);
+}
+
+template <typename Number>
+void stretch(CudaQueue& queue, const void* prediction, std::int64_t count, const MinMax* partials,
+             std::uint8_t* matte) {
+  launch(queue, stretch_kernel<Number>, dim3(blocks_for(count, kThreads)), dim3(kThreads), 0,
+         static_cast<const Number*>(prediction), count, partials, matte);
+}
+
+/// Rows of bytes, and whether they can be read or written in words.
+struct Rows {
+  std::uint8_t* data;
+  std::int64_t pitch_bytes;
+  bool words;
+};
+
+struct FinishTask {
+  Rows frame;
+  Rows back;  // pitch 0 and one pixel for a colour
+  Rows out;
+  std::uint8_t color[4];
+  int width;
+  int height;
+};
+
+template <int kBytes>
+__device__ void load(const Rows& rows, int y, std::int64_t byte, int valid, std::uint8_t* to) {
+  const std::uint8_t* const from = rows.data + y * rows.pitch_bytes + byte;
+  if (rows.words && valid == kBytes) {
+    for (int i = 0; i < kBytes / 4; ++i) {
+      const std::uint32_t word = reinterpret_cast<const std::uint32_t*>(from)[i];
+      for (int k = 0; k < 4; ++k) to[4 * i + k] = static_cast<std::uint8_t>(word >> 8 * k);
+    }
+  } else {
+    for (int i = 0; i < kBytes; ++i) to[i] = i < valid ? from[i] : std::uint8_t{0};
+  }
+}
+
+template <int kBytes>
+__device__ void store(const Rows& rows, int y, std::int64_t byte, int valid, const std::uint8_t* from) {
+  std::uint8_t* const to = rows.data + y * rows.pitch_bytes + byte;
+  if (rows.words && valid == kBytes) {
+    for (int i = 0; i < kBytes / 4; ++i) {
+      std::uint32_t word = 0;
+      for (int k = 0; k < 4; ++k) word |= static_cast<std::uint32_t>(from[4 * i + k]) << 8 * k;
+      reinterpret_cast<std::uint32_t*>(to)[i] = word;
+    }
+  } else {
+    for (int i = 0; i < kBytes; ++i)
+      if (i < valid) to[i] = from[i];
+  }
+}
+
+/// Alpha of four neighbouring pixels: `matte` is the matte at the frame's width and the table's height.
+__device__ void alpha_of(const DevicePlanes& matte, const DeviceTable& table, int x, int y, std::uint8_t* alpha) {
+  const bool whole = table.in_size == table.out_size;  // at the frame's height already
+  const std::uint8_t* const window = matte.data + (whole ? y : table.first[y]) * matte.pitch_bytes + x;
+  if (whole) {
+    for (int i = 0; i < kPixels; ++i) alpha[i] = window[i];
+    return;
+  }
+  const std::int32_t* const weights = table.weights + static_cast<std::int64_t>(y) * table.taps;
+  const int count = table.count[y];
+  std::int32_t sum[kPixels] = {kRoundHalf, kRoundHalf, kRoundHalf, kRoundHalf};
+  for (int tap = 0; tap < count; ++tap) {
+    const std::uint32_t word = *reinterpret_cast<const std::uint32_t*>(window + tap * matte.pitch_bytes);
+    for (int i = 0; i < kPixels; ++i) sum[i] += static_cast<std::int32_t>(word >> 8 * i & 255u) * weights[tap];
+  }
+  for (int i = 0; i < kPixels; ++i) alpha[i] = round_sum(sum[i]);
+}
+
+// What is made of one pixel: `kBytes` of it.
+struct MakeAlpha {
+  static constexpr int kBytes = 1;
+  static constexpr bool kBack = false;
+  template <int kChannels>
+  static __device__ void pixel(const std::uint8_t* in, std::uint8_t matte, const std::uint8_t*, std::uint8_t* out) {
+    *out = effective_alpha<kChannels>(in, matte);
+  }
+};
+
+template <bool kPremultiplied>
+struct MakeCutout {
+  static constexpr int kBytes = 4;
+  static constexpr bool kBack = false;
+  template <int kChannels>
+  static __device__ void pixel(const std::uint8_t* in, std::uint8_t matte, const std::uint8_t*, std::uint8_t* out) {
+    cutout_pixel<kChannels, kPremultiplied>(in, matte, out);
+  }
+};
+
+template <bool kPicture>
+struct MakeComposite {
+  static constexpr int kBytes = 3;
+  static constexpr bool kBack = kPicture;
+  template <int kChannels>
+  static __device__ void pixel(const std::uint8_t* in, std::uint8_t matte, const std::uint8_t* back,
+                               std::uint8_t* out) {
+    composite_pixel<kChannels>(in, matte, back, out);
+  }
+};
+
+/// kChannels: of the frame.
+template <typename Make, int kChannels>
+__global__ void __launch_bounds__(kWarp* kRows) finish_kernel(DevicePlanes matte, DeviceTable table, FinishTask task) {
+  const int x = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x) * kPixels;
+  const int y = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);
+  if (x >= task.width || y >= task.height) return;
+  const int count = min(kPixels, task.width - x);
+  std::uint8_t alpha[kPixels], in[kPixels * kChannels], back[kPixels * 3], out[kPixels * Make::kBytes];
+  alpha_of(matte, table, x, y, alpha);
+  // Alpha alone needs of the frame only the frame's own alpha.
+  if (Make::kBytes != 1 || kChannels == 4)
+    load<kPixels * kChannels>(task.frame, y, static_cast<std::int64_t>(x) * kChannels, count * kChannels, in);
+  if (Make::kBack) load<kPixels * 3>(task.back, y, static_cast<std::int64_t>(x) * 3, count * 3, back);
+  for (int i = 0; i < kPixels; ++i)
+    Make::template pixel<kChannels>(in + i * kChannels, alpha[i], Make::kBack ? back + i * 3 : task.color,
+                                    out + i * Make::kBytes);
+  store<kPixels * Make::kBytes>(task.out, y, static_cast<std::int64_t>(x) * Make::kBytes, count * Make::kBytes, out);
+}
+
+using FinishKernel = void (*)(DevicePlanes, DeviceTable, FinishTask);
+
+template <typename Make>
+FinishKernel finish_for(int frame_channels) {
+  return frame_channels == 1   ? finish_kernel<Make, 1>
+         : frame_channels == 3 ? finish_kernel<Make, 3>
+                               : finish_kernel<Make, 4>;
+}
+
+FinishKernel finish_for(const PostprocessOptions& options, int frame_channels) {
+  switch (options.output) {
+    case Output::kCutout:
+      return options.premultiplied ? finish_for<MakeCutout<true>>(frame_channels)
+                                   : finish_for<MakeCutout<false>>(frame_channels);
+    case Output::kComposite:
+      return options.background.kind == BackgroundKind::kImage ? finish_for<MakeComposite<true>>(frame_channels)
+                                                               : finish_for<MakeComposite<false>>(frame_channels);
+    case Output::kAlpha:
+      break;
+  }
+  return finish_for<MakeAlpha>(frame_channels);
+}
+
+Rows rows_of(const void* data, std::int64_t pitch_bytes) {
+  return {static_cast<std::uint8_t*>(const_cast<void*>(data)), pitch_bytes, word_aligned(data, pitch_bytes)};
+}
+
+void finish(CudaQueue& queue, const DevicePlanes& matte, const DeviceTable& table, const ConstImageView& frame,
+            const PostprocessOptions& options, const ImageView& dst) {
+  const Background& background = options.background;
+  FinishTask task{};
+  task.frame = rows_of(frame.data, frame.pitch_bytes);
+  task.out = rows_of(dst.data, dst.pitch_bytes);
+  if (background.kind == BackgroundKind::kImage) {
+    task.back = rows_of(background.image.data, background.image.pitch_bytes);
+  } else {
+    for (int c = 0; c < 3; ++c) task.color[c] = background.color[c];
+  }
+  task.width = frame.width;
+  task.height = frame.height;
+  const dim3 grid(blocks_for(frame.height, kRows), blocks_for(frame.width, kWarp * kPixels));
+  launch(queue, finish_for(options, channels(frame.format)), grid, dim3(kWarp, kRows), 0, matte, table, task);
+}
+
+DevicePlanes plane(std::uint8_t* data, int width, int height) {
+  return {data, 1, width, height,
+          static_cast<std::int64_t>(round_up(static_cast<std::size_t>(width), kBetweenAlignment))};
+}
+
+std::size_t plane_bytes(int width, int height) {
+  const DevicePlanes whole = plane(nullptr, width, height);
+  return static_cast<std::size_t>(whole.height * whole.pitch_bytes);
+}
+
+}  // namespace
+
+std::size_t postprocess_device_between_bytes(const ResamplePlan& plan) {
+  // Columns first leaves the matte at the frame's size to the kernel over the frame.
+  const std::size_t narrow = plane_bytes(plan.between().width, plan.between().height);
+  return narrow + (plan.columns_first ? plane_bytes(plan.out().width, plan.out().height) : 0);
+}
+
+DevicePlan upload_for_postprocess(const ResamplePlan& plan, Buffer& memory, cudaStream_t stream) {
+  return upload(plan, 1, 1, memory, stream);
+}
+
+void postprocess(CudaQueue& queue, const void* prediction, DataType dtype, const ConstImageView& frame,
+                 const PostprocessOptions& options, const PostprocessDeviceWorkspace& workspace, const ImageView& dst) {
+  const DevicePlan& plan = *workspace.plan;
+  const std::int64_t count = static_cast<std::int64_t>(plan.in.width) * plan.in.height;
+  const bool half = dtype == DataType::kFloat16;
+  const bool stretched = options.stretch == Stretch::kMinMax;
+  if (stretched) min_max_partials(queue, prediction, half, count, workspace.partials);
+  const MinMax* const partials = stretched ? workspace.partials : nullptr;
+  if (half) {
+    stretch<std::uint16_t>(queue, prediction, count, partials, workspace.matte);
+  } else {
+    stretch<float>(queue, prediction, count, partials, workspace.matte);
+  }
+
+  const int no_offset[3] = {0, 0, 0};
+  const DevicePlanes matte{workspace.matte, 1, plan.in.width, plan.in.height, plan.in.width};
+  const DevicePlanes between = plane(workspace.between, plan.between.width, plan.between.height);
+  if (!plan.columns_first) {
+    resample_rows(queue, {matte.data, matte.width, matte.height, matte.pitch_bytes, PixelFormat::kGray8}, plan.along_x,
+                  plan.tiling, no_offset, between);
+    finish(queue, between, plan.along_y, frame, options, dst);
+    return;
+  }
+  const DevicePlanes whole =
+      plane(workspace.between + plane_bytes(between.width, between.height), plan.out.width, plan.out.height);
+  resample_columns(queue, matte, plan.along_y, between);
+  resample_rows(queue, {between.data, between.width, between.height, between.pitch_bytes, PixelFormat::kGray8},
+                plan.along_x, plan.tiling, no_offset, whole);
+  DeviceTable done = plan.along_y;
+  done.in_size = done.out_size;
+  finish(queue, whole, done, frame, options, dst);
+}
+
+}  // namespace rmbg

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// postprocess.h on the GPU: network output to result, to the bit as on the CPU.
+#pragma once
+
+#include <cstdint>
+
+#include "core/buffer.h"
+#include "core/cuda_queue.h"
+#include "core/data_type.h"
+#include "core/reduce_cuda.h"
+#include "postprocess/postprocess.h"
+#include "preprocess/resample_cuda.h"
+
+namespace rmbg {
+
+/// Everything postprocess() works with, in GPU memory, sized for one frame; owned by the caller.
+struct PostprocessDeviceWorkspace {
+  const DevicePlan* plan;  // network size -> frame size
+  MinMax* partials;        // kPartials
+  std::uint8_t* matte;     // network height * network width bytes
+  std::uint8_t* between;   // postprocess_device_between_bytes()
+};
+
+std::size_t postprocess_device_between_bytes(const ResamplePlan& plan);
+
+/// The plan as postprocess() needs it.
+DevicePlan upload_for_postprocess(const ResamplePlan& plan, Buffer& memory, cudaStream_t stream);
+
+/// prediction: (network height, network width) of `dtype`. Everything else as for the CPU, all of it in GPU memory.
+void postprocess(CudaQueue& queue, const void* prediction, DataType dtype, const ConstImageView& frame,
+                 const PostprocessOptions& options, const PostprocessDeviceWorkspace& workspace, const ImageView& dst);
+
+}  // namespace rmbg

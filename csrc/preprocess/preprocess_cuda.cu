@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Four kernels: two passes of resampling, the first step of the maximum, and the look-up.
+#include "core/half_pixel.h"
+#include "core/launch.cuh"
+#include "core/reduce.cuh"
+#include "preprocess/preprocess_cuda.h"
+
+namespace rmbg {
+namespace {
+
+constexpr int kColors = 3;
+constexpr int kThreads = 256;
+constexpr int kTableValues = kColors * 256;
+constexpr std::size_t kBetweenAlignment = 16;
+
+/// samples: planes of `plane_samples` bytes; four a thread. blockIdx.y is the plane.
+template <typename Number>
+__global__ void __launch_bounds__(kThreads)
+    normalize_kernel(const std::uint8_t* samples, std::int64_t plane_samples, const std::uint8_t* partials,
+                     const Number* tables, Number* tensor) {
+  __shared__ std::uint8_t scratch[kThreads];
+  __shared__ Number table[256];
+  const int thread = static_cast<int>(threadIdx.x);
+  const int max = join_partials<LargerByte, kThreads>(partials, scratch, thread);
+  const std::int64_t plane = blockIdx.y;
+  table[thread] = tables[max * kTableValues + plane * 256 + thread];
+  __syncthreads();
+  const std::int64_t begin = (static_cast<std::int64_t>(blockIdx.x) * kThreads + thread) * 4;
+  const std::uint8_t* const in = samples + plane * plane_samples;
+  Number* const out = tensor + plane * plane_samples;
+  for (std::int64_t i = begin; i < begin + 4 && i < plane_samples; ++i) out[i] = table[in[i]];
+}
+
+template <typename Number>
+void normalize(CudaQueue& queue, const DevicePlanes& resized, const PreprocessDeviceWorkspace& workspace,
+               void* tensor) {
+  static_assert(kThreads == 256, "a thread for each entry of the table");
+  const std::int64_t samples = static_cast<std::int64_t>(resized.width) * resized.height;
+  const dim3 grid(blocks_for(samples, kThreads * 4), kColors);
+  launch(queue, normalize_kernel<Number>, grid, dim3(kThreads), 0, static_cast<const std::uint8_t*>(resized.data),
+         samples, static_cast<const std::uint8_t*>(workspace.partials),
+         static_cast<const Number*>(workspace.tables->data()), static_cast<Number*>(tensor));
+}
+
+std::int64_t between_pitch(int row_bytes) {
+  return static_cast<std::int64_t>(round_up(static_cast<std::size_t>(row_bytes), kBetweenAlignment));
+}
+
+/// The picture between the passes: planes of the colours, or the frame's own pixels as one plane of bytes.
+DevicePlanes between_of(Size between, bool columns_first, int frame_channels, std::uint8_t* data) {
+  const int row = columns_first ? between.width * frame_channels : between.width;
+  return {data, columns_first ? 1 : kColors, row, between.height, between_pitch(row)};
+}
+
+void resample_to(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,
+                 const DevicePlanes& resized) {
+  const DevicePlan& plan = *workspace.plan;
+  const int frame_channels = channels(frame.format);
+  int offset[kColors];
+  for (int c = 0; c < kColors; ++c) offset[c] = channel_offset(frame.format, c);
+  const DevicePlanes between = between_of(plan.between, plan.columns_first, frame_channels, workspace.between);
+  if (plan.columns_first) {
+    // The frame is only read.
+    const DevicePlanes rows{const_cast<std::uint8_t*>(frame.data), 1, frame.width * frame_channels, frame.height,
+                            frame.pitch_bytes};
+    resample_columns(queue, rows, plan.along_y, between);
+    resample_rows(queue, {between.data, frame.width, between.height, between.pitch_bytes, frame.format}, plan.along_x,
+                  plan.tiling, offset, resized);
+  } else {
+    resample_rows(queue, frame, plan.along_x, plan.tiling, offset, between);
+    resample_columns(queue, between, plan.along_y, resized);
+  }
+}
+
+}  // namespace
+
+NormalizationTables::NormalizationTables(const Normalization& normalization, DataType dtype, cudaStream_t stream)
+    : dtype_(dtype) {
+  const std::size_t bytes = 256 * kTableValues * size_of(dtype);
+  memory_.reserve(bytes);
+  Buffer staging(bytes, MemoryKind::kPinned);
+  for (int max = 0, i = 0; max < 256; ++max)
+    for (int c = 0; c < kColors; ++c)
+      for (int value = 0; value < 256; ++value, ++i) {
+        const float number =
+            normalize_byte(static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(max), normalization[c]);
+        if (dtype == DataType::kFloat32) {
+          staging.as<float>()[i] = number;
+        } else {
+          staging.as<std::uint16_t>()[i] = to_half(number);
+        }
+      }
+  check(cudaMemcpyAsync(memory_.as<void>(), staging.as<void>(), bytes, cudaMemcpyDefault, stream),
+        "copying the tables of normalisation");
+  check(cudaStreamSynchronize(stream), "copying the tables of normalisation");
+}
+
+std::size_t preprocess_device_between_bytes(const ResamplePlan& plan, int frame_channels) {
+  const DevicePlanes between = between_of(plan.between(), plan.columns_first, frame_channels, nullptr);
+  return static_cast<std::size_t>(between.count * between.height * between.pitch_bytes);
+}
+
+DevicePlan upload_for_preprocess(const ResamplePlan& plan, int frame_channels, Buffer& memory, cudaStream_t stream) {
+  return upload(plan, frame_channels, kColors, memory, stream);
+}
+
+void preprocess(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,
+                void* tensor) {
+  const Size size = workspace.plan->out;
+  const DevicePlanes resized{workspace.resized, kColors, size.width, size.height, size.width};
+  resample_to(queue, frame, workspace, resized);
+  max_partials(queue, resized.data, static_cast<std::int64_t>(kColors) * size.width * size.height, workspace.partials);
+  if (workspace.tables->dtype() == DataType::kFloat32) {
+    normalize<float>(queue, resized, workspace, tensor);
+  } else {
+    normalize<std::uint16_t>(queue, resized, workspace, tensor);
+  }
+}
+
+}  // namespace rmbg

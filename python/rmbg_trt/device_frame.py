@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames that lie on a GPU: the stream they are worked on, and their way through the core, without a wait."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from . import _core
+from . import background as backgrounds
+from .background import BackgroundLike, Color
+from .errors import InputError
+
+LEGACY_STREAM = 1
+
+
+def run(
+    pipeline: _core.Pipeline,
+    frame: Any,
+    color: Color,
+    *,
+    output: str,
+    background: BackgroundLike | None,
+    premultiplied: bool,
+    out: Any,
+    stream: Any,
+) -> Any:
+    """Puts a frame's work on a stream and returns at once; the arguments are those of ``Engine.run``.
+
+    Returns:
+        ``out``, or a new ``_core.DeviceArray``; its content is there once the stream has got that far.
+
+    Raises:
+        InputError: Something is not what it should be.
+    """
+    value, sigma = _background(frame, background, output, color)
+    handle = stream_handle(frame if stream is None else None, stream)
+    return _core.run_on_device(pipeline, frame, out, color, output, bool(premultiplied), value, sigma, handle)
+
+
+def stream_handle(frame: Any, stream: Any) -> int:
+    """The ``cudaStream_t`` that a frame is to be worked on, as a number (1 is the legacy default stream).
+
+    Args:
+        frame: Where ``stream`` is None: the library that made it is asked for its current stream.
+        stream: A number, a stream of PyTorch, CuPy, PyCUDA or Numba, or an object with ``__cuda_stream__``.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    if stream is None:
+        return _current_stream(frame)
+    if isinstance(stream, int) and not isinstance(stream, bool) and stream >= 0:
+        return stream or LEGACY_STREAM
+    if hasattr(stream, "__cuda_stream__"):
+        protocol = stream.__cuda_stream__
+        handle = (protocol() if callable(protocol) else protocol)[1]
+        return int(handle) or LEGACY_STREAM
+    for name in ("cuda_stream", "ptr", "handle"):  # PyTorch, CuPy, PyCUDA and Numba
+        handle = getattr(stream, name, None)
+        handle = getattr(handle, "value", handle)  # Numba's is a ctypes pointer
+        if isinstance(handle, int):
+            return handle or LEGACY_STREAM
+    raise InputError(
+        f"stream is {type(stream).__name__}; expected a stream of PyTorch, CuPy, PyCUDA or Numba, an object with "
+        "__cuda_stream__, or a cudaStream_t as a number"
+    )
+
+
+def _current_stream(frame: Any) -> int:
+    module = type(frame).__module__.partition(".")[0]
+    if module == "torch":
+        return int(sys.modules["torch"].cuda.current_stream(frame.device).cuda_stream) or LEGACY_STREAM
+    if module == "cupy":
+        return int(sys.modules["cupy"].cuda.get_current_stream().ptr) or LEGACY_STREAM
+    interface = getattr(frame, "__cuda_array_interface__", None) or {}
+    return int(interface.get("stream") or LEGACY_STREAM)
+
+
+def _background(frame: Any, background: BackgroundLike | None, output: str, color: Color) -> tuple[Any, float]:
+    """(None, a colour or a picture on the GPU; the blur's standard deviation in pixels)."""
+    if output != "composite":
+        if background is not None:
+            raise InputError(f"background= is for output='composite', not for {output!r}")
+        return None, 0.0
+    if background is not None and _core.lies_on_gpu(background):
+        return background, 0.0
+    height, width = frame.shape[:2]
+    over = backgrounds.parse(background, int(height), int(width), color)
+    if over.value is not None and not isinstance(over.value, tuple):
+        raise InputError(
+            "the frame is on the GPU and the background picture is not; expected a picture of the frame's size on the "
+            "same GPU, a colour, or 'blur'"
+        )
+    return over.value, over.blur_sigma

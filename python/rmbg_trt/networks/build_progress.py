@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user sees while a plan is built: a line in the log for each stage, and a bar on a terminal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger("rmbg_trt.tensorrt")
+
+Progress = Callable[[str, int, int], None]
+"""``progress(stage, done, total)``; ``total`` is 0 while it is not known."""
+
+
+@contextmanager
+def build_progress(name: str) -> Iterator[Progress]:
+    """Shows the progress of one build on standard error.
+
+    Args:
+        name: Of the model.
+
+    Yields:
+        The function to call; from any thread.
+    """
+    seen: set[str] = set()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        if stage not in seen:
+            seen.add(stage)
+            log.info("building a plan of %s: %s", name, stage)
+
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    except ImportError:
+        yield tell
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield tell
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(f"building a plan of {name}, once", total=None)
+
+        def show(stage: str, done: int, total: int) -> None:
+            tell(stage, done, total)
+            bar.update(task, description=f"plan of {name} (once): {stage}", completed=done, total=total or None)
+
+        yield show

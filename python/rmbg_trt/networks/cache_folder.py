@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of files that can be made again: the newest few are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+BUILDING = ".building-"  # how the names of folders begin in which something is being made
+_ABANDONED_SECONDS = 24 * 3600
+
+
+def touch(path: Path) -> None:
+    """Marks a file as used now; file systems do not all do that when a file is read."""
+    with contextlib.suppress(OSError):  # a read-only cache
+        os.utime(path)
+
+
+def prune(folder: Path, suffix: str, keep: int) -> None:
+    """Removes all but the files used last, and what crashed programs left. Nothing is raised.
+
+    Args:
+        folder: The folder; it need not be there.
+        suffix: Of the files to count, such as ".plan". With each goes what its name begins with ("x.plan.json").
+        keep: How many stay.
+    """
+    with contextlib.suppress(OSError):
+        files = sorted(folder.glob(f"*{suffix}"), key=_last_use, reverse=True)
+        for old in files[keep:]:
+            for file in (old, *folder.glob(f"{old.name}.*")):
+                with contextlib.suppress(OSError):  # in use, or another process was faster
+                    file.unlink()
+        for left in folder.glob(f"{BUILDING}*"):
+            if time.time() - _last_use(left) > _ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _last_use(path: Path) -> float:
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0.0
+    return max(stat.st_atime, stat.st_mtime)

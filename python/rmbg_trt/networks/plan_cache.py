@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans of ONNX files, checkpoints and catalogue models: built once, then taken from the user's cache.
+
+A plan in the cache is whole or absent. Its name comes from everything that it depends on, so nothing is ever outdated;
+the ones used last are kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import models
+from ..errors import Error, ModelError, UnavailableError
+from ..sidecar import sidecar_path
+from . import Opened, Request, tensorrt_network
+from .build_progress import build_progress
+from .cache_folder import BUILDING, prune, touch
+from .device import gpu_properties
+from .tensorrt_runtime import TensorRt, known_targets, load
+
+if TYPE_CHECKING:
+    from ..export import Options
+
+log = logging.getLogger("rmbg_trt.tensorrt")
+
+KEPT_PLANS = 16
+_building = threading.Lock()  # of two engines that want the same plan, one builds it
+
+
+def open_built(path: Path, runtime: str, request: Request) -> Opened:
+    """Opens the plan of a model, and builds it first where it is not in the cache.
+
+    Args:
+        path: An ONNX file or a checkpoint.
+        runtime: "tensorrt" or "tensorrt_rtx".
+        request: With the GPU.
+
+    Raises:
+        UnavailableError: The runtime or a package for building is not installed, or its plans do not run on this GPU.
+        ModelError: The model is damaged, or its plan failed its verification. Nothing is kept then.
+        InputError: The size does not fit the model.
+        Error: The cache cannot be written.
+    """
+    vendor = load(runtime)
+    gpu = gpu_properties(request.device_index or 0)
+    options = _options(vendor, request, gpu)
+    plan = plan_path(path, vendor, options, gpu)
+    with _building:
+        built = not (plan.is_file() and sidecar_path(plan).is_file())
+        if built:
+            _build(path, plan, vendor, options, gpu)
+    try:
+        return _opened(plan, request, runtime, built=built)
+    except ModelError as error:
+        if not built:
+            log.warning("the cached plan %s cannot be used and is built again: %s", plan, error)
+            _forget(plan)
+            return open_built(path, runtime, request)
+        _forget(plan)
+        raise UnavailableError(f"the plan that {vendor.title} built does not run on {gpu['name']}: {error}") from error
+
+
+def plan_path(path: Path, runtime: TensorRt, options: Options, gpu: dict[str, Any]) -> Path:
+    """Where the plan of a model lies, or would.
+
+    Args:
+        path: The model.
+        runtime: That builds and runs it.
+        options: Precision, size and targets.
+        gpu: As the core describes it.
+    """
+    from .. import __version__
+
+    parts = {
+        "content": _content_sha256(path),
+        "options": dataclasses.asdict(options),
+        "runtime": [runtime.name, runtime.version],
+        "gpu": [gpu["name"], *gpu["compute_capability"]],
+        "driver": _driver_version(),
+        "package": __version__,
+    }
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
+    return models.cache_dir() / "plans" / f"{path.stem[:40]}-{options.precision}-{runtime.name}-{digest}.plan"
+
+
+def _opened(plan: Path, request: Request, runtime: str, *, built: bool) -> Opened:
+    opened = tensorrt_network.open(plan, request, runtime)
+    touch(plan)
+    why = "built now and kept" if built else "from the cache"
+    return dataclasses.replace(opened, reason=f"{opened.reason}; the plan is {why}")
+
+
+def _options(runtime: TensorRt, request: Request, gpu: dict[str, Any]) -> Options:
+    """What the plan is built for: this GPU, one picture, one size."""
+    from ..export import Options
+
+    height, width = request.size or (0, 0)
+    return Options(
+        precision="fp32" if request.precision == "fp32" else "fp16",
+        size=((height,) * 3, (width,) * 3) if request.size else None,
+        runtime=runtime.name,
+        targets=_targets(runtime, gpu),
+    )
+
+
+def _targets(runtime: TensorRt, gpu: dict[str, Any]) -> tuple[str, ...]:
+    """The GPU as a target of TensorRT-RTX; nothing for TensorRT, and for GPUs that only a portable plan is for.
+
+    Raises:
+        UnavailableError: TensorRT-RTX has no kernels for such GPUs.
+    """
+    known = known_targets(runtime)
+    major, minor = gpu["compute_capability"]
+    own = f"sm{major}{minor}"
+    if not known or own in known:
+        return (own,) if known else ()
+    if all(target[2:-1] != str(major) for target in known):
+        raise UnavailableError(f"{runtime.title} is for {', '.join(known)}, and {gpu['name']} is {own}; take TensorRT")
+    return ()
+
+
+def _build(path: Path, plan: Path, runtime: TensorRt, options: Options, gpu: dict[str, Any]) -> None:
+    """Exports into a folder of its own and moves the plan into place, the sidecar first."""
+    _check_builds_for(runtime, gpu)
+    from ..export import export
+
+    log.info("building a plan of %s for %s with %s; it is kept in %s", path.name, gpu["name"], runtime.title, plan)
+    try:
+        plan.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=BUILDING, dir=plan.parent, ignore_cleanup_errors=True) as folder:
+            made = Path(folder) / plan.name
+            with build_progress(path.stem) as progress:
+                report = export(str(path), made, options, progress=progress)
+            if not report.written:
+                raise ModelError(
+                    f"the {options.precision} plan of {path.name} failed its verification: "
+                    f"{'; '.join(report.checks.failures())}"
+                    + ("; take precision='fp32'" if options.precision == "fp16" else "")
+                )
+            sidecar_path(made).replace(sidecar_path(plan))
+            made.replace(plan)
+    except OSError as error:
+        raise Error(f"the cache {plan.parent} cannot be written: {error.strerror or error}") from error
+    prune(plan.parent, plan.suffix, KEPT_PLANS)
+
+
+def _check_builds_for(runtime: TensorRt, gpu: dict[str, Any]) -> None:
+    """TensorRT builds on the first GPU, whichever is to run the plan. Raises UnavailableError where they differ."""
+    first = gpu_properties(0)
+    same = all(first[key] == gpu[key] for key in ("name", "compute_capability"))
+    if runtime.name == "tensorrt" and not same:
+        raise UnavailableError(
+            f"TensorRT builds plans on the first GPU, {first['name']}, and not for {gpu['name']}; set "
+            f"CUDA_VISIBLE_DEVICES={gpu['index']} and take device='cuda'"
+        )
+
+
+def _forget(plan: Path) -> None:
+    try:
+        plan.unlink(missing_ok=True)
+        sidecar_path(plan).unlink(missing_ok=True)
+    except OSError as error:
+        raise Error(f"{plan} cannot be removed: {error.strerror or error}") from error
+
+
+def _content_sha256(path: Path) -> str:
+    """The sha256 of a model file; that of a catalogue model is known, and was checked when the model was resolved."""
+    from ..export.source import file_sha256
+
+    for name, model in models.CATALOGUE.items():
+        if path == models.model_path(name):
+            return model.sha256
+    return file_sha256(path)
+
+
+def _driver_version() -> str:
+    """The NVIDIA driver, as the core or the system tells it; nothing where neither does."""
+    from .. import _core
+
+    told = _core.build_info().get("driver_version")
+    if told:
+        return str(told)
+    try:
+        return Path("/proc/driver/nvidia/version").read_text(errors="replace").partition("\n")[0]
+    except OSError:
+        return ""

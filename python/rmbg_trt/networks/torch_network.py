@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our networks on the GPU with PyTorch: checkpoints, and ONNX files of U²-Net, put back into their modules.
+
+Each slot captures the network once into a CUDA graph of PyTorch's own, with a memory pool of its own, and hands it to
+the pipeline as a part of its graph. (Captured by the pipeline instead, PyTorch's allocator would not know that the
+graph goes on using its memory.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError, NetworkError, UnavailableError
+from . import Opened, Request, UnsupportedNetworkError
+from .device import file_kind, gpu_properties
+from .recipe import check_normalisation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .. import _core
+    from .torch_matte import Matte
+
+log = logging.getLogger("rmbg_trt.torch")
+
+WARM_UPS = 3  # cuDNN tries its algorithms in the first; compiling is done in the first, too
+PHOTOGRAPHS = 2
+_INSTALL = 'pip install "rmbg-trt[export]"'
+# One network at a time warms up: cuDNN's switches are the process's, and captures do not bear each other's allocations.
+_warming = threading.Lock()
+
+
+def open(path: Path, request: Request) -> Opened:
+    """Opens a checkpoint or an ONNX file of one of our architectures.
+
+    In half precision, layers that it would spoil stay in float32, and the result is compared with float32 on
+    photographs; where it differs too much, "auto" takes float32.
+
+    Raises:
+        UnavailableError: PyTorch is not here, without CUDA, or the GPU has too little memory.
+        UnsupportedNetworkError: An ONNX graph of another architecture.
+        ModelError: The file is damaged, or the model does not bear the half precision that was asked for.
+    """
+    torch = import_torch()
+    model, size = read_model(path)
+    index = request.device_index or 0
+    device = torch.device("cuda", index)
+    height, width = request.size or size
+    try:
+        with _warming, _switches(torch), torch.cuda.device(device):
+            matte, precision, reason = prepare(model, (height, width), device, request.precision)
+    except torch.cuda.OutOfMemoryError as error:
+        reason = str(error).partition("\n")[0]
+        raise UnavailableError(f"the GPU has too little memory for {path.name}: {reason}") from error
+    forward = torch.compile(matte, dynamic=False) if request.compile else matte
+    graphs = has_raw_graphs(torch)
+    slots = [Slot(torch, forward, device, graphs=graphs) for _ in range(request.slots)]
+    eager = "" if graphs else "eager, because this PyTorch gives no CUDA graphs"
+    notes = [reason, "compiled" if request.compile else "", eager]
+    return Opened(
+        networks=[slot.network(height, width, half=precision == "fp16") for slot in slots],
+        runtime="torch",
+        runtime_version=str(torch.__version__),
+        device_name=str(gpu_properties(index)["name"]),
+        precision=precision,
+        reason="; ".join(filter(None, notes)),
+        device=f"cuda:{index}",
+        device_index=index,
+    )
+
+
+def import_torch() -> Any:
+    """PyTorch with a usable GPU.
+
+    Raises:
+        UnavailableError: It is not installed, or finds no GPU.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise UnavailableError(f"PyTorch is not installed: {_INSTALL}")
+    import torch
+
+    if torch.version.cuda is None:
+        raise UnavailableError(f"this PyTorch ({torch.__version__}) has no CUDA; install one from pytorch.org that has")
+    if not torch.cuda.is_available():
+        raise UnavailableError(f"PyTorch {torch.__version__} finds no usable GPU; check the driver with nvidia-smi")
+    return torch
+
+
+def has_raw_graphs(torch: Any) -> bool:
+    """Whether a captured graph can be had as a ``cudaGraph_t``, which older versions do not give."""
+    return hasattr(torch.cuda.CUDAGraph, "raw_cuda_graph")
+
+
+def read_model(path: Path) -> tuple[nn.Module, tuple[int, int]]:
+    """The module of a file, in evaluation mode on the CPU, and the size (height, width) that it was made for.
+
+    Raises:
+        UnsupportedNetworkError: An ONNX graph that is none of our architectures.
+        ModelError: The file is damaged, or its pictures are normalised otherwise.
+        UnavailableError: A package that reads it is not installed.
+    """
+    from ..training.models import import_onnx, load_checkpoint
+
+    if file_kind(path) == "checkpoint":
+        checkpoint = load_checkpoint(path)
+        check_normalisation(path.name, checkpoint.config.mean, checkpoint.config.std)
+        return checkpoint.model, checkpoint.config.input_size
+    if importlib.util.find_spec("onnx") is None:
+        raise UnavailableError(f"onnx, which reads the file, is not installed: {_INSTALL}")
+    from ..export.source import fixed_size, read_onnx
+
+    graph = read_onnx(path)
+    try:
+        model, _ = import_onnx(graph)
+    except ModelError as error:
+        raise UnsupportedNetworkError(str(error)) from error
+    return model, fixed_size(graph) or (320, 320)
+
+
+def prepare(model: nn.Module, size: tuple[int, int], device: Any, precision: str) -> tuple[Matte, str, str]:
+    """Puts a model on a device in the precision asked for, or, for "auto", in half if it bears that.
+
+    Args:
+        model: One of ``rmbg_trt.training.models``.
+        size: Network input (height, width), to measure at.
+        device: A ``torch.device``.
+        precision: "auto", "fp32" or "fp16".
+
+    Returns:
+        The network, "fp32" or "fp16", and why.
+
+    Raises:
+        ModelError: fp16 is asked for, and the mattes would differ too much.
+    """
+    import torch
+
+    from ..export.pictures import input_tensor, load_pictures
+    from ..export.verify import FP16_LIMITS, compare
+    from .torch_matte import Matte, layers_to_keep, predict_with
+
+    exact = Matte(model).to(device)
+    if precision == "fp32":
+        return exact, "fp32", "fp32 because it was asked for"
+    pictures = load_pictures(None, PHOTOGRAPHS)
+    keep = layers_to_keep(exact, (torch.from_numpy(input_tensor([each], *size)).to(device) for each in pictures))
+    half = Matte(model, torch.float16, keep).to(device)
+    reference, candidate = predict_with(exact, device), predict_with(half, device)
+    failures = compare("fp32 and fp16 in PyTorch", reference, candidate, pictures, size, FP16_LIMITS).failures()
+    if not failures:
+        kept = f", with {len(keep)} layers in fp32" if keep else ""
+        why = "it was asked for" if precision == "fp16" else "GPUs are fastest in it"
+        return half, "fp16", f"fp16 because {why}{kept}"
+    if precision == "fp16":
+        raise ModelError(f"the model does not bear half precision ({'; '.join(failures)}); take precision='fp32'")
+    log.warning("the model does not bear half precision, so it runs in fp32: %s", "; ".join(failures))
+    return exact, "fp32", f"fp32 because half precision fails ({'; '.join(failures)})"
+
+
+class Slot:
+    """One instance of the network: its input and output on the GPU, and its graph.
+
+    Args:
+        torch: The module.
+        forward: (1, 3, H, W) -> (1, 1, H, W) float32; its weights are shared by the slots.
+        device: The GPU, a ``torch.device``.
+        graphs: Whether to capture.
+    """
+
+    def __init__(self, torch: Any, forward: Any, device: Any, *, graphs: bool) -> None:
+        self.torch, self.forward, self.device, self.graphs = torch, forward, device, graphs
+        self._captured: Any = None
+        self._streams: dict[int, Any] = {}
+        self._input: Any = None
+        self._output: Any = None
+
+    def network(self, height: int, width: int, *, half: bool) -> _core.Network:
+        """This slot behind the core's network interface."""
+        from .. import _core
+
+        return _core.python_network(
+            _core.TensorSpec("input", (1, 3, height, width), "float16" if half else "float32"),
+            _core.TensorSpec("output", (1, 1, height, width), "float32"),
+            self.bind,
+            self.enqueue,
+            capturable=self.graphs,
+            graph=self.graph if self.graphs else None,
+        )
+
+    def bind(self, source: Any, target: Any) -> None:
+        """Takes the pipeline's memory as input and output, warms up with it, and captures.
+
+        The warm-up and the capture are in one thread, for cuDNN remembers for each thread what was fastest.
+        """
+        torch = self.torch
+        self._captured = None
+        self._input, self._output = torch.from_dlpack(source), torch.from_dlpack(target)
+        with _warming, _switches(torch), torch.cuda.device(self.device):
+            stream = torch.cuda.Stream(self.device)
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UPS):
+                    self._run()
+            stream.synchronize()
+            if self.graphs:
+                self._captured = self._capture(stream)
+
+    def enqueue(self, stream: int) -> None:
+        """Puts one run on a CUDA stream."""
+        if stream not in self._streams:
+            self._streams[stream] = self.torch.cuda.ExternalStream(stream, device=self.device)
+        with self.torch.cuda.stream(self._streams[stream]):
+            if self._captured is not None:
+                self._captured.replay()
+            else:
+                self._run()
+
+    def graph(self) -> int:
+        """The handle of the captured graph, which lives as long as this slot and is bound to the same memory."""
+        if self._captured is None:
+            raise NetworkError("there is no graph before the network is bound")
+        return int(self._captured.raw_cuda_graph())
+
+    def _run(self) -> None:
+        with self.torch.inference_mode():
+            self._output.copy_(self.forward(self._input))
+
+    def _capture(self, stream: Any) -> Any:
+        """Captures one run.
+
+        Not through ``torch.cuda.graph``, which waits for the whole GPU: that breaks captures of other threads.
+        """
+        captured = self.torch.cuda.CUDAGraph(keep_graph=True)
+        with self.torch.cuda.stream(stream):
+            captured.capture_begin(capture_error_mode="thread_local")  # with a memory pool of its own
+            try:
+                self._run()
+            except BaseException:
+                with contextlib.suppress(Exception):  # the first error says more
+                    captured.capture_end()
+                raise
+            captured.capture_end()
+        return captured
+
+
+def _switches(torch: Any) -> contextlib.AbstractContextManager[None]:
+    """Lets cuDNN try out its algorithms; what is float32 is not rounded to TF32's 10 bits."""
+    switches: contextlib.AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, benchmark=True, allow_tf32=False
+    )
+    return switches

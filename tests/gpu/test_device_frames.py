@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames that lie on the GPU: the same bytes as on the CPU, in the order of streams, and clear refusals."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.gpu import gpu_networks as gpu
+
+from rmbg_trt import InputError, NetworkError, _core, device_frame
+
+
+def run(pipeline: _core.Pipeline, frame: Any, output: str = "alpha", **options: Any) -> Any:
+    chosen = {"background": None, "premultiplied": False, "out": None, "stream": None, **options}
+    return device_frame.run(pipeline, frame, "bgr", output=output, **chosen)
+
+
+class Interface:
+    """An array of another library: all it has is ``__cuda_array_interface__``, with rows that may be padded."""
+
+    def __init__(self, array: NDArray[np.uint8], **changes: Any) -> None:
+        whole = array.base if isinstance(array.base, np.ndarray) else array
+        self.memory = _core.cuda_upload(np.ascontiguousarray(whole))
+        offset = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+        self.shape = array.shape
+        self.__cuda_array_interface__ = {
+            "data": (self.memory.ptr + offset, False),
+            "shape": array.shape,
+            "strides": None if array is whole else array.strides,
+            "typestr": "|u1",
+            "version": 3,
+            **changes,
+        }
+
+
+OUTPUTS: list[tuple[str, dict[str, Any]]] = [
+    ("alpha", {}),
+    ("cutout", {"premultiplied": True}),
+    ("composite", {"background": (9, 200, 30)}),
+]
+
+
+@pytest.mark.parametrize(("output", "options"), OUTPUTS)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_the_same_bytes_as_on_the_cpu(output: str, options: dict[str, Any], channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    for size in ((40, 60), (61, 33), (40, 60), (5, 200), (1, 1)):
+        for wrap in (_core.cuda_upload, Interface, _core.cuda_upload):
+            frame = gpu.random_frame(rng, *size, channels)
+            result = run(pipeline, wrap(frame), output, **options)
+            assert isinstance(result, _core.DeviceArray)
+            expected = gpu.run(cpu, frame, output, **options)
+            assert result.shape == expected.shape
+            np.testing.assert_array_equal(result.numpy(), expected, f"{size}, {wrap}")
+    assert pipeline.modes() == ["graph"]
+
+
+def test_results_that_are_kept_stay_and_memory_is_used_again() -> None:
+    rng = np.random.default_rng(1)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    frames = [gpu.random_frame(rng, 40, 60, 3) for _ in range(6)]
+    kept = [run(pipeline, _core.cuda_upload(frame)) for frame in frames]
+    assert len({result.ptr for result in kept}) == 6
+    for frame, result in zip(frames, kept, strict=True):
+        np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "alpha"))
+    addresses = {result.ptr for result in kept}
+    del kept, result
+    gc.collect()
+    for frame in frames:
+        assert run(pipeline, _core.cuda_upload(frame)).ptr in addresses
+
+
+def test_a_result_is_a_frame_for_another_pipeline() -> None:
+    """Through DLPack, with no wait in between."""
+    rng = np.random.default_rng(2)
+    (first, _), (second, _), cpu = gpu.pipeline(), gpu.pipeline(), gpu.on_the_cpu()
+    for _ in range(3):
+        frame = gpu.random_frame(rng, 50, 40, 3)
+        cutout = run(first, _core.cuda_upload(frame), "cutout")
+        got = run(second, cutout, "cutout").numpy()
+        np.testing.assert_array_equal(got, gpu.run(cpu, gpu.run(cpu, frame, "cutout"), "cutout"))
+
+
+def test_results_go_where_the_caller_wants_them() -> None:
+    rng = np.random.default_rng(3)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    for _ in range(3):
+        frame = gpu.random_frame(rng, 20, 30, 3)
+        canvas = np.full((20, 33), 77, np.uint8)
+        out = Interface(canvas[:, 1:31])
+        assert run(pipeline, _core.cuda_upload(frame), out=out) is out
+        got = out.memory.numpy()
+        np.testing.assert_array_equal(got[:, 1:31], gpu.run(cpu, frame, "alpha"))
+        assert (got[:, 0] == 77).all()
+        assert (got[:, 31:] == 77).all()
+
+
+def test_a_background_on_the_gpu() -> None:
+    rng = np.random.default_rng(4)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    for _ in range(3):
+        frame, back = gpu.random_frame(rng, 44, 52, 3), gpu.random_frame(rng, 44, 52, 3)
+        result = run(pipeline, _core.cuda_upload(frame), "composite", background=_core.cuda_upload(back))
+        np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "composite", background=back))
+
+
+def test_a_blurred_background() -> None:
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    for seed in range(3):
+        frame = gpu.random_frame(np.random.default_rng(seed), 44, 52, 3)
+        result = run(pipeline, _core.cuda_upload(frame), "composite", background="blur:3")
+        np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "composite", blur_sigma=3.0))
+
+
+def test_host_and_device_frames_take_turns() -> None:
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    for seed in range(4):
+        frame = gpu.random_frame(np.random.default_rng(seed), 30, 50, 3)
+        result = run(pipeline, _core.cuda_upload(frame))
+        np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(cpu, frame, "alpha"))
+        np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "alpha"))
+
+
+def test_streams_of_all_libraries() -> None:
+    class Stream:
+        def __init__(self, **attributes: Any) -> None:
+            self.__dict__.update(attributes)
+
+    class Protocol:
+        def __cuda_stream__(self) -> tuple[int, int]:
+            return 0, 11
+
+    class Pointer:
+        value = 15
+
+    assert device_frame.stream_handle(None, Protocol()) == 11
+    assert device_frame.stream_handle(None, Stream(cuda_stream=12)) == 12
+    assert device_frame.stream_handle(None, Stream(ptr=13)) == 13
+    assert device_frame.stream_handle(None, Stream(handle=14)) == 14
+    assert device_frame.stream_handle(None, Stream(handle=Pointer)) == 15
+    assert device_frame.stream_handle(None, Stream(cuda_stream=0)) == 1
+    assert device_frame.stream_handle(None, 0) == 1
+    assert device_frame.stream_handle(None, 2) == 2
+    for wrong in ("0", 1.5, True, -1, Stream()):
+        with pytest.raises(InputError, match="expected a stream of PyTorch, CuPy, PyCUDA or Numba"):
+            device_frame.stream_handle(None, wrong)
+    assert device_frame.stream_handle(Stream(), None) == 1
+    assert device_frame.stream_handle(Stream(__cuda_array_interface__={"stream": 9}), None) == 9
+
+
+def test_what_is_no_frame_of_this_gpu_is_refused() -> None:
+    pipeline, _ = gpu.pipeline()
+    frame = np.zeros((20, 30, 3), np.uint8)
+    good = _core.cuda_upload(frame)
+    host = Interface(frame, data=(frame.ctypes.data, False))
+    with pytest.raises(InputError, match="frame is no memory of cuda:0: it was freed, or it is the processor's"):
+        run(pipeline, host)
+    with pytest.raises(InputError, match="out"):
+        run(pipeline, good, out=_core.cuda_upload(np.zeros((20, 31), np.uint8)))
+    with pytest.raises(InputError, match="read-only"):
+        run(pipeline, good, out=Interface(np.zeros((20, 30), np.uint8), data=(good.ptr, True)))
+    with pytest.raises(InputError, match="float32"):
+        run(pipeline, _core.cuda_upload(np.zeros((20, 30, 3), np.float32)))
+    with pytest.raises(InputError, match="background"):
+        run(pipeline, good, "composite", background=_core.cuda_upload(np.zeros((19, 30, 3), np.uint8)))
+    with pytest.raises(InputError, match="the background picture is not"):
+        run(pipeline, good, "composite", background=np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(InputError, match="output='composite', not for 'alpha'"):
+        run(pipeline, good, background=(1, 2, 3))
+    np.testing.assert_array_equal(run(pipeline, good).numpy(), gpu.run(gpu.on_the_cpu(), frame, "alpha"))
+
+
+def test_a_failing_network_fails_its_frame_only() -> None:
+    broken = False
+
+    def before() -> None:
+        if broken:
+            raise RuntimeError("out of order")
+
+    network = gpu.RedPlane(capturable=False, before=before)
+    pipeline, cpu = _core.Pipeline([network.network], device=0), gpu.on_the_cpu()
+    for broken in (False, True, False):
+        frame = gpu.random_frame(np.random.default_rng(0), 30, 50, 3)
+        if broken:
+            with pytest.raises(NetworkError, match="out of order"):
+                run(pipeline, _core.cuda_upload(frame))
+        else:
+            np.testing.assert_array_equal(run(pipeline, _core.cuda_upload(frame)).numpy(), gpu.run(cpu, frame, "alpha"))

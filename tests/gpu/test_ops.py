@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernels give what Pillow and NumPy give, to the bit, for any size, format and alignment."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tests import fakes, reference
+
+from rmbg_trt import _core
+
+CHANNELS = {"alpha": 1, "cutout": 4, "composite": 3}
+
+
+def random_picture(data: st.DataObject, largest: int = 90, brightest: int = 255) -> NDArray[np.uint8]:
+    height, width = data.draw(st.integers(1, largest)), data.draw(st.integers(1, largest))
+    shape = data.draw(st.sampled_from([(), (3,), (4,)]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    padding = data.draw(st.integers(0, 3))
+    return rng.integers(0, brightest + 1, (height, width + padding, *shape), dtype=np.uint8)[:, :width]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_preprocess(data: st.DataObject) -> None:
+    frame = random_picture(data, brightest=data.draw(st.integers(0, 255)))
+    size = data.draw(st.tuples(st.integers(1, 70), st.integers(1, 70)))
+    color, filter = data.draw(st.sampled_from(["bgr", "rgb"])), data.draw(st.sampled_from(sorted(reference.FILTERS)))
+    got = _core.cuda_preprocess(frame, size, color, filter, offset=data.draw(st.integers(0, 3)))
+    expected = reference.input_tensor(reference.to_rgb(frame, color), size, filter)
+    np.testing.assert_array_equal(got.view(np.uint32), expected.view(np.uint32))
+
+
+@pytest.mark.parametrize("name", reference.PHOTOGRAPHS)
+def test_preprocess_photographs_in_half_precision(name: str) -> None:
+    frame = reference.photograph(name)
+    single = reference.input_tensor(reference.to_rgb(frame, "bgr"), (320, 320))
+    np.testing.assert_array_equal(_core.cuda_preprocess(frame, (320, 320)), single)
+    half = _core.cuda_preprocess(frame, (320, 320), dtype="float16")
+    np.testing.assert_array_equal(half.view(np.uint16), single.astype(np.float16).view(np.uint16))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4000), (4000, 1), (3, 2000), (2000, 3), (31, 33), (33, 31)])
+@pytest.mark.parametrize("size", [(1, 1), (32, 48), (5, 1)])
+def test_preprocess_extreme_shapes(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    frame = np.random.default_rng(5).integers(0, 256, (*shape, 4), dtype=np.uint8)
+    expected = reference.input_tensor(reference.to_rgb(frame, "bgr"), size)
+    np.testing.assert_array_equal(_core.cuda_preprocess(frame, size), expected)
+
+
+def test_tiles() -> None:
+    # 1920 to 320: 32 outputs lie 6 pixels apart and the window has 2 * 18 + 1 at most: 31 * 6 + 37 = 223 pixels.
+    outputs, pitch = _core.cuda_row_tiling(1920, 320, 3, 3)
+    assert outputs == 32
+    assert 222 * 3 <= pitch <= 226 * 3 + 8
+    assert pitch // 4 % 2 == 1
+    assert pitch % 4 == 0
+    # Larger frames have wider windows: fewer outputs fit the 48 KiB of a block, and at last none.
+    sizes = [_core.cuda_row_tiling(width, 320, 4, 3)[0] for width in (320, 1920, 3840, 7680, 15360, 30720)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == 32
+    assert sizes[-1] == 0
+    for width in (641, 1921, 7680, 12001):
+        outputs, pitch = _core.cuda_row_tiling(width, 320, 4, 3)
+        assert outputs * 4 % 4 == 0
+        assert 32 * (pitch + 3 * 36) <= 48 * 1024
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_postprocess(data: st.DataObject) -> None:
+    frame = random_picture(data, largest=120)
+    height, width = frame.shape[:2]
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    small = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
+    prediction = (rng.random(small, dtype=np.float32) * 1.4 - 0.2).astype(np.float32)
+    output = data.draw(st.sampled_from(sorted(CHANNELS)))
+    background = data.draw(st.sampled_from([(1, 2, 3), "picture"])) if output == "composite" else None
+    if background == "picture":
+        background = rng.integers(0, 256, (height, width + 1, 3), dtype=np.uint8)[:, :width]
+    options = {"premultiplied": data.draw(st.booleans()), "background": background}
+    stretch = data.draw(st.sampled_from(["minmax", "none"]))
+    offset = data.draw(st.integers(0, 3))
+    got = _core.cuda_postprocess(prediction, frame, output, stretch, offset=offset, **options)
+    expected = np.zeros(got.shape, np.uint8)
+    _core.Pipeline([fakes.known(prediction)], stretch=stretch).run(frame, expected, "bgr", output, **options)
+    np.testing.assert_array_equal(got, expected)
+    if output == "alpha" and frame.shape[2:] != (4,):  # the CPU's result is Pillow's
+        np.testing.assert_array_equal(got, reference.alpha(prediction, (height, width), stretch=stretch))
+
+
+def test_postprocess_of_half_precision() -> None:
+    rng = np.random.default_rng(6)
+    half = rng.random((40, 56), dtype=np.float32).astype(np.float16)
+    frame = rng.integers(0, 256, (77, 91, 3), dtype=np.uint8)
+    expected = reference.alpha(half.astype(np.float32), (77, 91))
+    np.testing.assert_array_equal(_core.cuda_postprocess(half, frame), expected)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25, 1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_constant_prediction_gives_zeros(value: float, dtype: type) -> None:
+    got = _core.cuda_postprocess(np.full((8, 8), value, dtype), np.zeros((20, 30, 3), np.uint8))
+    assert not got.any()
+
+
+def test_nan_is_passed_over() -> None:
+    prediction = np.linspace(0.2, 0.9, 64, dtype=np.float32).reshape(8, 8)
+    prediction[0, 1] = np.nan
+    expected = np.zeros((8, 8), np.uint8)
+    _core.Pipeline([fakes.known(prediction)]).run(np.zeros((8, 8, 3), np.uint8), expected, "bgr", "alpha")
+    assert expected.max() == 255
+    np.testing.assert_array_equal(_core.cuda_postprocess(prediction, np.zeros((8, 8, 3), np.uint8)), expected)
+
+
+def test_every_half_is_read_right() -> None:
+    # All finite float16 values of 0..1, in order; without a stretch each becomes its truncated byte.
+    half = np.arange(0x3C01, dtype=np.uint16).view(np.float16)
+    side = 124
+    padded = np.zeros(side * side, np.float16)
+    padded[: half.size] = half
+    got = _core.cuda_postprocess(padded.reshape(side, side), np.zeros((side, side, 3), np.uint8), stretch="none")
+    expected = np.trunc(padded.astype(np.float32) * np.float32(255)).astype(np.uint8).reshape(side, side)
+    np.testing.assert_array_equal(got, expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_blur(data: st.DataObject) -> None:
+    picture = random_picture(data, largest=150)
+    sigma = data.draw(st.floats(0.3, 60))
+    np.testing.assert_array_equal(_core.cuda_gaussian_blur(picture, sigma), _core.gaussian_blur(picture, sigma))
+    if picture.ndim == 3 and picture.shape[2] == 3:
+        np.testing.assert_array_equal(_core.cuda_gaussian_blur(picture, sigma), reference.blur(picture, sigma))

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pipelines on a GPU: the same bytes as on the CPU, as plain launches and as graphs, for frames of changing kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.gpu import gpu_networks as gpu
+
+from rmbg_trt import InputError, NetworkError, _core
+
+OUTPUTS = [
+    ("alpha", {}),
+    ("cutout", {}),
+    ("cutout", {"premultiplied": True}),
+    ("composite", {"background": (9, 200, 30)}),
+    ("composite", {"blur_sigma": 2.5}),
+]
+SIZES = [(40, 60), (61, 33), (300, 17), (5, 200), (1, 1), (96, 128)]
+
+
+@pytest.mark.parametrize(("output", "options"), OUTPUTS)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_the_same_bytes_as_on_the_cpu(output: str, options: dict[str, object], channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    (pipeline, networks), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    for size in SIZES:
+        for turn in range(3):  # plain launches; recorded and replayed; replayed
+            frame = gpu.random_frame(rng, *size, channels)
+            got, expected = gpu.run(pipeline, frame, output, **options), gpu.run(cpu, frame, output, **options)
+            np.testing.assert_array_equal(got, expected, f"{size}, turn {turn}")
+    assert pipeline.modes() == ["graph"]
+    assert networks[0].enqueued == len(SIZES) + 1  # once for each kind of frame, and once to be recorded
+
+
+def test_backgrounds_change_with_the_frame() -> None:
+    rng = np.random.default_rng(1)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    for _ in range(4):
+        frame = gpu.random_frame(rng, 50, 70, 3)
+        for background in (gpu.random_frame(rng, 50, 70, 3), tuple(map(int, rng.integers(0, 256, 3)))):
+            got = gpu.run(pipeline, frame, "composite", background=background)
+            np.testing.assert_array_equal(got, gpu.run(cpu, frame, "composite", background=background))
+
+
+@pytest.mark.parametrize("options", [{"filter": "bilinear"}, {"filter": "area"}, {"stretch": "none"}])
+def test_options_of_the_pipeline(options: dict[str, object]) -> None:
+    (pipeline, _), cpu = gpu.pipeline(**options), gpu.on_the_cpu(**options)
+    for seed in range(3):
+        frame = gpu.random_frame(np.random.default_rng(seed), 77, 55, 3)
+        np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(cpu, frame, "alpha"))
+
+
+def test_half_precision() -> None:
+    network = gpu.RedPlane(dtype="float16")
+    pipeline = _core.Pipeline([network.network], device=0)
+    cpu = _core.Pipeline([gpu.fakes.network(lambda x: x[0, 0].astype(np.float16), gpu.SIZE)])
+    for seed in range(3):
+        frame = gpu.random_frame(np.random.default_rng(seed), 77, 55, 3)
+        np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(cpu, frame, "alpha"))
+
+
+def test_pinned_frames_are_used_in_place() -> None:
+    rng = np.random.default_rng(2)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    frames = [_core.host_buffer([60, 70, 3], pinned=True) for _ in range(3)]
+    results = [_core.host_buffer([60, 70], pinned=True) for _ in range(3)]
+    taken = _core.bytes_in_use("pinned")
+    for turn in range(3):
+        for frame, result in zip(frames, results, strict=True):
+            frame[...] = rng.integers(0, 256, frame.shape, dtype=np.uint8)
+            pipeline.run(frame, result, "bgr", "alpha")
+            np.testing.assert_array_equal(result, gpu.run(cpu, frame, "alpha"), f"turn {turn}")
+    assert _core.bytes_in_use("pinned") == taken
+
+
+def test_more_kinds_of_frames_than_are_kept_and_memory_that_stays() -> None:
+    rng = np.random.default_rng(3)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    sizes = [(90, 20 + 9 * i) for i in range(11)]
+
+    def round_trip() -> None:
+        for size in sizes:
+            for _ in range(2):
+                frame = gpu.random_frame(rng, *size, 3)
+                np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(cpu, frame, "alpha"))
+
+    round_trip()
+    round_trip()
+    taken = {kind: _core.bytes_in_use(kind) for kind in ("host", "pinned", "device")}
+    for _ in range(3):
+        round_trip()
+    assert {kind: _core.bytes_in_use(kind) for kind in taken} == taken
+
+
+def test_everything_is_given_back() -> None:
+    before = {kind: _core.bytes_in_use(kind) for kind in ("pinned", "device")}
+    pipeline, _ = gpu.pipeline(slots=2)
+    gpu.run(pipeline, gpu.random_frame(np.random.default_rng(0), 40, 40, 3), "alpha")
+    assert _core.bytes_in_use("device") > before["device"]
+    pipeline.close()
+    del pipeline, _
+    assert {kind: _core.bytes_in_use(kind) for kind in before} == before
+
+
+def test_a_failing_network_fails_its_frame_only() -> None:
+    broken = False
+
+    def before() -> None:
+        if broken:
+            raise RuntimeError("out of order")
+
+    network = gpu.RedPlane(before=before)
+    pipeline, cpu = _core.Pipeline([network.network], device=0), gpu.on_the_cpu()
+    rng = np.random.default_rng(4)
+    for broken in (False, True, True, False, False, False):
+        frame = gpu.random_frame(rng, 30, 50, 3)
+        if broken:
+            # Recording fails, and so does the frame that is then run by plain launches.
+            with pytest.raises(NetworkError, match="the network failed: RuntimeError: out of order"):
+                gpu.run(pipeline, frame, "alpha")
+        else:
+            np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(cpu, frame, "alpha"))
+    assert pipeline.modes() == ["graph"]
+
+
+def test_a_network_that_cannot_be_recorded_runs_by_plain_launches() -> None:
+    network = gpu.RedPlane(capturable=False)
+    pipeline, cpu = _core.Pipeline([network.network], device=0), gpu.on_the_cpu()
+    for seed in range(4):
+        frame = gpu.random_frame(np.random.default_rng(seed), 30, 50, 3)
+        np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(cpu, frame, "alpha"))
+    assert network.enqueued == 4
+    assert pipeline.modes() == ["eager: the network cannot be recorded into a graph"]
+
+
+def test_recording_that_fails_again_and_again_is_given_up_and_said() -> None:
+    recorded: list[int] = []
+
+    def graph() -> int:
+        recorded.append(1)
+        raise RuntimeError("no graph today")
+
+    network = gpu.RedPlane()
+    inner = network.network
+    outer = _core.python_network(
+        inner.input, inner.output, lambda a, b: network.tensors.extend((a, b)), network._enqueue, True, graph
+    )
+    pipeline, cpu = _core.Pipeline([outer], device=0), gpu.on_the_cpu()
+    for seed in range(7):
+        frame = gpu.random_frame(np.random.default_rng(seed), 30, 50, 3)
+        np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(cpu, frame, "alpha"))
+    assert len(recorded) == 3
+    assert pipeline.modes()[0].startswith("eager: the network could not be recorded: RuntimeError: no graph today")
+
+
+def test_submitted_frames_over_three_slots() -> None:
+    rng = np.random.default_rng(5)
+    (pipeline, _), cpu = gpu.pipeline(slots=3), gpu.on_the_cpu()
+    frames = [gpu.random_frame(rng, 40 + i % 4, 52, 3) for i in range(24)]
+    results = [gpu.result_for(frame, "alpha") for frame in frames]
+    pairs = zip(frames, results, strict=True)
+    waiting = [pipeline.submit(frame, result, "bgr", "alpha") for frame, result in pairs]
+    for completion, frame, result in zip(waiting, frames, results, strict=True):
+        assert completion.wait(60)
+        completion.rethrow()
+        np.testing.assert_array_equal(result, gpu.run(cpu, frame, "alpha"))
+
+
+def test_threads_share_a_pipeline() -> None:
+    (pipeline, _), cpu = gpu.pipeline(slots=2), gpu.on_the_cpu()
+
+    def work(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        for _ in range(6):
+            frame = gpu.random_frame(rng, int(rng.integers(20, 60)), 44, 3)
+            if not np.array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(cpu, frame, "alpha")):
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))
+
+
+def test_measured_stages() -> None:
+    pipeline, _ = gpu.pipeline()
+    assert pipeline.measure(3) == []
+    for _ in range(2):
+        gpu.run(pipeline, gpu.random_frame(np.random.default_rng(0), 40, 60, 3), "alpha")
+    times = pipeline.measure(5)
+    assert len(times) == 5
+    for each in times:
+        assert all(value >= 0 for value in each.values())
+        stages = sum(value for name, value in each.items() if name != "total_ms")
+        assert stages == pytest.approx(each["total_ms"], rel=0.05, abs=0.01)
+    # The slot is as good as before.
+    frame = gpu.random_frame(np.random.default_rng(1), 40, 60, 3)
+    np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(gpu.on_the_cpu(), frame, "alpha"))
+
+
+@pytest.mark.parametrize("shape", [(20, 30, 3), (20, 31)])
+def test_a_result_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
+    pipeline, _ = gpu.pipeline()
+    with pytest.raises(InputError, match="result is"):
+        pipeline.run(np.zeros((20, 30, 3), np.uint8), np.zeros(shape, np.uint8), "bgr", "alpha")
+
+
+def test_many_frames_of_changing_sizes(frames_to_run: int) -> None:
+    """No error and no leak over many frames; ``make gpu-check`` runs 10,000."""
+    rng = np.random.default_rng(7)
+    (pipeline, _), cpu = gpu.pipeline(slots=2), gpu.on_the_cpu()
+    sizes = [(int(h), int(w)) for h, w in rng.integers(1, 160, (12, 2))]
+    taken: dict[str, int] = {}
+    check: Callable[[NDArray[np.uint8], NDArray[np.uint8]], None] = np.testing.assert_array_equal
+    for index in range(frames_to_run):
+        frame = gpu.random_frame(rng, *sizes[int(rng.integers(12))], 3)
+        got = gpu.run(pipeline, frame, "cutout")
+        if index % 50 == 0:
+            check(got, gpu.run(cpu, frame, "cutout"))
+        if index == frames_to_run // 2:
+            taken = {kind: _core.bytes_in_use(kind) for kind in ("host", "pinned", "device")}
+    assert all(_core.bytes_in_use(kind) <= 1.5 * count for kind, count in taken.items())

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine with GPUs and fake runtimes, for the tests of networks on a GPU."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.network import fake_gpu
+
+RUNTIME_MODULES = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_libs", "tensorrt_rtx_bindings")
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[int]]:
+    """``machine(gpu, ..., tensorrt=module)``: these GPUs, these runtimes and no others, and an empty cache."""
+
+    def do(*gpus: dict[str, Any], **modules: Any) -> list[int]:
+        for name in RUNTIME_MODULES:
+            monkeypatch.setitem(sys.modules, name, modules.get(name))  # None: not found
+        monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "home"))
+        return fake_gpu.use_gpus(monkeypatch, *gpus)
+
+    return do
