@@ -47,9 +47,8 @@ format: $(VENV)/.tools  ## put Python and C++ into the house style
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CLANG_SOURCES)
 
-gpu-check: $(BIN)/python  ## on a CUDA machine: build for its GPU and run tests/gpu, which then may not skip
-	CMAKE_ARGS="-DRMBG_CUDA=ON -DRMBG_CUDA_ARCHITECTURES=native" $(PIP_INSTALL) ".[test]"
-	RMBG_FAIL_WITHOUT_CUDA=1 $(BIN)/python -m pytest tests/gpu
+gpu-check:  ## on a CUDA machine: build for its GPU, run tests/gpu (which may not skip), compute-sanitizer, latency
+	PYTHON=$(PYTHON) tests/gpu/check.sh
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist demo

@@ -53,6 +53,7 @@ def machine() -> dict[str, Any]:
         "memory_gib": _memory_gib(),
         "core_sees": _core.cpu_info(),
         "gpus": [device["name"] for device in _core.cuda_devices()],
+        "driver": _driver(),
         "os": platform.platform(),
         "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "threads_asked_for": {
@@ -108,6 +109,15 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None  # a source archive, or no git
     return done.stdout.strip()
+
+
+def _driver() -> str | None:
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.split()[0] if done.stdout.split() else None
 
 
 def _cpu_model() -> str:

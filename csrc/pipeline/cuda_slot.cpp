@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "core/cuda_context.h"
 #include "core/cuda_pointer.h"
 #include "core/cuda_stream.h"
 #include "core/error.h"
@@ -109,6 +110,7 @@ CudaSlot::~CudaSlot() {
 
 StageTimes CudaSlot::process(const FrameJob& job) {
   const Clock::time_point begin = Clock::now();
+  check_context(options_.device);
   const DeviceScope scope(options_.device);
   check_memory(job);
   CudaFramePlan* plan = nullptr;

@@ -59,6 +59,7 @@ class Engine:
             each bit-exact with Pillow's.
         stretch: "minmax" stretches each matte to the full range (the reference recipe); "none" keeps the network's
             probability, which suits video and scenes that may be empty.
+        compile: With runtime "torch": let ``torch.compile`` make the network faster, which takes minutes at the start.
 
     Raises:
         InputError: An option has no such value, or there is no such model.
@@ -82,13 +83,14 @@ class Engine:
         slots: int = 2,
         filter: Filter = "lanczos",
         stretch: Stretch = "minmax",
+        compile: bool = False,
     ) -> None:
         self._color: Color = _one_of("color", color, ("bgr", "rgb"))
         _one_of("filter", filter, ("lanczos", "bilinear", "area"))
         _one_of("stretch", stretch, ("minmax", "none"))
         if isinstance(slots, bool) or not isinstance(slots, int) or not 1 <= slots <= 64:
             raise InputError(f"slots is {slots!r}; expected a whole number from 1 to 64")
-        request = Request(precision, _size(size), slots)
+        request = Request(precision, _size(size), slots, compile=bool(compile))
         path = models.resolve(model)
         opened, reason = open_network(path, device=device, runtime=runtime, precision=precision, request=request)
         device_index = -1 if opened.device_index is None else opened.device_index
@@ -191,8 +193,10 @@ class Engine:
         errors of the network come from ``Ticket.result``. (A frame on the GPU is started by ``run`` just as well.)
         """
         if self._pipeline.device >= 0 and _core.lies_on_gpu(frame):
-            arguments = {"output": output, "background": background, "premultiplied": premultiplied}
-            return Ticket.done_with(self.run(frame, **arguments, out=out, stream=stream))
+            done = self.run(
+                frame, output=output, background=background, premultiplied=premultiplied, out=out, stream=stream
+            )
+            return Ticket.done_with(done)
         if stream is not None:
             raise InputError("stream= is for frames that lie on the engine's GPU")
         job = make_job(frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out)

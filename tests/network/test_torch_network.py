@@ -271,10 +271,10 @@ class FakeCuda:
 
     @contextlib.contextmanager
     def flags(self, enabled: bool = False, benchmark: bool = False, allow_tf32: bool = True) -> Iterator[None]:
-        assert (enabled, benchmark, allow_tf32) == (True, True, False)
-        self.note("tuning on")
+        assert (enabled, allow_tf32) == (True, False)
+        self.note("tuning on" if benchmark else "exact on")
         yield
-        self.note("tuning off")
+        self.note("tuning off" if benchmark else "exact off")
 
 
 @pytest.fixture
@@ -377,6 +377,7 @@ def test_open(on_a_gpu: FakeCuda, checkpoint: Path) -> None:
     assert (opened.runtime, opened.runtime_version, opened.precision) == ("torch", "2.13.0", "fp16")
     assert (opened.device, opened.device_index, opened.device_name) == ("cuda:1", 1, "NVIDIA L4")
     assert len(opened.networks) == 2
+    assert [entry[0] for entry in on_a_gpu.log] == ["exact on", "exact off"], "tuned when it is bound, not to compare"
     first, second = opened.networks
     assert (first.input.shape, first.input.dtype) == ((1, 3, *SIZE), "float16")
     assert (first.output.shape, first.output.dtype) == ((1, 1, *SIZE), "float32")
@@ -451,7 +452,7 @@ def test_the_stand_in_has_pytorchs_names() -> None:
     graph = FakeCuda().CUDAGraph
     assert {name for name in vars(graph) if not name.startswith("_")} <= set(dir(torch.cuda.CUDAGraph))
     assert torch_network.has_raw_graphs(torch)
-    with torch_network._switches(torch):
+    with torch_network._switches(torch, tune=True):
         assert torch.backends.cudnn.benchmark
         assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cudnn.benchmark

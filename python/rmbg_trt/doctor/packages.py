@@ -32,11 +32,11 @@ def examine_packages() -> tuple[Package, ...]:
         find_package("OpenVINO", "CPU", "cpu", ("openvino",), ("openvino",)),
         find_package("TensorRT", "plans for NVIDIA GPUs", "tensorrt", ("tensorrt",), trt_names),
         find_package("TensorRT-RTX", "plans for RTX GPUs", "rtx", rtx_modules, rtx_names),
-        find_package("PyTorch", "export", "export", ("torch",), ("torch",)),
+        find_package("PyTorch", "export; networks on NVIDIA GPUs", "export", ("torch",), ("torch",)),
         find_package("ONNX Runtime", "export", "export", ("onnxruntime",), ("onnxruntime", "onnxruntime-gpu")),
         find_package("pillow-heif", "HEIC pictures", "heif", ("pillow_heif",), ("pillow-heif",)),
     )
-    runtimes = {"OpenVINO": "openvino", "TensorRT": "tensorrt", "TensorRT-RTX": "tensorrt_rtx"}
+    runtimes = {"OpenVINO": "openvino", "TensorRT": "tensorrt", "TensorRT-RTX": "tensorrt_rtx", "PyTorch": "torch"}
     return tuple(dataclasses.replace(each, runs_networks=runtimes.get(each.name) in RUNTIMES) for each in found)
 
 

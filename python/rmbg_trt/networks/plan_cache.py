@@ -52,19 +52,20 @@ def open_built(path: Path, runtime: str, request: Request) -> Opened:
     gpu = gpu_properties(request.device_index or 0)
     options = _options(vendor, request, gpu)
     plan = plan_path(path, vendor, options, gpu)
-    with _building:
-        built = not (plan.is_file() and sidecar_path(plan).is_file())
-        if built:
-            _build(path, plan, vendor, options, gpu)
-    try:
-        return _opened(plan, request, runtime, built=built)
-    except ModelError as error:
-        if not built:
-            log.warning("the cached plan %s cannot be used and is built again: %s", plan, error)
+    for last in (False, True):
+        with _building:
+            built = not (plan.is_file() and sidecar_path(plan).is_file())
+            if built:
+                _build(path, plan, vendor, options, gpu)
+        try:
+            return _opened(plan, request, runtime, built=built)
+        except ModelError as error:
             _forget(plan)
-            return open_built(path, runtime, request)
-        _forget(plan)
-        raise UnavailableError(f"the plan that {vendor.title} built does not run on {gpu['name']}: {error}") from error
+            if built or last:
+                text = f"the plan that {vendor.title} built does not run on {gpu['name']}: {error}"
+                raise UnavailableError(text) from error
+            log.warning("the cached plan %s cannot be used and is built again: %s", plan, error)
+    raise AssertionError("the second time returns or raises")
 
 
 def plan_path(path: Path, runtime: TensorRt, options: Options, gpu: dict[str, Any]) -> Path:

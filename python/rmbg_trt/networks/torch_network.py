@@ -52,7 +52,7 @@ def open(path: Path, request: Request) -> Opened:
     device = torch.device("cuda", index)
     height, width = request.size or size
     try:
-        with _warming, _switches(torch), torch.cuda.device(device):
+        with _warming, _switches(torch, tune=False), torch.cuda.device(device):
             matte, precision, reason = prepare(model, (height, width), device, request.precision)
     except torch.cuda.OutOfMemoryError as error:
         reason = str(error).partition("\n")[0]
@@ -199,7 +199,7 @@ class Slot:
         torch = self.torch
         self._captured = None
         self._input, self._output = torch.from_dlpack(source), torch.from_dlpack(target)
-        with _warming, _switches(torch), torch.cuda.device(self.device):
+        with _warming, _switches(torch, tune=True), torch.cuda.device(self.device):
             stream = torch.cuda.Stream(self.device)
             with torch.cuda.stream(stream):
                 for _ in range(WARM_UPS):
@@ -246,9 +246,9 @@ class Slot:
         return captured
 
 
-def _switches(torch: Any) -> contextlib.AbstractContextManager[None]:
-    """Lets cuDNN try out its algorithms; what is float32 is not rounded to TF32's 10 bits."""
+def _switches(torch: Any, *, tune: bool) -> contextlib.AbstractContextManager[None]:
+    """What is float32 is not rounded to TF32's 10 bits; with ``tune``, cuDNN tries out its algorithms."""
     switches: contextlib.AbstractContextManager[None] = torch.backends.cudnn.flags(
-        enabled=True, benchmark=True, allow_tf32=False
+        enabled=True, benchmark=tune, allow_tf32=False
     )
     return switches

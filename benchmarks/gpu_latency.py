@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a frame's time goes on a GPU, and what the engine adds to the network.
+
+For each frame size: device times of the stages (events inside a CUDA graph); wall-clock time of pageable, pinned and
+device frames from call to result; what a call with a device frame costs the host; frames a second over three slots;
+and, with PyTorch as the network, the plain recipe (OpenCV, eager PyTorch in half precision) by turns with ours.
+
+  python benchmarks/gpu_latency.py                       # u2net with random weights, which take the same time
+  python benchmarks/gpu_latency.py --network u2netp      # a catalogue name or a checkpoint
+  python benchmarks/gpu_latency.py --network copy        # no network at all: the engine alone, without PyTorch
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import _report
+import numpy as np
+from _timing import interleave, ratio, spread, summary
+from rich.table import Table
+
+SIZES = {"480p": (480, 854), "720p": (720, 1280), "1080p": (1080, 1920), "2160p": (2160, 3840)}
+SIDE = 320
+
+
+class CopyNetwork:
+    """Copies the input's first plane: as little of a network as there can be."""
+
+    def __init__(self) -> None:
+        from rmbg_trt import _core
+
+        self._core, self._tensors = _core, []
+        spec = _core.TensorSpec
+        self.network = _core.python_network(
+            spec("input", (1, 3, SIDE, SIDE)),
+            spec("output", (1, 1, SIDE, SIDE)),
+            lambda *tensors: self._tensors.extend(tensors),
+            self._enqueue,
+            capturable=True,
+        )
+
+    def _enqueue(self, stream: int) -> None:
+        source, target = self._tensors
+        self._core.copy_on_device(target.ptr, source.ptr, 4 * SIDE * SIDE, stream)
+
+
+def open_networks(name: str, slots: int) -> tuple[list[Any], Any]:
+    """The networks of a pipeline, and the PyTorch module behind them, or None."""
+    if name == "copy":
+        return [CopyNetwork().network for _ in range(slots)], None
+    import torch
+
+    from rmbg_trt import models
+    from rmbg_trt.networks import torch_network
+    from rmbg_trt.networks.torch_matte import Matte
+    from rmbg_trt.training.models import build
+
+    torch.manual_seed(1)
+    random = name.startswith("random-")
+    model = build(name.removeprefix("random-")) if random else torch_network.read_model(models.resolve(name))[0]
+    device = torch.device("cuda", 0)
+    matte = Matte(model.eval(), torch.float16).to(device)
+    made = [torch_network.Slot(torch, matte, device, graphs=torch_network.has_raw_graphs(torch)) for _ in range(slots)]
+    return [slot.network(SIDE, SIDE, half=True) for slot in made], matte
+
+
+def stages(pipeline: Any, repeats: int) -> dict[str, Any]:
+    """Device times in microseconds."""
+    times = pipeline.measure(repeats)
+    return {name.replace("_ms", "_us"): spread([1e3 * each[name] for each in times]) for name in times[0]}
+
+
+def host_frames(pipeline: Any, size: tuple[int, int], rounds: int) -> dict[str, list[float]]:
+    """Wall-clock milliseconds of a whole frame, pageable and pinned by turns."""
+    from rmbg_trt import _core
+
+    rng = np.random.default_rng(0)
+    pageable = rng.integers(0, 256, (*size, 3), dtype=np.uint8), np.empty(size, np.uint8)
+    pinned = _core.host_buffer([*size, 3], pinned=True), _core.host_buffer(list(size), pinned=True)
+    pinned[0][...] = pageable[0]
+    contenders = {
+        "pageable": lambda: pipeline.run(*pageable, "bgr", "alpha"),
+        "pinned": lambda: pipeline.run(*pinned, "bgr", "alpha"),
+    }
+    return interleave(contenders, rounds, warmup=3, between=lambda: None)
+
+
+def device_frames(pipeline: Any, size: tuple[int, int], rounds: int) -> dict[str, list[float]]:
+    """Host cost of a call (microseconds), and time of a frame in a row of frames (milliseconds)."""
+    from rmbg_trt import _core, device_frame
+
+    frame = _core.cuda_upload(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+
+    def run() -> Any:
+        return device_frame.run(
+            pipeline, frame, "bgr", output="alpha", background=None, premultiplied=False, out=None, stream=None
+        )
+
+    for _ in range(5):
+        run().numpy()
+    cost, each = [], []
+    for _ in range(rounds):
+        burst = 20  # short enough that the GPU's queue is never full
+        begin = time.perf_counter()
+        for _ in range(burst - 1):
+            run()
+        last = run()
+        called = time.perf_counter()
+        last.numpy()
+        cost.append(1e6 * (called - begin) / burst)
+        each.append(1e3 * (time.perf_counter() - begin) / burst)
+    return {"call_us": cost, "frame_ms": each}
+
+
+def throughput(pipeline: Any, size: tuple[int, int], frames: int) -> float:
+    """Pinned frames a second with all slots in flight."""
+    from collections import deque
+
+    from rmbg_trt import _core
+
+    pairs = [
+        (_core.host_buffer([*size, 3], pinned=True), _core.host_buffer(list(size), pinned=True))
+        for _ in range(2 * pipeline.slots)
+    ]
+    waiting: deque[Any] = deque()
+    for turn in range(2):  # the first to warm up
+        begin = time.perf_counter()
+        for index in range(frames if turn else 4 * pipeline.slots):
+            if len(waiting) == 2 * pipeline.slots - 1:
+                waiting.popleft().wait()
+            waiting.append(pipeline.submit(*pairs[index % len(pairs)], "bgr", "alpha"))
+        while waiting:
+            waiting.popleft().wait()
+    return frames / (time.perf_counter() - begin)
+
+
+def plain_recipe(matte: Any, size: tuple[int, int]) -> Callable[[], object]:
+    """What scripts on the web do: OpenCV around PyTorch, eager, in half precision."""
+    import cv2
+    import torch
+
+    frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    mean, std = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+
+    def run() -> object:
+        rgb = cv2.cvtColor(cv2.resize(frame, (SIDE, SIDE)), cv2.COLOR_BGR2RGB).astype(np.float32)
+        rgb = (rgb / max(float(rgb.max()), 1e-6) - mean) / std
+        with torch.inference_mode():
+            x = torch.from_numpy(rgb.transpose(2, 0, 1)[None].copy()).cuda().half()
+            p = matte(x)[0, 0]
+            p = (p - p.min()) / (p.max() - p.min())
+            alpha = (p * 255).byte().cpu().numpy()
+        return cv2.resize(alpha, (size[1], size[0]))
+
+    return run
+
+
+def network_alone(matte: Any, repeats: int) -> dict[str, float]:
+    """Device time of the network in PyTorch's own CUDA graph, in milliseconds."""
+    import torch
+
+    x = torch.randn(1, 3, SIDE, SIDE, device="cuda", dtype=torch.float16)
+    with torch.inference_mode():
+        for _ in range(3):
+            matte(x)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            matte(x)
+    times = []
+    for _ in range(repeats):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        graph.replay()
+        end.record()
+        end.synchronize()
+        times.append(begin.elapsed_time(end))
+    return spread(times)
+
+
+def measure(name: str, size: tuple[int, int], matte: Any, networks: list[Any], options: argparse.Namespace) -> Any:
+    """All figures of one frame size."""
+    from rmbg_trt import _core
+
+    pipeline = _core.Pipeline(networks, device=0)
+    times = host_frames(pipeline, size, options.rounds)
+    found: dict[str, Any] = {"host_frames": summary(times)}
+    device = device_frames(pipeline, size, max(3, options.rounds // 4))
+    found["device_frames"] = {key: spread(values) for key, values in device.items()}
+    found["stages_of_device_frames"] = stages(pipeline, options.rounds)
+    found["frames_per_second"] = throughput(pipeline, size, 10 * options.rounds)
+    found["mode"] = pipeline.modes()
+    if matte is not None:
+        ours = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8), np.empty(size, np.uint8)
+        contenders = {"ours": lambda: pipeline.run(*ours, "bgr", "alpha"), "plain": plain_recipe(matte, size)}
+        by_turns = interleave(contenders, max(3, options.rounds // 2), between=lambda: None)
+        found["plain_recipe"] = {**summary(by_turns), "plain_over_ours": ratio(by_turns, "plain", "ours")}
+    pipeline.close()
+    _report.console.print(f"{name}: {found}")
+    return found
+
+
+def main() -> None:
+    """Times all sizes, prints a table and saves the figures."""
+    parser = _report.parser(__doc__)
+    parser.add_argument("--network", default="random-u2net", help="random-u2net, random-u2netp, copy, a name or a file")
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--slots", type=int, default=3)
+    parser.add_argument("--sizes", default="480p,720p,1080p,2160p")
+    options = parser.parse_args()
+    figures: dict[str, Any] = {}
+    matte = None
+    for name in options.sizes.split(","):
+        networks, matte = open_networks(options.network, options.slots)
+        figures[name] = measure(name, SIZES[name], matte, networks, options)
+    if matte is not None:
+        figures["network_alone_ms"] = network_alone(matte, options.rounds)
+    table = Table("frame", "pre µs", "network µs", "post µs", "call µs", "pinned ms", "pageable ms", "frames/s")
+    for name in options.sizes.split(","):
+        of, device = figures[name]["stages_of_device_frames"], figures[name]["device_frames"]
+        cells = [of[f"{stage}_us"]["median"] for stage in ("preprocess", "network", "postprocess")]
+        host = figures[name]["host_frames"]
+        cells += [device["call_us"]["median"], host["pinned"]["median"], host["pageable"]["median"]]
+        table.add_row(name, *(f"{cell:.4g}" for cell in cells), f"{figures[name]['frames_per_second']:.4g}")
+    _report.console.print(table)
+    _report.save("gpu_latency", options, figures)
+
+
+if __name__ == "__main__":
+    main()
