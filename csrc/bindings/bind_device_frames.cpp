@@ -39,7 +39,7 @@ void release_ordered(const ForeignArray& array, const Pipeline& pipeline, std::u
 }
 
 /// Memory of the pool, in the shape of a result.
-DeviceArray new_result(Pipeline& pipeline, const ConstImageView& frame, Output output, Stream stream,
+DeviceArray new_result(Pipeline& pipeline, Size frame, Output output, Stream stream,
                        std::shared_ptr<ResultMemory>& memory) {
   std::vector<std::int64_t> shape{frame.height, frame.width};
   if (output_channels(output) > 1) shape.push_back(output_channels(output));
@@ -56,7 +56,7 @@ PixelFormat result_format(Output output) {
 /// background: None, three bytes, or a picture on the GPU. Gives `out`, or a new DeviceArray.
 py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::object& out, const std::string& color,
                          const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
-                         std::uintptr_t stream) {
+                         std::uintptr_t stream, const std::string& nv12) {
   const ForeignArray source = import_ordered(frame, pipeline, stream);
   FrameJob job;
   job.frame = to_view(source, color, "frame");
@@ -65,6 +65,9 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
   job.blur_sigma = blur_sigma;
   job.memory = job.background_memory = MemoryKind::kDevice;
   job.stream = stream_of(stream);
+  job.yuv = yuv_matrix_of(nv12);
+  job.yuv_color = yuv_color_of(color);
+  check_frame(job);  // before a result is made in its size
 
   ForeignArray picture, target;
   if (py::isinstance<py::tuple>(background)) {
@@ -78,8 +81,8 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
   py::object result = out;
   std::shared_ptr<ResultMemory> memory;
   if (out.is_none()) {
-    result = py::cast(new_result(pipeline, job.frame, job.output, job.stream, memory));
-    job.result = {static_cast<std::uint8_t*>(memory->data()), job.frame.width, job.frame.height,
+    result = py::cast(new_result(pipeline, frame_size(job), job.output, job.stream, memory));
+    job.result = {static_cast<std::uint8_t*>(memory->data()), frame_size(job).width, frame_size(job).height,
                   static_cast<std::ptrdiff_t>(job.frame.width) * output_channels(job.output),
                   result_format(job.output)};
   } else {
@@ -104,6 +107,7 @@ void register_device_frames(py::module_& m) {
       "Whether an array says that it is GPU memory.");
   m.def("run_on_device", &run_on_device, py::arg("pipeline"), py::arg("frame"), py::arg("out"), py::arg("color"),
         py::arg("output"), py::arg("premultiplied"), py::arg("background"), py::arg("blur_sigma"), py::arg("stream"),
+        py::arg("nv12") = "",
         "Puts one frame that lies on the pipeline's GPU on a stream (its handle); gives `out` or a new DeviceArray.");
 }
 

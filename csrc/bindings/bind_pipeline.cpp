@@ -34,13 +34,15 @@ struct JobArrays {
 };
 
 FrameJob to_job(const py::array& frame, py::array& result, const std::string& color, const std::string& output,
-                bool premultiplied, const py::object& background, float blur_sigma) {
+                bool premultiplied, const py::object& background, float blur_sigma, const std::string& nv12) {
   FrameJob job;
   job.frame = to_view(frame, color, "frame");
   job.result = to_mutable_view(result, color, "result");
   job.output = output_of(output);
   job.premultiplied = premultiplied;
   job.blur_sigma = blur_sigma;
+  job.yuv = yuv_matrix_of(nv12);
+  job.yuv_color = yuv_color_of(color);
   if (py::isinstance<py::array>(background)) {
     job.background.kind = BackgroundKind::kImage;
     job.background.image = to_view(background.cast<py::array>(), color, "background");
@@ -52,16 +54,17 @@ FrameJob to_job(const py::array& frame, py::array& result, const std::string& co
 }
 
 void run(Pipeline& pipeline, const py::array& frame, py::array& result, const std::string& color,
-         const std::string& output, bool premultiplied, const py::object& background, float blur_sigma) {
-  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma);
+         const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
+         const std::string& nv12) {
+  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma, nv12);
   py::gil_scoped_release no_gil;
   pipeline.run(job);
 }
 
 std::shared_ptr<Completion> submit(Pipeline& pipeline, const py::array& frame, py::array& result,
                                    const std::string& color, const std::string& output, bool premultiplied,
-                                   const py::object& background, float blur_sigma) {
-  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma);
+                                   const py::object& background, float blur_sigma, const std::string& nv12) {
+  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma, nv12);
   std::shared_ptr<void> arrays(new JobArrays{frame, result, background}, JobArrays::drop);
   py::gil_scoped_release no_gil;
   return pipeline.submit(job, std::move(arrays));
@@ -133,9 +136,11 @@ void register_pipeline(py::module_& m) {
            }),
            py::arg("networks"), py::arg("filter") = "lanczos", py::arg("stretch") = "minmax", py::arg("device") = -1)
       .def("run", &run, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
-           py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f)
+           py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f,
+           py::arg("nv12") = "")
       .def("submit", &submit, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
-           py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f)
+           py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f,
+           py::arg("nv12") = "")
       .def("recent_times", &recent_times, "A dict of stage times in milliseconds for each frame, oldest first.")
       .def("measure", &measure, py::arg("repeats"), "On a GPU: the same for more frames like the last, from events.")
       .def("modes", &Pipeline::modes, "How each slot runs: 'cpu', 'graph' or 'eager' and why.")

@@ -2,10 +2,12 @@
 // The options as the strings that Python uses.
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "postprocess/postprocess.h"
+#include "preprocess/nv12.h"
 #include "preprocess/resample_table.h"
 
 namespace rmbg {
@@ -28,6 +30,20 @@ inline Output output_of(const std::string& name) {
   if (name == "cutout") return Output::kCutout;
   if (name == "composite") return Output::kComposite;
   throw std::invalid_argument("output is '" + name + "'; expected 'alpha', 'cutout' or 'composite'");
+}
+
+/// Of NV12 frames; the empty name is for all others.
+inline std::optional<YuvMatrix> yuv_matrix_of(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  if (name == "bt601") return bt601(false);
+  if (name == "bt709") return bt709(false);
+  if (name == "bt601-full") return bt601(true);
+  if (name == "bt709-full") return bt709(true);
+  throw std::invalid_argument("nv12 is '" + name + "'; expected 'bt601', 'bt709', 'bt601-full' or 'bt709-full'");
+}
+
+inline PixelFormat yuv_color_of(const std::string& color) {
+  return color == "rgb" ? PixelFormat::kRgb8 : PixelFormat::kBgr8;
 }
 
 }  // namespace rmbg

@@ -39,6 +39,7 @@ class CpuSlot : public Slot {
   std::string mode() const override { return "cpu"; }
 
  private:
+  ConstImageView colored(const FrameJob& job);
   void preprocess_frame(const FrameJob& job, const FramePlan& plan);
   void postprocess_frame(const FrameJob& job, const FramePlan& plan);
   Background blurred(const FrameJob& job);
@@ -51,6 +52,7 @@ class CpuSlot : public Slot {
   Buffer resample_between_, resized_;
   Buffer matte_, alpha_between_, alpha_rows_;
   Buffer blur_, blur_scratch_;
+  Buffer color_;  // of an NV12 frame
 };
 
 CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& options)
@@ -64,9 +66,11 @@ CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& option
                  {prediction_.as<void>(), spec.output.shape, spec.output.dtype});
 }
 
-StageTimes CpuSlot::process(const FrameJob& job) {
-  const FramePlan& plan = plans_.get(job.frame.width, job.frame.height);
+StageTimes CpuSlot::process(const FrameJob& asked) {
   const Clock::time_point begin = Clock::now();
+  FrameJob job = asked;
+  if (job.yuv) job.frame = colored(asked);
+  const FramePlan& plan = plans_.get(job.frame.width, job.frame.height);
   preprocess_frame(job, plan);
   const Clock::time_point preprocessed = Clock::now();
   network_->enqueue(stream_);
@@ -79,6 +83,16 @@ StageTimes CpuSlot::process(const FrameJob& job) {
   times.postprocess_ms = milliseconds(predicted, end);
   times.total_ms = milliseconds(begin, end);
   return times;
+}
+
+/// An NV12 frame as a picture in three colours.
+ConstImageView CpuSlot::colored(const FrameJob& job) {
+  const Size size = frame_size(job);
+  color_.reserve(3 * area(size));
+  const ImageView color{color_.as<std::uint8_t>(), size.width, size.height, static_cast<std::ptrdiff_t>(size.width) * 3,
+                        job.yuv_color};
+  nv12_to_color(job.frame, *job.yuv, color, stream_);
+  return {color.data, color.width, color.height, color.pitch_bytes, color.format};
 }
 
 void CpuSlot::preprocess_frame(const FrameJob& job, const FramePlan& plan) {

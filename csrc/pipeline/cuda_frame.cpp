@@ -19,16 +19,18 @@ bool words(const ConstImageView& view) {
 
 FrameKind kind_of(const FrameJob& job, const CudaTask& task) {
   const bool composite = job.output == Output::kComposite;
-  return {job.frame.width,
-          job.frame.height,
-          job.frame.format,
+  const Size size = frame_size(job);
+  return {size.width,
+          size.height,
+          frame_format(job),
           job.output,
           job.output == Output::kCutout && job.premultiplied,
           composite ? task.background.kind : BackgroundKind::kColor,
           composite ? job.blur_sigma : 0.0f,
           job.memory,
           composite && task.background.kind == BackgroundKind::kImage ? job.background_memory : MemoryKind::kHost,
-          words(task.frame)};
+          words(task.frame),
+          job.yuv};
 }
 
 bool CudaFramePlanCache::has(const FrameKind& kind) const {

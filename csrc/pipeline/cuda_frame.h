@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/buffer.h"
@@ -15,7 +16,9 @@ namespace rmbg {
 
 /// Where one frame's parts lie on the GPU, and what is copied there and back. Copies of no bytes are left out.
 struct CudaTask {
-  ConstImageView frame;
+  ConstImageView frame;  // in colours (of an NV12 frame: made from `nv12` on the GPU), or gray
+  ConstImageView nv12;
+  ImageView color;  // where the colours of an NV12 frame go
   ImageView result;
   Background background;
   Copy copy_in{};
@@ -34,11 +37,12 @@ struct FrameKind {
   float blur_sigma;
   MemoryKind memory, background_memory;
   bool words;  // the frame's rows can be read in words
+  std::optional<YuvMatrix> yuv;
 
   friend bool operator==(const FrameKind& a, const FrameKind& b) {
     return a.width == b.width && a.height == b.height && a.format == b.format && a.output == b.output &&
            a.premultiplied == b.premultiplied && a.background == b.background && a.blur_sigma == b.blur_sigma &&
-           a.memory == b.memory && a.background_memory == b.background_memory && a.words == b.words;
+           a.memory == b.memory && a.background_memory == b.background_memory && a.words == b.words && a.yuv == b.yuv;
   }
 };
 

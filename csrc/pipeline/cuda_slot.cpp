@@ -16,6 +16,7 @@
 #include "pipeline/slot.h"
 #include "postprocess/blur_cuda.h"
 #include "postprocess/postprocess_cuda.h"
+#include "preprocess/nv12_cuda.h"
 #include "preprocess/preprocess_cuda.h"
 
 namespace rmbg {
@@ -253,6 +254,7 @@ void CudaSlot::copy_in(CudaQueue& queue, const CudaTask& task) const {
 }
 
 void CudaSlot::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
+  if (plan.kind.yuv) nv12_to_color(queue, task.nv12, *plan.kind.yuv, task.color);
   preprocess(queue, task.frame,
              {&plan.to_network, between_.as<std::uint8_t>(), resized_.as<std::uint8_t>(), partials_.as<std::uint8_t>(),
               &tables_},

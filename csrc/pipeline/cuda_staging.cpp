@@ -62,9 +62,13 @@ CudaTask CudaStaging::stage(const FrameJob& job, bool& grown) {
       job.output == Output::kComposite && job.blur_sigma <= 0 && job.background.kind == BackgroundKind::kImage;
   if (picture && job.background_memory == MemoryKind::kHost)
     task.background.image = bring(job.background.image, background_, pinned_background_, task.copy_background, grown);
+  if (job.memory != MemoryKind::kDevice) task.frame = bring(job.frame, frame_, pinned_frame_, task.copy_in, grown);
+  if (job.yuv) {
+    task.nv12 = task.frame;
+    task.color = color_of(frame_size(job), job.yuv_color, grown);
+    task.frame = {task.color.data, task.color.width, task.color.height, task.color.pitch_bytes, task.color.format};
+  }
   if (job.memory == MemoryKind::kDevice) return task;
-
-  task.frame = bring(job.frame, frame_, pinned_frame_, task.copy_in, grown);
   const std::ptrdiff_t row = row_bytes(job.result.width, job.result.format);
   const bool direct = job.result.pitch_bytes == row && is_pinned(job.result.data, extent(job.result.height, row, row));
   const std::ptrdiff_t pitch = direct ? row : aligned(row);
@@ -76,6 +80,12 @@ CudaTask CudaStaging::stage(const FrameJob& job, bool& grown) {
   return task;
 }
 
+ImageView CudaStaging::color_of(Size size, PixelFormat format, bool& grown) {
+  const std::ptrdiff_t pitch = aligned(row_bytes(size.width, format));
+  grown |= color_.reserve(static_cast<std::size_t>(size.height * pitch));
+  return {color_.as<std::uint8_t>(), size.width, size.height, pitch, format};
+}
+
 void CudaStaging::deliver(const FrameJob& job, const CudaTask& task) const {
   if (task.copy_out.bytes == 0 || task.copy_out.to == job.result.data) return;
   copy_rows(pinned_result_.as<std::uint8_t>(), task.result.pitch_bytes, job.result.data, job.result.pitch_bytes,
@@ -83,26 +93,34 @@ void CudaStaging::deliver(const FrameJob& job, const CudaTask& task) const {
 }
 
 CudaTask CudaStaging::rehearse(const FrameKind& kind, bool& grown) {
-  const auto picture = [&](Buffer& device, PixelFormat format) {
+  const auto picture = [&](Buffer& device, PixelFormat format, int height) {
     const std::ptrdiff_t pitch = aligned(row_bytes(kind.width, format));
-    grown |= device.reserve(static_cast<std::size_t>(kind.height * pitch));
-    return ImageView{device.as<std::uint8_t>(), kind.width, kind.height, pitch, format};
+    grown |= device.reserve(static_cast<std::size_t>(height * pitch));
+    return ImageView{device.as<std::uint8_t>(), kind.width, height, pitch, format};
   };
   const auto copy = [&](const ImageView& device, Buffer& pinned, bool in) {
     const auto bytes = static_cast<std::size_t>(device.height * device.pitch_bytes);
     grown |= pinned.reserve(bytes);
     return in ? Copy{device.data, pinned.as<void>(), bytes} : Copy{pinned.as<void>(), device.data, bytes};
   };
-  const ImageView frame = picture(frame_, kind.format);
+  const ImageView frame =
+      kind.yuv ? picture(frame_, PixelFormat::kGray8, kind.height / 2 * 3) : picture(frame_, kind.format, kind.height);
   const int made = output_channels(kind.output);
   CudaTask task;
   task.frame = {frame.data, frame.width, frame.height, frame.pitch_bytes, frame.format};
-  task.result = picture(result_, made == 1   ? PixelFormat::kGray8
-                                 : made == 3 ? PixelFormat::kBgr8
-                                             : PixelFormat::kBgra8);
+  if (kind.yuv) {
+    task.nv12 = task.frame;
+    task.color = color_of({kind.width, kind.height}, kind.format, grown);
+    task.frame = {task.color.data, task.color.width, task.color.height, task.color.pitch_bytes, task.color.format};
+  }
+  task.result = picture(result_,
+                        made == 1   ? PixelFormat::kGray8
+                        : made == 3 ? PixelFormat::kBgr8
+                                    : PixelFormat::kBgra8,
+                        kind.height);
   task.background.kind = kind.background;
   if (kind.background == BackgroundKind::kImage && kind.blur_sigma <= 0) {
-    const ImageView back = picture(background_, PixelFormat::kBgr8);
+    const ImageView back = picture(background_, PixelFormat::kBgr8, kind.height);
     task.background.image = {back.data, back.width, back.height, back.pitch_bytes, back.format};
     if (kind.background_memory == MemoryKind::kHost) task.copy_background = copy(back, pinned_background_, true);
   }

@@ -21,7 +21,10 @@ class CudaStaging {
   CudaTask rehearse(const FrameKind& kind, bool& grown);
 
  private:
+  ImageView color_of(Size size, PixelFormat format, bool& grown);
+
   Buffer frame_{MemoryKind::kDevice}, background_{MemoryKind::kDevice}, result_{MemoryKind::kDevice};
+  Buffer color_{MemoryKind::kDevice};  // of an NV12 frame
   Buffer pinned_frame_{MemoryKind::kPinned}, pinned_background_{MemoryKind::kPinned},
       pinned_result_{MemoryKind::kPinned};
 };

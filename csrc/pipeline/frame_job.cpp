@@ -25,7 +25,7 @@ void check_view(const View& view, const char* what) {
 }
 
 template <typename View>
-void check_fits(const View& view, const char* what, const ConstImageView& frame, int channel_count) {
+void check_fits(const View& view, const char* what, Size frame, int channel_count) {
   check_view(view, what);
   if (view.width != frame.width || view.height != frame.height || channels(view.format) != channel_count)
     throw std::invalid_argument(std::string(what) + " is " + describe(view) + "; expected " +
@@ -33,13 +33,24 @@ void check_fits(const View& view, const char* what, const ConstImageView& frame,
                                 std::to_string(channel_count) + " channels");
 }
 
+void check_nv12(const ConstImageView& view) {
+  if (channels(view.format) != 1 || view.width % 2 != 0 || view.height % 3 != 0)
+    throw std::invalid_argument("frame is " + describe(view) +
+                                "; expected NV12 as (height * 3/2, width) with an even height and width");
+}
+
 }  // namespace
 
-void check(const FrameJob& job) {
+void check_frame(const FrameJob& job) {
   check_view(job.frame, "frame");
-  check_fits(job.result, "result", job.frame, output_channels(job.output));
+  if (job.yuv) check_nv12(job.frame);
+}
+
+void check(const FrameJob& job) {
+  check_frame(job);
+  check_fits(job.result, "result", frame_size(job), output_channels(job.output));
   if (job.output == Output::kComposite && job.blur_sigma <= 0 && job.background.kind == BackgroundKind::kImage)
-    check_fits(job.background.image, "background", job.frame, 3);
+    check_fits(job.background.image, "background", frame_size(job), 3);
 }
 
 }  // namespace rmbg

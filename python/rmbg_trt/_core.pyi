@@ -115,6 +115,7 @@ class Pipeline:
         premultiplied: bool = False,
         background: _Background = None,
         blur_sigma: float = 0.0,
+        nv12: str = "",
     ) -> None: ...
     def submit(
         self,
@@ -125,6 +126,7 @@ class Pipeline:
         premultiplied: bool = False,
         background: _Background = None,
         blur_sigma: float = 0.0,
+        nv12: str = "",
     ) -> Completion: ...
     def recent_times(self) -> list[dict[str, float]]: ...
     def measure(self, repeats: int) -> list[dict[str, float]]: ...
@@ -155,6 +157,7 @@ def run_on_device(
     background: Any,
     blur_sigma: float,
     stream: int,
+    nv12: str = "",
 ) -> Any: ...
 def resample(image: _Image, size: tuple[int, int], filter: _Filter = "lanczos") -> _Image: ...
 def preprocess(

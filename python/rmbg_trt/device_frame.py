@@ -24,6 +24,7 @@ def run(
     premultiplied: bool,
     out: Any,
     stream: Any,
+    nv12: str | None = None,
 ) -> Any:
     """Puts a frame's work on a stream and returns at once; the arguments are those of ``Engine.run``.
 
@@ -33,9 +34,10 @@ def run(
     Raises:
         InputError: Something is not what it should be.
     """
-    value, sigma = _background(frame, background, output, color)
+    value, sigma = _background(frame, background, output, color, nv12)
     handle = stream_handle(frame if stream is None else None, stream)
-    return _core.run_on_device(pipeline, frame, out, color, output, bool(premultiplied), value, sigma, handle)
+    options = (bool(premultiplied), value, sigma)
+    return _core.run_on_device(pipeline, frame, out, color, output, *options, handle, nv12 or "")
 
 
 def stream_handle(frame: Any, stream: Any) -> int:
@@ -77,7 +79,9 @@ def _current_stream(frame: Any) -> int:
     return int(interface.get("stream") or LEGACY_STREAM)
 
 
-def _background(frame: Any, background: BackgroundLike | None, output: str, color: Color) -> tuple[Any, float]:
+def _background(
+    frame: Any, background: BackgroundLike | None, output: str, color: Color, nv12: str | None
+) -> tuple[Any, float]:
     """(None, a colour or a picture on the GPU; the blur's standard deviation in pixels)."""
     if output != "composite":
         if background is not None:
@@ -86,6 +90,7 @@ def _background(frame: Any, background: BackgroundLike | None, output: str, colo
     if background is not None and _core.lies_on_gpu(background):
         return background, 0.0
     height, width = frame.shape[:2]
+    height = height // 3 * 2 if nv12 else height
     over = backgrounds.parse(background, int(height), int(width), color)
     if over.value is not None and not isinstance(over.value, tuple):
         raise InputError(

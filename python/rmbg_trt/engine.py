@@ -31,8 +31,9 @@ log = logging.getLogger("rmbg_trt")
 
 Filter = Literal["lanczos", "bilinear", "area"]
 Stretch = Literal["minmax", "none"]
+Nv12 = Literal["bt601", "bt709", "bt601-full", "bt709-full"]
 
-__all__ = ["Engine", "EngineInfo", "Filter", "Output", "Stretch", "Ticket"]
+__all__ = ["Engine", "EngineInfo", "Filter", "Nv12", "Output", "Stretch", "Ticket"]
 
 
 class Engine:
@@ -127,6 +128,7 @@ class Engine:
         premultiplied: bool = False,
         out: Any = None,
         stream: Any = None,
+        nv12: Nv12 | None = None,
     ) -> Any:
         """Works on one frame and returns its result.
 
@@ -150,6 +152,9 @@ class Engine:
                 stream of PyTorch, CuPy, PyCUDA or Numba, an object with ``__cuda_stream__``, or the handle as a
                 number. None: the current one of the library that made the frame, if it is known, else the legacy
                 default stream. With neither PyTorch nor CuPy, keep the frame until the result is there.
+            nv12: The frame is NV12, as video decoders give it: (height * 3/2, width) uint8, luma above the chroma's
+                rows, height and width even. The value is its matrix and range: "bt709" (HD), "bt601" (SD), or
+                "bt709-full", "bt601-full". Results have the picture's height, and colours in the engine's order.
 
         Returns:
             uint8: alpha (H, W), cutout (H, W, 4) or composite (H, W, 3), in the engine's colour order; ``out`` if
@@ -170,10 +175,13 @@ class Engine:
                 premultiplied=premultiplied,
                 out=out,
                 stream=stream,
+                nv12=nv12,
             )
         if stream is not None:
             raise InputError("stream= is for frames that lie on the engine's GPU")
-        job = make_job(frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out)
+        job = make_job(
+            frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out, nv12=nv12
+        )
         self._pipeline.run(*job.arguments)
         return job.result()
 
@@ -186,6 +194,7 @@ class Engine:
         premultiplied: bool = False,
         out: Any = None,
         stream: Any = None,
+        nv12: Nv12 | None = None,
     ) -> Ticket[Any]:
         """Starts on a frame and returns at once; waits only while all slots are busy.
 
@@ -194,12 +203,20 @@ class Engine:
         """
         if self._pipeline.device >= 0 and _core.lies_on_gpu(frame):
             done = self.run(
-                frame, output=output, background=background, premultiplied=premultiplied, out=out, stream=stream
+                frame,
+                output=output,
+                background=background,
+                premultiplied=premultiplied,
+                out=out,
+                stream=stream,
+                nv12=nv12,
             )
             return Ticket.done_with(done)
         if stream is not None:
             raise InputError("stream= is for frames that lie on the engine's GPU")
-        job = make_job(frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out)
+        job = make_job(
+            frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out, nv12=nv12
+        )
         return Ticket(self._pipeline.submit(*job.arguments), job.result)
 
     def map(
@@ -209,6 +226,7 @@ class Engine:
         output: Output = "alpha",
         background: BackgroundLike | None = None,
         premultiplied: bool = False,
+        nv12: Nv12 | None = None,
     ) -> Iterator[Any]:
         """Results of many frames in order, with ``slots`` frames in flight.
 
@@ -232,7 +250,10 @@ class Engine:
                 more = False
                 continue
             try:
-                waiting.append(self.submit(frame, output=output, background=background, premultiplied=premultiplied))
+                ticket = self.submit(
+                    frame, output=output, background=background, premultiplied=premultiplied, nv12=nv12
+                )
+                waiting.append(ticket)
             except InputError as error:
                 waiting.append(error)
 

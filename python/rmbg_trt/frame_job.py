@@ -53,6 +53,7 @@ def make_job(
     background: BackgroundLike | None,
     premultiplied: bool,
     out: Array | None,
+    nv12: str | None = None,
 ) -> FrameJob:
     """Checks what a user gives and lays it out for the core; the arguments are those of ``Engine.run``.
 
@@ -64,10 +65,13 @@ def make_job(
     pil = backgrounds.is_pil(frame)
     if pil:
         color = "rgb"
+    if pil and nv12 is not None:
+        raise InputError("nv12= is for frames of a video decoder, not for PIL images")
     if pil and out is not None:
         raise InputError("out= is not for PIL images; give a NumPy array as frame")
     array = _from_pil(frame) if pil else _from_array(frame)
     height, width = array.shape[:2] if array.ndim >= 2 else (0, 0)
+    height = height // 3 * 2 if nv12 else height
     over = backgrounds.Background()
     if output == "composite" and height and width:
         over = backgrounds.parse(background, height, width, color)
@@ -78,7 +82,8 @@ def make_job(
         out = np.empty((height, width) if channels == 1 else (height, width, channels), np.uint8)
     elif not isinstance(out, np.ndarray):
         raise InputError(f"out is {type(out).__name__}; expected a NumPy array of uint8")
-    return FrameJob((array, out, color, output, bool(premultiplied), over.value, over.blur_sigma), output, pil)
+    arguments = (array, out, color, output, bool(premultiplied), over.value, over.blur_sigma, nv12 or "")
+    return FrameJob(arguments, output, pil)
 
 
 def _from_pil(image: Any) -> Array:

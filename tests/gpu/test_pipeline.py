@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.gpu import gpu_networks as gpu
 
-from rmbg_trt import InputError, NetworkError, _core
+from rmbg_trt import InputError, NetworkError, _core, device_frame
 
 OUTPUTS = [
     ("alpha", {}),
@@ -224,3 +224,29 @@ def test_many_frames_of_changing_sizes(frames_to_run: int) -> None:
         if index == frames_to_run // 2:
             taken = {kind: _core.bytes_in_use(kind) for kind in ("host", "pinned", "device")}
     assert all(_core.bytes_in_use(kind) <= 1.5 * count for kind, count in taken.items())
+
+
+@pytest.mark.parametrize("name", ["bt601", "bt709-full"])
+@pytest.mark.parametrize("output", ["alpha", "cutout"])
+def test_nv12(name: str, output: str) -> None:
+    rng = np.random.default_rng(8)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    for height, width in ((48, 66), (2, 2), (48, 66), (48, 66)):
+        frame = rng.integers(0, 256, (height * 3 // 2, width + 5), dtype=np.uint8)[:, 3 : 3 + width]
+        results = [gpu.result_for(frame[:height], output) for _ in range(2)]
+        for each, result in zip((pipeline, cpu), results, strict=True):
+            each.run(frame, result, "bgr", output, nv12=name)
+        np.testing.assert_array_equal(*results)
+        device = device_frame.run(
+            pipeline,
+            _core.cuda_upload(frame),
+            "bgr",
+            output=output,
+            background=None,
+            premultiplied=False,
+            out=None,
+            stream=None,
+            nv12=name,
+        )
+        np.testing.assert_array_equal(device.numpy(), results[0])
+    assert len(pipeline.measure(1)) == 1
