@@ -37,12 +37,13 @@ FrameJob to_job(const py::array& frame, py::array& result, const std::string& co
                 bool premultiplied, const py::object& background, float blur_sigma, const std::string& nv12) {
   FrameJob job;
   job.frame = to_view(frame, color, "frame");
+  job.yuv = yuv_matrix_of(nv12);
+  job.yuv_color = yuv_color_of(color);
+  check_frame(job);
   job.result = to_mutable_view(result, color, "result");
   job.output = output_of(output);
   job.premultiplied = premultiplied;
   job.blur_sigma = blur_sigma;
-  job.yuv = yuv_matrix_of(nv12);
-  job.yuv_color = yuv_color_of(color);
   if (py::isinstance<py::array>(background)) {
     job.background.kind = BackgroundKind::kImage;
     job.background.image = to_view(background.cast<py::array>(), color, "background");

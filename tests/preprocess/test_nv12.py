@@ -73,7 +73,7 @@ def test_the_same_as_the_picture_in_colours(small_model: object) -> None:
 
 @pytest.mark.parametrize("shape", [(54, 51), (55, 50), (1, 50), (54, 50, 3)])
 def test_what_is_no_nv12_is_refused(shape: tuple[int, ...], small_model: object) -> None:
-    with Engine(small_model, device="cpu") as engine, pytest.raises(InputError, match="expected NV12|expected 50x"):
+    with Engine(small_model, device="cpu") as engine, pytest.raises(InputError, match=r"expected NV12"):
         engine.run(np.zeros(shape, np.uint8), nv12="bt709")
 
 
