@@ -56,8 +56,8 @@ CudaGraph end_recording(cudaStream_t stream) noexcept {
   return CudaGraph(graph);
 }
 
-CudaGraphExec::CudaGraphExec(const CudaGraph& graph) {
-  check(cudaGraphInstantiate(&exec_, graph.get(), 0), "making the graph executable");
+CudaGraphExec::CudaGraphExec(CudaGraph graph) : graph_(std::move(graph)) {
+  check(cudaGraphInstantiate(&exec_, graph_.get(), 0), "making the graph executable");
 }
 
 void CudaGraphExec::set(cudaGraphNode_t node, const KernelLaunch& launch) {

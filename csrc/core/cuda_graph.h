@@ -82,16 +82,18 @@ CudaGraph record(cudaStream_t stream, Enqueue&& enqueue) {
   return graph;
 }
 
-/// Owned cudaGraphExec_t: a graph that can be launched.
+/// Owned cudaGraphExec_t: a graph that can be launched. It keeps the plan it was made from, whose nodes name its own.
 class CudaGraphExec {
  public:
   CudaGraphExec() = default;
-  explicit CudaGraphExec(const CudaGraph& graph);
+  explicit CudaGraphExec(CudaGraph graph);
   ~CudaGraphExec() {
     if (exec_ != nullptr) cudaGraphExecDestroy(exec_);
   }
-  CudaGraphExec(CudaGraphExec&& other) noexcept : exec_(std::exchange(other.exec_, nullptr)) {}
+  CudaGraphExec(CudaGraphExec&& other) noexcept
+      : graph_(std::move(other.graph_)), exec_(std::exchange(other.exec_, nullptr)) {}
   CudaGraphExec& operator=(CudaGraphExec&& other) noexcept {
+    std::swap(graph_, other.graph_);
     std::swap(exec_, other.exec_);
     return *this;
   }
@@ -103,6 +105,7 @@ class CudaGraphExec {
   void launch(cudaStream_t stream) const { check(cudaGraphLaunch(exec_, stream), "launching the graph"); }
 
  private:
+  CudaGraph graph_{nullptr};
   cudaGraphExec_t exec_ = nullptr;
 };
 

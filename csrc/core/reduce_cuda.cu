@@ -36,9 +36,14 @@ __global__ void partials_kernel(const void* samples, std::int64_t count, typenam
   using Op = typename Source::Op;
   __shared__ typename Op::Value scratch[kThreads];
   const int thread = static_cast<int>(threadIdx.x);
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kThreads;
   typename Op::Value value = Op::neutral();
+  if (first >= count) {  // fewer samples than threads: nothing for this block
+    if (thread == 0) partials[blockIdx.x] = value;
+    return;
+  }
   const std::int64_t step = static_cast<std::int64_t>(kPartials) * kThreads;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + thread; i < count; i += step)
+  for (std::int64_t i = first + thread; i < count; i += step)
     value = Op::join(value, Source::value(samples, i));
   value = join_block<Op, kThreads>(value, scratch, thread);
   if (thread == 0) partials[blockIdx.x] = value;

@@ -227,7 +227,7 @@ void CudaSlot::try_to_record(CudaFramePlan& plan, const CudaTask& task) {
     graph.add_child(network);
     postprocess_frame(queue, plan, task);
     copy_out(queue, task);
-    plan.graph = CudaGraphExec(graph);
+    plan.graph = CudaGraphExec(std::move(graph));
     plan.nodes = std::move(nodes);
   } catch (const Error& error) {
     recorded_ = CudaGraph(nullptr);
@@ -303,7 +303,7 @@ std::vector<StageTimes> CudaSlot::measure(int repeats) {
   graph.add_record(events[4].get());
   copy_out(queue, task);
   graph.add_record(events[5].get());
-  const CudaGraphExec exec(graph);
+  const CudaGraphExec exec(std::move(graph));
 
   std::vector<StageTimes> times;
   for (int i = 0; i < repeats; ++i) {

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all calls of the runtime have in common: one at a time, counted, made to fail on request, and their last error
+// kept for the thread.
+#pragma once
+
+#include <mutex>
+
+#include "cuda_error.h"
+
+namespace stand_in {
+
+std::mutex& runtime_mutex();
+
+/// Whether the call fails before it does anything: on request, without a device, or behind a fatal error.
+cudaError_t begin_call(const char* name);
+/// Keeps the error for cudaGetLastError, and returns it.
+cudaError_t end_call(cudaError_t error);
+
+/// Loses the device to this process: from now on every call fails with this error.
+void lose_device(cudaError_t error);
+/// The error it was lost with, or cudaSuccess.
+cudaError_t lost();
+
+/// The whole of a call that does `body()` and returns its error.
+template <typename Body>
+cudaError_t call(const char* name, Body&& body) {
+  const std::lock_guard lock(runtime_mutex());
+  const cudaError_t error = begin_call(name);
+  return end_call(error != cudaSuccess ? error : body());
+}
+
+/// The same for calls that give something back: they do so even when they report an error, as the end of the process
+/// would. So what is still live was forgotten.
+template <typename Body>
+cudaError_t release_call(const char* name, Body&& body) {
+  const std::lock_guard lock(runtime_mutex());
+  const cudaError_t error = begin_call(name);
+  const cudaError_t own = body();
+  return end_call(error != cudaSuccess ? error : own);
+}
+
+}  // namespace stand_in

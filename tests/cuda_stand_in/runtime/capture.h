@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The recording of a stream into a graph, as a chain: what the stream is given is added instead of being done.
+#pragma once
+
+#include <memory>
+#include <thread>
+
+#include "cuda_types.h"
+#include "runtime/graph.h"
+
+namespace stand_in {
+
+struct Capture {
+  explicit Capture(cudaStreamCaptureMode mode);
+  /// Adds work, or a child graph, at the end; nothing of it runs.
+  cudaError_t record(WorkPointer work);
+  /// Whether it forbids this thread all calls that could wait for the stream.
+  bool forbids() const;
+
+  cudaStreamCaptureMode mode;
+  std::thread::id thread;
+  unsigned long id;  // from 1
+  std::unique_ptr<CUgraph_st> graph;
+  bool invalid = false;
+};
+
+/// For calls that wait, allocate or ask: fails, and spoils the recording, where one forbids that to this thread.
+cudaError_t refuse_while_recording();
+/// The same for what is forbidden on the recorded stream itself, whatever the mode.
+cudaError_t refuse_on(CUstream_st& stream);
+/// Spoils the recording with this id, and returns `error`.
+cudaError_t spoil(unsigned long id, cudaError_t error);
+
+}  // namespace stand_in

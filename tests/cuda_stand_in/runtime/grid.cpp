@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fiber runs one thread of a block after the other. A thread that reaches a barrier keeps the fiber, and another
+// fiber goes on with the next thread; so a kernel without barriers is a loop in one fiber.
+#include "runtime/grid.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "runtime/die.h"
+#include "runtime/fiber.h"
+#include "runtime/settings.h"
+
+namespace stand_in {
+namespace {
+
+constexpr int kUninitialized = 0xCD;
+constexpr std::size_t kGuardBytes = 4096;
+constexpr std::size_t kSharedAlignment = 16;
+
+/// Memory that dynamic shared memory is taken from the end of, where a page that cannot be accessed follows.
+class SharedArena {
+ public:
+  SharedArena() {
+    void* const pages =
+        mmap(nullptr, kMaxSharedBytes + kGuardBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) die("no memory for the shared memory of a block");
+    begin_ = static_cast<unsigned char*>(pages);
+    if (mprotect(end(), kGuardBytes, PROT_NONE) != 0) die("no guard page behind the shared memory of a block");
+  }
+  ~SharedArena() { munmap(begin_, kMaxSharedBytes + kGuardBytes); }
+
+  unsigned char* end() const { return begin_ + kMaxSharedBytes; }
+
+ private:
+  unsigned char* begin_;
+};
+
+uint3 unravel(std::size_t index, dim3 size) {
+  if (index < size.x) return {static_cast<unsigned>(index), 0, 0};  // most blocks have one row
+  return {static_cast<unsigned>(index % size.x), static_cast<unsigned>(index / size.x % size.y),
+          static_cast<unsigned>(index / size.x / size.y)};
+}
+
+class Grid {
+ public:
+  Grid(const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments);
+  void run();
+  void wait_at_barrier();
+  unsigned char* shared() const { return shared_; }
+
+ private:
+  struct Waiting {
+    Fiber* fiber;
+    uint3 thread;
+  };
+
+  static void work(void* grid) { static_cast<Grid*>(grid)->run_threads(); }
+  void run_threads();
+  bool next_thread();
+  void begin_block();
+  void enter(Fiber* fiber, bool fresh);
+
+  const Kernel& kernel_;
+  void* const* arguments_;
+  dim3 grid_, block_;
+  std::size_t shared_bytes_;
+  unsigned char* shared_;
+  std::size_t blocks_, threads_;
+  Permutation block_order_, thread_order_;
+  std::size_t blocks_begun_ = 0, threads_begun_ = 0;
+  std::size_t suspended_ = 0;       // in both of these:
+  std::deque<Waiting> phase_;       // those that may leave the barrier
+  std::deque<Waiting> at_barrier_;  // those that have come to the next one
+  Fiber* running_ = nullptr;
+};
+
+// Of the thread of the CPU: fibers must be resumed where they were made, for the sake of thread-local variables.
+thread_local Grid* current = nullptr;
+thread_local std::vector<std::unique_ptr<Fiber>> idle;
+
+Fiber* take_fiber() {
+  if (idle.empty()) idle.push_back(std::make_unique<Fiber>());
+  Fiber* const fiber = idle.back().release();
+  idle.pop_back();
+  return fiber;
+}
+
+Grid::Grid(const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments)
+    : kernel_(kernel),
+      arguments_(arguments),
+      grid_(grid),
+      block_(block),
+      shared_bytes_(shared_bytes),
+      blocks_(static_cast<std::size_t>(grid.x) * grid.y * grid.z),
+      threads_(static_cast<std::size_t>(block.x) * block.y * block.z),
+      block_order_(blocks_),
+      thread_order_(threads_) {
+  static thread_local SharedArena arena;
+  shared_ = arena.end() - (shared_bytes + kSharedAlignment - 1) / kSharedAlignment * kSharedAlignment;
+}
+
+void Grid::run() {
+  gridDim = grid_;
+  blockDim = block_;
+  begin_block();
+  for (;;) {
+    if (threads_begun_ < threads_) {
+      enter(take_fiber(), true);
+      continue;
+    }
+    if (phase_.empty()) phase_.swap(at_barrier_);
+    if (phase_.empty()) return;
+    const Waiting waiting = phase_.front();
+    phase_.pop_front();
+    --suspended_;
+    threadIdx = waiting.thread;
+    enter(waiting.fiber, false);
+  }
+}
+
+void Grid::enter(Fiber* fiber, bool fresh) {
+  running_ = fiber;
+  if (fresh) {
+    fiber->start(&Grid::work, this);
+  } else {
+    fiber->resume();
+  }
+  if (fiber->is_done()) idle.emplace_back(fiber);
+}
+
+void Grid::run_threads() {
+  while (next_thread()) kernel_.signature.call(kernel_.function, arguments_);
+}
+
+/// Makes the next thread the running one, if need be of the next block; false if all there is waits at a barrier.
+bool Grid::next_thread() {
+  if (threads_begun_ == threads_) {
+    if (suspended_ > 0 || blocks_begun_ == blocks_) return false;
+    begin_block();
+  }
+  ++threads_begun_;
+  threadIdx = unravel(thread_order_.next(), block_);
+  return true;
+}
+
+void Grid::begin_block() {
+  ++blocks_begun_;
+  blockIdx = unravel(block_order_.next(), grid_);
+  threads_begun_ = 0;
+  thread_order_ = Permutation(threads_);
+  std::memset(shared_, kUninitialized, shared_bytes_);
+}
+
+void Grid::wait_at_barrier() {
+  at_barrier_.push_back({running_, threadIdx});
+  ++suspended_;
+  running_->suspend();
+}
+
+}  // namespace
+
+void barrier() {
+  if (current == nullptr) die("__syncthreads() outside a kernel");
+  current->wait_at_barrier();
+}
+
+unsigned char* dynamic_shared() {
+  if (current == nullptr) die("dynamic shared memory outside a kernel");
+  return current->shared();
+}
+
+void run_grid(const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments) {
+  Grid run(kernel, grid, block, shared_bytes, arguments);
+  current = &run;
+  run.run();
+  current = nullptr;
+}
+
+}  // namespace stand_in

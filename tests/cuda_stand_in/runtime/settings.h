@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the environment asks of the stand-in. It is read anew each time, so that a test can change it while it runs.
+#pragma once
+
+#include <cstddef>
+
+namespace stand_in {
+
+/// RMBG_STAND_IN_ORDER: the order of blocks, of threads between barriers, and of a graph's independent nodes.
+enum class Order { kForward, kBackward, kShuffled };
+Order order();
+
+/// RMBG_STAND_IN_EAGER=1: work is done at once, not when somebody waits for it.
+bool eager();
+
+/// RMBG_STAND_IN_OPEN=1: the host may touch device memory.
+bool open_memory();
+
+/// RMBG_STAND_IN_DEVICES, 1 unless set.
+int device_count();
+
+/// The numbers 0 … count-1 in the order asked for. Shuffled, it is another one each time, but the same in each process.
+class Permutation {
+ public:
+  explicit Permutation(std::size_t count);
+  std::size_t next() {
+    const std::size_t number = next_;
+    next_ += step_;
+    if (next_ >= count_) next_ -= count_;
+    return number;
+  }
+
+ private:
+  std::size_t count_, next_, step_;
+};
+
+}  // namespace stand_in

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a test asks of the stand-in itself. Exported from whatever links it, for ctypes.
+#pragma once
+
+#define RMBG_STAND_IN_EXPORT extern "C" __attribute__((visibility("default")))
+
+/// Lets a later call of a function of the runtime fail: the next one for after = 0. An error after which a GPU is lost
+/// (cudaErrorIllegalAddress and its like) is given by all calls from then on. Returns 0, or 1 for bad arguments.
+RMBG_STAND_IN_EXPORT int rmbg_stand_in_fail(const char* call, int after, int error);
+
+/// Forgets failures asked for, the loss of the device and the work it left undone, this thread's last error, and all
+/// counts.
+RMBG_STAND_IN_EXPORT void rmbg_stand_in_reset();
+
+/// Calls of a function of the runtime so far, the failed ones included.
+RMBG_STAND_IN_EXPORT long rmbg_stand_in_calls(const char* call);
+
+/// What is live: "device_bytes", "pinned_bytes", "streams", "events", "graphs", "graph_execs"; -1 for another word.
+RMBG_STAND_IN_EXPORT long rmbg_stand_in_live(const char* what);

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CUDA calls that fail: the frame's error says what and what to do, the engine lives, nothing leaks, graphs come back.
+
+Only the stand-in (tests/cuda_stand_in) can let calls fail, and count what is left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from tests.gpu import gpu_networks as gpu
+
+from rmbg_trt import CudaError, NetworkError, _core, device_frame
+
+pytestmark = pytest.mark.stand_in
+
+OUT_OF_MEMORY, INVALID_VALUE, UNKNOWN, ILLEGAL_ADDRESS = 2, 1, 999, 700
+
+
+class StandIn:
+    def __init__(self) -> None:
+        library = ctypes.CDLL(_core.__file__)
+        self.foreign_context = library.rmbg_stand_in_foreign_context
+        self.reset = library.rmbg_stand_in_reset
+        self._fail, self._calls, self._live = (
+            library.rmbg_stand_in_fail,
+            library.rmbg_stand_in_calls,
+            library.rmbg_stand_in_live,
+        )
+        self._calls.restype = self._live.restype = ctypes.c_long
+
+    def fail(self, call: str, error: int, after: int = 0) -> None:
+        assert self._fail(call.encode(), after, error) == 0
+
+    def calls(self, call: str) -> int:
+        return int(self._calls(call.encode()))
+
+    def live(self, what: str) -> int:
+        return int(self._live(what.encode()))
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    if _core.cuda_devices()[0]["name"] != "CPU stand-in":
+        pytest.skip("a real GPU does not fail on request")
+    made = StandIn()
+    made.reset()
+    yield made
+    made.reset()
+
+
+def check(pipeline: _core.Pipeline, seed: int, size: tuple[int, int] = (40, 60)) -> None:
+    frame = gpu.random_frame(np.random.default_rng(seed), *size, 3)
+    np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(gpu.on_the_cpu(), frame, "alpha"))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        ("cudaGraphLaunch", UNKNOWN, r"launching the graph: .*cudaErrorUnknown"),
+        ("cudaStreamSynchronize", UNKNOWN, r"waiting for the GPU: .*cudaErrorUnknown"),
+    ],
+)
+def test_a_replay_that_fails(stand_in: StandIn, call: str, error: int, message: str) -> None:
+    pipeline, _ = gpu.pipeline()
+    for seed in range(3):
+        check(pipeline, seed)
+    stand_in.fail(call, error)
+    with pytest.raises(CudaError, match=message):
+        check(pipeline, 3)
+    instantiated = stand_in.calls("cudaGraphInstantiate")
+    for seed in range(4, 7):
+        check(pipeline, seed)
+    assert (
+        stand_in.calls("cudaGraphInstantiate") == instantiated + 1
+    )  # the graph is not trusted any more, and made anew
+    assert pipeline.modes() == ["graph"]
+
+
+@pytest.mark.parametrize(
+    "call", ["cudaLaunchKernel", "cudaMemcpyAsync", "cudaHostAlloc", "cudaMalloc", "cudaStreamSynchronize"]
+)
+def test_a_first_frame_that_fails(stand_in: StandIn, call: str) -> None:
+    """Each call of its way, one after the other."""
+    pipeline, _ = gpu.pipeline()
+    check(pipeline, 0, (20, 20))
+    failed = 0
+    for after in range(30):
+        size = (40 + after, 60 + after)  # larger each time, so that all buffers grow
+        stand_in.fail(call, OUT_OF_MEMORY, after)
+        try:
+            check(pipeline, after, size)
+        except (CudaError, NetworkError) as error:  # the network makes such calls, too
+            failed += 1
+            assert "cudaErrorMemoryAllocation" in str(error)
+            assert "use smaller frames, fewer slots" in str(error)
+            check(pipeline, after, size)
+        else:
+            stand_in.reset()
+            break
+    assert failed > 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "cudaStreamBeginCapture",
+        "cudaStreamEndCapture",
+        "cudaGraphCreate",
+        "cudaGraphAddKernelNode",
+        "cudaGraphAddMemcpyNode1D",
+        "cudaGraphAddChildGraphNode",
+        "cudaGraphInstantiate",
+    ],
+)
+def test_recording_that_fails_once_is_tried_again(stand_in: StandIn, call: str) -> None:
+    pipeline, networks = gpu.pipeline()
+    check(pipeline, 0)
+    before = {what: stand_in.live(what) for what in ("graphs", "graph_execs")}
+    stand_in.fail(call, UNKNOWN)
+    check(pipeline, 1)  # by plain launches
+    assert {what: stand_in.live(what) for what in before} == before
+    check(pipeline, 2)
+    check(pipeline, 3)
+    assert pipeline.modes() == ["graph"]
+    assert stand_in.live("graph_execs") == 1
+    assert networks[0].enqueued in (3, 4)
+
+
+def test_recording_that_never_succeeds(stand_in: StandIn) -> None:
+    pipeline, _ = gpu.pipeline()
+    for seed in range(6):
+        stand_in.fail("cudaGraphInstantiate", INVALID_VALUE)
+        check(pipeline, seed)
+    stand_in.reset()
+    check(pipeline, 6)
+    assert pipeline.modes()[0].startswith("eager: making the graph executable: ")
+    assert stand_in.live("graph_execs") == 0
+
+
+@pytest.mark.parametrize("call", ["cudaGraphExecKernelNodeSetParams", "cudaGraphExecMemcpyNodeSetParams1D"])
+def test_a_graph_that_cannot_be_changed(stand_in: StandIn, call: str) -> None:
+    pipeline, _ = gpu.pipeline()
+    frames = [_core.host_buffer([40, 60, 3], pinned=True) for _ in range(2)]
+    for index, frame in enumerate((*frames, *frames)):
+        frame[...] = index
+        if index == 3:
+            stand_in.fail(call, INVALID_VALUE)
+        result = np.zeros((40, 60), np.uint8)
+        if index == 3 and "Memcpy" in call:
+            with pytest.raises(CudaError, match="changing a copy of the graph"):
+                pipeline.run(frame, result, "bgr", "alpha")
+        else:
+            pipeline.run(frame, result, "bgr", "alpha")
+    stand_in.reset()
+    check(pipeline, 1)
+
+
+def test_a_lost_gpu_is_told(stand_in: StandIn) -> None:
+    pipeline, _ = gpu.pipeline()
+    check(pipeline, 0)
+    stand_in.fail("cudaStreamSynchronize", ILLEGAL_ADDRESS)
+    with pytest.raises(CudaError, match="the GPU is lost to this process: end it and start again"):
+        check(pipeline, 1)
+    with pytest.raises(CudaError):
+        check(pipeline, 2)
+    pipeline.close()
+
+
+def test_a_foreign_context_is_told(stand_in: StandIn) -> None:
+    pipeline, _ = gpu.pipeline()
+    stand_in.foreign_context(1)
+    try:
+        with pytest.raises(CudaError, match=r"import pycuda\.autoprimaryctx instead of pycuda\.autoinit"):
+            check(pipeline, 0)
+    finally:
+        stand_in.foreign_context(0)
+    check(pipeline, 0)
+
+
+def test_making_a_pipeline_fails_without_a_leak(stand_in: StandIn) -> None:
+    kinds = ("device_bytes", "pinned_bytes", "streams", "events", "graphs", "graph_execs")
+    for call in ("cudaStreamCreateWithFlags", "cudaEventCreateWithFlags", "cudaMalloc", "cudaHostAlloc"):
+        for after in range(3):
+            before = {kind: stand_in.live(kind) for kind in kinds}
+            stand_in.fail(call, UNKNOWN, after)
+            try:
+                gpu.pipeline()
+            except CudaError:
+                assert {kind: stand_in.live(kind) for kind in kinds} == before, f"{call} {after}"
+            stand_in.reset()
+
+
+def test_nothing_is_left(stand_in: StandIn) -> None:
+    kinds = ("device_bytes", "pinned_bytes", "streams", "events", "graphs", "graph_execs")
+    before = {kind: stand_in.live(kind) for kind in kinds}
+    pipeline, networks = gpu.pipeline(slots=2)
+    for seed in range(4):
+        check(pipeline, seed)
+    frame = _core.cuda_upload(np.zeros((20, 30, 3), np.uint8))
+    for _ in range(3):
+        device_frame.run(
+            pipeline, frame, "bgr", output="alpha", background=None, premultiplied=False, out=None, stream=None
+        )
+    pipeline.measure(2)
+    assert stand_in.live("graph_execs") > 0
+    del pipeline, networks, frame
+    assert {kind: stand_in.live(kind) for kind in kinds} == before
+
+
+def test_a_frame_on_another_gpu_is_refused(stand_in: StandIn) -> None:
+    if len(_core.cuda_devices()) < 2:
+        pytest.skip("there is one GPU only")
+    pipeline, _ = gpu.pipeline()
+    frame = _core.cuda_upload(np.zeros((20, 30, 3), np.uint8), device=1)
+    with pytest.raises(ValueError, match="frame lies on cuda:1 and this engine runs on cuda:0"):
+        device_frame.run(
+            pipeline, frame, "bgr", output="alpha", background=None, premultiplied=False, out=None, stream=None
+        )
+
+
+def test_a_pipeline_on_the_second_gpu(stand_in: StandIn) -> None:
+    if len(_core.cuda_devices()) < 2:
+        pytest.skip("there is one GPU only")
+    pipeline = _core.Pipeline([gpu.RedPlane().network], device=1)
+    for seed in range(3):
+        check(pipeline, seed)
+    assert pipeline.modes() == ["graph"]
+    frame = gpu.random_frame(np.random.default_rng(5), 20, 30, 3)
+    arguments = {"background": None, "premultiplied": False, "out": None, "stream": None}
+    result = device_frame.run(pipeline, _core.cuda_upload(frame, device=1), "bgr", output="alpha", **arguments)
+    assert result.device == 1
+    np.testing.assert_array_equal(result.numpy(), gpu.run(gpu.on_the_cpu(), frame, "alpha"))
