@@ -86,7 +86,7 @@ def test_the_stand_in_itself(build: Path) -> None:
     ids=["protected", "shuffled"],
 )
 def test_the_tests_of_the_gpu(package: Path, order: str, open_memory: str, frames: str) -> None:
-    """All of them: with device memory out of the host's reach, which is slow; and with blocks and threads in any order."""
+    """All of them: with device memory out of the host's reach, which is slow; and with blocks and threads shuffled."""
     printed = call(
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/gpu"),
         *("--deselect", "tests/gpu/test_devices.py"),

@@ -43,8 +43,7 @@ __global__ void partials_kernel(const void* samples, std::int64_t count, typenam
     return;
   }
   const std::int64_t step = static_cast<std::int64_t>(kPartials) * kThreads;
-  for (std::int64_t i = first + thread; i < count; i += step)
-    value = Op::join(value, Source::value(samples, i));
+  for (std::int64_t i = first + thread; i < count; i += step) value = Op::join(value, Source::value(samples, i));
   value = join_block<Op, kThreads>(value, scratch, thread);
   if (thread == 0) partials[blockIdx.x] = value;
 }
