@@ -56,6 +56,8 @@ const void* kernel_entry(void (*kernel)(P...)) {
 template <typename... P>
 void launch(CudaQueue& queue, void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared_bytes,
             std::common_type_t<P>... arguments) {
+  static_assert(((std::has_unique_object_representations_v<P> || std::is_floating_point_v<P>) && ...),
+                "arguments are compared byte by byte, so structs must have no padding");
   void* pointers[] = {&arguments...};
   const std::size_t sizes[] = {sizeof(P)...};
   queue.launch({kernel_entry(kernel), grid, block, shared_bytes, pointers}, sizes, static_cast<int>(sizeof...(P)));

@@ -42,14 +42,14 @@ void stretch(CudaQueue& queue, const void* prediction, std::int64_t count, const
 struct Rows {
   std::uint8_t* data;
   std::int64_t pitch_bytes;
-  bool words;
+  std::int64_t words;
 };
 
 struct FinishTask {
   Rows frame;
   Rows back;  // pitch 0 and one pixel for a colour
   Rows out;
-  std::uint8_t color[4];
+  std::uint8_t color[8];  // three are used
   int width;
   int height;
 };

@@ -14,7 +14,7 @@ constexpr int kWarps = 8;  // in a block
 struct Source {
   const std::uint8_t* data;
   std::int64_t pitch_bytes;
-  int height;
+  std::int64_t height;
 };
 
 struct Offsets {

@@ -19,7 +19,7 @@ struct DeviceTable {
   const std::int32_t* weights = nullptr;  // (out_size, taps)
   int in_size = 0;
   int out_size = 0;
-  int taps = 0;
+  std::int64_t taps = 0;
 };
 
 /// How one block of the pass along rows is cut; depends on the table only.
@@ -47,7 +47,7 @@ DevicePlan upload(const ResamplePlan& plan, int rows_bytes_per_pixel, int rows_p
 /// `count` planes of bytes in GPU memory: rows pitch_bytes apart, planes behind one another.
 struct DevicePlanes {
   std::uint8_t* data = nullptr;
-  int count = 0;
+  std::int64_t count = 0;
   int width = 0;
   int height = 0;
   std::int64_t pitch_bytes = 0;
