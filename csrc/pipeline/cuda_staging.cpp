@@ -70,12 +70,11 @@ CudaTask CudaStaging::stage(const FrameJob& job, bool& grown) {
   }
   if (job.memory == MemoryKind::kDevice) return task;
   const std::ptrdiff_t row = row_bytes(job.result.width, job.result.format);
-  const bool direct = job.result.pitch_bytes == row && is_pinned(job.result.data, extent(job.result.height, row, row));
-  const std::ptrdiff_t pitch = direct ? row : aligned(row);
-  const auto bytes = static_cast<std::size_t>(job.result.height * pitch);
+  const auto bytes = static_cast<std::size_t>(job.result.height * row);
+  const bool direct = job.result.pitch_bytes == row && is_pinned(job.result.data, bytes);
   grown |= result_.reserve(bytes);
   if (!direct) grown |= pinned_result_.reserve(bytes);
-  task.result = {result_.as<std::uint8_t>(), job.result.width, job.result.height, pitch, job.result.format};
+  task.result = {result_.as<std::uint8_t>(), job.result.width, job.result.height, row, job.result.format};
   task.copy_out = {direct ? job.result.data : pinned_result_.as<void>(), result_.as<void>(), bytes};
   return task;
 }

@@ -82,18 +82,24 @@ __device__ void store(const Rows& rows, int y, std::int64_t byte, int valid, con
   }
 }
 
-/// Alpha of four neighbouring pixels: `matte` is the matte at the frame's width and the table's height.
-__device__ void alpha_of(const DevicePlanes& matte, const DeviceTable& table, int x, int y, std::uint8_t* alpha) {
+/// Alpha of up to four neighbouring pixels: `matte` is the matte at the frame's width and the table's height.
+__device__ void alpha_of(const DevicePlanes& matte, const DeviceTable& table, int x, int y, int count,
+                         std::uint8_t* alpha) {
   const bool whole = table.in_size == table.out_size;  // at the frame's height already
   const std::uint8_t* const window = matte.data + (whole ? y : table.first[y]) * matte.pitch_bytes + x;
   if (whole) {
-    for (int i = 0; i < kPixels; ++i) alpha[i] = window[i];
+    for (int i = 0; i < kPixels; ++i) alpha[i] = i < count ? window[i] : std::uint8_t{0};
     return;
   }
   const std::int32_t* const weights = table.weights + static_cast<std::int64_t>(y) * table.taps;
-  const int count = table.count[y];
+  const int taps = table.count[y];
+  if (count < kPixels) {  // the rest of a word is padding that nobody wrote
+    for (int i = 0; i < kPixels; ++i)
+      alpha[i] = i < count ? resample_pixel(window + i, matte.pitch_bytes, weights, taps) : std::uint8_t{0};
+    return;
+  }
   std::int32_t sum[kPixels] = {kRoundHalf, kRoundHalf, kRoundHalf, kRoundHalf};
-  for (int tap = 0; tap < count; ++tap) {
+  for (int tap = 0; tap < taps; ++tap) {
     const std::uint32_t word = *reinterpret_cast<const std::uint32_t*>(window + tap * matte.pitch_bytes);
     for (int i = 0; i < kPixels; ++i) sum[i] += static_cast<std::int32_t>(word >> 8 * i & 255u) * weights[tap];
   }
@@ -139,7 +145,7 @@ __global__ void __launch_bounds__(kWarp* kRows) finish_kernel(DevicePlanes matte
   if (x >= task.width || y >= task.height) return;
   const int count = min(kPixels, task.width - x);
   std::uint8_t alpha[kPixels], in[kPixels * kChannels], back[kPixels * 3], out[kPixels * Make::kBytes];
-  alpha_of(matte, table, x, y, alpha);
+  alpha_of(matte, table, x, y, count, alpha);
   // Alpha alone needs of the frame only the frame's own alpha.
   if (Make::kBytes != 1 || kChannels == 4)
     load<kPixels * kChannels>(task.frame, y, static_cast<std::int64_t>(x) * kChannels, count * kChannels, in);
