@@ -12,12 +12,9 @@
 #include "core/cuda_stream.h"
 #include "core/error.h"
 #include "pipeline/cuda_frame.h"
+#include "pipeline/cuda_stages.h"
 #include "pipeline/cuda_staging.h"
 #include "pipeline/slot.h"
-#include "postprocess/blur_cuda.h"
-#include "postprocess/postprocess_cuda.h"
-#include "preprocess/nv12_cuda.h"
-#include "preprocess/preprocess_cuda.h"
 
 namespace rmbg {
 namespace {
@@ -25,8 +22,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRecordings = 3;  // attempts to record the network before a slot goes without graphs
-
-std::size_t area(Size size) { return static_cast<std::size_t>(size.width) * size.height; }
 
 template <typename View>
 void check_view_on_device(const View& view, int device, const char* what) {
@@ -47,19 +42,12 @@ class CudaSlot : public Slot {
   void check_memory(const FrameJob& job) const;
   CudaFramePlan& prepare(const FrameJob& job, CudaTask& task);
   void wait_for_callers();
-  bool reserve(const FramePlan& plan, const FrameKind& kind);
   void run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job);
   void run_eagerly(const CudaFramePlan& plan, const CudaTask& task, cudaStream_t stream);
   void try_to_record(CudaFramePlan& plan, const CudaTask& task);
   cudaGraph_t network_graph();
   void give_up(CudaFramePlan* plan) noexcept;
   void set_mode(std::string mode);
-
-  // The stages. Each frame goes through these calls in this order, whatever the queue does with them.
-  void copy_in(CudaQueue& queue, const CudaTask& task) const;
-  void preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
-  void postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
-  void copy_out(CudaQueue& queue, const CudaTask& task) const;
 
   DeviceScope scope_;  // current while the members below are made
   std::shared_ptr<Network> network_;
@@ -70,11 +58,7 @@ class CudaSlot : public Slot {
   FramePlanCache host_plans_;
   CudaFramePlanCache plans_;
   CudaStaging staging_;
-  NormalizationTables tables_;
-  Buffer tensor_, prediction_;
-  Buffer between_{MemoryKind::kDevice}, resized_{MemoryKind::kDevice}, matte_{MemoryKind::kDevice};
-  Buffer partials_{MemoryKind::kDevice}, alpha_between_{MemoryKind::kDevice};
-  Buffer blur_{MemoryKind::kDevice}, blur_scratch_{MemoryKind::kDevice};
+  CudaStages stages_;
   CudaGraph recorded_{nullptr};  // the network's work, unless it has a graph of its own
   int failed_recordings_ = 0;
   mutable std::mutex mode_mutex_;
@@ -86,16 +70,9 @@ CudaSlot::CudaSlot(std::shared_ptr<Network> network, const PipelineOptions& opti
       network_(std::move(network)),
       options_(options),
       host_plans_(options.filter, input_size(check_shapes(network_->spec())), output_size(network_->spec())),
-      tables_(options.normalization, network_->spec().input.dtype, stream_.get()),
-      tensor_(network_->spec().input.bytes(), MemoryKind::kDevice),
-      prediction_(network_->spec().output.bytes(), MemoryKind::kDevice) {
-  const NetworkSpec& spec = network_->spec();
-  resized_.reserve(3 * area(input_size(spec)));
-  matte_.reserve(area(output_size(spec)));
-  partials_.reserve(kPartials * sizeof(MinMax));
+      stages_(network_->spec(), options, stream_.get()) {
   if (!network_->capturable()) mode_ = "eager: the network cannot be recorded into a graph";
-  network_->bind({tensor_.as<void>(), spec.input.shape, spec.input.dtype, options.device},
-                 {prediction_.as<void>(), spec.output.shape, spec.output.dtype, options.device});
+  network_->bind(stages_.tensor(), stages_.prediction());
   scope_.leave();
 }
 
@@ -151,7 +128,7 @@ CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
   task = staging_.stage(job, grown);
   const FrameKind kind = kind_of(job, task);
   const FramePlan& host = host_plans_.get(kind.width, kind.height);
-  grown |= reserve(host, kind);
+  grown |= stages_.reserve(host, kind);
   if (grown || !plans_.has(kind)) wait_for_callers();  // what is replaced may still be in use
   if (grown) plans_.forget_graphs();                   // they know the old addresses
   return plans_.get(kind, host, stream_.get());
@@ -163,17 +140,6 @@ void CudaSlot::wait_for_callers() {
   busy_on_.reset();
 }
 
-bool CudaSlot::reserve(const FramePlan& plan, const FrameKind& kind) {
-  bool grown = between_.reserve(preprocess_device_between_bytes(plan.to_network, channels(kind.format)));
-  grown |= alpha_between_.reserve(postprocess_device_between_bytes(plan.to_frame));
-  if (kind.blur_sigma > 0) {
-    const std::size_t bytes = static_cast<std::size_t>(kind.width) * kind.height * 3;
-    grown |= blur_.reserve(bytes);
-    grown |= blur_scratch_.reserve(bytes);
-  }
-  return grown;
-}
-
 void CudaSlot::run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job) {
   const bool callers = job.memory == MemoryKind::kDevice;
   const cudaStream_t stream = callers ? cuda_stream(job.stream) : stream_.get();
@@ -181,10 +147,10 @@ void CudaSlot::run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& jo
   if (plan.frames++ > 0 && !plan.graph) try_to_record(plan, task);
   if (plan.graph) {
     CudaQueue queue(plan.graph, plan.nodes);
-    copy_in(queue, task);
-    preprocess_frame(queue, plan, task);
-    postprocess_frame(queue, plan, task);
-    copy_out(queue, task);
+    stages_.copy_in(queue, task);
+    stages_.preprocess_frame(queue, plan, task);
+    stages_.postprocess_frame(queue, plan, task);
+    stages_.copy_out(queue, task);
     plan.graph.launch(stream);
   } else {
     run_eagerly(plan, task, stream);
@@ -204,11 +170,11 @@ void CudaSlot::run_eagerly(const CudaFramePlan& plan, const CudaTask& task, cuda
     ready_.hold_back(stream_.get());
   }
   CudaQueue queue(stream_.get());
-  copy_in(queue, task);
-  preprocess_frame(queue, plan, task);
+  stages_.copy_in(queue, task);
+  stages_.preprocess_frame(queue, plan, task);
   network_->enqueue(stream_.view());
-  postprocess_frame(queue, plan, task);
-  copy_out(queue, task);
+  stages_.postprocess_frame(queue, plan, task);
+  stages_.copy_out(queue, task);
   if (elsewhere) {
     ready_.record(stream_.get());
     ready_.hold_back(stream);
@@ -222,11 +188,11 @@ void CudaSlot::try_to_record(CudaFramePlan& plan, const CudaTask& task) {
     CudaGraph graph;
     std::vector<RecordedNode> nodes;
     CudaQueue queue(graph, nodes);
-    copy_in(queue, task);
-    preprocess_frame(queue, plan, task);
+    stages_.copy_in(queue, task);
+    stages_.preprocess_frame(queue, plan, task);
     graph.add_child(network);
-    postprocess_frame(queue, plan, task);
-    copy_out(queue, task);
+    stages_.postprocess_frame(queue, plan, task);
+    stages_.copy_out(queue, task);
     plan.graph = CudaGraphExec(std::move(graph));
     plan.nodes = std::move(nodes);
   } catch (const Error& error) {
@@ -248,36 +214,6 @@ void CudaSlot::give_up(CudaFramePlan* plan) noexcept {
   if (plan != nullptr) plan->forget_graph();
 }
 
-void CudaSlot::copy_in(CudaQueue& queue, const CudaTask& task) const {
-  if (task.copy_in.bytes > 0) queue.copy(task.copy_in);
-  if (task.copy_background.bytes > 0) queue.copy(task.copy_background);
-}
-
-void CudaSlot::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
-  if (plan.kind.yuv) nv12_to_color(queue, task.nv12, *plan.kind.yuv, task.color);
-  preprocess(queue, task.frame,
-             {&plan.to_network, between_.as<std::uint8_t>(), resized_.as<std::uint8_t>(), partials_.as<std::uint8_t>(),
-              &tables_},
-             tensor_.as<void>());
-}
-
-void CudaSlot::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
-  PostprocessOptions options{options_.stretch, plan.kind.output, plan.kind.premultiplied, task.background};
-  if (plan.kind.blur_sigma > 0) {
-    gaussian_blur(queue, task.frame, plan.kind.blur_sigma, blur_.as<std::uint8_t>(), blur_scratch_.as<std::uint8_t>());
-    options.background.kind = BackgroundKind::kImage;
-    options.background.image = {blur_.as<std::uint8_t>(), task.frame.width, task.frame.height,
-                                static_cast<std::ptrdiff_t>(task.frame.width) * 3, PixelFormat::kBgr8};
-  }
-  postprocess(queue, prediction_.as<void>(), network_->spec().output.dtype, task.frame, options,
-              {&plan.to_frame, partials_.as<MinMax>(), matte_.as<std::uint8_t>(), alpha_between_.as<std::uint8_t>()},
-              task.result);
-}
-
-void CudaSlot::copy_out(CudaQueue& queue, const CudaTask& task) const {
-  if (task.copy_out.bytes > 0) queue.copy(task.copy_out);
-}
-
 std::vector<StageTimes> CudaSlot::measure(int repeats) {
   const DeviceScope scope(options_.device);
   CudaFramePlan* const plan = plans_.latest();
@@ -293,15 +229,15 @@ std::vector<StageTimes> CudaSlot::measure(int repeats) {
   std::vector<RecordedNode> nodes;
   CudaQueue queue(graph, nodes);
   graph.add_record(events[0].get());
-  copy_in(queue, task);
+  stages_.copy_in(queue, task);
   graph.add_record(events[1].get());
-  preprocess_frame(queue, *plan, task);
+  stages_.preprocess_frame(queue, *plan, task);
   graph.add_record(events[2].get());
   graph.add_child(network_graph());
   graph.add_record(events[3].get());
-  postprocess_frame(queue, *plan, task);
+  stages_.postprocess_frame(queue, *plan, task);
   graph.add_record(events[4].get());
-  copy_out(queue, task);
+  stages_.copy_out(queue, task);
   graph.add_record(events[5].get());
   const CudaGraphExec exec(std::move(graph));
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/cuda_stages.h"
+
+#include "pipeline/slot.h"
+#include "postprocess/blur_cuda.h"
+#include "postprocess/postprocess_cuda.h"
+#include "preprocess/nv12_cuda.h"
+
+namespace rmbg {
+namespace {
+
+std::size_t area(Size size) { return static_cast<std::size_t>(size.width) * size.height; }
+
+}  // namespace
+
+CudaStages::CudaStages(const NetworkSpec& spec, const PipelineOptions& options, cudaStream_t stream)
+    : spec_(spec),
+      device_(options.device),
+      stretch_(options.stretch),
+      tables_(options.normalization, spec.input.dtype, stream),
+      tensor_(spec.input.bytes(), MemoryKind::kDevice),
+      prediction_(spec.output.bytes(), MemoryKind::kDevice) {
+  resized_.reserve(3 * area(input_size(spec)));
+  matte_.reserve(area(output_size(spec)));
+  partials_.reserve(kPartials * sizeof(MinMax));
+}
+
+bool CudaStages::reserve(const FramePlan& plan, const FrameKind& kind) {
+  bool grown = between_.reserve(preprocess_device_between_bytes(plan.to_network, channels(kind.format)));
+  grown |= alpha_between_.reserve(postprocess_device_between_bytes(plan.to_frame));
+  if (kind.blur_sigma > 0) {
+    const std::size_t bytes = static_cast<std::size_t>(kind.width) * kind.height * 3;
+    grown |= blur_.reserve(bytes);
+    grown |= blur_scratch_.reserve(bytes);
+  }
+  return grown;
+}
+
+void CudaStages::copy_in(CudaQueue& queue, const CudaTask& task) const {
+  if (task.copy_in.bytes > 0) queue.copy(task.copy_in);
+  if (task.copy_background.bytes > 0) queue.copy(task.copy_background);
+}
+
+void CudaStages::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
+  if (plan.kind.yuv) nv12_to_color(queue, task.nv12, *plan.kind.yuv, task.color);
+  preprocess(queue, task.frame,
+             {&plan.to_network, between_.as<std::uint8_t>(), resized_.as<std::uint8_t>(), partials_.as<std::uint8_t>(),
+              &tables_},
+             tensor_.as<void>());
+}
+
+void CudaStages::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
+  PostprocessOptions options{stretch_, plan.kind.output, plan.kind.premultiplied, task.background};
+  if (plan.kind.blur_sigma > 0) {
+    gaussian_blur(queue, task.frame, plan.kind.blur_sigma, blur_.as<std::uint8_t>(), blur_scratch_.as<std::uint8_t>());
+    options.background.kind = BackgroundKind::kImage;
+    options.background.image = {blur_.as<std::uint8_t>(), task.frame.width, task.frame.height,
+                                static_cast<std::ptrdiff_t>(task.frame.width) * 3, PixelFormat::kBgr8};
+  }
+  postprocess(queue, prediction_.as<void>(), spec_.output.dtype, task.frame, options,
+              {&plan.to_frame, partials_.as<MinMax>(), matte_.as<std::uint8_t>(), alpha_between_.as<std::uint8_t>()},
+              task.result);
+}
+
+void CudaStages::copy_out(CudaQueue& queue, const CudaTask& task) const {
+  if (task.copy_out.bytes > 0) queue.copy(task.copy_out);
+}
+
+}  // namespace rmbg

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the GPU does with a frame around the network, and the memory it does it in. Each frame goes through the stages
+// in this order, whatever the queue makes of them: launches, nodes of a graph, or changes to these.
+#pragma once
+
+#include "core/buffer.h"
+#include "core/cuda_queue.h"
+#include "network/network.h"
+#include "pipeline/cuda_frame.h"
+#include "preprocess/preprocess_cuda.h"
+
+namespace rmbg {
+
+class CudaStages {
+ public:
+  /// Waits for `stream`, which brings tables to the GPU.
+  CudaStages(const NetworkSpec& spec, const PipelineOptions& options, cudaStream_t stream);
+
+  /// What the network reads and writes.
+  TensorView tensor() const { return {tensor_.as<void>(), spec_.input.shape, spec_.input.dtype, device_}; }
+  TensorView prediction() const { return {prediction_.as<void>(), spec_.output.shape, spec_.output.dtype, device_}; }
+
+  /// Makes room for a kind of frame; whether something moved.
+  bool reserve(const FramePlan& plan, const FrameKind& kind);
+
+  void copy_in(CudaQueue& queue, const CudaTask& task) const;
+  void preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
+  // The network runs here.
+  void postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
+  void copy_out(CudaQueue& queue, const CudaTask& task) const;
+
+ private:
+  NetworkSpec spec_;
+  int device_;
+  Stretch stretch_;
+  NormalizationTables tables_;
+  Buffer tensor_, prediction_;
+  Buffer between_{MemoryKind::kDevice}, resized_{MemoryKind::kDevice}, matte_{MemoryKind::kDevice};
+  Buffer partials_{MemoryKind::kDevice}, alpha_between_{MemoryKind::kDevice};
+  Buffer blur_{MemoryKind::kDevice}, blur_scratch_{MemoryKind::kDevice};
+};
+
+}  // namespace rmbg
