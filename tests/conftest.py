@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -93,6 +94,23 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """The command line sets levels and handlers of our loggers; the next test is to find them as they were."""
+
+    def ours() -> list[logging.Logger]:
+        known = logging.root.manager.loggerDict
+        names = ["rmbg_trt", *(name for name in known if name.startswith("rmbg_trt."))]
+        return [logging.getLogger(name) for name in names]
+
+    before = {logger: (logger.level, list(logger.handlers)) for logger in ours()}
+    yield
+    for logger in ours():
+        level, handlers = before.get(logger, (logging.NOTSET, []))
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")
