@@ -24,17 +24,20 @@ namespace py = pybind11;
 
 Stream stream_of(std::uintptr_t handle) { return {reinterpret_cast<void*>(handle)}; }
 
+/// Whether two handles are one stream for sure: each thread has its own behind handle 2.
+bool same_stream(std::uintptr_t a, std::uintptr_t b) { return a == b && a != 2; }
+
 /// An array of another library, ready to be used on `stream`.
 ForeignArray import_ordered(const py::object& object, const Pipeline& pipeline, std::uintptr_t stream) {
   ForeignArray array = import_array(object, stream);
-  if (array.has_stream && array.stream != stream)
+  if (array.has_stream && !same_stream(array.stream, stream))
     order_streams(pipeline.device(), stream_of(array.stream), stream_of(stream));
   return array;
 }
 
 /// The maker's stream goes on after our work, so that its allocator gives the memory to nobody else before.
 void release_ordered(const ForeignArray& array, const Pipeline& pipeline, std::uintptr_t stream) {
-  if (array.has_stream && array.stream != stream)
+  if (array.has_stream && !same_stream(array.stream, stream))
     order_streams(pipeline.device(), stream_of(stream), stream_of(array.stream));
 }
 
@@ -93,6 +96,8 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
     py::gil_scoped_release no_gil;
     pipeline.run(job);
   }
+  if (!memory && py::isinstance<DeviceArray>(out))  // a result of before is written again
+    memory = std::dynamic_pointer_cast<ResultMemory>(out.cast<const DeviceArray&>().memory());
   if (memory) memory->written_on(job.stream);
   for (const ForeignArray* array : {&source, &std::as_const(picture), &std::as_const(target)})
     release_ordered(*array, pipeline, stream);

@@ -43,6 +43,7 @@ class CudaSlot : public Slot {
   CudaFramePlan& prepare(const FrameJob& job, CudaTask& task);
   void wait_for_callers();
   void run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job);
+  void change_graph(CudaFramePlan& plan, const CudaTask& task);
   void run_eagerly(const CudaFramePlan& plan, const CudaTask& task, cudaStream_t stream);
   void try_to_record(CudaFramePlan& plan, const CudaTask& task);
   cudaGraph_t network_graph();
@@ -143,22 +144,34 @@ void CudaSlot::wait_for_callers() {
 void CudaSlot::run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job) {
   const bool callers = job.memory == MemoryKind::kDevice;
   const cudaStream_t stream = callers ? cuda_stream(job.stream) : stream_.get();
-  if (busy_on_ && *busy_on_ != stream) done_.hold_back(stream);
+  if (busy_on_) done_.hold_back(stream);
   if (plan.frames++ > 0 && !plan.graph) try_to_record(plan, task);
+  if (plan.graph) change_graph(plan, task);
   if (plan.graph) {
+    plan.graph.launch(stream);
+  } else {
+    run_eagerly(plan, task, stream);
+  }
+  if (callers) {
+    done_.record(stream);
+    busy_on_ = stream;
+  } else {
+    busy_on_.reset();
+  }
+}
+
+/// Puts this frame's addresses into the graph. What a graph cannot take (memory of another kind, say) is no failure of
+/// the frame: the graph is dropped, and made anew with the next one.
+void CudaSlot::change_graph(CudaFramePlan& plan, const CudaTask& task) {
+  try {
     CudaQueue queue(plan.graph, plan.nodes);
     stages_.copy_in(queue, task);
     stages_.preprocess_frame(queue, plan, task);
     stages_.postprocess_frame(queue, plan, task);
     stages_.copy_out(queue, task);
-    plan.graph.launch(stream);
-  } else {
-    run_eagerly(plan, task, stream);
-  }
-  busy_on_.reset();
-  if (callers) {
-    done_.record(stream);
-    busy_on_ = stream;
+  } catch (const CudaError&) {
+    if (busy_on_) check(cudaEventSynchronize(done_.get()), "waiting for the frame before");
+    plan.forget_graph();
   }
 }
 
@@ -210,6 +223,7 @@ cudaGraph_t CudaSlot::network_graph() {
 /// After a failure: nothing of this frame is left on the stream, and its graph is not trusted any more.
 void CudaSlot::give_up(CudaFramePlan* plan) noexcept {
   cudaStreamSynchronize(stream_.get());
+  if (busy_on_) cudaStreamSynchronize(*busy_on_);
   cudaGetLastError();
   if (plan != nullptr) plan->forget_graph();
 }
@@ -217,7 +231,7 @@ void CudaSlot::give_up(CudaFramePlan* plan) noexcept {
 std::vector<StageTimes> CudaSlot::measure(int repeats) {
   const DeviceScope scope(options_.device);
   CudaFramePlan* const plan = plans_.latest();
-  if (plan == nullptr) return {};
+  if (plan == nullptr || !network_->capturable()) return {};
   bool grown = false;
   const CudaTask task = staging_.rehearse(plan->kind, grown);
   wait_for_callers();

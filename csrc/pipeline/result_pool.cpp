@@ -12,7 +12,7 @@
 namespace rmbg {
 namespace {
 
-constexpr std::size_t kKept = 16;  // blocks that wait to be used again; more are freed
+constexpr std::size_t kKept = 64;  // blocks that wait to be used again; more are freed
 
 cudaStream_t stream_of(std::uintptr_t handle) { return reinterpret_cast<cudaStream_t>(handle); }
 std::uintptr_t handle_of(cudaStream_t stream) {
@@ -70,7 +70,7 @@ class PooledMemory : public ResultMemory {
   }
 
   void hold_back(std::uintptr_t stream) override {
-    if (block_->writer == 0 || stream == block_->writer) return;
+    if (block_->writer == 0) return;  // the same handle may be another stream: 2 is, in another thread
     const DeviceScope scope(device());
     block_->written.hold_back(stream_of(stream));
   }

@@ -19,7 +19,8 @@ class Slot {
   /// Runs a checked job: to its end, or, when its frame is in GPU memory, onto the job's stream.
   virtual StageTimes process(const FrameJob& job) = 0;
 
-  /// On a GPU: device times of `repeats` more frames like the last one, each stage between events. On the CPU: none.
+  /// On a GPU: device times of `repeats` more frames like the last one, each stage between events. None on the CPU, or
+  /// where the network cannot be recorded.
   virtual std::vector<StageTimes> measure(int repeats) = 0;
 
   /// How frames run: "cpu", "graph", or "eager" and why.

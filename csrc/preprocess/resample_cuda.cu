@@ -38,6 +38,20 @@ __device__ void load_row(const std::uint8_t* from, int bytes, unsigned char* to,
   }
 }
 
+/// One sample of each plane, from neighbouring pixels: each weight is read once.
+template <int kChannels, int kPlanes>
+__device__ void resample_planes(const std::uint8_t* window, const Offsets& offset, const std::int32_t* weights,
+                                int count, std::uint8_t* samples) {
+  std::int32_t sum[kPlanes];
+  for (int plane = 0; plane < kPlanes; ++plane) sum[plane] = kRoundHalf;
+#pragma unroll 4
+  for (int tap = 0; tap < count; ++tap) {
+    const std::int32_t weight = weights[tap];
+    for (int plane = 0; plane < kPlanes; ++plane) sum[plane] += window[tap * kChannels + offset.plane[plane]] * weight;
+  }
+  for (int plane = 0; plane < kPlanes; ++plane) samples[plane] = round_sum(sum[plane]);
+}
+
 template <int kChannels, int kPlanes>
 __global__ void __launch_bounds__(kWarp* kWarps)
     rows_kernel(Source src, DeviceTable table, RowTiling tiling, Offsets offset, DevicePlanes dst) {
@@ -61,9 +75,10 @@ __global__ void __launch_bounds__(kWarp* kWarps)
     for (int x = x0 + warp; x < x1; x += kWarps) {
       const std::int32_t* const weights = table.weights + static_cast<std::int64_t>(x) * table.taps;
       const unsigned char* const window = samples + (table.first[x] - first) * kChannels;
+      std::uint8_t made[kPlanes];
+      resample_planes<kChannels, kPlanes>(window, offset, weights, table.count[x], made);
       for (int plane = 0; plane < kPlanes; ++plane)
-        results[(plane * kTileRows + lane) * kResultPitchBytes + x - x0] =
-            resample_pixel(window + offset.plane[plane], kChannels, weights, table.count[x]);
+        results[(plane * kTileRows + lane) * kResultPitchBytes + x - x0] = made[plane];
     }
   }
   __syncthreads();

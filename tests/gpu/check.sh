@@ -1,56 +1,74 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Everything that needs a GPU, on a bare CUDA machine: build for its architecture, tests/gpu, compute-sanitizer, latency.
-# Results go to $OUT (default: build/gpu-check). Works without a package index where PyTorch, pybind11, scikit-build-core
-# and the tests' packages are installed already.
+#
+#   tests/gpu/check.sh [build] [tests] [sanitizer] [latency]     # no word: all of them, about 15 minutes
+#
+# On a machine that is lent for minutes, take the steps one by one: what `build` made stays in build/. Results go to
+# $OUT (default: build/gpu-check). Where PyTorch is installed nothing is fetched, and what is missing is named.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
-out=${OUT:-build/gpu-check}
+cd "$(dirname "$0")/../.." || exit 1
+mkdir -p "${OUT:=build/gpu-check}"
+out=$(cd "$OUT" && pwd)
 python=${PYTHON:-python3}
-mkdir -p "$out"
+steps=" ${*:-build tests sanitizer latency} "
 export RMBG_FAIL_WITHOUT_CUDA=1 PYTHONUNBUFFERED=1
 export RMBG_GPU_FRAMES=${RMBG_GPU_FRAMES:-10000}
 failed=()
 
+wanted() { [[ $steps == *" $1 "* ]]; }
 step() { printf '\n=== %s\n' "$*"; }
 must() { "$@" || { echo "FAILED: $*"; exit 1; }; }
-try() { local name=$1; shift; step "$name"; "$@" || failed+=("$name"); }
+try() { local name=$1; shift; step "$name"; "$@" || failed+=("$name, exit code $?"); }
 
 step "machine"
 must nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total --format=csv
 architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d ' .')
-
-step "build for sm_$architecture"
 export CMAKE_ARGS="-DRMBG_CUDA=ON -DRMBG_CUDA_ARCHITECTURES=$architecture-real"
-if "$python" -c "import torch, pybind11, scikit_build_core, pytest, hypothesis" 2>/dev/null; then
+
+install=("$python" -m pip install --quiet --disable-pip-version-check)
+if "$python" -c "import torch" 2>/dev/null; then
   # What is here is used: a machine with a GPU often has its own PyTorch, and may have no way to another.
-  site=$out/site
-  rm -rf "$site"
-  must "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target "$site" .
-  export PYTHONPATH=$PWD/$site
+  must "$python" -c "
+import hypothesis, onnx, PIL, platformdirs, pybind11, pytest_timeout, rich, scikit_build_core, skimage, tests, typer
+assert int(PIL.__version__.split('.')[0]) >= 13, f'Pillow is {PIL.__version__}; the tests compare with 13 and later'
+assert list(tests.__path__)[0].startswith('$PWD'), f'another package is in the way: {tests.__path__}'"
+  site=$PWD/build/gpu-site
+  export PYTHONPATH=$site${PYTHONPATH:+:$PYTHONPATH}
+  install+=(--no-deps --no-build-isolation --upgrade --target "$site" .)
 else
-  must "$python" -m venv .venv
+  [ -x .venv/bin/python ] || must "$python" -m venv .venv
   python=.venv/bin/python
-  must "$python" -m pip install --quiet --disable-pip-version-check ".[test]"
+  install=("$python" "${install[@]:1}" ".[test]")
 fi
-"$python" -c "from rmbg_trt import _core; print(_core.build_info(), _core.cuda_devices())"
 
-try "tests" "$python" -m pytest -p no:cacheprovider tests/gpu --junitxml="$out/tests.xml"
+if wanted build; then
+  step "build for sm_$architecture"
+  must "${install[@]}"
+fi
+must "$python" -c "
+from rmbg_trt import _core
+print(_core.__file__, _core.build_info(), _core.cuda_devices())
+assert _core.cuda_devices()"
 
-sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)
-if [ -n "$sanitizer" ]; then
-  for tool in memcheck racecheck initcheck synccheck; do
-    try "compute-sanitizer $tool" env RMBG_GPU_FRAMES=30 "$sanitizer" --tool "$tool" --error-exitcode 9 \
-      --target-processes all "$python" -m tests.gpu.sanitizer_run
+wanted tests && try "tests" timeout 540 "$python" -m pytest -p no:cacheprovider tests/gpu --junitxml="$out/tests.xml"
+
+if wanted sanitizer; then
+  sanitizer=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)
+  [ -n "$sanitizer" ] || echo "compute-sanitizer: not here, so not run"
+  for tool in ${sanitizer:+memcheck racecheck initcheck synccheck}; do
+    try "compute-sanitizer $tool" timeout 240 "$sanitizer" --tool "$tool" --error-exitcode 9 --print-limit 20 \
+      "$python" -m tests.gpu.sanitizer_run
   done
-else
-  echo "compute-sanitizer: not here, so not run"
 fi
 
-for network in copy ${RMBG_GPU_NETWORKS:-random-u2net}; do
-  try "latency, $network" "$python" benchmarks/gpu_latency.py --network "$network" --tag "${network//[^a-z0-9]/_}"
-done
-cp benchmarks/results/gpu_latency*.json "$out/" 2>/dev/null
+if wanted latency; then
+  for network in copy ${RMBG_GPU_NETWORKS:-random-u2net}; do
+    tag=$(basename "$network" | tr -c 'a-z0-9\n' _)
+    try "latency, $network" timeout 300 "$python" benchmarks/gpu_latency.py --network "$network" --tag "$tag"
+    cp "benchmarks/results/gpu_latency_$tag.json" "$out/"
+  done
+fi
 
 step "result"
 if [ ${#failed[@]} -gt 0 ]; then

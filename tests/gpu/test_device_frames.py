@@ -100,6 +100,17 @@ def test_results_go_where_the_caller_wants_them() -> None:
         assert (got[:, 31:] == 77).all()
 
 
+def test_a_result_that_is_written_again() -> None:
+    """What it holds is waited for anew, whoever reads it."""
+    rng = np.random.default_rng(9)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    frames = [gpu.random_frame(rng, 20, 30, 3) for _ in range(4)]
+    result = run(pipeline, _core.cuda_upload(frames[0]))
+    for frame in frames:
+        assert run(pipeline, _core.cuda_upload(frame), out=result) is result
+        np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "alpha"))
+
+
 def test_a_background_on_the_gpu() -> None:
     rng = np.random.default_rng(4)
     (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
