@@ -80,22 +80,21 @@ def test_the_stand_in_itself(build: Path) -> None:
     assert printed.count("ok  ") >= 10, printed
 
 
-@pytest.mark.parametrize(
-    ("order", "open_memory", "frames"),
-    [("forward", "0", "20"), ("shuffled", "1", "300")],
-    ids=["protected", "shuffled"],
-)
-def test_the_tests_of_the_gpu(package: Path, order: str, open_memory: str, frames: str) -> None:
-    """All of them: with device memory out of the host's reach, which is slow; and with blocks and threads shuffled."""
+@pytest.mark.parametrize("protected", [False, True])
+def test_the_tests_of_the_gpu(package: Path, protected: bool) -> None:
+    """All of them, with blocks and threads shuffled; those of whole frames with memory out of the host's reach, too.
+
+    (That is slow, for each piece of work opens the memory and closes it again.)
+    """
+    names = ("test_device_frames.py", "test_engine.py") if protected else ("",)
     printed = call(
-        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/gpu"),
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(f"tests/gpu/{name}" for name in names)),
         *("--deselect", "tests/gpu/test_devices.py"),
         PYTHONPATH=str(package),
         RMBG_FAIL_WITHOUT_CUDA="1",
-        RMBG_GPU_FRAMES=frames,
         RMBG_STAND_IN_DEVICES="2",
-        RMBG_STAND_IN_OPEN=open_memory,
-        RMBG_STAND_IN_ORDER=order,
+        RMBG_STAND_IN_OPEN="0" if protected else "1",
+        RMBG_STAND_IN_ORDER="forward" if protected else "shuffled",
     )
     assert " failed" not in printed
     assert " passed" in printed
