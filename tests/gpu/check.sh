@@ -4,7 +4,7 @@
 #
 #   tests/gpu/check.sh [build] [tests] [sanitizer] [latency]     # no word: all of them, about 15 minutes
 #
-# On a machine that is lent for minutes, take the steps one by one: what `build` made stays in build/. Results go to
+# On a machine that is yours for minutes only, take the steps one by one: what `build` made stays in build/. Results go to
 # $OUT (default: build/gpu-check). Where PyTorch is installed nothing is fetched, and what is missing is named.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
