@@ -51,11 +51,6 @@ DeviceArray new_result(Pipeline& pipeline, Size frame, Output output, Stream str
   return {memory, std::move(shape), "uint8"};
 }
 
-PixelFormat result_format(Output output) {
-  const int count = output_channels(output);
-  return count == 1 ? PixelFormat::kGray8 : count == 3 ? PixelFormat::kBgr8 : PixelFormat::kBgra8;
-}
-
 /// background: None, three bytes, or a picture on the GPU. Gives `out`, or a new DeviceArray.
 py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::object& out, const std::string& color,
                          const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
@@ -87,7 +82,7 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
     result = py::cast(new_result(pipeline, frame_size(job), job.output, job.stream, memory));
     job.result = {static_cast<std::uint8_t*>(memory->data()), frame_size(job).width, frame_size(job).height,
                   static_cast<std::ptrdiff_t>(job.frame.width) * output_channels(job.output),
-                  result_format(job.output)};
+                  output_format(job.output)};
   } else {
     target = import_ordered(out, pipeline, stream);
     job.result = to_mutable_view(target, color, "out");

@@ -11,21 +11,15 @@
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
 #include "bindings/frame_caster.h"
+#include "bindings/option_names.h"
 #include "core/device_memory.h"
 #include "core/error.h"
-#include "core/memory.h"
 #include "network/callback.h"
 
 namespace rmbg {
 namespace {
 
 namespace py = pybind11;
-
-DataType dtype_of(const std::string& name) {
-  if (name == "float32") return DataType::kFloat32;
-  if (name == "float16") return DataType::kFloat16;
-  throw std::invalid_argument("tensor dtype is '" + name + "'; expected 'float32' or 'float16'");
-}
 
 /// A Python object that any thread may drop.
 std::shared_ptr<py::object> shared(py::object object) {
@@ -51,15 +45,11 @@ void call_python(const char* what, F&& call) {
 }
 
 /// A tensor of the pipeline's, which outlives every use of it by the network.
-class TensorMemory : public DeviceMemory {
+class TensorMemory : public SettledMemory {
  public:
   TensorMemory(void* data, int device) : data_(data), device_(device) {}
   void* data() const override { return data_; }
   int device() const override { return device_; }
-  std::uintptr_t stream() const override { return 0; }
-  void hold_back(std::uintptr_t) override {}
-  void used_on(std::uintptr_t) override {}
-  void to_host(void* to, std::size_t bytes) override { copy_to_host(to, data_, bytes); }
 
  private:
   void* data_;
@@ -70,8 +60,8 @@ class TensorMemory : public DeviceMemory {
 py::object to_python(const TensorView& tensor) {
   if (tensor.device < 0) return to_array(tensor);
   const std::vector<std::int64_t> shape(tensor.shape.begin(), tensor.shape.end());
-  return py::cast(DeviceArray(std::make_shared<TensorMemory>(tensor.data, tensor.device), shape,
-                              tensor.dtype == DataType::kFloat32 ? "float32" : "float16"));
+  return py::cast(
+      DeviceArray(std::make_shared<TensorMemory>(tensor.data, tensor.device), shape, dtype_name(tensor.dtype)));
 }
 
 CallbackNetwork::Graph graph_callback(const py::object& graph) {
@@ -108,8 +98,7 @@ void register_network(py::module_& m) {
            py::arg("name"), py::arg("shape"), py::arg("dtype") = "float32")
       .def_readonly("name", &TensorSpec::name)
       .def_property_readonly("shape", [](const TensorSpec& spec) { return py::tuple(py::cast(spec.shape)); })
-      .def_property_readonly(
-          "dtype", [](const TensorSpec& spec) { return spec.dtype == DataType::kFloat32 ? "float32" : "float16"; });
+      .def_property_readonly("dtype", [](const TensorSpec& spec) { return dtype_name(spec.dtype); });
   py::class_<Network, std::shared_ptr<Network>>(m, "Network", "What runs between pre- and postprocessing.")
       .def_property_readonly("input", [](const Network& network) { return network.spec().input; })
       .def_property_readonly("output", [](const Network& network) { return network.spec().output; })

@@ -3,7 +3,6 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
-#include <cstring>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -27,10 +26,7 @@ class Uploaded {
  public:
   Uploaded(const void* data, std::size_t bytes, std::size_t offset, cudaStream_t stream)
       : memory_(bytes + offset, MemoryKind::kDevice), data_(memory_.as<std::uint8_t>() + offset) {
-    Buffer staging(bytes, MemoryKind::kPinned);
-    std::memcpy(staging.as<void>(), data, bytes);
-    check(cudaMemcpyAsync(data_, staging.as<void>(), bytes, cudaMemcpyDefault, stream), "copying to the GPU");
-    check(cudaStreamSynchronize(stream), "copying to the GPU");
+    copy_and_wait(data_, data, bytes, stream);
   }
   std::uint8_t* data() const { return data_; }
 
@@ -40,19 +36,12 @@ class Uploaded {
 };
 
 Uploaded upload_picture(const ConstImageView& view, std::size_t offset, cudaStream_t stream) {
-  const std::size_t row = static_cast<std::size_t>(view.width) * channels(view.format);
-  return {view.data, static_cast<std::size_t>(view.height - 1) * view.pitch_bytes + row, offset, stream};
+  return {view.data, extent_bytes(view), offset, stream};
 }
 
 ConstImageView moved(ConstImageView view, const Uploaded& memory) {
   view.data = memory.data();
   return view;
-}
-
-DataType dtype_of(const std::string& name) {
-  if (name == "float32") return DataType::kFloat32;
-  if (name == "float16") return DataType::kFloat16;
-  throw std::invalid_argument("dtype is '" + name + "'; expected 'float32' or 'float16'");
 }
 
 py::array cuda_preprocess(const py::array& frame, std::pair<int, int> size, const std::string& color,
@@ -145,8 +134,8 @@ py::tuple cuda_row_tiling(int in_size, int out_size, int bytes_per_pixel, int pl
   return py::make_tuple(tiling.outputs, tiling.pitch_bytes);
 }
 
-/// GPU memory of its own, written and ready.
-class WrittenMemory : public DeviceMemory {
+/// GPU memory of its own, written and ready. Freeing it waits for all who use it.
+class WrittenMemory : public SettledMemory {
  public:
   WrittenMemory(const void* data, std::size_t bytes, int device)
       : scope_(device), device_(device), uploaded_(data, bytes, 0, cudaStreamLegacy) {
@@ -160,10 +149,6 @@ class WrittenMemory : public DeviceMemory {
   }
   void* data() const override { return uploaded_.data(); }
   int device() const override { return device_; }
-  std::uintptr_t stream() const override { return 0; }
-  void hold_back(std::uintptr_t) override {}
-  void used_on(std::uintptr_t) override {}  // freeing waits for all work
-  void to_host(void* to, std::size_t bytes) override { copy_to_host(to, data(), bytes); }
 
  private:
   DeviceScope scope_;

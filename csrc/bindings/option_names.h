@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/data_type.h"
 #include "postprocess/postprocess.h"
 #include "preprocess/nv12.h"
 #include "preprocess/resample_table.h"
@@ -31,6 +32,14 @@ inline Output output_of(const std::string& name) {
   if (name == "composite") return Output::kComposite;
   throw std::invalid_argument("output is '" + name + "'; expected 'alpha', 'cutout' or 'composite'");
 }
+
+inline DataType dtype_of(const std::string& name) {
+  if (name == "float32") return DataType::kFloat32;
+  if (name == "float16") return DataType::kFloat16;
+  throw std::invalid_argument("tensor dtype is '" + name + "'; expected 'float32' or 'float16'");
+}
+
+inline const char* dtype_name(DataType dtype) { return dtype == DataType::kFloat32 ? "float32" : "float16"; }
 
 /// Of NV12 frames; the empty name is for all others.
 inline std::optional<YuvMatrix> yuv_matrix_of(const std::string& name) {

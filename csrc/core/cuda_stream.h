@@ -4,6 +4,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstddef>
 #include <utility>
 
 #include "core/cuda_check.h"
@@ -77,5 +78,11 @@ class CudaEvent {
  private:
   cudaEvent_t event_ = nullptr;
 };
+
+/// For what is brought to the GPU once: host memory of any kind, and it is there on return.
+inline void copy_and_wait(void* to, const void* from, std::size_t bytes, cudaStream_t stream) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream), "copying to the GPU");
+  check(cudaStreamSynchronize(stream), "copying to the GPU");
+}
 
 }  // namespace rmbg

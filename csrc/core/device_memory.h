@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/memory.h"
+
 namespace rmbg {
 
 /// Any thread may call and drop it. Nothing here waits for the GPU but to_host().
@@ -23,6 +25,15 @@ class DeviceMemory {
   virtual void used_on(std::uintptr_t stream) = 0;
   /// Copies `bytes` from the beginning to the host, and waits for them.
   virtual void to_host(void* to, std::size_t bytes) = 0;
+};
+
+/// Memory with nothing pending that lives longer than all who use it: there is nothing to put in order.
+class SettledMemory : public DeviceMemory {
+ public:
+  std::uintptr_t stream() const override { return 0; }
+  void hold_back(std::uintptr_t) override {}
+  void used_on(std::uintptr_t) override {}
+  void to_host(void* to, std::size_t bytes) override { copy_to_host(to, data(), bytes); }
 };
 
 }  // namespace rmbg

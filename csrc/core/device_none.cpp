@@ -7,16 +7,14 @@ namespace rmbg {
 
 DeviceReport cuda_report() {
   DeviceReport report;
-  report.problem = "this build of rmbg-trt has no CUDA code";
+  report.problem = kNoCuda;
   return report;
 }
 
-void select_device(int) { throw UnavailableError("this build of rmbg-trt has no CUDA code"); }
+void select_device(int) { throw UnavailableError(kNoCuda); }
 
-void order_streams(int, Stream, Stream) { throw UnavailableError("this build of rmbg-trt has no CUDA code"); }
+void order_streams(int, Stream, Stream) { throw UnavailableError(kNoCuda); }
 
-void copy_on_device(void*, const void*, std::size_t, Stream) {
-  throw UnavailableError("this build of rmbg-trt has no CUDA code");
-}
+void copy_on_device(void*, const void*, std::size_t, Stream) { throw UnavailableError(kNoCuda); }
 
 }  // namespace rmbg

@@ -31,4 +31,6 @@ class UnavailableError : public Error {
   using Error::Error;
 };
 
+constexpr const char* kNoCuda = "this build of rmbg-trt has no CUDA code";
+
 }  // namespace rmbg

@@ -35,4 +35,22 @@ struct BasicImageView {
 using ImageView = BasicImageView<std::uint8_t>;
 using ConstImageView = BasicImageView<const std::uint8_t>;
 
+constexpr std::ptrdiff_t row_bytes(int width, PixelFormat format) {
+  return static_cast<std::ptrdiff_t>(width) * channels(format);
+}
+
+/// From a picture's first byte to its last; padding behind the last row is not its own.
+template <typename Byte>
+std::size_t extent_bytes(const BasicImageView<Byte>& view) {
+  return static_cast<std::size_t>((view.height - 1) * view.pitch_bytes + row_bytes(view.width, view.format));
+}
+
+/// How far apart rows of so many bytes lie in GPU memory of our own: 16-byte aligned.
+constexpr std::ptrdiff_t padded_row_bytes(std::ptrdiff_t bytes) { return (bytes + 15) / 16 * 16; }
+
+/// Whether rows can be read or written in 4-byte words.
+inline bool word_aligned(const void* data, std::ptrdiff_t pitch_bytes) {
+  return (reinterpret_cast<std::uintptr_t>(data) | static_cast<std::uintptr_t>(pitch_bytes)) % 4 == 0;
+}
+
 }  // namespace rmbg

@@ -5,10 +5,8 @@
 
 namespace rmbg {
 
-void* allocate_cuda(MemoryKind, std::size_t) { throw UnavailableError("this build of rmbg-trt has no CUDA code"); }
+void* allocate_cuda(MemoryKind, std::size_t) { throw UnavailableError(kNoCuda); }
 void deallocate_cuda(MemoryKind, void*) noexcept {}
-void copy_to_host(void*, const void*, std::size_t) {
-  throw UnavailableError("this build of rmbg-trt has no CUDA code");
-}
+void copy_to_host(void*, const void*, std::size_t) { throw UnavailableError(kNoCuda); }
 
 }  // namespace rmbg

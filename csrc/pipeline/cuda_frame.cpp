@@ -11,10 +11,6 @@ namespace {
 
 bool older(const CudaFramePlan& a, const CudaFramePlan& b) { return a.last_use < b.last_use; }
 
-bool words(const ConstImageView& view) {
-  return (reinterpret_cast<std::uintptr_t>(view.data) | static_cast<std::uintptr_t>(view.pitch_bytes)) % 4 == 0;
-}
-
 }  // namespace
 
 FrameKind kind_of(const FrameJob& job, const CudaTask& task) {
@@ -29,22 +25,19 @@ FrameKind kind_of(const FrameJob& job, const CudaTask& task) {
           composite ? job.blur_sigma : 0.0f,
           job.memory,
           composite && task.background.kind == BackgroundKind::kImage ? job.background_memory : MemoryKind::kHost,
-          words(task.frame),
+          word_aligned(task.frame.data, task.frame.pitch_bytes),
           job.yuv};
 }
 
-bool CudaFramePlanCache::has(const FrameKind& kind) const {
-  return std::any_of(plans_.begin(), plans_.end(),
-                     [&](const CudaFramePlan& plan) { return plan.frames > 0 && plan.kind == kind; });
+CudaFramePlan* CudaFramePlanCache::find(const FrameKind& kind) {
+  const auto found = std::find_if(plans_.begin(), plans_.end(),
+                                  [&](const CudaFramePlan& plan) { return plan.frames > 0 && plan.kind == kind; });
+  if (found == plans_.end()) return nullptr;
+  found->last_use = ++uses_;
+  return &*found;
 }
 
-CudaFramePlan& CudaFramePlanCache::get(const FrameKind& kind, const FramePlan& host, cudaStream_t stream) {
-  ++uses_;
-  for (CudaFramePlan& plan : plans_)
-    if (plan.frames > 0 && plan.kind == kind) {
-      plan.last_use = uses_;
-      return plan;
-    }
+CudaFramePlan& CudaFramePlanCache::make(const FrameKind& kind, const FramePlan& host, cudaStream_t stream) {
   plans_.reserve(kCapacity);
   CudaFramePlan& plan =
       plans_.size() < kCapacity ? plans_.emplace_back() : *std::min_element(plans_.begin(), plans_.end(), older);
@@ -53,7 +46,7 @@ CudaFramePlan& CudaFramePlanCache::get(const FrameKind& kind, const FramePlan& h
   plan.to_network = upload_for_preprocess(host.to_network, channels(kind.format), plan.network_tables, stream);
   plan.to_frame = upload_for_postprocess(host.to_frame, plan.frame_tables, stream);
   plan.kind = kind;
-  plan.last_use = uses_;
+  plan.last_use = ++uses_;
   return plan;
 }
 

@@ -69,9 +69,9 @@ class CudaFramePlanCache {
  public:
   static constexpr int kCapacity = 8;
 
-  bool has(const FrameKind& kind) const;
-  /// Makes a plan where there is none; `host` has the tables. Valid until the next call.
-  CudaFramePlan& get(const FrameKind& kind, const FramePlan& host, cudaStream_t stream);
+  /// Both are valid until the next call. find(): nullptr where there is none yet. make(): `host` has the tables.
+  CudaFramePlan* find(const FrameKind& kind);
+  CudaFramePlan& make(const FrameKind& kind, const FramePlan& host, cudaStream_t stream);
   /// The plan used last, or nullptr.
   CudaFramePlan* latest();
   void forget_graphs();

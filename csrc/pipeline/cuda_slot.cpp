@@ -25,8 +25,7 @@ constexpr int kRecordings = 3;  // attempts to record the network before a slot 
 
 template <typename View>
 void check_view_on_device(const View& view, int device, const char* what) {
-  const auto row = static_cast<std::size_t>(view.width) * channels(view.format);
-  check_on_device(view.data, static_cast<std::size_t>(view.height - 1) * view.pitch_bytes + row, device, what);
+  check_on_device(view.data, extent_bytes(view), device, what);
 }
 
 class CudaSlot : public Slot {
@@ -128,11 +127,15 @@ CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
   bool grown = false;
   task = staging_.stage(job, grown);
   const FrameKind kind = kind_of(job, task);
-  const FramePlan& host = host_plans_.get(kind.width, kind.height);
-  grown |= stages_.reserve(host, kind);
-  if (grown || !plans_.has(kind)) wait_for_callers();  // what is replaced may still be in use
-  if (grown) plans_.forget_graphs();                   // they know the old addresses
-  return plans_.get(kind, host, stream_.get());
+  CudaFramePlan* plan = plans_.find(kind);
+  const FramePlan* host = nullptr;
+  if (plan == nullptr) {
+    host = &host_plans_.get(kind.width, kind.height);
+    grown |= stages_.reserve(*host, kind);
+  }
+  if (grown || plan == nullptr) wait_for_callers();  // what is replaced may still be in use
+  if (grown) plans_.forget_graphs();                 // they know the old addresses
+  return plan != nullptr ? *plan : plans_.make(kind, *host, stream_.get());
 }
 
 /// Waits for the last frame if it was left running on a caller's stream.

@@ -6,7 +6,7 @@
 namespace rmbg {
 
 std::unique_ptr<Slot> make_cuda_slot(std::shared_ptr<Network>, const PipelineOptions&) {
-  throw UnavailableError("this build of rmbg-trt has no CUDA code");
+  throw UnavailableError(kNoCuda);
 }
 
 }  // namespace rmbg

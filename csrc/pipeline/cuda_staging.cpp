@@ -9,21 +9,6 @@
 namespace rmbg {
 namespace {
 
-constexpr std::ptrdiff_t kPitchAlignment = 16;
-
-std::ptrdiff_t row_bytes(int width, PixelFormat format) {
-  return static_cast<std::ptrdiff_t>(width) * channels(format);
-}
-
-std::ptrdiff_t aligned(std::ptrdiff_t bytes) {
-  return (bytes + kPitchAlignment - 1) / kPitchAlignment * kPitchAlignment;
-}
-
-/// From the first byte of a picture to its last; padding behind the last row is not ours.
-std::size_t extent(int height, std::ptrdiff_t pitch_bytes, std::ptrdiff_t row) {
-  return static_cast<std::size_t>((height - 1) * pitch_bytes + row);
-}
-
 void copy_rows(const std::uint8_t* from, std::ptrdiff_t from_pitch, std::uint8_t* to, std::ptrdiff_t to_pitch,
                std::ptrdiff_t row, int height) {
   parallel_for(height, rows_per_piece(row / 4), [&](std::int64_t begin, std::int64_t end) {
@@ -36,10 +21,8 @@ void copy_rows(const std::uint8_t* from, std::ptrdiff_t from_pitch, std::uint8_t
 ConstImageView bring(const ConstImageView& view, Buffer& device, Buffer& pinned, Copy& copy, bool& grown) {
   const std::ptrdiff_t row = row_bytes(view.width, view.format);
   // Padding is copied along: worth it only while there is little.
-  const bool direct =
-      view.pitch_bytes <= row + row / 4 && is_pinned(view.data, extent(view.height, view.pitch_bytes, row));
-  const std::ptrdiff_t pitch = direct ? view.pitch_bytes : aligned(row);
-  const std::size_t bytes = extent(view.height, pitch, row);
+  const bool direct = view.pitch_bytes <= row + row / 4 && is_pinned(view.data, extent_bytes(view));
+  const std::ptrdiff_t pitch = direct ? view.pitch_bytes : padded_row_bytes(row);
   grown |= device.reserve(static_cast<std::size_t>(view.height * pitch));
   const std::uint8_t* from = view.data;
   if (!direct) {
@@ -47,8 +30,9 @@ ConstImageView bring(const ConstImageView& view, Buffer& device, Buffer& pinned,
     copy_rows(view.data, view.pitch_bytes, pinned.as<std::uint8_t>(), pitch, row, view.height);
     from = pinned.as<std::uint8_t>();
   }
-  copy = {device.as<void>(), from, bytes};
-  return {device.as<std::uint8_t>(), view.width, view.height, pitch, view.format};
+  const ConstImageView brought{device.as<std::uint8_t>(), view.width, view.height, pitch, view.format};
+  copy = {device.as<void>(), from, extent_bytes(brought)};
+  return brought;
 }
 
 }  // namespace
@@ -80,7 +64,7 @@ CudaTask CudaStaging::stage(const FrameJob& job, bool& grown) {
 }
 
 ImageView CudaStaging::color_of(Size size, PixelFormat format, bool& grown) {
-  const std::ptrdiff_t pitch = aligned(row_bytes(size.width, format));
+  const std::ptrdiff_t pitch = padded_row_bytes(row_bytes(size.width, format));
   grown |= color_.reserve(static_cast<std::size_t>(size.height * pitch));
   return {color_.as<std::uint8_t>(), size.width, size.height, pitch, format};
 }
@@ -93,7 +77,7 @@ void CudaStaging::deliver(const FrameJob& job, const CudaTask& task) const {
 
 CudaTask CudaStaging::rehearse(const FrameKind& kind, bool& grown) {
   const auto picture = [&](Buffer& device, PixelFormat format, int height) {
-    const std::ptrdiff_t pitch = aligned(row_bytes(kind.width, format));
+    const std::ptrdiff_t pitch = padded_row_bytes(row_bytes(kind.width, format));
     grown |= device.reserve(static_cast<std::size_t>(height * pitch));
     return ImageView{device.as<std::uint8_t>(), kind.width, height, pitch, format};
   };
@@ -104,7 +88,6 @@ CudaTask CudaStaging::rehearse(const FrameKind& kind, bool& grown) {
   };
   const ImageView frame =
       kind.yuv ? picture(frame_, PixelFormat::kGray8, kind.height / 2 * 3) : picture(frame_, kind.format, kind.height);
-  const int made = output_channels(kind.output);
   CudaTask task;
   task.frame = {frame.data, frame.width, frame.height, frame.pitch_bytes, frame.format};
   if (kind.yuv) {
@@ -112,11 +95,7 @@ CudaTask CudaStaging::rehearse(const FrameKind& kind, bool& grown) {
     task.color = color_of({kind.width, kind.height}, kind.format, grown);
     task.frame = {task.color.data, task.color.width, task.color.height, task.color.pitch_bytes, task.color.format};
   }
-  task.result = picture(result_,
-                        made == 1   ? PixelFormat::kGray8
-                        : made == 3 ? PixelFormat::kBgr8
-                                    : PixelFormat::kBgra8,
-                        kind.height);
+  task.result = picture(result_, output_format(kind.output), kind.height);
   task.background.kind = kind.background;
   if (kind.background == BackgroundKind::kImage && kind.blur_sigma <= 0) {
     const ImageView back = picture(background_, PixelFormat::kBgr8, kind.height);

@@ -5,6 +5,6 @@
 
 namespace rmbg {
 
-std::shared_ptr<ResultPool> make_result_pool(int) { throw UnavailableError("this build of rmbg-trt has no CUDA code"); }
+std::shared_ptr<ResultPool> make_result_pool(int) { throw UnavailableError(kNoCuda); }
 
 }  // namespace rmbg

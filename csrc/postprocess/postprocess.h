@@ -22,6 +22,13 @@ constexpr int output_channels(Output output) {
   return output == Output::kAlpha ? 1 : output == Output::kCutout ? 4 : 3;
 }
 
+/// A format of as many channels; where it has colours their order is the frame's, and nobody asks the result for it.
+constexpr PixelFormat output_format(Output output) {
+  return output == Output::kAlpha    ? PixelFormat::kGray8
+         : output == Output::kCutout ? PixelFormat::kBgra8
+                                     : PixelFormat::kBgr8;
+}
+
 enum class BackgroundKind { kColor, kImage };
 
 /// What a composite is put over. Colours and channels are in the frame's order.

@@ -15,7 +15,6 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kRows = 8;    // of a block over the frame
 constexpr int kPixels = 4;  // a thread
-constexpr std::size_t kBetweenAlignment = 16;
 
 __device__ float number_of(float value) { return value; }
 __device__ float number_of(std::uint16_t half) { return from_half(half); }
@@ -200,22 +199,15 @@ void finish(CudaQueue& queue, const DevicePlanes& matte, const DeviceTable& tabl
   launch(queue, finish_for(options, channels(frame.format)), grid, dim3(kWarp, kRows), 0, matte, table, task);
 }
 
-DevicePlanes plane(std::uint8_t* data, int width, int height) {
-  return {data, 1, width, height,
-          static_cast<std::int64_t>(round_up(static_cast<std::size_t>(width), kBetweenAlignment))};
-}
-
-std::size_t plane_bytes(int width, int height) {
-  const DevicePlanes whole = plane(nullptr, width, height);
-  return static_cast<std::size_t>(whole.height * whole.pitch_bytes);
+DevicePlanes plane(std::uint8_t* data, Size size) {
+  return {data, 1, size.width, size.height, padded_row_bytes(size.width)};
 }
 
 }  // namespace
 
 std::size_t postprocess_device_between_bytes(const ResamplePlan& plan) {
   // Columns first leaves the matte at the frame's size to the kernel over the frame.
-  const std::size_t narrow = plane_bytes(plan.between().width, plan.between().height);
-  return narrow + (plan.columns_first ? plane_bytes(plan.out().width, plan.out().height) : 0);
+  return plane(nullptr, plan.between()).bytes() + (plan.columns_first ? plane(nullptr, plan.out()).bytes() : 0);
 }
 
 DevicePlan upload_for_postprocess(const ResamplePlan& plan, Buffer& memory, cudaStream_t stream) {
@@ -238,15 +230,14 @@ void postprocess(CudaQueue& queue, const void* prediction, DataType dtype, const
 
   const int no_offset[3] = {0, 0, 0};
   const DevicePlanes matte{workspace.matte, 1, plan.in.width, plan.in.height, plan.in.width};
-  const DevicePlanes between = plane(workspace.between, plan.between.width, plan.between.height);
+  const DevicePlanes between = plane(workspace.between, plan.between);
   if (!plan.columns_first) {
     resample_rows(queue, {matte.data, matte.width, matte.height, matte.pitch_bytes, PixelFormat::kGray8}, plan.along_x,
                   plan.tiling, no_offset, between);
     finish(queue, between, plan.along_y, frame, options, dst);
     return;
   }
-  const DevicePlanes whole =
-      plane(workspace.between + plane_bytes(between.width, between.height), plan.out.width, plan.out.height);
+  const DevicePlanes whole = plane(workspace.between + between.bytes(), plan.out);
   resample_columns(queue, matte, plan.along_y, between);
   resample_rows(queue, {between.data, between.width, between.height, between.pitch_bytes, PixelFormat::kGray8},
                 plan.along_x, plan.tiling, no_offset, whole);

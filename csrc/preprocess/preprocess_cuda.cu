@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Four kernels: two passes of resampling, the first step of the maximum, and the look-up.
+#include "core/cuda_stream.h"
 #include "core/half_pixel.h"
 #include "core/launch.cuh"
 #include "core/reduce.cuh"
@@ -11,7 +12,6 @@ namespace {
 constexpr int kColors = 3;
 constexpr int kThreads = 256;
 constexpr int kTableValues = kColors * 256;
-constexpr std::size_t kBetweenAlignment = 16;
 
 /// samples: planes of `plane_samples` bytes; four a thread. blockIdx.y is the plane.
 template <typename Number>
@@ -42,14 +42,10 @@ void normalize(CudaQueue& queue, const DevicePlanes& resized, const PreprocessDe
          static_cast<const Number*>(workspace.tables->data()), static_cast<Number*>(tensor));
 }
 
-std::int64_t between_pitch(int row_bytes) {
-  return static_cast<std::int64_t>(round_up(static_cast<std::size_t>(row_bytes), kBetweenAlignment));
-}
-
 /// The picture between the passes: planes of the colours, or the frame's own pixels as one plane of bytes.
 DevicePlanes between_of(Size between, bool columns_first, int frame_channels, std::uint8_t* data) {
   const int row = columns_first ? between.width * frame_channels : between.width;
-  return {data, columns_first ? 1 : kColors, row, between.height, between_pitch(row)};
+  return {data, columns_first ? 1 : kColors, row, between.height, padded_row_bytes(row)};
 }
 
 void resample_to(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,
@@ -78,7 +74,7 @@ NormalizationTables::NormalizationTables(const Normalization& normalization, Dat
     : dtype_(dtype) {
   const std::size_t bytes = 256 * kTableValues * size_of(dtype);
   memory_.reserve(bytes);
-  Buffer staging(bytes, MemoryKind::kPinned);
+  const Buffer staging(bytes);
   for (int max = 0, i = 0; max < 256; ++max)
     for (int c = 0; c < kColors; ++c)
       for (int value = 0; value < 256; ++value, ++i) {
@@ -90,14 +86,11 @@ NormalizationTables::NormalizationTables(const Normalization& normalization, Dat
           staging.as<std::uint16_t>()[i] = to_half(number);
         }
       }
-  check(cudaMemcpyAsync(memory_.as<void>(), staging.as<void>(), bytes, cudaMemcpyDefault, stream),
-        "copying the tables of normalisation");
-  check(cudaStreamSynchronize(stream), "copying the tables of normalisation");
+  copy_and_wait(memory_.as<void>(), staging.as<void>(), bytes, stream);
 }
 
 std::size_t preprocess_device_between_bytes(const ResamplePlan& plan, int frame_channels) {
-  const DevicePlanes between = between_of(plan.between(), plan.columns_first, frame_channels, nullptr);
-  return static_cast<std::size_t>(between.count * between.height * between.pitch_bytes);
+  return between_of(plan.between(), plan.columns_first, frame_channels, nullptr).bytes();
 }
 
 DevicePlan upload_for_preprocess(const ResamplePlan& plan, int frame_channels, Buffer& memory, cudaStream_t stream) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/cuda_check.h"
+#include "core/cuda_stream.h"
 #include "preprocess/resample_cuda.h"
 #include "preprocess/resample_tile.h"
 
@@ -48,7 +48,7 @@ DevicePlan upload(const ResamplePlan& plan, int rows_bytes_per_pixel, int rows_p
   const std::size_t x_numbers = numbers_of(plan.along_x);
   const std::size_t bytes = (x_numbers + numbers_of(plan.along_y)) * sizeof(std::int32_t);
   memory.reserve(bytes);
-  Buffer staging(bytes, MemoryKind::kPinned);
+  const Buffer staging(bytes);
   auto* host = staging.as<std::int32_t>();
   auto* device = memory.as<std::int32_t>();
   DevicePlan result;
@@ -59,8 +59,7 @@ DevicePlan upload(const ResamplePlan& plan, int rows_bytes_per_pixel, int rows_p
   result.in = plan.in();
   result.out = plan.out();
   result.between = plan.between();
-  check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyDefault, stream), "copying a resampling table");
-  check(cudaStreamSynchronize(stream), "copying a resampling table");
+  copy_and_wait(device, host, bytes, stream);
   return result;
 }
 

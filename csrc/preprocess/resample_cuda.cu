@@ -100,9 +100,10 @@ __global__ void rows_direct_kernel(Source src, DeviceTable table, Offsets offset
   const std::int32_t* const weights = table.weights + static_cast<std::int64_t>(x) * table.taps;
   const std::uint8_t* const window =
       src.data + y * src.pitch_bytes + static_cast<std::int64_t>(table.first[x]) * kChannels;
+  std::uint8_t made[kPlanes];
+  resample_planes<kChannels, kPlanes>(window, offset, weights, table.count[x], made);
   for (int plane = 0; plane < kPlanes; ++plane)
-    dst.data[(static_cast<std::int64_t>(plane) * dst.height + y) * dst.pitch_bytes + x] =
-        resample_pixel(window + offset.plane[plane], kChannels, weights, table.count[x]);
+    dst.data[(static_cast<std::int64_t>(plane) * dst.height + y) * dst.pitch_bytes + x] = made[plane];
 }
 
 template <int kChannels, int kPlanes>

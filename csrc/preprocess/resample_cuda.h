@@ -51,6 +51,8 @@ struct DevicePlanes {
   int width = 0;
   int height = 0;
   std::int64_t pitch_bytes = 0;
+
+  std::size_t bytes() const { return static_cast<std::size_t>(count * height * pitch_bytes); }
 };
 
 /// Along rows: an interleaved picture to planes; plane p takes byte plane_offset[p] of each pixel (three are given).

@@ -12,6 +12,7 @@ namespace rmbg {
 constexpr int kTileRows = 32;
 constexpr int kTileOutputs = 32;                     // samples of a row that a block makes, at most
 constexpr int kResultPitchBytes = kTileOutputs + 4;  // of the results on their way out: 9 words
+/// Shared memory that every GPU gives a block without being asked (CUDA programming guide, "Compute Capabilities").
 constexpr std::size_t kTileBytes = 48 * 1024;
 
 /// For rows of so many bytes that begin up to 3 bytes into a word.

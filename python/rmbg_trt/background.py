@@ -40,6 +40,25 @@ class Background:
     blur_sigma: float = 0.0
 
 
+def for_output(background: BackgroundLike | None, output: str, size: tuple[int, int], color: Color) -> Background:
+    """The background that an output needs: none unless it is a composite, else what ``parse`` makes of it.
+
+    Args:
+        background: As for ``parse``.
+        output: "alpha", "cutout" or "composite".
+        size: Of the frame, (height, width) in pixels; a frame without pixels gets none, and is refused later.
+        color: Channel order of the frame.
+
+    Raises:
+        InputError: It is no background, or the output has none.
+    """
+    if output != "composite":
+        if background is not None:
+            raise InputError(f"background= is for output='composite', not for {output!r}")
+        return Background()
+    return parse(background, *size, color) if all(size) else Background()
+
+
 def parse(background: BackgroundLike | None, height: int, width: int, color: Color) -> Background:
     """Makes a background fit a frame.
 

@@ -10,6 +10,7 @@ from . import _core
 from . import background as backgrounds
 from .background import BackgroundLike, Color
 from .errors import InputError
+from .frame_job import picture_size
 
 LEGACY_STREAM = 1
 
@@ -83,15 +84,9 @@ def _background(
     frame: Any, background: BackgroundLike | None, output: str, color: Color, nv12: str | None
 ) -> tuple[Any, float]:
     """(None, a colour or a picture on the GPU; the blur's standard deviation in pixels)."""
-    if output != "composite":
-        if background is not None:
-            raise InputError(f"background= is for output='composite', not for {output!r}")
-        return None, 0.0
-    if background is not None and _core.lies_on_gpu(background):
+    if output == "composite" and background is not None and _core.lies_on_gpu(background):
         return background, 0.0
-    height, width = frame.shape[:2]
-    height = height // 3 * 2 if nv12 else height
-    over = backgrounds.parse(background, int(height), int(width), color)
+    over = backgrounds.for_output(background, output, picture_size(tuple(frame.shape), nv12), color)
     if over.value is not None and not isinstance(over.value, tuple):
         raise InputError(
             "the frame is on the GPU and the background picture is not; expected a picture of the frame's size on the "

@@ -20,7 +20,7 @@ from . import _core, device_frame, models
 from .background import BackgroundLike, Color
 from .engine_info import EngineInfo
 from .errors import InputError
-from .frame_job import Array, Output, make_job
+from .frame_job import Array, FrameJob, Output, make_job
 from .networks import Request, open_network
 from .ticket import Ticket
 
@@ -165,23 +165,16 @@ class Engine:
             InputError: The frame, background or ``out`` is not one of these. The engine stays usable.
             NetworkError: The network failed. The engine stays usable.
         """
-        if self._pipeline.device >= 0 and _core.lies_on_gpu(frame):
-            return device_frame.run(
-                self._pipeline,
-                frame,
-                self._color,
-                output=output,
-                background=background,
-                premultiplied=premultiplied,
-                out=out,
-                stream=stream,
-                nv12=nv12,
-            )
-        if stream is not None:
-            raise InputError("stream= is for frames that lie on the engine's GPU")
-        job = make_job(
-            frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out, nv12=nv12
-        )
+        options: dict[str, Any] = {
+            "output": output,
+            "background": background,
+            "premultiplied": premultiplied,
+            "out": out,
+            "nv12": nv12,
+        }
+        if self._has(frame):
+            return self._run_on_device(frame, stream, options)
+        job = self._host_job(frame, stream, options)
         self._pipeline.run(*job.arguments)
         return job.result()
 
@@ -201,22 +194,16 @@ class Engine:
         The frame and ``out`` must not be changed until the ticket is done. Arguments and errors are as in ``run``;
         errors of the network come from ``Ticket.result``. (A frame on the GPU is started by ``run`` just as well.)
         """
-        if self._pipeline.device >= 0 and _core.lies_on_gpu(frame):
-            done = self.run(
-                frame,
-                output=output,
-                background=background,
-                premultiplied=premultiplied,
-                out=out,
-                stream=stream,
-                nv12=nv12,
-            )
-            return Ticket.done_with(done)
-        if stream is not None:
-            raise InputError("stream= is for frames that lie on the engine's GPU")
-        job = make_job(
-            frame, self._color, output=output, background=background, premultiplied=premultiplied, out=out, nv12=nv12
-        )
+        options: dict[str, Any] = {
+            "output": output,
+            "background": background,
+            "premultiplied": premultiplied,
+            "out": out,
+            "nv12": nv12,
+        }
+        if self._has(frame):
+            return Ticket.done_with(self._run_on_device(frame, stream, options))
+        job = self._host_job(frame, stream, options)
         return Ticket(self._pipeline.submit(*job.arguments), job.result)
 
     def map(
@@ -256,6 +243,18 @@ class Engine:
                 waiting.append(ticket)
             except InputError as error:
                 waiting.append(error)
+
+    def _has(self, frame: Any) -> bool:
+        """Whether a frame lies on a GPU, and this engine runs on one."""
+        return self._pipeline.device >= 0 and _core.lies_on_gpu(frame)
+
+    def _run_on_device(self, frame: Any, stream: Any, options: dict[str, Any]) -> Any:
+        return device_frame.run(self._pipeline, frame, self._color, stream=stream, **options)
+
+    def _host_job(self, frame: Any, stream: Any, options: dict[str, Any]) -> FrameJob:
+        if stream is not None:
+            raise InputError("stream= is for frames that lie on the engine's GPU")
+        return make_job(frame, self._color, **options)
 
     def frame_buffer(self, height: int, width: int, channels: int = 3) -> Array:
         """Memory for frames that the engine reads fastest: (height, width, channels) uint8, not initialised.

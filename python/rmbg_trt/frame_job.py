@@ -70,13 +70,8 @@ def make_job(
     if pil and out is not None:
         raise InputError("out= is not for PIL images; give a NumPy array as frame")
     array = _from_pil(frame) if pil else _from_array(frame)
-    height, width = array.shape[:2] if array.ndim >= 2 else (0, 0)
-    height = height // 3 * 2 if nv12 else height
-    over = backgrounds.Background()
-    if output == "composite" and height and width:
-        over = backgrounds.parse(background, height, width, color)
-    elif output != "composite" and background is not None:
-        raise InputError(f"background= is for output='composite', not for {output!r}")
+    height, width = picture_size(array.shape, nv12)
+    over = backgrounds.for_output(background, output, (height, width), color)
     if out is None:
         channels = _CHANNELS[output]
         out = np.empty((height, width) if channels == 1 else (height, width, channels), np.uint8)
@@ -84,6 +79,12 @@ def make_job(
         raise InputError(f"out is {type(out).__name__}; expected a NumPy array of uint8")
     arguments = (array, out, color, output, bool(premultiplied), over.value, over.blur_sigma, nv12 or "")
     return FrameJob(arguments, output, pil)
+
+
+def picture_size(shape: tuple[int, ...], nv12: str | None) -> tuple[int, int]:
+    """(height, width) of the picture in an array of this shape; (0, 0) where it is none."""
+    height, width = shape[:2] if len(shape) >= 2 else (0, 0)
+    return height // 3 * 2 if nv12 else height, width
 
 
 def _from_pil(image: Any) -> Array:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tests import fakes
 
-from rmbg_trt import _core
+from rmbg_trt import _core, device_frame
 
 SIZE = (32, 48)
 
@@ -69,3 +70,9 @@ def run(pipeline: _core.Pipeline, frame: NDArray[np.uint8], output: str, **optio
     result = result_for(frame, output)
     pipeline.run(frame, result, "bgr", output, **options)
     return result
+
+
+def run_on_gpu(pipeline: _core.Pipeline, frame: Any, output: str = "alpha", **options: Any) -> Any:
+    """The result of a frame that lies on the GPU, and stays there."""
+    chosen = {"background": None, "premultiplied": False, "out": None, "stream": None, **options}
+    return device_frame.run(pipeline, frame, "bgr", output=output, **chosen)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from tests.gpu import gpu_networks as gpu
 
-from rmbg_trt import _core, device_frame
+from rmbg_trt import _core
 
 OUTPUTS = [
     ("alpha", {}),
@@ -32,8 +32,7 @@ def main() -> None:
                             np.testing.assert_array_equal(got, gpu.run(cpu, frame, output, **options))
                 frame = _core.cuda_upload(gpu.random_frame(rng, *size, channels))
                 for _ in range(2):
-                    arguments = {"background": None, "premultiplied": False, "out": None, "stream": None}
-                    device_frame.run(pipeline, frame, "bgr", output="cutout", **arguments).numpy()
+                    gpu.run_on_gpu(pipeline, frame, "cutout").numpy()
         pipeline.measure(2)
         pipeline.close()
     for width in (320, 7680, 40000):  # tiles of all sizes, and none

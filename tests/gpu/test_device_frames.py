@@ -13,10 +13,7 @@ from tests.gpu import gpu_networks as gpu
 
 from rmbg_trt import InputError, NetworkError, _core, device_frame
 
-
-def run(pipeline: _core.Pipeline, frame: Any, output: str = "alpha", **options: Any) -> Any:
-    chosen = {"background": None, "premultiplied": False, "out": None, "stream": None, **options}
-    return device_frame.run(pipeline, frame, "bgr", output=output, **chosen)
+run = gpu.run_on_gpu
 
 
 class Interface:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tests.gpu import gpu_networks as gpu
 
-from rmbg_trt import CudaError, NetworkError, _core, device_frame
+from rmbg_trt import CudaError, NetworkError, _core
 
 pytestmark = pytest.mark.stand_in
 
@@ -201,9 +201,7 @@ def test_nothing_is_left(stand_in: StandIn) -> None:
         check(pipeline, seed)
     frame = _core.cuda_upload(np.zeros((20, 30, 3), np.uint8))
     for _ in range(3):
-        device_frame.run(
-            pipeline, frame, "bgr", output="alpha", background=None, premultiplied=False, out=None, stream=None
-        )
+        gpu.run_on_gpu(pipeline, frame)
     pipeline.measure(2)
     assert stand_in.live("graph_execs") > 0
     del pipeline, networks, frame
@@ -216,9 +214,7 @@ def test_a_frame_on_another_gpu_is_refused(stand_in: StandIn) -> None:
     pipeline, _ = gpu.pipeline()
     frame = _core.cuda_upload(np.zeros((20, 30, 3), np.uint8), device=1)
     with pytest.raises(ValueError, match="frame lies on cuda:1 and this engine runs on cuda:0"):
-        device_frame.run(
-            pipeline, frame, "bgr", output="alpha", background=None, premultiplied=False, out=None, stream=None
-        )
+        gpu.run_on_gpu(pipeline, frame)
 
 
 def test_a_pipeline_on_the_second_gpu(stand_in: StandIn) -> None:
@@ -229,7 +225,6 @@ def test_a_pipeline_on_the_second_gpu(stand_in: StandIn) -> None:
         check(pipeline, seed)
     assert pipeline.modes() == ["graph"]
     frame = gpu.random_frame(np.random.default_rng(5), 20, 30, 3)
-    arguments = {"background": None, "premultiplied": False, "out": None, "stream": None}
-    result = device_frame.run(pipeline, _core.cuda_upload(frame, device=1), "bgr", output="alpha", **arguments)
+    result = gpu.run_on_gpu(pipeline, _core.cuda_upload(frame, device=1))
     assert result.device == 1
     np.testing.assert_array_equal(result.numpy(), gpu.run(gpu.on_the_cpu(), frame, "alpha"))

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.gpu import gpu_networks as gpu
 
-from rmbg_trt import InputError, NetworkError, _core, device_frame
+from rmbg_trt import InputError, NetworkError, _core
 
 OUTPUTS = [
     ("alpha", {}),
@@ -234,16 +234,6 @@ def test_nv12(name: str, output: str) -> None:
         for each, result in zip((pipeline, cpu), results, strict=True):
             each.run(frame, result, "bgr", output, nv12=name)
         np.testing.assert_array_equal(*results)
-        device = device_frame.run(
-            pipeline,
-            _core.cuda_upload(frame),
-            "bgr",
-            output=output,
-            background=None,
-            premultiplied=False,
-            out=None,
-            stream=None,
-            nv12=name,
-        )
+        device = gpu.run_on_gpu(pipeline, _core.cuda_upload(frame), output, nv12=name)
         np.testing.assert_array_equal(device.numpy(), results[0])
     assert len(pipeline.measure(1)) == 1

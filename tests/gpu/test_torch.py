@@ -4,22 +4,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from tests.gpu import gpu_networks as gpu
 
-from rmbg_trt import Engine, _core, device_frame
+from rmbg_trt import Engine
 
 torch = pytest.importorskip("torch")
 if not torch.cuda.is_available():
     pytest.skip("this PyTorch has no GPU", allow_module_level=True)
 
 
-def run(pipeline: _core.Pipeline, frame: Any, **options: Any) -> Any:
-    chosen = {"output": "alpha", "background": None, "premultiplied": False, "out": None, "stream": None, **options}
-    return device_frame.run(pipeline, frame, "bgr", **chosen)
+run = gpu.run_on_gpu
 
 
 def test_tensors_in_and_out_on_any_stream() -> None:

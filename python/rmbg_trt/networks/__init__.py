@@ -20,6 +20,7 @@ from .device import (
     GPU_RUNTIMES,
     PRECISIONS,
     RUNTIMES,
+    TENSORRT,
     check_cpu_kind,
     check_device,
     check_options,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from .. import _core
 
 log = logging.getLogger("rmbg_trt")
-
-TENSORRT = ("tensorrt", "tensorrt_rtx")
 
 __all__ = [
     "CPU_RUNTIMES",

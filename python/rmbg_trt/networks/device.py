@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, ModelError, UnavailableError
+from .tensorrt_runtime import RUNTIMES as TENSORRT
 
 CPU_RUNTIMES = ("native", "openvino")
-GPU_RUNTIMES = ("tensorrt", "tensorrt_rtx", "torch")  # the fastest first
+GPU_RUNTIMES = (*TENSORRT, "torch")  # the fastest first
 RUNTIMES = (*CPU_RUNTIMES, *GPU_RUNTIMES)
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
