@@ -63,12 +63,8 @@ def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: 
         InputError: It is missing, a folder, empty, too large, damaged, cut short, or not a picture.
         UnavailableError: Its format needs an optional package; the message says which.
     """
-    if isinstance(source, (str, os.PathLike)):
-        return _read_path(Path(source), max_pixels, name or os.fspath(source))
-    if not isinstance(source, bytes):
-        name = name or str(getattr(source, "name", "the stream"))
-        source = source.read()
-    return _read_stream(io.BytesIO(source), max_pixels, name or "the data")
+    with _stream_of(source, name) as (stream, name), _decoded(stream, max_pixels, name) as image:
+        return _upright(image, name)
 
 
 def lift_pillow_limit() -> None:
@@ -76,12 +72,30 @@ def lift_pillow_limit() -> None:
     Image.MAX_IMAGE_PIXELS = None
 
 
-def _read_path(path: Path, max_pixels: int, name: str) -> Picture:
+def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str | None = None) -> Image.Image:
+    """Reads a picture as its file stores it: of any Pillow mode, not turned upright. For masks, whose values count.
+
+    Arguments and errors are those of `read_picture`.
+    """
+    with _stream_of(source, name) as (stream, name), _decoded(stream, max_pixels, name) as image:
+        return image.copy()
+
+
+@contextlib.contextmanager
+def _stream_of(source: Source, name: str | None) -> Iterator[tuple[IO[bytes], str]]:
+    """A seekable stream of what is to be read, and what to call it."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source), name or "the data"
+        return
+    if not isinstance(source, (str, os.PathLike)):
+        yield io.BytesIO(source.read()), name or str(getattr(source, "name", "the stream"))
+        return
+    path, name = Path(source), name or os.fspath(source)
     try:
         if path.is_dir():
             raise InputError(f"{name} is a folder, not a picture")
         with path.open("rb") as stream:
-            return _read_stream(stream, max_pixels, name)
+            yield stream, name
     except OSError as error:
         raise InputError(f"{name} could not be read: {error.strerror or error}") from error
     except ValueError as error:  # a null byte in the path
@@ -90,7 +104,9 @@ def _read_path(path: Path, max_pixels: int, name: str) -> Picture:
         raise InputError(f"{name!r} is not a path: {error}") from error
 
 
-def _read_stream(stream: IO[bytes], max_pixels: int, name: str) -> Picture:
+@contextlib.contextmanager
+def _decoded(stream: IO[bytes], max_pixels: int, name: str) -> Iterator[Image.Image]:
+    """The decoded picture: the first, where a file has several."""
     head = stream.read(64)
     stream.seek(0)
     if not head:
@@ -107,7 +123,7 @@ def _read_stream(stream: IO[bytes], max_pixels: int, name: str) -> Picture:
                 log.warning("%s has %d frames or pages; only the first is used", name, getattr(image, "n_frames", 2))
                 image.seek(0)
             image.load()
-        return _upright(image, name)
+        yield image
 
 
 def _upright(image: Image.Image, name: str) -> Picture:
