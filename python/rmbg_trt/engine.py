@@ -43,9 +43,9 @@ class Engine:
 
     Args:
         model: A catalogue name ("u2net", "u2netp"; fetched once into the cache) or the path of an ``.onnx`` file
-            with one input (1, 3, H, W) float32, normalised as U²-Net's, and a first output (1, 1, h, w) in 0..1. On a
-            GPU also a plan that ``rmbg-trt export`` or trtexec made, or a checkpoint; of what is no plan one is
-            built, once, and kept.
+            with one input (1, 3, H, W) float32, normalised as U²-Net's, and a first output (1, 1, h, w) in 0..1; or a
+            checkpoint (``.safetensors``, ``.pth``), which the CPU runs as ONNX, converted once and kept. On a GPU
+            also a plan that ``rmbg-trt export`` or trtexec made; of what is no plan one is built, once, and kept.
         device: "auto", "cpu", "cuda" or "cuda:N". "auto" prefers a GPU; ``info`` says what was taken and why.
             "cuda" works on the GPU or raises.
         runtime: "auto"; for the CPU "native" (this package's own network) or "openvino"; for a GPU "tensorrt",

@@ -21,6 +21,7 @@ from rmbg_trt.networks import (
     Opened,
     Request,
     UnsupportedNetworkError,
+    onnx_cache,
     open_network,
     openvino_network,
     plan_cache,
@@ -303,14 +304,38 @@ def test_a_plan_without_a_gpu(machine: Callable[..., Any], tmp_path: Path, devic
         open_(plan, device)
 
 
-def test_a_checkpoint_on_the_cpu(machine: Callable[..., Any], answers: Any, tmp_path: Path) -> None:
-    (tmp_path / "best.pth").touch()
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_a_checkpoint_on_the_cpu(
+    machine: Callable[..., Any],
+    answers: Any,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    device: str,
+) -> None:
+    """It is converted where it ends on the CPU, and only then."""
+    pytest.importorskip("openvino")
+    checkpoint = tmp_path / "best.pth"
+    checkpoint.touch()
+    converted: list[tuple[Path, Any]] = []
+
+    def convert(path: Path, size: Any) -> tuple[Path, bool]:
+        converted.append((path, size))
+        return model, True
+
+    monkeypatch.setattr(onnx_cache, "convert", convert)
+    real = _core.python_network
     machine(H200)
-    nothing_works(answers[0])
-    with pytest.raises(UnavailableError, match=r"no torch here.*rmbg-trt export best\.pth -o best\.onnx --onnx-only"):
-        open_(tmp_path / "best.pth")
-    with pytest.raises(UnavailableError, match=r"best\.pth is a checkpoint; make an ONNX file"):
-        open_(tmp_path / "best.pth", "cpu")
+    monkeypatch.setattr(_core, "python_network", real)
+    if device == "auto":
+        assert open_(checkpoint)[0].runtime == "tensorrt"
+        assert converted == []
+        nothing_works(answers[0])
+    opened, reason = open_(checkpoint, device)
+    assert opened.device == "cpu"
+    assert converted == [(checkpoint, None)]
+    assert ("no torch here" in reason) == (device == "auto")
+    assert "the checkpoint was converted to ONNX now, and kept" in reason
 
 
 def test_openvinos_own_files_stay_on_the_cpu(machine: Callable[..., Any], answers: Any, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from PIL import Image, ImageOps
 
 from ...errors import InputError
 from ...image import Array
-from ...image.read import read_image
+from ...image.read import Source, read_image
 
 
-def read_mask(source: str | os.PathLike[str]) -> Array:
+def read_mask(source: Source, *, name: str | None = None) -> Array:
     """Reads a mask of any usual kind.
 
     * An alpha channel that is not opaque throughout is the mask; else it is the luminance.
@@ -25,7 +25,8 @@ def read_mask(source: str | os.PathLike[str]) -> Array:
     * 16 bit keep their high byte. If nothing is above 1, the values are labels: 1 is foreground.
 
     Args:
-        source: A file.
+        source: A path, the bytes of a file, or a binary stream.
+        name: What to call it in messages; a path's default is the path.
 
     Returns:
         (H, W) uint8, C-contiguous.
@@ -33,7 +34,7 @@ def read_mask(source: str | os.PathLike[str]) -> Array:
     Raises:
         InputError: It is missing, damaged or no picture.
     """
-    image = read_image(source)
+    image = read_image(source, name=name)
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
@@ -45,7 +46,7 @@ def read_mask(source: str | os.PathLike[str]) -> Array:
             return np.ascontiguousarray(alpha)
     values = np.asarray(image)
     if values.ndim == 2 and values.dtype != np.uint8:
-        return _levels(values, os.fspath(source))
+        return _levels(values, name or (os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the mask"))
     mask = np.array(image.convert("L"))
     return mask * np.uint8(255) if mask.max() == 1 else mask
 
@@ -81,7 +82,7 @@ def resize_mask(mask: Array, size: tuple[int, int]) -> Array:
 def _levels(values: np.ndarray, name: str) -> Array:
     """1-bit, 16-bit, 32-bit and float gray to 8 bit."""
     if values.dtype == np.bool_:
-        return values.astype(np.uint8) * np.uint8(255)
+        return np.where(values, 255, 0).astype(np.uint8)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65535:
         raise InputError(f"{name}: its values go from {values.min()} to {values.max()}; expected 0 to 65535")
     if np.issubdtype(values.dtype, np.floating) or values.max() <= 1:

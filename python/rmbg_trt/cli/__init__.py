@@ -6,9 +6,12 @@ from __future__ import annotations
 import typer
 
 from .doctor import doctor
+from .evaluate import evaluate
 from .export import export
 from .image import image
 from .models import models_app
+from .prepare import PrepareCommand, prepare
+from .train import train
 
 app = typer.Typer(
     name="rmbg-trt",
@@ -19,6 +22,9 @@ app = typer.Typer(
 )
 app.command("image")(image)
 app.add_typer(models_app, name="models")
+app.command("prepare", cls=PrepareCommand)(prepare)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
 app.command("export")(export)
 app.command("doctor")(doctor)
 

@@ -20,7 +20,6 @@ from .device import (
     GPU_RUNTIMES,
     PRECISIONS,
     RUNTIMES,
-    TENSORRT,
     check_cpu_kind,
     check_device,
     check_options,
@@ -28,6 +27,7 @@ from .device import (
     gpu_candidates,
     gpu_index,
 )
+from .tensorrt_runtime import RUNTIMES as TENSORRT
 
 if TYPE_CHECKING:
     from .. import _core
@@ -150,7 +150,14 @@ def _open_on_cpu(path: Path, kind: str, runtime: str, precision: str, request: R
         raise UnavailableError(f"{what} needs a GPU, and there is none: {why.removeprefix('CPU because ')}")
     request = dataclasses.replace(request, device_index=None)
     runtimes = [runtime] if runtime != "auto" else _by_preference(precision)
-    opened, passed_over = _open_first(runtimes, path, kind, request)
+    if kind == "checkpoint":
+        from .onnx_cache import open_converted
+
+        opened, passed_over = open_converted(
+            path, request.size, lambda file: _open_first(runtimes, file, "onnx", request)
+        )
+    else:
+        opened, passed_over = _open_first(runtimes, path, kind, request)
     if opened is not None:
         return opened, _sentence(why, opened.reason, passed_over)
     if runtime != "auto":

@@ -141,7 +141,7 @@ def check_cpu_kind(path: Path, kind: str, why: str) -> None:
         why: Why it is the CPU; nothing where it was asked for.
 
     Raises:
-        UnavailableError: It is a plan or a checkpoint.
+        UnavailableError: It is a plan.
     """
     from .tensorrt_runtime import TITLES
 
@@ -150,11 +150,6 @@ def check_cpu_kind(path: Path, kind: str, why: str) -> None:
             f"{path.name} is a plan of {TITLES[kind]}, and plans run on NVIDIA GPUs only "
             f"({why or 'the CPU was asked for'}); give the ONNX file that `rmbg-trt export` wrote beside it "
             f"({path.stem}.fp32.onnx)"
-        )
-    if kind == "checkpoint":
-        raise UnavailableError(
-            f"{path.name} is a checkpoint{f' ({why})' if why else ''}; make an ONNX file of it first: "
-            f"rmbg-trt export {path.name} -o {path.stem}.onnx --onnx-only --precision fp32"
         )
 
 

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``rmbg-trt evaluate``: how good models are on pictures with masks, in tables, plots and contact sheets."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    download_bar,
+    error_boundary,
+    fail,
+    out,
+    progress_bar,
+    say,
+    setup_logging,
+)
+from .image import _sides
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+    from rich.text import Text
+
+    from ..engine_info import EngineInfo
+    from ..training.data import Pair
+    from ..training.evaluation import Evaluation, Measure, ModelResult
+
+_SHOWN_FAILURES = 20
+
+
+class _Split(str, enum.Enum):
+    train = "train"
+    val = "val"
+    test = "test"
+    all = "all"
+
+
+class _Filter(str, enum.Enum):
+    lanczos = "lanczos"
+    bilinear = "bilinear"
+    area = "area"
+
+
+class _Stretch(str, enum.Enum):
+    minmax = "minmax"
+    none = "none"
+
+
+class _Matte(str, enum.Enum):
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+@error_boundary()
+def evaluate(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[DATA] MODEL...",
+            help="A prepared set (not with --pairs), then models: catalogue names, ONNX files, checkpoints or plans.",
+            show_default=False,
+        ),
+    ],
+    pairs: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="IMAGES MASKS", help="Two folders with files of the same names, in place of DATA."),
+    ] = None,
+    split: Annotated[_Split, typer.Option(help="Which part of DATA.")] = _Split.val,
+    target: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Where to write tables, plots and sheets.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation in FOLDER.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; cuda fails where there is none.")] = "auto",
+    runtime: Annotated[str, typer.Option(help="What runs the network; see 'rmbg-trt doctor'.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, ...: the network's arithmetic.")] = "auto",
+    size: Annotated[
+        str | None, typer.Option(metavar="N|HxW", help="Network input; the model's own by default.")
+    ] = None,
+    resampling: Annotated[
+        _Filter, typer.Option("--filter", help="Resampling to the network's size and back.")
+    ] = _Filter.lanczos,
+    stretch: Annotated[
+        _Stretch, typer.Option(help="minmax stretches each alpha to the full range, none leaves it.")
+    ] = _Stretch.minmax,
+    matte: Annotated[
+        _Matte, typer.Option(help="SAD, MSE, Grad, Conn: auto has them for masks of more than two values.")
+    ] = _Matte.auto,
+    fast: Annotated[bool, typer.Option("--fast", help="Without weighted F, Grad and Conn, which are slow.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Pictures in work at once; cores + 2 by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")] = False,
+) -> None:
+    """Evaluate models on pictures with masks.
+
+    The models run as they ship: through the same engine as every other
+    command. With several models, the others are compared with the first.
+    A pair that cannot be read does not stop the others: failures are listed
+    at the end, and the exit code is 1.
+
+    For example: [bold]rmbg-trt evaluate sets/people u2netp u2net -o results[/bold]
+
+    A checkpoint: [bold]rmbg-trt evaluate sets/people runs/1/best.safetensors --split test[/bold]
+
+    Without a prepared set: [bold]rmbg-trt evaluate --pairs images masks u2net[/bold]
+    """
+    setup_logging(verbose)
+    if pairs is None and len(names) < 2:
+        fail("give a prepared set and at least one model; or --pairs IMAGES MASKS and at least one model", EXIT_USAGE)
+    from ..errors import InputError
+    from ..training.evaluation import evaluate
+    from ..training.evaluation.report import summary
+
+    try:
+        sides = _sides(size)
+    except InputError as error:
+        fail(str(error), EXIT_USAGE)
+    data, models = (names[0], names[1:]) if pairs is None else (_folders(*pairs), names)
+    _fetch(models)
+    with _progress() as tell:
+        evaluation = evaluate(
+            models,
+            data,
+            split=None if split is _Split.all else split.value,
+            out=target,
+            overwrite=overwrite,
+            matte=matte.value,
+            fast=fast,
+            device=device,
+            runtime=runtime,
+            precision=precision,
+            size=sides,
+            filter=resampling.value,
+            stretch=stretch.value,
+            jobs=jobs,
+            progress=tell,
+        )
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(summary(evaluation), indent=2, ensure_ascii=False))
+    else:
+        _show(evaluation)
+    if target is not None:
+        say(f"{target}: tables, plots and contact sheets")
+    if evaluation.failures:
+        _tell_failures(evaluation)
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _folders(images: Path, masks: Path) -> list[Pair]:
+    from ..training.evaluation import pair_folders
+
+    return pair_folders(images, masks)
+
+
+def _fetch(models: list[str]) -> None:
+    """Gets what is not in the cache, with a bar, and finds out that all models are there."""
+    from .. import models as catalogue
+
+    for model in models:
+        with download_bar(f"Fetching {model}") as progress:
+            catalogue.resolve(model, progress=progress)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[EngineInfo, int, int], None]]:
+    """Says what each model runs on, and shows a bar while it runs."""
+    with progress_bar() as bar:
+        task: TaskID = bar.add_task("opening the model", total=None)
+
+        def tell(info: EngineInfo, done: int, total: int) -> None:
+            if done == 0:
+                say(str(info))
+                bar.reset(task, description=Path(info.model).name, total=total)
+            bar.update(task, completed=done)
+
+        yield tell
+
+
+def _show(evaluation: Evaluation) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..training.evaluation import MEASURES, compare
+
+    first, *others = evaluation.models
+    differences = [compare(first, each) for each in others]
+    means = [each.means() for each in evaluation.models]
+    out.print(Text(evaluation.data), soft_wrap=True)
+    table = Table()
+    table.add_column("")
+    for model in evaluation.models:
+        table.add_column(Text(model.label), justify="right")
+    for model in others:
+        table.add_column(Text(f"{model.label} - {first.label}"), justify="right")
+    table.add_row("pictures", *(str(len(each.pictures)) for each in evaluation.models), *("" for _ in others))
+    for measure in MEASURES:
+        if any(measure.key in each for each in means):
+            figures = [f"{each[measure.key]:.4f}" if measure.key in each else "" for each in means]
+            changes = [_change(each.means.get(measure.key) if each else None, measure) for each in differences]
+            table.add_row(f"{measure.title} {measure.arrow}", *figures, *changes)
+    out.print(table)
+    for each in filter(None, differences):
+        low, high = each.iou_interval
+        told = "" if low > 0 or high < 0 else ": too close to tell on this set"
+        out.print(Text(f"mIoU, {each.other} - {each.base}: {low:+.4f} to {high:+.4f} (95 %){told}"), soft_wrap=True)
+    for model in evaluation.models:
+        _show_categories(model)
+        _show_notes(model)
+
+
+def _change(value: float | None, measure: Measure) -> Text:
+    from rich.text import Text
+
+    if value is None:
+        return Text()
+    if abs(value) < 5e-5:
+        return Text("0.0000")
+    return Text(f"{value:+.4f}", style="green" if (value > 0) == measure.higher_is_better else "red")
+
+
+def _show_categories(model: ModelResult) -> None:
+    """A line for each category, where there are several; the measures of mattes in a table of their own."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..training.evaluation import MEASURES
+
+    if len(model.categories) < 2:
+        return
+    means = {name: model.means(name) for name in model.categories}
+    for of_matte in (False, True):
+        shown = [m for m in MEASURES if m.of_matte == of_matte and any(m.key in each for each in means.values())]
+        if not shown:
+            continue
+        table = Table(title=Text(model.label), box=SIMPLE, padding=0, collapse_padding=True)
+        table.add_column("category", overflow="fold")
+        table.add_column(" mattes" if of_matte else " pictures", justify="right", no_wrap=True)
+        for measure in shown:
+            table.add_column(f"{measure.title} {measure.arrow}", justify="right", min_width=7)
+        for name, figures in means.items():
+            count = model.counts(name)["mattes" if of_matte else "pictures"]
+            cells = (f"{figures[each.key]:.4f}" if each.key in figures else "" for each in shown)
+            table.add_row(Text(name), str(count), *cells)
+        out.print(table)
+
+
+def _show_notes(model: ModelResult) -> None:
+    """What a mean over all pictures does not say."""
+    counts = model.counts()
+    if counts["empty_truths"]:
+        say(f"{model.label}: {counts['empty_truths']} masks are empty; maxF and weighted F count 0 there")
+    if 0 < counts["mattes"] < counts["pictures"]:
+        say(f"{model.label}: SAD, MSE, Grad and Conn are of the {counts['mattes']} pictures whose truth is a matte")
+
+
+def _tell_failures(evaluation: Evaluation) -> None:
+    failures = evaluation.failures
+    pairs = {each.pair.name for each in failures}
+    say(f"{len(pairs)} pair{'s' * (len(pairs) != 1)} could not be evaluated:", style="bold red")
+    for each in failures[:_SHOWN_FAILURES]:
+        say(f"  {each.pair.name}: {each.reason}", style="red")
+    if len(failures) > _SHOWN_FAILURES:
+        say(f"  and {len(failures) - _SHOWN_FAILURES} more; --json or -o lists all", style="red")

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``rmbg-trt train``: a prepared set becomes a checkpoint, in a run folder that can be resumed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import EXIT_INTERRUPTED, EXIT_USAGE, console, error_boundary, fail, out, say, setup_logging
+
+if TYPE_CHECKING:
+    from ..training.config import TrainConfig
+    from ..training.train import TrainReport
+
+
+@error_boundary()
+def train(
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="A prepared set (see: rmbg-trt prepare).", show_default=False)
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN", help="The run's folder, a new one.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped.", show_default=False),
+    ] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Settings as YAML.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting, such as loss=matte or augment.flip=0; as often as you like."
+        ),
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option("--model", help="u2net, u2netp or unet. Default: that of --init, or u2netp.")
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="WEIGHTS", help="Start from a catalogue name, an .onnx, .pth or .safetensors file."),
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="bce, dice, bce_dice, or matte for alpha mattes.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Times that all pictures are seen. Default: 100.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step, on each process. Default: 12.")] = None,
+    rate: Annotated[float | None, typer.Option("--lr", help="Largest learning rate. Default: 0.001.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side that pictures are resized to. Default: 320.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read pictures. Default: one a core.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")] = None,
+    show: Annotated[bool, typer.Option("--show-settings", help="Print all settings as YAML and stop.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")] = False,
+) -> None:
+    """Train U²-Net or U-Net on a prepared set.
+
+    The run's folder gets best.safetensors (to export, evaluate and run),
+    last.ckpt (to resume), config.yaml, metrics.csv, curves.png, a grid of
+    validation pictures per epoch and TensorBoard's log. Ctrl-C writes a
+    checkpoint; a resumed run goes on as if it had never stopped.
+
+    From random weights: [bold]rmbg-trt train combined/ -o runs/first --model u2net[/bold]
+
+    Fine-tuning:
+    [bold]rmbg-trt train people/ -o runs/people --init u2netp --lr 1e-4 --epochs 10 --set freeze_batch_norm=true[/bold]
+
+    Go on: [bold]rmbg-trt train --resume runs/first[/bold]
+
+    Four GPUs: [bold]torchrun --nproc-per-node 4 --no-python rmbg-trt train combined/ -o runs/big[/bold]
+
+    All settings: [bold]rmbg-trt train combined/ --show-settings[/bold]
+    """
+    setup_logging(verbose)
+    from ..training import requirements
+
+    requirements.check()
+    shortcuts = {
+        "data": data,
+        "architecture": architecture,
+        "init": init,
+        "loss": loss,
+        "epochs": epochs,
+        "batch": batch,
+        "lr": rate,
+        "size": size,
+        "precision": precision,
+        "seed": seed,
+    }
+    lasting = {"max_minutes": max_minutes, "device": device, "workers": workers}
+    if resume is not None:
+        given = [name for name, value in {**shortcuts, "out": folder, "config": config_file}.items() if value]
+        if given or settings:
+            what = ", ".join(given) or "--set"
+            fail(f"--resume goes on with the run's own settings; it takes no {what}", EXIT_USAGE)
+        from ..training.train import resumable
+
+        config, folder = resumable(resume, **lasting), resume
+    else:
+        config = _config(config_file, settings, {**shortcuts, **lasting})
+    if show:
+        _print(config)
+        return
+    if folder is None:
+        fail("give the run a folder: -o RUN", EXIT_USAGE)
+    report = _run(config, folder, resume is not None)
+    _conclude(report, config)
+
+
+def _config(file: Path | None, settings: list[str] | None, values: dict[str, object]) -> TrainConfig:
+    from ..errors import InputError
+    from ..training.config import load_config
+
+    try:
+        return load_config(file, settings or (), **values)
+    except InputError as error:
+        fail(str(error), EXIT_USAGE)
+
+
+def _print(config: TrainConfig) -> None:
+    from ..training.config import to_yaml
+
+    out.print(to_yaml(config), end="", markup=False, highlight=False, soft_wrap=True)
+
+
+def _run(config: TrainConfig, folder: Path, resume: bool) -> TrainReport:
+    """Trains; the first process shows a line an epoch and, on a terminal, a bar."""
+    from ..training.train import Watch
+    from ..training.train import train as run_training
+
+    first = os.environ.get("RANK", "0") == "0"
+    if not first:
+        logging.getLogger("rmbg_trt").setLevel(logging.ERROR)
+
+    def tell(row: dict[str, float]) -> None:
+        say(
+            f"epoch {row['epoch'] + 1:.0f}/{config.epochs}: loss {row['train_loss']:.4f}, "
+            f"validation loss {row['val_loss']:.4f}, IoU {row['val_iou']:.4f}, maxF {row['val_maxf']:.4f}, "
+            f"MAE {row['val_mae']:.4f}; {row['pictures_per_s']:.4g} pictures/s"
+        )
+
+    terminal = console if first and console.is_terminal else None
+    watch = Watch(say if first else _nothing, tell, terminal)
+    return run_training(config, folder, resume=resume, watch=watch)
+
+
+def _nothing(*_: object) -> None:
+    """The words of all processes but the first."""
+
+
+def _conclude(report: TrainReport, config: TrainConfig) -> None:
+    if os.environ.get("RANK", "0") != "0":
+        if report.interrupted:
+            raise typer.Exit(EXIT_INTERRUPTED)
+        return
+    best = "" if report.best is None else f"; best {config.monitor} {report.best:.4f} in epoch {report.best_epoch + 1}"
+    if report.interrupted:
+        say(f"Stopped after {report.epochs} whole epochs{best}.", style="yellow")
+        say(f"Go on with: rmbg-trt train --resume {report.folder}")
+        raise typer.Exit(EXIT_INTERRUPTED)
+    say(f"{report.epochs} epochs{best}.")
+    best_file = report.folder / "best.safetensors"
+    if best_file.is_file():
+        say(f"Next: rmbg-trt evaluate {config.data} {best_file}, and rmbg-trt export {best_file} -o best.plan")
+        out.print(str(best_file), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training runs: what they leave behind, exact resumption, several processes, and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.training.made_pairs import make_set
+
+from rmbg_trt import Error, InputError, UnavailableError
+from rmbg_trt.training.callbacks.record import read_metrics
+from rmbg_trt.training.config import TrainConfig, load_config
+from rmbg_trt.training.data.pairs import read_pairs
+from rmbg_trt.training.models import load_checkpoint
+from rmbg_trt.training.train import TrainReport, Watch, chosen, resumable, train
+
+SMALL = {
+    **{"architecture": "u2netp", "size": 48, "batch": 2, "epochs": 2, "lr": 1e-3, "workers": 0, "device": "cpu"},
+    **{"warmup_steps": 2, "pictures": 2, "augment": {"crop": 32, "background": 0.3}},
+}
+
+
+def config(data: Path, **changes: Any) -> TrainConfig:
+    return load_config(None, data=str(data), **{**SMALL, **changes})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_set(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def unbroken(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "unbroken"
+    train(config(made), folder)
+    return folder
+
+
+def test_a_run_leaves_what_it_promises(unbroken: Path) -> None:
+    names = {path.name for path in unbroken.iterdir()}
+    assert names == {
+        *("best.safetensors", "last.safetensors", "last.ckpt", "config.yaml", "metrics.csv", "curves.png"),
+        *("pictures", "tensorboard"),
+    }
+    rows = read_metrics(unbroken)
+    assert [row["epoch"] for row in rows] == [0, 1]
+    assert [row["step"] for row in rows] == [4, 8]
+    assert all(np.isfinite(list(row.values())).all() for row in rows)
+    checkpoint = load_checkpoint(unbroken / "best.safetensors")
+    assert (checkpoint.config.architecture, checkpoint.config.input_size) == ("u2netp", (48, 48))
+    with Image.open(unbroken / "pictures" / "epoch_001.png") as grid:
+        assert grid.size == (4 * 160, 2 * 160)
+    assert resumable(unbroken).epochs == 2
+    assert list((unbroken / "tensorboard").glob("events.*"))
+
+
+def test_the_loss_falls(made: Path, tmp_path: Path) -> None:
+    augment = {"crop": 0, "scale": [1, 1], "jitter": 0, "blur": 0, "jpeg": 0}
+    train(config(made, epochs=6, lr=3e-3, augment=augment, ema=0.0), tmp_path / "run")
+    losses = [row["train_loss"] for row in read_metrics(tmp_path / "run")]
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def _same_curve(one: Path, other: Path) -> None:
+    for row, expected in zip(read_metrics(one), read_metrics(other), strict=True):
+        for name in ("epoch", "step", "train_loss", "val_loss", "val_iou", "val_mae", "val_maxf", "lr"):
+            assert row[name] == pytest.approx(expected[name], abs=1e-5), name
+    left, right = (load_checkpoint(each / "last.safetensors").model.state_dict() for each in (one, other))
+    for name, tensor in left.items():
+        torch.testing.assert_close(tensor, right[name], atol=1e-5, rtol=1e-5)
+
+
+_KILLED_RUN = """
+import os, sys
+from pathlib import Path
+from rmbg_trt.training.callbacks import Record
+from rmbg_trt.training.config import load_config
+from rmbg_trt.training.train import train
+data, folder, stop, how = sys.argv[1:5]
+settings = eval(sys.argv[5])
+before = Record.on_train_batch_end
+def slow(self, trainer, *rest):
+    before(self, trainer, *rest)
+    if trainer.global_step == int(stop):
+        os.kill(os.getpid(), int(how))
+Record.on_train_batch_end = slow
+report = train(load_config(None, data=data, **settings), Path(folder))
+print("interrupted" if report.interrupted else "done")
+"""
+
+
+def _run_and_kill(data: Path, folder: Path, step: int, how: int, **changes: Any) -> subprocess.CompletedProcess[str]:
+    """Trains in a process of its own that gets a signal after a step."""
+    arguments = [str(data), str(folder), str(step), str(how), repr({**SMALL, **changes})]
+    return subprocess.run([sys.executable, "-c", _KILLED_RUN, *arguments], capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("step", [2, 4, 7])
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
+    made: Path, unbroken: Path, tmp_path: Path, step: int
+) -> None:
+    """In mid-epoch, after an epoch's last step, and in mid-epoch of the second one."""
+    folder = tmp_path / "run"
+    done = _run_and_kill(made, folder, step, signal.SIGINT)
+    assert done.stdout.strip() == "interrupted", done.stderr
+    train(resumable(folder), folder, resume=True)
+    _same_curve(folder, unbroken)
+
+
+def test_a_killed_run_goes_on_from_the_last_checkpoint(made: Path, unbroken: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = _run_and_kill(made, folder, 7, signal.SIGKILL, checkpoint_minutes=1e-6)
+    assert done.returncode == -signal.SIGKILL
+    assert len(read_metrics(folder)) == 1
+    train(resumable(folder), folder, resume=True)
+    _same_curve(folder, unbroken)
+
+
+def test_a_finished_run_is_resumed_to_nothing(made: Path, unbroken: Path) -> None:
+    before = (unbroken / "metrics.csv").read_bytes()
+    report = train(resumable(unbroken), unbroken, resume=True)
+    assert (report.epochs, report.interrupted) == (2, False)
+    assert (unbroken / "metrics.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("changes", [{"schedule": "plateau", "plateau_patience": 0}, {"ema": 0.0, "accumulate": 2}])
+def test_other_schedules_resume_exactly_too(made: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    train(config(made, **changes), tmp_path / "whole")
+    _run_and_kill(made, tmp_path / "broken", 2, signal.SIGTERM, **changes)
+    train(resumable(tmp_path / "broken"), tmp_path / "broken", resume=True)
+    _same_curve(tmp_path / "broken", tmp_path / "whole")
+
+
+def test_workers_change_nothing(made: Path, unbroken: Path, tmp_path: Path) -> None:
+    train(config(made, workers=2), tmp_path / "run")
+    _same_curve(tmp_path / "run", unbroken)
+
+
+def test_two_processes_learn_what_one_does(made: Path, tmp_path: Path) -> None:
+    """With frozen batch normalisation: its statistics are the one thing that hangs on a process's batch."""
+    changes = {"freeze_batch_norm": True, "epochs": 1}
+    train(config(made, batch=4, **changes), tmp_path / "one")
+    script = tmp_path / "two.py"
+    script.write_text(_KILLED_RUN)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = [str(made), str(tmp_path / "two"), "-1", "0", repr({**SMALL, "batch": 2, **changes})]
+    done = subprocess.run(
+        [*torchrun, str(script), *arguments], capture_output=True, text=True, timeout=300, env={**os.environ}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["done", "done"]
+    _same_curve(tmp_path / "two", tmp_path / "one")
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rmbg_trt.training import losses
+
+    seen = []
+
+    def broken(outputs: losses.Outputs, target: torch.Tensor) -> torch.Tensor:
+        seen.append(target)
+        return losses.bce(outputs, target) * (float("nan") if len(seen) == 3 else 1)
+
+    monkeypatch.setitem(losses.LOSSES, "bce", broken)
+    with pytest.raises(Error, match=r"loss is nan in step 2, epoch 1.*weights are all numbers.*nan_batch\.pt"):
+        train(config(made), tmp_path / "run")
+    batch = torch.load(tmp_path / "run" / "nan_batch.pt", weights_only=True)
+    assert torch.equal(batch["mask"], seen[2])
+    assert len(batch["names"]) == 2
+    assert batch["names"][0].startswith("train_")
+
+
+def test_early_stopping(made: Path, tmp_path: Path) -> None:
+    report = train(config(made, epochs=9, patience=2, lr=1e-12, min_lr=0.0, warmup_steps=0, ema=0.0), tmp_path / "run")
+    assert report.epochs < 9
+    assert not report.interrupted
+
+
+def test_a_time_limit_ends_the_run_in_order(made: Path, tmp_path: Path) -> None:
+    report = train(config(made, epochs=500, max_minutes=0.02), tmp_path / "run")
+    assert report.epochs < 500
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+
+
+def test_wrong_folders(made: Path, unbroken: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds a run already"):
+        train(config(made), unbroken)
+    with pytest.raises(InputError, match=r"no last\.ckpt"):
+        train(config(made), tmp_path, resume=True)
+    with pytest.raises(InputError, match="holds no run"):
+        resumable(tmp_path)
+    with pytest.raises(InputError, match=r"holds no pairs\.csv"):
+        train(config(tmp_path), tmp_path / "run")
+
+
+def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
+    data = make_set(tmp_path / "made")
+    read_pairs(data, "train")[3].image.write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"train_003\.png is not a picture"):
+        train(config(data), tmp_path / "run")
+
+
+def test_a_missing_mask_is_named(tmp_path: Path) -> None:
+    data = make_set(tmp_path / "made")
+    read_pairs(data, "val")[0].mask.unlink()
+    with pytest.raises(InputError, match=r"val_000\.png could not be read"):
+        train(config(data), tmp_path / "run")
+
+
+def test_more_pictures_a_step_than_there_are(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"8 training pictures are fewer than one step takes \(1 x 9\)"):
+        train(config(made, batch=9), tmp_path / "run")
+
+
+def test_a_full_disk_is_an_error_and_leaves_the_last_checkpoint(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rmbg_trt.training.callbacks import checkpoints
+
+    folder = tmp_path / "run"
+    save, kept = torch.save, []
+
+    def full(content: Any, file: Any) -> None:
+        if (folder / "last.ckpt").exists():
+            kept.append((folder / "last.ckpt").read_bytes())
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+        save(content, file)
+
+    monkeypatch.setattr(checkpoints.torch, "save", full)
+    with pytest.raises(Error, match=r"last\.ckpt could not be written: No space left on device"):
+        train(config(made), folder)
+    assert (folder / "last.ckpt").read_bytes() == kept[0]
+    assert not list(folder.glob("*.part"))
+
+
+def test_a_gpu_that_is_not_there(made: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(UnavailableError, match="PyTorch sees no GPU"):
+        train(config(made, device="cuda"), tmp_path / "run")
+    with pytest.raises(InputError, match="fp16 is for a GPU"):
+        train(config(made, precision="fp16"), tmp_path / "run")
+
+
+def test_what_is_told(made: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    told: list[dict[str, float]] = []
+    train(config(made, epochs=1, architecture="unet"), tmp_path / "run", watch=Watch(said.append, told.append))
+    assert said == [
+        "unet on CPU, fp32, from random weights: 8 training pictures in 4 steps of 2, 4 validation pictures"
+    ]
+    assert told == read_metrics(tmp_path / "run")
+
+
+def test_a_choice_of_pictures_is_always_the_same(made: Path) -> None:
+    pairs = read_pairs(made, "train")
+    some = chosen(pairs, 3, seed=1)
+    assert some == chosen(pairs, 3, seed=1) != chosen(pairs, 3, seed=2)
+    assert [each for each in pairs if each in some] == some
+    assert chosen(pairs, 0, seed=1) == chosen(pairs, 99, seed=1) == pairs

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``last.ckpt`` to resume from, and ``best.safetensors`` and ``last.safetensors`` to use; each whole or absent."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from ...image.atomic import atomic_file
+from ..config import TrainConfig
+from ..models import save_checkpoint
+
+if TYPE_CHECKING:
+    from ..module import MatteModule
+
+LAST = "last.ckpt"
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes Lightning's checkpoints so that a crash or a full disk leaves the one before; reads weights only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Raises Error when it cannot be written."""
+        with atomic_file(path) as file:
+            torch.save(checkpoint, file)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        """Plain values and tensors; a file that would run code is refused."""
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return content
+
+
+class Checkpoints(lightning.Callback):
+    """Keeps a run resumable, and its best weights.
+
+    Args:
+        folder: Of the run.
+        config: What decides which weights are best, and the longest time between two ``last.ckpt``.
+    """
+
+    def __init__(self, folder: Path, config: TrainConfig) -> None:
+        self.folder, self.config = folder, config
+        self.best: float | None = None
+        self.best_epoch = -1
+        self._saved_at = time.monotonic()
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keeps the weights if they are the best so far."""
+        if trainer.sanity_checking:
+            return
+        module: MatteModule = pl_module  # type: ignore[assignment]
+        value = float(module.validation.compute()[self.config.monitor])  # on all processes: it adds up theirs
+        if trainer.is_global_zero:
+            save_checkpoint(module.model, module.model_config, self.folder / "last.safetensors")
+        if self.best is None or (value > self.best if self.config.larger_is_better else value < self.best):
+            self.best, self.best_epoch = value, trainer.current_epoch
+            if trainer.is_global_zero:
+                save_checkpoint(module.model, module.model_config, self.folder / "best.safetensors")
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Saves when it is time, save at the end of an epoch, which saves anyway."""
+        late = time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes
+        late = trainer.strategy.broadcast(late) if trainer.world_size > 1 else late
+        if late and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            self.save(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """Saves."""
+        self.save(trainer)
+
+    def save(self, trainer: lightning.Trainer) -> None:
+        """Writes ``last.ckpt``; on all processes."""
+        trainer.save_checkpoint(self.folder / LAST)
+        self._saved_at = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best so far."""
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on with the best so far."""
+        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A loss that is no number stops the run, and its batch is kept for inspection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as lightning
+import torch
+
+from ...errors import Error
+from ...image.atomic import atomic_file
+from ..data.dataset import Sample
+
+if TYPE_CHECKING:
+    from ..module import MatteModule
+
+
+class NanGuard(lightning.Callback):
+    """Looks at each loss before its gradient is used.
+
+    Args:
+        folder: Of the run; the batch goes there as ``nan_batch.pt``.
+        names: The names of the training pictures.
+    """
+
+    def __init__(self, folder: Path, names: list[str]) -> None:
+        self.folder, self.names = folder, names
+        self._batch: Sample | None = None
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, _: Any, batch: Any, __: int) -> None:
+        """Remembers the batch."""
+        self._batch = batch
+
+    def on_before_backward(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: Any) -> None:
+        """Raises Error when the loss is not finite."""
+        if bool(torch.isfinite(loss)):
+            return
+        assert self._batch is not None
+        module: MatteModule = pl_module  # type: ignore[assignment]
+        names = [self.names[index] for index in self._batch.index.tolist()]
+        path = self.folder / "nan_batch.pt"
+        bad = [name for name, each in module.model.named_parameters() if not bool(torch.isfinite(each).all())]
+        with atomic_file(path) as file:
+            torch.save({"image": self._batch.image.cpu(), "mask": self._batch.mask.cpu(), "names": names}, file)
+        why = f"{len(bad)} weights were already no numbers, {bad[0]} first" if bad else "the weights are all numbers"
+        raise Error(
+            f"the loss is {float(loss)} in step {trainer.global_step}, epoch {trainer.current_epoch + 1} ({why}); "
+            f"the batch is in {path} (keys image, mask, names: {', '.join(names[:4])}...). What usually helps is "
+            "a smaller lr, clip_norm above 0 or precision fp32; last.ckpt is from before"
+        )

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run's history: a line an epoch in ``metrics.csv`` and on the screen, and the curves as a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor
+
+from ...errors import InputError
+from ...image.atomic import atomic_file
+from ..data.loader import TrainLoader
+
+if TYPE_CHECKING:
+    from ..module import MatteModule
+
+log = logging.getLogger("rmbg_trt.training")
+
+COLUMNS = (
+    *("epoch", "step", "train_loss", "val_loss", "val_iou", "val_mae", "val_maxf"),
+    *("lr", "seconds", "pictures_per_s", "waited"),
+)
+Row = dict[str, float]
+
+
+class Record(lightning.Callback):
+    """Records each epoch.
+
+    ``waited`` is the share of the training time that was spent waiting for pictures; ``seconds`` and
+    ``pictures_per_s`` are of the training alone, since the start or the resumption within the epoch.
+
+    Args:
+        folder: Of the run.
+        loader: The training pictures.
+        tell: Called with each epoch's row.
+    """
+
+    def __init__(self, folder: Path, loader: TrainLoader, tell: Callable[[Row], None]) -> None:
+        self.folder, self.loader, self.tell = folder, loader, tell
+        self._sum = torch.zeros((), dtype=torch.float64)
+        self._count = 0
+        self._validation: Row = {}
+        self._seconds = 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """Forgets what a resumed run will do again."""
+        if trainer.is_global_zero:
+            rows = [row for row in read_metrics(self.folder) if row["epoch"] < trainer.current_epoch]
+            write_metrics(self.folder, rows)
+        self._begin()
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Starts the clock."""
+        self._begin()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, _: Any, outputs: Any, *__: Any) -> None:
+        """Adds a step's loss."""
+        self._sum = self._sum.to(outputs["loss"].device) + outputs["loss"].detach()
+        self._count += 1
+        self._seconds = time.perf_counter() - self._started
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Takes the results."""
+        module: MatteModule = pl_module  # type: ignore[assignment]
+        self._validation = {name: float(value) for name, value in module.validation.compute().items()}
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Writes the epoch's line and the curves."""
+        loss = self._reduced(trainer) / max(1, self._count)
+        steps = max(1, self.loader.done - self._first_step)
+        row: Row = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "train_loss": float(loss),
+            **self._validation,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(self._seconds, 2),
+            "pictures_per_s": round(steps * self.loader.batch * self.loader.world / self._seconds, 3),
+            "waited": round((self.loader.waited_s - self._waited) / self._seconds, 4),
+        }
+        self._sum, self._count = torch.zeros((), dtype=torch.float64), 0
+        if trainer.is_global_zero:
+            rows = [*read_metrics(self.folder), row]
+            write_metrics(self.folder, rows)
+            draw_curves(rows, self.folder / "curves.png")
+            self.tell(row)
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
+        """Keeps where the pictures stand, and the sum of the epoch's losses, so that a resumed epoch has the same mean.
+
+        (Lightning asks the loader for its state too, but gives it back only in mid-epoch.)
+        """
+        sums = {"sum": float(self._reduced(trainer)), "count": self._count}
+        checkpoint["record"] = {**sums, "loader": self.loader.state_dict()}
+
+    def on_load_checkpoint(self, trainer: lightning.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self.loader.load_state_dict(checkpoint["record"]["loader"])
+        self._sum = torch.tensor(checkpoint["record"]["sum"], dtype=torch.float64)
+        self._count = checkpoint["record"]["count"]
+
+    def _reduced(self, trainer: lightning.Trainer) -> Tensor:
+        """The mean over all processes of their sums."""
+        total: Tensor = trainer.strategy.reduce(self._sum.to(trainer.strategy.root_device), reduce_op="mean")
+        return total
+
+    def _begin(self) -> None:
+        self._started, self._waited = time.perf_counter(), self.loader.waited_s
+        self._first_step = 0 if self.loader.done == len(self.loader) else self.loader.done
+
+
+def read_metrics(folder: Path) -> list[Row]:
+    """The rows of a run's ``metrics.csv``; none if there is no such file. Raises InputError when it is damaged."""
+    path = folder / "metrics.csv"
+    if not path.exists():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"{path} could not be read: {error}") from error
+
+
+def write_metrics(folder: Path, rows: list[Row]) -> None:
+    """Writes ``metrics.csv``, whole or not at all. Raises Error when it cannot be written."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({**row, "epoch": int(row["epoch"]), "step": int(row["step"])})
+    with atomic_file(folder / "metrics.csv") as file:
+        file.write(text.getvalue().encode())
+
+
+def draw_curves(rows: list[Row], path: Path) -> None:
+    """Draws losses, and IoU and F-measure, over the epochs, as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, scores = figure.subplots(1, 2)
+    epochs = [row["epoch"] + 1 for row in rows]
+    for axes, names in ((losses, ("train_loss", "val_loss")), (scores, ("val_iou", "val_maxf"))):
+        for name in names:
+            axes.plot(epochs, [row[name] for row in rows], marker="." if len(rows) < 60 else "", label=name)
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    losses.set_title("loss")
+    scores.set_title("validation")
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", dpi=120)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Augmentation of one picture with its mask, by Kornia; random numbers come from PyTorch's generator alone."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from ...errors import UnavailableError
+from ..config import AugmentConfig
+
+
+class Augment:
+    """Changes a picture and its mask alike.
+
+    Args:
+        config: What is done.
+
+    Raises:
+        UnavailableError: Kornia is not installed.
+    """
+
+    def __init__(self, config: AugmentConfig) -> None:
+        self.config = config
+        try:
+            import kornia.augmentation as kornia
+            from kornia.constants import DataKey, Resample
+        except ImportError as error:
+            raise UnavailableError('Kornia is not installed: pip install "rmbg-trt[train]"') from error
+        moves: list[Any] = []
+        colours: list[Any] = []
+        if config.flip:
+            moves.append(kornia.RandomHorizontalFlip(p=config.flip))
+        if config.scale != (1.0, 1.0):
+            moves.append(kornia.RandomAffine(0, scale=config.scale, padding_mode="reflection", p=1.0))
+        if config.crop:
+            moves.append(kornia.RandomCrop((config.crop, config.crop)))
+        if config.jitter:
+            share = config.jitter
+            colours.append(kornia.ColorJiggle(share, share, share, share / 10, p=0.8))
+        if config.blur:
+            colours.append(kornia.RandomGaussianBlur((7, 7), (0.3, 2.0), p=config.blur))
+        if config.jpeg:
+            colours.append(kornia.RandomJPEG((30.0, 90.0), p=config.jpeg))
+        keys: list[Any] = ["input", "mask"]
+        extra = {DataKey.MASK: {"resample": Resample.BILINEAR, "align_corners": False}}
+        self._moves = kornia.AugmentationSequential(*moves, data_keys=keys, extra_args=extra) if moves else None
+        self._colours = kornia.AugmentationSequential(*colours, data_keys=["input"]) if colours else None
+
+    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """One picture, changed.
+
+        Args:
+            image: (3, H, W) RGB in 0..1.
+            mask: (1, H, W) in 0..1.
+
+        Returns:
+            Both, (3, h, w) and (1, h, w), with h and w the crop's or the picture's own.
+        """
+        image, mask = image[None], mask[None]
+        if self._moves is not None:
+            image, mask = self._moves(image, mask)
+        if self._colours is not None:
+            image = self._colours(image)
+        return image[0].clamp(0, 1), mask[0].clamp(0, 1)
+
+
+def replace_background(image: Tensor, mask: Tensor, other: Tensor, other_mask: Tensor) -> Tensor:
+    """Puts the object of one picture onto another, whose own object is painted over.
+
+    Args:
+        image: (3, H, W) RGB in 0..1.
+        mask: (1, H, W) in 0..1.
+        other: (3, H, W), where the background comes from.
+        other_mask: (1, H, W), what is painted over there.
+
+    Returns:
+        (3, H, W).
+    """
+    return mask * image + (1 - mask) * paint_over(other, other_mask)
+
+
+def paint_over(image: Tensor, mask: Tensor) -> Tensor:
+    """Fills a region with the colours around it: averages from coarse to fine over what is known (push-pull).
+
+    Args:
+        image: (3, H, W).
+        mask: (1, H, W) in 0..1, 1 where the picture is filled. All of it: the picture comes back as it is.
+
+    Returns:
+        (3, H, W).
+
+    Source: Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.
+    """
+    reach = functional.max_pool2d(mask[None], 9, 1, 4)  # the rim of the object is not to be seen
+    known = 1 - reach
+    if float(known.sum()) == 0:
+        return image
+    levels = [(image[None] * known, known)]
+    while max(levels[-1][1].shape[2:]) > 1:
+        colours, weight = levels[-1]
+        levels.append(tuple(functional.avg_pool2d(each, 2, ceil_mode=True) for each in (colours, weight)))  # type: ignore[arg-type]
+    colours, weight = levels.pop()
+    filled = colours / weight.clamp(min=1e-8)
+    for colours, weight in reversed(levels):
+        up = functional.interpolate(filled, size=weight.shape[2:], mode="bilinear", align_corners=False)
+        share = weight.clamp(max=1)
+        filled = torch.where(weight > 1e-8, colours / weight.clamp(min=1e-8), up) * share + up * (1 - share)
+    return filled[0]
+
+
+@functools.cache
+def augment_of(config: AugmentConfig) -> Augment:
+    """The augmentation of a configuration; worker processes make it once."""
+    return Augment(config)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder that appears whole or not at all: made beside its place under a hidden name, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ...errors import Error, InputError
+from .report import is_prepared
+
+
+def check_target(target: Path, sources: Sequence[Path], *, overwrite: bool) -> Path:
+    """Refuses a place where a set must not be made, before any work.
+
+    Args:
+        target: The set's folder; may be missing or empty.
+        sources: What the set is made of.
+        overwrite: Allow a set that `prepare.prepare` made before; nothing else is ever replaced.
+
+    Returns:
+        The absolute path, symbolic links followed.
+
+    Raises:
+        InputError: The place is taken, or lies in a source, or a source in it.
+    """
+    place = Path(os.path.realpath(target))
+    for source in (Path(os.path.realpath(each)) for each in sources):
+        if place.is_relative_to(source) or source.is_relative_to(place):
+            raise InputError(f"{target} and the source {source} lie in each other; choose another folder for the set")
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{target} is a file; expected a folder for the set")
+    if place.is_dir() and any(place.iterdir()):
+        if not is_prepared(place):
+            raise InputError(f"{target} is there, and is no prepared set that may be replaced; choose another folder")
+        if not overwrite:
+            raise InputError(f"{target} is there; --overwrite (overwrite=True) makes it again")
+    return place
+
+
+@contextlib.contextmanager
+def building(place: Path) -> Iterator[Path]:
+    """Gives a folder to fill; it takes its place, and replaces what is there, if the block ends without an exception.
+
+    Raises:
+        Error: It cannot be made or put in place; the message has the system's reason.
+    """
+    token = secrets.token_hex(4)
+    folder, old = (place.with_name(f".{kind}-{token}-{place.name}") for kind in ("building", "old"))
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+        if place.exists():
+            place.rename(old)
+        folder.rename(place)
+    except OSError as error:
+        raise Error(f"{place} could not be written: {error.strerror or error}") from error
+    finally:  # links in it are removed, not followed
+        if old.exists() and not place.exists():
+            old.rename(place)
+        for each in (folder, old):
+            shutil.rmtree(each, ignore_errors=True)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs as a network takes them: read, resized and normalised as the engine does it, augmented for training.
+
+What happens to a picture hangs only on (seed, epoch, index): not on the number of processes, of workers, or on what
+came before. So a resumed run sees what an unbroken one would have seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ...image import read_picture
+from ..config import AugmentConfig
+from ..models.config import ModelConfig
+from .augment import augment_of, replace_background
+from .masks import read_mask, resize_mask
+from .pairs import Pair
+
+
+class Draw(NamedTuple):
+    """One picture of one epoch."""
+
+    epoch: int
+    index: int
+
+
+class Sample(NamedTuple):
+    """One or several pairs, ready for the network.
+
+    Attributes:
+        image: (3, H, W) or (N, 3, H, W), normalised.
+        mask: (1, H, W) or (N, 1, H, W) in 0..1.
+        index: Of each in the list of pairs.
+    """
+
+    image: Tensor
+    mask: Tensor
+    index: Tensor
+
+
+class PairDataset(Dataset[Sample]):
+    """Pairs of a prepared set.
+
+    Args:
+        pairs: The pairs.
+        model: Its input size and normalisation.
+        augment: What is done for training, or None for validation.
+        seed: Of the augmentation.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], model: ModelConfig, augment: AugmentConfig | None, seed: int) -> None:
+        self.pairs = list(pairs)
+        self.model = model
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, draw: Draw | int) -> Sample:
+        """A pair; an index alone counts as epoch 0. Raises InputError when a file cannot be read."""
+        epoch, index = (0, draw) if isinstance(draw, int) else draw
+        image, mask = self._read(index)
+        if self.augment is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(_mix(self.seed, epoch, index))
+                if float(torch.rand(())) < self.augment.background:
+                    other = int(torch.randint(len(self.pairs), ()))
+                    image = replace_background(image, mask, *self._read(other))
+                image, mask = augment_of(self.augment)(image, mask)
+        return Sample(normalize(image, self.model), mask, torch.tensor(index))
+
+    def _read(self, index: int) -> tuple[Tensor, Tensor]:
+        """(3, H, W) RGB and (1, H, W), both in 0..1, of the model's size."""
+        pair, size = self.pairs[index], self.model.input_size
+        picture, mask = read_resized(pair.image, size), resize_mask(read_mask(pair.mask), size)
+        return torch.from_numpy(picture).permute(2, 0, 1) / 255, torch.from_numpy(mask)[None] / 255
+
+
+def read_resized(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Reads a picture and resizes it with Lanczos, as the engine does.
+
+    Args:
+        path: The file. A fourth channel, alpha, is left out.
+        size: (height, width).
+
+    Returns:
+        (height, width, 3) RGB uint8.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    pixels = read_picture(path).pixels[..., :3]
+    image = Image.fromarray(np.ascontiguousarray(pixels)).resize(size[::-1], Image.Resampling.LANCZOS)
+    return np.array(image)
+
+
+def normalize(image: Tensor, model: ModelConfig) -> Tensor:
+    """Divides by the picture's maximum, subtracts the mean, divides by the standard deviation.
+
+    Args:
+        image: (3, H, W) or (N, 3, H, W) in 0..1.
+        model: Its mean and std.
+    """
+    largest = image.amax(dim=(-3, -2, -1), keepdim=True).clamp(min=1e-6)
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (model.mean, model.std))
+    return (image / largest - mean) / std
+
+
+def denormalize(image: Tensor, model: ModelConfig) -> Tensor:
+    """What `normalize` was given, up to the picture's maximum: in 0..1, for looking at."""
+    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (model.mean, model.std))
+    return (image * std + mean).clamp(0, 1)
+
+
+def _mix(*numbers: int) -> int:
+    """A 63-bit seed from several numbers."""
+    digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a dataset: on the disk, or members of a tar shard that is never unpacked.
+
+Listings are sorted, so that a dataset is read the same way on every machine.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from ...errors import InputError
+from ...image import INPUT_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file inside an uncompressed tar.
+
+    Attributes:
+        shard: The tar.
+        name: Of the member, as the tar has it.
+        offset: Of its first byte in the tar.
+        size: In bytes.
+    """
+
+    shard: Path
+    name: str
+    offset: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.shard}:{self.name}"
+
+    @property
+    def suffix(self) -> str:
+        """As of a path: ".webp"."""
+        return PurePosixPath(self.name).suffix
+
+
+File: TypeAlias = Path | Member
+
+
+def read_file(file: File) -> bytes:
+    """All bytes of a file. Raises `InputError` if it cannot be read."""
+    try:
+        if isinstance(file, Path):
+            return file.read_bytes()
+        with file.shard.open("rb") as stream:
+            stream.seek(file.offset)
+            data = stream.read(file.size)
+    except OSError as error:
+        raise InputError(f"{file} could not be read: {error.strerror or error}") from error
+    if len(data) != file.size:
+        raise InputError(f"{file} is cut short: {len(data)} of {file.size} bytes")
+    return data
+
+
+def list_pictures(folder: Path) -> dict[str, list[File]]:
+    """The pictures below a folder, by their path in it without suffix ("a/b" for "a/b.jpg").
+
+    Hidden files are left out (archives made on a Mac are full of "._x.jpg", which are no pictures).
+
+    Raises:
+        InputError: There is no such folder, or it cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename} could not be listed: {error.strerror or error}") from error
+
+    found: dict[str, list[File]] = {}
+    for root, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(root, name)
+            if path.suffix.lower() in INPUT_SUFFIXES and not name.startswith("."):
+                found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+    return found
+
+
+def list_shard(shard: Path, folder: str) -> dict[str, list[File]]:
+    """The pictures below a folder of an uncompressed tar, as `list_pictures` gives them.
+
+    Raises:
+        InputError: It is no such tar, or damaged.
+    """
+    found: dict[str, list[File]] = {}
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            for each in tar:
+                path = PurePosixPath(each.name)
+                parts = [part for part in path.parts if part != "."]
+                hidden = path.name.startswith(".")
+                if each.isreg() and parts[0] == folder and path.suffix.lower() in INPUT_SUFFIXES and not hidden:
+                    key = PurePosixPath(*parts[1:]).with_suffix("").as_posix()
+                    found.setdefault(key, []).append(Member(shard, each.name, each.offset_data, each.size))
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise InputError(f"{shard} is no uncompressed tar, or is damaged: {error}") from error
+    return dict(sorted(found.items()))

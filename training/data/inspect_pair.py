@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at one picture and its mask: whether they are fit for training, and what must be changed in a prepared set."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from ...errors import InputError, UnavailableError
+from ...image import Array, read_picture
+from ...image.metadata import read_orientation
+from .duplicates import perceptual_hash
+from .files import read_file
+from .masks import read_mask
+from .sources import Found, Rejected
+
+ASPECT_TOLERANCE = 0.02
+FOREGROUND = 128  # from here on a pixel of a mask counts as foreground
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A pair that is fit.
+
+    Attributes:
+        size: (height, width) of the upright picture.
+        mask_size: (height, width) of its mask.
+        hash: Of the picture, see `duplicates.perceptual_hash`.
+        turned: Whether the picture's file is not upright, and says so.
+        plain: Whether the mask's file is an 8-bit gray PNG whose values are those of `masks.read_mask`.
+    """
+
+    size: tuple[int, int]
+    mask_size: tuple[int, int]
+    hash: bytes
+    turned: bool
+    plain: bool
+
+
+def inspect_pair(found: Found, *, min_side: int = 1, keep_empty: bool = False) -> Inspected | Rejected:
+    """Decodes a pair and judges it.
+
+    Args:
+        found: The pair.
+        min_side: The shortest side a picture may have, in pixels.
+        keep_empty: Do not reject masks that are all background or all foreground.
+
+    Returns:
+        What there is to know about it; or why it is rejected, which any damaged file is.
+
+    Raises:
+        UnavailableError: An optional package is missing.
+    """
+
+    def reject(kind: str, reason: str) -> Rejected:
+        return Rejected(str(found.image), found.category, kind, reason)
+
+    try:
+        data = read_file(found.image)
+        pixels = read_picture(data, name=str(found.image)).pixels
+        turned = _orientation(data) != 1
+        mask_data = read_file(found.mask)
+        mask = read_mask(mask_data, name=str(found.mask))
+        size, mask_size = pixels.shape[:2], mask.shape[:2]
+        if min(size) < min_side:
+            return reject("small picture", f"it is {_by(size)} pixels; the shorter side must have {min_side}")
+        if abs(size[0] * mask_size[1] / (size[1] * mask_size[0]) - 1) > ASPECT_TOLERANCE:
+            upright = " (upright; its file is turned)" if turned else ""
+            return reject("mask of another aspect", f"it is {_by(size)}{upright}, its mask {_by(mask_size)}")
+        if not keep_empty and (mask.max() < FOREGROUND or mask.min() >= FOREGROUND):
+            ground = "background" if mask.max() < FOREGROUND else "foreground"
+            return reject(f"mask all {ground}", f"every pixel of its mask is {ground}")
+        return Inspected(size, mask_size, perceptual_hash(pixels), turned, _is_plain(mask_data, mask))
+    except UnavailableError:
+        raise
+    except InputError as error:
+        return reject("unreadable", str(error))
+    except Exception as error:  # decoders raise anything on damaged data
+        return reject("unreadable", f"it or its mask is damaged: {type(error).__name__}: {error}")
+
+
+def _is_plain(data: bytes, mask: Array) -> bool:
+    with Image.open(io.BytesIO(data)) as image:
+        if (image.format, image.mode, read_orientation(image)) != ("PNG", "L", 1):
+            return False
+        return bool(np.asarray(image).max() == mask.max())  # else they are labels
+
+
+def _orientation(data: bytes) -> int:
+    with Image.open(io.BytesIO(data)) as image:
+        return read_orientation(image)
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[1]} x {size[0]}"

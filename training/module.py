@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network, its loss, optimizer and validation, as Lightning wants them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor, nn
+
+from .config import TrainConfig
+from .data.dataset import Sample
+from .losses import LOSSES, Outputs
+from .models import ModelConfig
+from .validation import Validation
+
+
+class MatteModule(lightning.LightningModule):
+    """A network in training.
+
+    Args:
+        model: One of ``models.ARCHITECTURES``, with all its outputs.
+        model_config: Of it.
+        config: The run.
+        steps: How often the weights change in the whole run. (Lightning knows as well, but asking it starts the loader,
+            before a resumed run has told it where to go on.)
+    """
+
+    def __init__(self, model: nn.Module, model_config: ModelConfig, config: TrainConfig, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.model = model.to(memory_format=torch.channels_last) if config.channels_last else model
+        self.model_config = model_config
+        self.config = config
+        self.validation = Validation()
+        if config.compile:
+            self.model.compile()
+
+    def forward(self, image: Tensor) -> Outputs:
+        """Logits of all maps, (N, 1, H, W) each, for normalised pictures (N, 3, H, W)."""
+        if self.config.channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        outputs: Outputs = self.model(image)
+        return outputs
+
+    def loss(self, outputs: Outputs, mask: Tensor) -> Tensor:
+        """The run's loss, in float32 whatever the network computes in."""
+        return LOSSES[self.config.loss](tuple(each.float() for each in outputs), mask)
+
+    def training_step(self, batch: Sample, _: int) -> Tensor:
+        """The loss of a batch."""
+        return self.loss(self(batch.image), batch.mask)
+
+    def validation_step(self, batch: Sample, _: int) -> Tensor:
+        """The alpha (N, 1, H, W) of a batch in 0..1, stretched as the engine does it; measures it on the way."""
+        outputs = self(batch.image)
+        alpha = stretch(outputs[0].float().sigmoid())
+        self.validation.update(alpha, batch.mask, self.loss(outputs, batch.mask))
+        return alpha
+
+    def on_validation_epoch_end(self) -> None:
+        """Hands the results to whoever monitors them."""
+        for name, value in self.validation.compute().items():
+            self.log(name, value, rank_zero_only=False)
+        self.validation.reset()
+
+    def train(self, mode: bool = True) -> MatteModule:
+        """Training or evaluation mode; frozen batch normalisations stay in evaluation mode."""
+        super().train(mode)
+        if self.config.freeze_batch_norm:
+            for layer in self.model.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.eval()
+        return self
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and its schedule by steps or epochs."""
+        config = self.config
+        parameters = [each for each in self.model.parameters() if each.requires_grad]
+        kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        decay = {"weight_decay": config.weight_decay} if config.optimizer == "adamw" else {}
+        optimizer = kind(parameters, lr=config.lr, **decay)
+        schedulers = torch.optim.lr_scheduler
+        warm = max(1, config.warmup_steps)
+        if config.schedule == "plateau":  # both change the rate that is there, so they can be used together
+            rise = schedulers.LinearLR(optimizer, 1 / warm, total_iters=warm - 1)
+            halve = schedulers.ReduceLROnPlateau(
+                optimizer, factor=0.5, patience=config.plateau_patience, min_lr=config.min_lr
+            )
+            plateau = {"scheduler": halve, "interval": "epoch", "monitor": "val_loss"}
+            return [optimizer], [{"scheduler": rise, "interval": "step"}, plateau]
+        factor = _Factor(warm, self.steps, config.min_lr / config.lr if config.schedule == "cosine" else None)
+        return [optimizer], [{"scheduler": schedulers.LambdaLR(optimizer, factor), "interval": "step"}]
+
+
+def stretch(alpha: Tensor) -> Tensor:
+    """Stretches each map (N, 1, H, W) from its minimum to its maximum; a constant one gives zeros."""
+    low, high = alpha.amin((1, 2, 3), keepdim=True), alpha.amax((1, 2, 3), keepdim=True)
+    span = high - low
+    return torch.where(span > 0, (alpha - low) / span.clamp(min=1e-12), torch.zeros_like(alpha))
+
+
+class _Factor:
+    """Share of the learning rate at a step: a straight rise, then half a cosine down to `last`, or constant."""
+
+    def __init__(self, warm: int, steps: int, last: float | None) -> None:
+        self.warm, self.steps, self.last = warm, steps, last
+
+    def __call__(self, step: int) -> float:
+        if step < self.warm:
+            return (step + 1) / self.warm
+        if self.last is None:
+            return 1.0
+        way = min(1.0, (step - self.warm) / max(1, self.steps - self.warm))
+        return self.last + (1 - self.last) * (1 + math.cos(math.pi * way)) / 2

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A training run: a folder with its configuration, history, checkpoints and pictures, which can be resumed.
+
+Under ``torchrun`` every process calls `train`; the first one writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Error, InputError
+from . import requirements
+from .config import TrainConfig, load_config, save_config
+from .data.pairs import Pair, read_pairs
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .callbacks import Checkpoints
+    from .data.loader import TrainLoader
+    from .models import ModelConfig
+    from .processors import Processors
+
+log = logging.getLogger("rmbg_trt.training")
+
+CONFIG, LAST = "config.yaml", "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a run is followed.
+
+    Attributes:
+        say: Called with what is about to happen: network, processor, precision, pictures.
+        tell: Called after each epoch with its line of ``metrics.csv``.
+        terminal: Where a progress bar is shown, or None.
+    """
+
+    say: Callable[[str], None] = log.info
+    tell: Callable[[dict[str, float]], None] = lambda row: None
+    terminal: Console | None = None
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a run came to.
+
+    Attributes:
+        folder: Of the run.
+        epochs: That were finished, those before a resumption counted.
+        best: The best value of what was monitored, or None before the first epoch's end.
+        best_epoch: When it was, from 0.
+        interrupted: It was stopped from outside and can be resumed.
+    """
+
+    folder: Path
+    epochs: int
+    best: float | None
+    best_epoch: int
+    interrupted: bool
+
+
+def train(config: TrainConfig, folder: Path, *, resume: bool = False, watch: Watch | None = None) -> TrainReport:
+    """Trains a network.
+
+    Args:
+        config: The run.
+        folder: Where it lives. For a new run it must not hold one.
+        resume: Go on from its ``last.ckpt``, as if it had never stopped. `resumable` gives its configuration.
+        watch: How it is followed.
+
+    Returns:
+        The report. ``best.safetensors`` in the folder is what to export; `Engine` takes it as it is.
+
+    Raises:
+        InputError: An option, a picture or the folder is not what it should be.
+        ModelError: The weights to start from are damaged or of another architecture.
+        UnavailableError: A package, the weights or the device are not here.
+        Error: The loss became NaN (its batch is kept), or the folder cannot be written.
+    """
+    requirements.check()
+    watch = watch or Watch()
+    if resume and not (folder / LAST).is_file():
+        raise InputError(f"{folder} holds no {LAST} to resume from")
+    if not resume and (folder / CONFIG).exists():
+        raise InputError(f"{folder} holds a run already; resume it, or choose another folder")
+    training = chosen(read_pairs(config.data, "train"), config.limit_train, config.seed)
+    validation = chosen(read_pairs(config.data, "val"), config.limit_val, config.seed)
+    with _quiet():
+        import lightning.pytorch as lightning
+
+        from .data.dataset import PairDataset
+        from .data.loader import TrainLoader
+        from .module import MatteModule
+        from .processors import find_processors
+        from .weights import initial_model
+
+        lightning.seed_everything(config.seed, verbose=False)
+        processors = find_processors(config)
+        model, model_config = initial_model(config)
+        loader = TrainLoader(
+            PairDataset(training, model_config, config.augment, config.seed), config.batch, config.seed, processors
+        )
+        watch.say(_describe(config, model_config, processors, loader, len(validation)))
+        if processors.rank == 0 and not resume:
+            save_config(config, folder / CONFIG)
+        trainer, checkpoints = _trainer(config, folder, processors, loader, watch)
+        module = MatteModule(model, model_config, config, config.epochs * -(-len(loader) // config.accumulate))
+        shown = _validation_loader(validation, model_config, config, processors)
+        interrupted = _fit(trainer, module, loader, shown, folder / LAST if resume else None)
+    return TrainReport(folder, trainer.current_epoch, checkpoints.best, checkpoints.best_epoch, interrupted)
+
+
+def resumable(folder: Path, **changes: Any) -> TrainConfig:
+    """The configuration of a run that can be resumed.
+
+    Args:
+        folder: Of the run.
+        changes: Fields that may differ: workers, device, max_minutes, checkpoint_minutes, pictures. None: as before.
+
+    Raises:
+        InputError: There is no run, or its configuration is damaged.
+    """
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder} holds no run (there is no {CONFIG})")
+    config = load_config(folder / CONFIG)
+    return dataclasses.replace(config, **{name: value for name, value in changes.items() if value is not None})
+
+
+def chosen(pairs: list[Pair], limit: int, seed: int) -> list[Pair]:
+    """`limit` of the pairs, always the same for a seed, in their order; all for 0."""
+    if not 0 < limit < len(pairs):
+        return pairs
+    return [pairs[index] for index in sorted(random.Random(seed).sample(range(len(pairs)), limit))]
+
+
+def _describe(
+    config: TrainConfig, model: ModelConfig, processors: Processors, loader: TrainLoader, validation: int
+) -> str:
+    return (
+        f"{model.architecture} on {processors.name}, {processors.precision}, from {config.init or 'random weights'}: "
+        f"{loader.count} training pictures in {len(loader)} steps of {loader.batch * loader.world}, "
+        f"{validation} validation pictures"
+    )
+
+
+def _validation_loader(pairs: list[Pair], model: ModelConfig, config: TrainConfig, processors: Processors) -> Any:
+    """This process's share of the validation pictures, in their order."""
+    from torch.utils.data import DataLoader, Subset
+
+    from .data.dataset import PairDataset
+
+    mine = Subset(PairDataset(pairs, model, None, config.seed), range(processors.rank, len(pairs), processors.world))
+    return DataLoader(mine, config.batch, num_workers=processors.workers, pin_memory=processors.on_gpu)
+
+
+def _trainer(
+    config: TrainConfig, folder: Path, processors: Processors, loader: TrainLoader, watch: Watch
+) -> tuple[Any, Checkpoints]:
+    """Lightning's trainer with all that happens beside the steps."""
+    import lightning.pytorch as lightning
+    from lightning.pytorch.callbacks import EarlyStopping
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    from . import callbacks
+
+    checkpoints = callbacks.Checkpoints(folder, config)
+    # The order counts: the mean of the weights first, the record before what saves it, the stop last.
+    stages: list[Any] = [callbacks.Average(config.ema)] if config.ema else []
+    stages += [callbacks.NanGuard(folder, loader.names), callbacks.Record(folder, loader, watch.tell)]
+    stages += [callbacks.Pictures(folder, config.pictures), checkpoints]
+    if config.patience:
+        mode = "max" if config.larger_is_better else "min"
+        stages.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
+    if watch.terminal is not None:
+        stages.append(callbacks.Bar(watch.terminal))
+    trainer = lightning.Trainer(
+        **processors.for_lightning(),
+        sync_batchnorm=processors.on_gpu and processors.world > 1 and not config.freeze_batch_norm,
+        max_epochs=config.epochs,
+        max_time=timedelta(minutes=config.max_minutes) if config.max_minutes else None,
+        accumulate_grad_batches=config.accumulate,
+        gradient_clip_val=config.clip_norm or None,
+        callbacks=[*stages, callbacks.Interrupt(checkpoints)],
+        plugins=[callbacks.AtomicCheckpoints()],
+        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        log_every_n_steps=10,
+    )
+    return trainer, checkpoints
+
+
+def _fit(trainer: Any, module: Any, training: Any, validation: Any, checkpoint: Path | None) -> bool:
+    """Trains. Returns whether it was interrupted, with a checkpoint."""
+    from .callbacks import InterruptedRun
+
+    try:
+        trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
+    except InterruptedRun:
+        return True
+    except SystemExit as error:  # what Lightning makes of a Ctrl-C
+        raise KeyboardInterrupt from error
+    except OSError as error:
+        raise Error(f"the run stopped: {error}") from error
+    return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's advice is for those who write against it; its errors and our own words remain."""
+    import lightning.pytorch  # noqa: F401  # which sets the levels of its loggers
+
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [each.level for each in loggers]
+    try:
+        for each in loggers:
+            each.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network that a run begins with: random, or from published weights or a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from torch import nn
+
+from .. import models as catalogue
+from ..errors import InputError, ModelError, UnavailableError
+from .config import TrainConfig
+from .models import ARCHITECTURES, ModelConfig, build, import_onnx, load_checkpoint
+
+
+def initial_model(config: TrainConfig, progress: catalogue.Progress | None = None) -> tuple[nn.Module, ModelConfig]:
+    """Makes the network of a run, with all its outputs.
+
+    Args:
+        config: Its `architecture`, `init` and `size`.
+        progress: Called while a catalogue model is fetched.
+
+    Returns:
+        The network on the CPU, and what a checkpoint of it will say.
+
+    Raises:
+        InputError: There is no such architecture, or the weights are of another one.
+        ModelError: The file is damaged or no checkpoint of ours.
+        UnavailableError: The weights cannot be fetched, or a package is missing.
+    """
+    if config.architecture and config.architecture not in ARCHITECTURES:
+        raise InputError(f"architecture is {config.architecture!r}; expected one of {', '.join(ARCHITECTURES)}")
+    size = (config.size, config.size)
+    if not config.init:
+        architecture = config.architecture or "u2netp"
+        return build(architecture), ModelConfig(architecture, ARCHITECTURES[architecture].max_outputs, size)
+    model, found = read_weights(config.init, progress)
+    if config.architecture not in ("", found.architecture):
+        raise InputError(f"{config.init} holds weights of {found.architecture}, and {config.architecture} is asked for")
+    outputs = ARCHITECTURES[found.architecture].max_outputs
+    return model, dataclasses.replace(found, outputs=outputs, input_size=size)
+
+
+def read_weights(name: str, progress: catalogue.Progress | None = None) -> tuple[nn.Module, ModelConfig]:
+    """Reads a catalogue name, an ``.onnx``, ``.pth`` or ``.safetensors`` file. Errors as `initial_model`."""
+    path = catalogue.resolve(name, progress=progress)
+    if path.suffix.lower() != ".onnx":
+        checkpoint = load_checkpoint(path)
+        return checkpoint.model, checkpoint.config
+    model, architecture = import_onnx(_read_onnx(path))
+    return model, ModelConfig(architecture, ARCHITECTURES[architecture].max_outputs)
+
+
+def _read_onnx(path: Path) -> object:
+    try:
+        import onnx
+    except ImportError as error:
+        raise UnavailableError('onnx is not installed: pip install "rmbg-trt[export]"') from error
+    try:
+        return onnx.load(str(path))
+    except Exception as error:  # protobuf's and the system's own
+        raise ModelError(f"{path}: not a readable ONNX model ({str(error).partition(chr(10))[0][:200]})") from error
