@@ -64,14 +64,15 @@ def laplacian(alpha: Tensor, target: Tensor, levels: int = 5) -> Tensor:
         target: Of the same shape.
         levels: At most; a level of one pixel ends the pyramid.
     """
-    total = alpha.new_zeros(())
+    total: Tensor = alpha.new_zeros(())
     difference = alpha - target  # the pyramid is linear: that of the difference is the difference of both
     for level in range(levels):
+        weight = float(1 << level)
         if min(difference.shape[2:]) < 2 or level == levels - 1:
-            return total + 2**level * difference.abs().mean()
+            return total + weight * difference.abs().mean()
         smaller = functional.avg_pool2d(_blur(difference), 2, ceil_mode=True)
         back = functional.interpolate(smaller, size=difference.shape[2:], mode="bilinear", align_corners=False)
-        total = total + 2**level * (difference - back).abs().mean()
+        total = total + weight * (difference - back).abs().mean()
         difference = smaller
     raise AssertionError("the last level returns")
 

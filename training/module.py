@@ -31,12 +31,15 @@ class MatteModule(lightning.LightningModule):
     def __init__(self, model: nn.Module, model_config: ModelConfig, config: TrainConfig, steps: int) -> None:
         super().__init__()
         self.steps = steps
-        self.model = model.to(memory_format=torch.channels_last) if config.channels_last else model
+        self.model = model
+        if config.channels_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its declaration
         self.model_config = model_config
         self.config = config
         self.validation = Validation()
         if config.compile:
             self.model.compile()
+        self.train()  # weights that were read come in evaluation mode, and Lightning leaves it so
 
     def forward(self, image: Tensor) -> Outputs:
         """Logits of all maps, (N, 1, H, W) each, for normalised pictures (N, 3, H, W)."""
@@ -79,9 +82,11 @@ class MatteModule(lightning.LightningModule):
         """The optimizer, and its schedule by steps or epochs."""
         config = self.config
         parameters = [each for each in self.model.parameters() if each.requires_grad]
-        kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-        decay = {"weight_decay": config.weight_decay} if config.optimizer == "adamw" else {}
-        optimizer = kind(parameters, lr=config.lr, **decay)
+        optimizer: torch.optim.Optimizer
+        if config.optimizer == "adamw":
+            optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+        else:
+            optimizer = torch.optim.Adam(parameters, lr=config.lr)
         schedulers = torch.optim.lr_scheduler
         warm = max(1, config.warmup_steps)
         if config.schedule == "plateau":  # both change the rate that is there, so they can be used together

@@ -157,10 +157,16 @@ def _validation_loader(pairs: list[Pair], model: ModelConfig, config: TrainConfi
     """This process's share of the validation pictures, in their order."""
     from torch.utils.data import DataLoader, Subset
 
-    from .data.dataset import PairDataset
+    from .data.dataset import PairDataset, leave_signals_alone
 
     mine = Subset(PairDataset(pairs, model, None, config.seed), range(processors.rank, len(pairs), processors.world))
-    return DataLoader(mine, config.batch, num_workers=processors.workers, pin_memory=processors.on_gpu)
+    return DataLoader(
+        mine,
+        config.batch,
+        num_workers=processors.workers,
+        pin_memory=processors.on_gpu,
+        worker_init_fn=leave_signals_alone,
+    )
 
 
 def _trainer(

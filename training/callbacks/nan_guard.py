@@ -39,14 +39,15 @@ class NanGuard(lightning.Callback):
             return
         assert self._batch is not None
         module: MatteModule = pl_module  # type: ignore[assignment]
-        names = [self.names[index] for index in self._batch.index.tolist()]
+        names = [self.names[place] for place in self._batch.place.tolist()]
         path = self.folder / "nan_batch.pt"
         bad = [name for name, each in module.model.named_parameters() if not bool(torch.isfinite(each).all())]
         with atomic_file(path) as file:
             torch.save({"image": self._batch.image.cpu(), "mask": self._batch.mask.cpu(), "names": names}, file)
         why = f"{len(bad)} weights were already no numbers, {bad[0]} first" if bad else "the weights are all numbers"
+        where = f"step {trainer.global_step}, epoch {trainer.current_epoch + 1}"
         raise Error(
-            f"the loss is {float(loss)} in step {trainer.global_step}, epoch {trainer.current_epoch + 1} ({why}); "
+            f"the loss is {float(loss.detach())} in {where} ({why}); "
             f"the batch is in {path} (keys image, mask, names: {', '.join(names[:4])}...). What usually helps is "
             "a smaller lr, clip_norm above 0 or precision fp32; last.ckpt is from before"
         )

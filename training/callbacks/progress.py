@@ -34,7 +34,7 @@ class Bar(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         """Shows the bar, with what a resumed run has done before."""
         total = trainer.num_training_batches * (trainer.max_epochs or 0)
-        done = trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        done = trainer.fit_loop.epoch_loop.batch_progress.total.completed
         self._bar.start()
         self._task = self._bar.add_task("training", total=total, completed=done, loss="")
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairs as a network takes them: read, resized and normalised as the engine does it, augmented for training.
 
-What happens to a picture hangs only on (seed, epoch, index): not on the number of processes, of workers, or on what
+What happens to a picture hangs only on (seed, epoch, place): not on the number of processes, of workers, or on what
 came before. So a resumed run sees what an unbroken one would have seen.
 """
 
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...image import read_picture
+from ...image import Array, read_picture
 from ..config import AugmentConfig
 from ..models.config import ModelConfig
 from .augment import augment_of, replace_background
@@ -27,10 +28,10 @@ from .pairs import Pair
 
 
 class Draw(NamedTuple):
-    """One picture of one epoch."""
+    """One picture, by its place in the list of pairs, in one epoch."""
 
     epoch: int
-    index: int
+    place: int
 
 
 class Sample(NamedTuple):
@@ -39,12 +40,12 @@ class Sample(NamedTuple):
     Attributes:
         image: (3, H, W) or (N, 3, H, W), normalised.
         mask: (1, H, W) or (N, 1, H, W) in 0..1.
-        index: Of each in the list of pairs.
+        place: Of each in the list of pairs.
     """
 
     image: Tensor
     mask: Tensor
-    index: Tensor
+    place: Tensor
 
 
 class PairDataset(Dataset[Sample]):
@@ -67,26 +68,26 @@ class PairDataset(Dataset[Sample]):
         return len(self.pairs)
 
     def __getitem__(self, draw: Draw | int) -> Sample:
-        """A pair; an index alone counts as epoch 0. Raises InputError when a file cannot be read."""
-        epoch, index = (0, draw) if isinstance(draw, int) else draw
-        image, mask = self._read(index)
+        """A pair; a place alone counts as epoch 0. Raises InputError when a file cannot be read."""
+        epoch, place = (0, draw) if isinstance(draw, int) else draw
+        image, mask = self._read(place)
         if self.augment is not None:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(_mix(self.seed, epoch, index))
+                torch.manual_seed(_mix(self.seed, epoch, place))
                 if float(torch.rand(())) < self.augment.background:
                     other = int(torch.randint(len(self.pairs), ()))
                     image = replace_background(image, mask, *self._read(other))
                 image, mask = augment_of(self.augment)(image, mask)
-        return Sample(normalize(image, self.model), mask, torch.tensor(index))
+        return Sample(normalize(image, self.model), mask, torch.tensor(place))
 
-    def _read(self, index: int) -> tuple[Tensor, Tensor]:
+    def _read(self, place: int) -> tuple[Tensor, Tensor]:
         """(3, H, W) RGB and (1, H, W), both in 0..1, of the model's size."""
-        pair, size = self.pairs[index], self.model.input_size
+        pair, size = self.pairs[place], self.model.input_size
         picture, mask = read_resized(pair.image, size), resize_mask(read_mask(pair.mask), size)
         return torch.from_numpy(picture).permute(2, 0, 1) / 255, torch.from_numpy(mask)[None] / 255
 
 
-def read_resized(path: Path, size: tuple[int, int]) -> np.ndarray:
+def read_resized(path: Path, size: tuple[int, int]) -> Array:
     """Reads a picture and resizes it with Lanczos, as the engine does.
 
     Args:
@@ -120,6 +121,11 @@ def denormalize(image: Tensor, model: ModelConfig) -> Tensor:
     """What `normalize` was given, up to the picture's maximum: in 0..1, for looking at."""
     mean, std = (torch.tensor(each).view(3, 1, 1) for each in (model.mean, model.std))
     return (image * std + mean).clamp(0, 1)
+
+
+def leave_signals_alone(_: int) -> None:
+    """For workers: Ctrl-C reaches every process of a terminal, and it is for the first one to act on."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _mix(*numbers: int) -> int:

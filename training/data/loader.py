@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from ...errors import InputError
 from ..processors import Processors
-from .dataset import Draw, PairDataset, Sample
+from .dataset import Draw, PairDataset, Sample, leave_signals_alone
 
 
 class TrainLoader:
@@ -50,6 +50,7 @@ class TrainLoader:
             persistent_workers=workers > 0,
             pin_memory=processors.on_gpu,
             prefetch_factor=4 if workers else None,
+            worker_init_fn=leave_signals_alone,
         )
 
     def __len__(self) -> int:
@@ -72,7 +73,7 @@ class TrainLoader:
         order = torch.randperm(self.count, generator=generator).tolist()
         for step in range(self.done, len(self)):
             first = (step * self.world + self.rank) * self.batch
-            yield [Draw(self.epoch, index) for index in order[first : first + self.batch]]
+            yield [Draw(self.epoch, place) for place in order[first : first + self.batch]]
 
     def state_dict(self) -> dict[str, int]:
         """Where it stands: batches that were handed out, not those that were read ahead."""
