@@ -31,6 +31,9 @@ PACKAGES = (
     "numpy",
     "pillow",
     "scikit-image",
+    "lightning",
+    "kornia",
+    "pysodmetrics",
 )
 console = Console() if sys.stdout.isatty() else Console(width=110)  # tables stay whole in a log
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""U²-Net in PyTorch: the models, their checkpoints and the import of published weights (``models``).
+"""Datasets, training and evaluation: from published pictures with masks to a checkpoint, and what it is worth.
 
-Installed as ``rmbg_trt.training``.
+``data.prepare`` makes a prepared set, ``train`` trains on it, ``evaluation`` measures models through the engine; ``models``
+holds U²-Net, U-Net and their checkpoints. Installed as ``rmbg_trt.training``; running it needs the extra ``[train]``.
 """

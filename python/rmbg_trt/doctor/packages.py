@@ -34,6 +34,8 @@ def examine_packages() -> tuple[Package, ...]:
         find_package("TensorRT-RTX", "plans for RTX GPUs", "rtx", rtx_modules, rtx_names),
         find_package("PyTorch", "export; networks on NVIDIA GPUs", "export", ("torch",), ("torch",)),
         find_package("ONNX Runtime", "export", "export", ("onnxruntime",), ("onnxruntime", "onnxruntime-gpu")),
+        find_package("Lightning", "training", "train", ("lightning",), ("lightning",)),
+        find_package("pysodmetrics", "evaluation", "train", ("py_sod_metrics",), ("pysodmetrics",)),
         find_package("pillow-heif", "HEIC pictures", "heif", ("pillow_heif",), ("pillow-heif",)),
     )
     runtimes = {"OpenVINO": "openvino", "TensorRT": "tensorrt", "TensorRT-RTX": "tensorrt_rtx", "PyTorch": "torch"}
