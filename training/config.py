@@ -69,6 +69,8 @@ class TrainConfig:
         plateau_patience: Epochs without a better validation loss before "plateau" halves the rate.
         clip_norm: Largest norm of the gradient; 0: not clipped.
         ema: Decay of the running mean of the weights, which is what is validated and kept; 0: none. It starts lower.
+        keep: Share of the weights that the run began with, mixed into what is validated and kept: fine-tuning that
+            forgets less (Wortsman et al., CVPR 2022).
         precision: "auto" (bf16 on a GPU that has it, else fp16 there; fp32 on the CPU), "fp32", "bf16" or "fp16".
         channels_last: Memory order of the convolutions; faster on most machines.
         compile: Let ``torch.compile`` make the network faster, which takes minutes at the start.
@@ -103,6 +105,7 @@ class TrainConfig:
     plateau_patience: int = 5
     clip_norm: float = 1.0
     ema: float = 0.999
+    keep: float = 0.0
     precision: str = "auto"
     channels_last: bool = True
     compile: bool = False
@@ -134,6 +137,8 @@ class TrainConfig:
         for name in ("weight_decay", "clip_norm", "plateau_patience"):
             _check(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
         _check("ema", self.ema, 0 <= self.ema < 1, "0 to below 1")
+        _check("keep", self.keep, 0 <= self.keep < 1, "0 to below 1")
+        _check("keep", self.keep, self.keep == 0 or bool(self.init), "0 where there is no init")
         _check("size", self.size, 32 <= self.size <= 4096, "32 to 4096")
         _check("workers", self.workers, self.workers >= -1, "-1 or more")
         each = self.augment

@@ -181,7 +181,7 @@ def _trainer(
 
     checkpoints = callbacks.Checkpoints(folder, config)
     # The order counts: the mean of the weights first, the record before what saves it, the stop last.
-    stages: list[Any] = [callbacks.Average(config.ema)] if config.ema else []
+    stages: list[Any] = [callbacks.Average(config.ema, config.keep)] if config.ema or config.keep else []
     stages += [callbacks.NanGuard(folder, loader.names), callbacks.Record(folder, loader, watch.tell)]
     stages += [callbacks.Pictures(folder, config.pictures), checkpoints]
     if config.patience:

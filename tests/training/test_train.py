@@ -20,7 +20,7 @@ from rmbg_trt import Error, InputError, UnavailableError
 from rmbg_trt.training.callbacks.record import read_metrics
 from rmbg_trt.training.config import TrainConfig, load_config
 from rmbg_trt.training.data.pairs import read_pairs
-from rmbg_trt.training.models import load_checkpoint
+from rmbg_trt.training.models import ModelConfig, build, load_checkpoint, save_checkpoint
 from rmbg_trt.training.train import Watch, chosen, resumable, train
 
 SMALL = {
@@ -184,6 +184,24 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(
     assert torch.equal(batch["mask"], seen[2])
     assert len(batch["names"]) == 2
     assert batch["names"][0].startswith("train_")
+
+
+def test_what_is_kept_is_mixed_with_what_the_run_began_with(made: Path, tmp_path: Path) -> None:
+    """The same run three times; training itself is not touched, and a resumed run mixes alike."""
+    first = build("u2netp")
+    save_checkpoint(first, ModelConfig("u2netp", 7, (48, 48)), tmp_path / "first.safetensors")
+    start = {"init": str(tmp_path / "first.safetensors"), "ema": 0.5}
+    train(config(made, **start), tmp_path / "whole")
+    train(config(made, **start, keep=0.75), tmp_path / "mixed")
+    _run_and_kill(made, tmp_path / "broken", 5, signal.SIGINT, **start, keep=0.75)
+    train(resumable(tmp_path / "broken"), tmp_path / "broken", resume=True)
+    _same_curve(tmp_path / "broken", tmp_path / "mixed")
+    rows = [[row["train_loss"] for row in read_metrics(tmp_path / name)] for name in ("whole", "mixed")]
+    assert rows[0] == pytest.approx(rows[1], abs=1e-5)
+    whole, mixed = (load_checkpoint(tmp_path / name / "last.safetensors").model for name in ("whole", "mixed"))
+    pairs = zip(first.parameters(), whole.parameters(), mixed.parameters(), strict=True)
+    for before, trained, kept in pairs:
+        torch.testing.assert_close(kept, 0.75 * before + 0.25 * trained, atol=1e-5, rtol=1e-5)
 
 
 def test_early_stopping(made: Path, tmp_path: Path) -> None:
