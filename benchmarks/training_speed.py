@@ -51,7 +51,7 @@ def main() -> None:
                 workers=options.workers,
                 epochs=2,
                 pictures=0,
-                augment=AugmentConfig(crop=options.size * 9 // 10, background=0.2),
+                augment=AugmentConfig(background=0.2),
             )
             in_memory = steps_in_memory(config)
             train(config, Path(folder) / name)
@@ -91,7 +91,7 @@ def steps_in_memory(config: TrainConfig) -> float:
     device = torch.device(processors.accelerator)
     model = build(config.architecture).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
-    side = config.augment.crop
+    side = round(config.augment.crop * config.size)
     images = torch.randn(config.batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     masks = (torch.rand(config.batch, 1, side, side, device=device) > 0.5).float()
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(processors.precision)

@@ -24,16 +24,17 @@ class AugmentConfig:
     """What is done to training pictures, each with its mask.
 
     Attributes:
-        crop: Side of the random crop in pixels; 0 for the whole picture.
+        crop: Side of the random crop, as a share of the picture's: 0.9 is 288 of 320; 1: the whole picture.
         flip: Probability of mirroring left and right.
         scale: Smallest and largest factor the picture is scaled by about its centre, before the crop.
         jitter: Largest change of brightness, contrast and saturation, as a factor (0.2: 0.8 to 1.2); hue a tenth of it.
+            One picture in five keeps its colours.
         blur: Probability of a Gaussian blur with a standard deviation of 0.3 to 2 pixels.
         jpeg: Probability of JPEG artefacts, quality 30 to 90.
         background: Probability that the background is taken from another training picture, its object painted over.
     """
 
-    crop: int = 288
+    crop: float = 0.9
     flip: float = 0.5
     scale: tuple[float, float] = (0.85, 1.25)
     jitter: float = 0.2
@@ -55,7 +56,8 @@ class TrainConfig:
         batch: Pictures a step, on each process.
         accumulate: Steps whose gradients are added up before the weights change.
         epochs: Times that all training pictures are seen.
-        max_minutes: Stop after this time; 0: no limit. What is left of the schedule is not squeezed into it.
+        max_minutes: Stop this long after each start, with a checkpoint to resume from; 0: no limit. The schedule does
+            not look at it.
         limit_train: Use only this many training pictures (the first of a seeded shuffle); 0: all.
         limit_val: The same for validation.
         loss: "bce" (U²-Net's, summed over all its outputs), "dice", "bce_dice", or "matte" for alpha mattes
@@ -64,7 +66,7 @@ class TrainConfig:
         lr: Largest learning rate.
         weight_decay: Of AdamW.
         schedule: "cosine", "plateau" (halved when the validation loss rests) or "constant".
-        warmup_steps: Steps over which the learning rate rises from 0.
+        warmup_steps: Steps over which the learning rate rises; at most a tenth of all steps.
         min_lr: The learning rate at the end of "cosine", and the smallest of "plateau".
         plateau_patience: Epochs without a better validation loss before "plateau" halves the rate.
         clip_norm: Largest norm of the gradient; 0: not clipped.
@@ -140,9 +142,10 @@ class TrainConfig:
         _check("keep", self.keep, 0 <= self.keep < 1, "0 to below 1")
         _check("keep", self.keep, self.keep == 0 or bool(self.init), "0 where there is no init")
         _check("size", self.size, 32 <= self.size <= 4096, "32 to 4096")
+        _check("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
         _check("workers", self.workers, self.workers >= -1, "-1 or more")
         each = self.augment
-        _check("augment.crop", each.crop, each.crop == 0 or 32 <= each.crop <= self.size, f"0, or 32 to {self.size}")
+        _check("augment.crop", each.crop, 0.1 <= each.crop <= 1, "0.1 to 1")
         for name in ("flip", "blur", "jpeg", "background", "jitter"):
             _check(f"augment.{name}", getattr(each, name), 0 <= getattr(each, name) <= 1, "0 to 1")
         low, high = each.scale

@@ -37,6 +37,8 @@ class MatteModule(lightning.LightningModule):
         self.model_config = model_config
         self.config = config
         self.validation = Validation()
+        self._plateau: Any = None
+        self._plateau_state: Any = None
         if config.compile:
             self.model.compile()
         self.train()  # weights that were read come in evaluation mode, and Lightning leaves it so
@@ -64,9 +66,11 @@ class MatteModule(lightning.LightningModule):
         return alpha
 
     def on_validation_epoch_end(self) -> None:
-        """Hands the results to whoever monitors them."""
-        for name, value in self.validation.compute().items():
-            self.log(name, value, rank_zero_only=False)
+        """Hands the results to the log, and to the schedule."""
+        results = self.validation.compute()
+        self.log_dict(results)
+        if self._plateau is not None:
+            self._plateau.step(float(results["val_loss"]))
         self.validation.reset()
 
     def train(self, mode: bool = True) -> MatteModule:
@@ -88,16 +92,26 @@ class MatteModule(lightning.LightningModule):
         else:
             optimizer = torch.optim.Adam(parameters, lr=config.lr)
         schedulers = torch.optim.lr_scheduler
-        warm = max(1, config.warmup_steps)
+        warm = max(1, min(config.warmup_steps, self.steps // 10))
+        factor = _Factor(warm, self.steps, config.min_lr / config.lr if config.schedule == "cosine" else None)
+        by_step: Any = schedulers.LambdaLR(optimizer, factor)
         if config.schedule == "plateau":  # both change the rate that is there, so they can be used together
-            rise = schedulers.LinearLR(optimizer, 1 / warm, total_iters=warm - 1)
-            halve = schedulers.ReduceLROnPlateau(
+            by_step = schedulers.LinearLR(optimizer, 1 / warm, total_iters=warm - 1)
+            self._plateau = schedulers.ReduceLROnPlateau(
                 optimizer, factor=0.5, patience=config.plateau_patience, min_lr=config.min_lr
             )
-            plateau = {"scheduler": halve, "interval": "epoch", "monitor": "val_loss"}
-            return [optimizer], [{"scheduler": rise, "interval": "step"}, plateau]
-        factor = _Factor(warm, self.steps, config.min_lr / config.lr if config.schedule == "cosine" else None)
-        return [optimizer], [{"scheduler": schedulers.LambdaLR(optimizer, factor), "interval": "step"}]
+            if self._plateau_state is not None:
+                self._plateau.load_state_dict(self._plateau_state)
+        return [optimizer], [{"scheduler": by_step, "interval": "step"}]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the state of "plateau", which Lightning would change only after an epoch's checkpoint."""
+        if self._plateau is not None:
+            checkpoint["plateau"] = self._plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the state of "plateau" for the optimizer that is made next."""
+        self._plateau_state = checkpoint.get("plateau")
 
 
 def stretch(alpha: Tensor) -> Tensor:

@@ -13,11 +13,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Error, InputError
+from ..errors import Error, InputError, ModelError
+from ..image.atomic import atomic_file
 from . import requirements
 from .config import TrainConfig, load_config, save_config
 from .data.pairs import Pair, read_pairs
@@ -58,15 +58,15 @@ class TrainReport:
         folder: Of the run.
         epochs: That were finished, those before a resumption counted.
         best: The best value of what was monitored, or None before the first epoch's end.
-        best_epoch: When it was, from 0.
-        interrupted: It was stopped from outside and can be resumed.
+        best_epoch: When it was, from 1.
+        stopped: Why it ended before its time and can be resumed, "interrupted" or "time limit"; nothing if it did not.
     """
 
     folder: Path
     epochs: int
     best: float | None
     best_epoch: int
-    interrupted: bool
+    stopped: str
 
 
 def train(config: TrainConfig, folder: Path, *, resume: bool = False, watch: Watch | None = None) -> TrainReport:
@@ -89,10 +89,11 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, watch: Wat
     """
     requirements.check()
     watch = watch or Watch()
-    if resume and not (folder / LAST).is_file():
-        raise InputError(f"{folder} holds no {LAST} to resume from")
-    if not resume and (folder / CONFIG).exists():
+    if resume and not (folder / CONFIG).is_file():
+        raise InputError(f"{folder} holds no run to resume (there is no {CONFIG})")
+    if not resume and (folder / LAST).exists():
         raise InputError(f"{folder} holds a run already; resume it, or choose another folder")
+    config = _found_from_anywhere(config)
     training = chosen(read_pairs(config.data, "train"), config.limit_train, config.seed)
     validation = chosen(read_pairs(config.data, "val"), config.limit_val, config.seed)
     with _quiet():
@@ -102,22 +103,29 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, watch: Wat
         from .data.loader import TrainLoader
         from .module import MatteModule
         from .processors import find_processors
-        from .weights import initial_model
+        from .weights import MODEL, initial_model, resumed_model
 
         lightning.seed_everything(config.seed, verbose=False)
         processors = find_processors(config)
-        model, model_config = initial_model(config)
+        checkpoint = folder / LAST if resume and (folder / LAST).is_file() else None  # else it never came to one
+        if checkpoint is not None and (folder / MODEL).is_file():
+            model, model_config = resumed_model((folder / MODEL).read_text(encoding="utf-8"))
+        else:
+            model, model_config = initial_model(config)
         loader = TrainLoader(
             PairDataset(training, model_config, config.augment, config.seed), config.batch, config.seed, processors
         )
+        shown = _validation_loader(validation, model_config, config, processors)
         watch.say(_describe(config, model_config, processors, loader, len(validation)))
-        if processors.rank == 0 and not resume:
+        if processors.rank == 0 and checkpoint is None:
             save_config(config, folder / CONFIG)
+            with atomic_file(folder / MODEL) as file:
+                file.write(model_config.to_json().encode())
         trainer, checkpoints = _trainer(config, folder, processors, loader, watch)
         module = MatteModule(model, model_config, config, config.epochs * -(-len(loader) // config.accumulate))
-        shown = _validation_loader(validation, model_config, config, processors)
-        interrupted = _fit(trainer, module, loader, shown, folder / LAST if resume else None)
-    return TrainReport(folder, trainer.current_epoch, checkpoints.best, checkpoints.best_epoch, interrupted)
+        stopped = _fit(trainer, module, loader, shown, checkpoint)
+    epochs = trainer.fit_loop.epoch_progress.current.processed
+    return TrainReport(folder, epochs, checkpoints.best, checkpoints.best_epoch, stopped)
 
 
 def resumable(folder: Path, **changes: Any) -> TrainConfig:
@@ -134,6 +142,12 @@ def resumable(folder: Path, **changes: Any) -> TrainConfig:
         raise InputError(f"{folder} holds no run (there is no {CONFIG})")
     config = load_config(folder / CONFIG)
     return dataclasses.replace(config, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _found_from_anywhere(config: TrainConfig) -> TrainConfig:
+    """Whole paths, so that a run can be resumed from another folder."""
+    init = str(Path(config.init).absolute()) if Path(config.init).is_file() else config.init
+    return dataclasses.replace(config, data=str(Path(config.data).absolute()), init=init)
 
 
 def chosen(pairs: list[Pair], limit: int, seed: int) -> list[Pair]:
@@ -159,6 +173,8 @@ def _validation_loader(pairs: list[Pair], model: ModelConfig, config: TrainConfi
 
     from .data.dataset import PairDataset, leave_signals_alone
 
+    if len(pairs) < processors.world:
+        raise InputError(f"{len(pairs)} validation pictures are fewer than the {processors.world} processes")
     mine = Subset(PairDataset(pairs, model, None, config.seed), range(processors.rank, len(pairs), processors.world))
     return DataLoader(
         mine,
@@ -174,7 +190,6 @@ def _trainer(
 ) -> tuple[Any, Checkpoints]:
     """Lightning's trainer with all that happens beside the steps."""
     import lightning.pytorch as lightning
-    from lightning.pytorch.callbacks import EarlyStopping
     from lightning.pytorch.loggers import TensorBoardLogger
 
     from . import callbacks
@@ -184,19 +199,15 @@ def _trainer(
     stages: list[Any] = [callbacks.Average(config.ema, config.keep)] if config.ema or config.keep else []
     stages += [callbacks.NanGuard(folder, loader.names), callbacks.Record(folder, loader, watch.tell)]
     stages += [callbacks.Pictures(folder, config.pictures), checkpoints]
-    if config.patience:
-        mode = "max" if config.larger_is_better else "min"
-        stages.append(EarlyStopping(config.monitor, patience=config.patience, mode=mode))
     if watch.terminal is not None:
         stages.append(callbacks.Bar(watch.terminal))
     trainer = lightning.Trainer(
         **processors.for_lightning(),
         sync_batchnorm=processors.on_gpu and processors.world > 1 and not config.freeze_batch_norm,
         max_epochs=config.epochs,
-        max_time=timedelta(minutes=config.max_minutes) if config.max_minutes else None,
         accumulate_grad_batches=config.accumulate,
         gradient_clip_val=config.clip_norm or None,
-        callbacks=[*stages, callbacks.Interrupt(checkpoints)],
+        callbacks=[*stages, callbacks.Interrupt(checkpoints, config.max_minutes)],
         plugins=[callbacks.AtomicCheckpoints()],
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
         num_sanity_val_steps=0,
@@ -209,19 +220,35 @@ def _trainer(
     return trainer, checkpoints
 
 
-def _fit(trainer: Any, module: Any, training: Any, validation: Any, checkpoint: Path | None) -> bool:
-    """Trains. Returns whether it was interrupted, with a checkpoint."""
+def _fit(trainer: Any, module: Any, training: Any, validation: Any, checkpoint: Path | None) -> str:
+    """Trains. Returns why it was stopped, with a checkpoint, or nothing."""
+    import torch
+
     from .callbacks import InterruptedRun
 
     try:
         trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
-    except InterruptedRun:
-        return True
+    except InterruptedRun as stop:
+        return str(stop)
     except SystemExit as error:  # what Lightning makes of a Ctrl-C
         raise KeyboardInterrupt from error
+    except torch.OutOfMemoryError as error:
+        raise Error(
+            "the GPU's memory is too small; take a smaller batch (accumulate makes up for it) or a smaller size"
+        ) from error
+    except Error as error:
+        text = str(error)
+        if not text.startswith("Caught "):
+            raise
+        name = f"{type(error).__name__}: "  # a worker's: the message stands at the end of its traceback
+        raise type(error)(text.rpartition(name)[2].strip()) from None
     except OSError as error:
         raise Error(f"the run stopped: {error}") from error
-    return False
+    except RuntimeError as error:
+        if checkpoint is not None and "loading state_dict" in str(error):
+            raise ModelError(f"{checkpoint} is of another network than {CONFIG} says") from error
+        raise
+    return ""
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def f_curves(alpha: Tensor, truth: Tensor) -> Tensor:
 
     Source: Achanta et al., CVPR 2009, with β² of 0.3.
     """
-    levels = (alpha * 255).to(torch.int64)
+    levels = (alpha.nan_to_num() * 255).to(torch.int64)
 
     def at_least(chosen: Tensor) -> Tensor:
         counts = torch.zeros(len(levels), 256, dtype=torch.float64, device=alpha.device)

@@ -13,6 +13,8 @@ from ..errors import InputError, ModelError, UnavailableError
 from .config import TrainConfig
 from .models import ARCHITECTURES, ModelConfig, build, import_onnx, load_checkpoint
 
+MODEL = "model.json"  # in a run's folder: what a checkpoint of it says
+
 
 def initial_model(config: TrainConfig, progress: catalogue.Progress | None = None) -> tuple[nn.Module, ModelConfig]:
     """Makes the network of a run, with all its outputs.
@@ -40,6 +42,15 @@ def initial_model(config: TrainConfig, progress: catalogue.Progress | None = Non
         raise InputError(f"{config.init} holds weights of {found.architecture}, and {config.architecture} is asked for")
     outputs = ARCHITECTURES[found.architecture].max_outputs
     return model, dataclasses.replace(found, outputs=outputs, input_size=size)
+
+
+def resumed_model(text: str) -> tuple[nn.Module, ModelConfig]:
+    """The network of a run that is resumed, its weights still to be read. Raises InputError when `text` is damaged."""
+    try:
+        config = ModelConfig.from_json(text)
+        return build(config.architecture), config
+    except ValueError as error:
+        raise InputError(f"the run's {MODEL} is damaged: {error}") from error
 
 
 def read_weights(name: str, progress: catalogue.Progress | None = None) -> tuple[nn.Module, ModelConfig]:

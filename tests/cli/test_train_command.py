@@ -24,7 +24,7 @@ from rmbg_trt import Engine
 from rmbg_trt.cli import app
 from rmbg_trt.networks.tensorrt_plan import plan_kind
 
-SMALL = ("--size", "48", "--set", "augment.crop=32", "--batch", "2", "--workers", "0", "--device", "cpu")
+SMALL = ("--size", "48", "--batch", "2", "--workers", "0", "--device", "cpu")
 
 
 def _run(*arguments: object) -> Any:
@@ -105,7 +105,7 @@ def test_the_whole_chain(tmp_path: Path, u2netp_path: Path) -> None:
 
     done = _run(
         *("train", prepared, "-o", run, "--init", u2netp_path, "--epochs", 1, "--lr", 1e-5, "--batch", 4, "--size", 96),
-        *("--set", "augment.crop=64", "--set", "freeze_batch_norm=true", "--workers", 1, "--device", "cpu"),
+        *("--set", "freeze_batch_norm=true", "--workers", 1, "--device", "cpu"),
     )
     assert done.exit_code == 0, done.stderr
     assert re.search(r"epoch 1/1: loss \d", done.stderr)

@@ -21,13 +21,13 @@ def test_written_and_read_again(tmp_path: Path) -> None:
 def test_the_later_wins(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("data: from-file\nlr: 1e-3\nepochs: 3\naugment:\n  flip: 0\n")
-    overrides = ["lr=2e-4", "augment.crop=0", "augment.scale=[1, 1]", "compile=true"]
+    overrides = ["lr=2e-4", "augment.crop=1", "augment.scale=[1, 1]", "compile=true"]
     config = load_config(file, overrides, epochs=7, batch=None)
     assert (config.data, config.lr, config.epochs, config.batch, config.compile) == ("from-file", 2e-4, 7, 12, True)
     assert dataclasses.asdict(config.augment) == {
         **dataclasses.asdict(AugmentConfig()),
         "flip": 0,
-        "crop": 0,
+        "crop": 1,
         "scale": (1, 1),
     }
 
@@ -48,7 +48,9 @@ def test_the_later_wins(tmp_path: Path) -> None:
         ("init=3", "init is 3; expected text"),
         ("ema=1", "ema is 1.0; expected 0 to below 1"),
         ("size=16", "size is 16; expected 32 to 4096"),
-        ("augment.crop=321", r"augment\.crop is 321; expected 0, or 32 to 320"),
+        ("augment.crop=32", r"augment\.crop is 32\.0; expected 0\.1 to 1"),
+        ("seed=-1", "seed is -1; expected 0 to 4294967295"),
+        ("keep=0.5", r"keep is 0\.5; expected 0 where there is no init"),
         ("augment.flip=2", r"augment\.flip is 2\.0; expected 0 to 1"),
         ("augment.scale=1", r"augment\.scale is 1; expected two numbers"),
         ("augment.scale=[2, 1]", r"augment\.scale is \(2\.0, 1\.0\); expected two factors"),

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import torch
 from PIL import Image
 from tests.training.made_pairs import make_set
 
-from rmbg_trt import Error, InputError, UnavailableError
+from rmbg_trt import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.training.callbacks.record import read_metrics
 from rmbg_trt.training.config import TrainConfig, load_config
 from rmbg_trt.training.data.pairs import read_pairs
@@ -33,7 +35,7 @@ SMALL = {
     "device": "cpu",
     "warmup_steps": 2,
     "pictures": 2,
-    "augment": {"crop": 32, "background": 0.3},
+    "augment": {"crop": 0.67, "background": 0.3},
 }
 
 
@@ -57,23 +59,23 @@ def unbroken(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_what_it_promises(unbroken: Path) -> None:
     names = {path.name for path in unbroken.iterdir()}
     assert names == {
-        *("best.safetensors", "last.safetensors", "last.ckpt", "config.yaml", "metrics.csv", "curves.png"),
-        *("pictures", "tensorboard"),
+        *("best.safetensors", "last.safetensors", "last.ckpt", "config.yaml", "model.json", "metrics.csv"),
+        *("curves.png", "pictures", "tensorboard"),
     }
     rows = read_metrics(unbroken)
-    assert [row["epoch"] for row in rows] == [0, 1]
+    assert [row["epoch"] for row in rows] == [1, 2]
     assert [row["step"] for row in rows] == [4, 8]
     assert all(np.isfinite(list(row.values())).all() for row in rows)
     checkpoint = load_checkpoint(unbroken / "best.safetensors")
     assert (checkpoint.config.architecture, checkpoint.config.input_size) == ("u2netp", (48, 48))
-    with Image.open(unbroken / "pictures" / "epoch_001.png") as grid:
+    with Image.open(unbroken / "pictures" / "epoch_002.png") as grid:
         assert grid.size == (4 * 160, 2 * 160)
     assert resumable(unbroken).epochs == 2
     assert list((unbroken / "tensorboard").glob("events.*"))
 
 
 def test_the_loss_falls(made: Path, tmp_path: Path) -> None:
-    augment = {"crop": 0, "scale": [1, 1], "jitter": 0, "blur": 0, "jpeg": 0}
+    augment = {"crop": 1, "scale": [1, 1], "jitter": 0, "blur": 0, "jpeg": 0}
     train(config(made, epochs=6, lr=3e-3, augment=augment, ema=0.0), tmp_path / "run")
     losses = [row["train_loss"] for row in read_metrics(tmp_path / "run")]
     assert losses[-1] < 0.75 * losses[0]
@@ -103,7 +105,7 @@ def slow(self, trainer, *rest):
         os.killpg(0, int(how))  # as a terminal does: workers get it too
 Record.on_train_batch_end = slow
 report = train(load_config(None, data=data, **settings), Path(folder))
-print("interrupted" if report.interrupted else "done")
+print(report.stopped or "done")
 """
 
 
@@ -138,14 +140,21 @@ def test_a_killed_run_goes_on_from_the_last_checkpoint(made: Path, unbroken: Pat
 def test_a_finished_run_is_resumed_to_nothing(made: Path, unbroken: Path) -> None:
     before = (unbroken / "metrics.csv").read_bytes()
     report = train(resumable(unbroken), unbroken, resume=True)
-    assert (report.epochs, report.interrupted) == (2, False)
+    assert (report.epochs, report.stopped) == (2, "")
     assert (unbroken / "metrics.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("changes", [{"schedule": "plateau", "plateau_patience": 0}, {"ema": 0.0, "accumulate": 2}])
-def test_other_schedules_resume_exactly_too(made: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("step", "changes"),
+    [
+        (12, {"schedule": "plateau", "plateau_patience": 0, "lr": 1e-7, "epochs": 4, "architecture": "unet", "ema": 0}),
+        (1, {"ema": 0.0, "accumulate": 2}),
+    ],
+)
+def test_other_schedules_resume_exactly_too(made: Path, tmp_path: Path, step: int, changes: dict[str, Any]) -> None:
+    """A rate that is halved at the end of the very epoch; gradients that are added up when the signal comes."""
     train(config(made, **changes), tmp_path / "whole")
-    _run_and_kill(made, tmp_path / "broken", 2, signal.SIGTERM, **changes)
+    _run_and_kill(made, tmp_path / "broken", step, signal.SIGTERM, **changes)
     train(resumable(tmp_path / "broken"), tmp_path / "broken", resume=True)
     _same_curve(tmp_path / "broken", tmp_path / "whole")
 
@@ -205,21 +214,47 @@ def test_what_is_kept_is_mixed_with_what_the_run_began_with(made: Path, tmp_path
 
 
 def test_early_stopping(made: Path, tmp_path: Path) -> None:
-    report = train(config(made, epochs=9, patience=2, lr=1e-12, min_lr=0.0, warmup_steps=0, ema=0.0), tmp_path / "run")
-    assert report.epochs < 9
-    assert not report.interrupted
+    settings = config(made, architecture="unet", epochs=9, patience=2, lr=1e-12, min_lr=0.0, monitor="val_loss", ema=0)
+    report = train(settings, tmp_path / "run")
+    assert report.epochs == report.best_epoch + 2 < 9
+    assert not report.stopped
+    again = train(resumable(tmp_path / "run"), tmp_path / "run", resume=True)
+    assert again == report
 
 
-def test_a_time_limit_ends_the_run_in_order(made: Path, tmp_path: Path) -> None:
-    report = train(config(made, epochs=500, max_minutes=0.02), tmp_path / "run")
-    assert report.epochs < 500
-    assert (tmp_path / "run" / "last.ckpt").is_file()
+def test_a_time_limit_ends_the_run_where_it_can_go_on(made: Path, tmp_path: Path) -> None:
+    short = config(made, architecture="unet", max_minutes=1e-6)
+    report = train(short, tmp_path / "run")
+    assert (report.epochs, report.stopped) == (0, "time limit")
+    report = train(resumable(tmp_path / "run", max_minutes=0.0), tmp_path / "run", resume=True)
+    assert (report.epochs, report.stopped) == (2, "")
+    train(dataclasses.replace(short, max_minutes=0.0), tmp_path / "whole")
+    _same_curve(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+def test_a_damaged_checkpoint(made: Path, unbroken: Path, tmp_path: Path, content: bytes | None) -> None:
+    run = Path(shutil.copytree(unbroken, tmp_path / "run"))
+    last = run / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:100_000] if content is None else content)
+    with pytest.raises(ModelError, match=r"last\.ckpt is damaged.*a new run can start from .*last\.safetensors"):
+        train(resumable(run), run, resume=True)
+
+
+def test_a_run_that_never_came_to_a_checkpoint_begins_again(made: Path, unbroken: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(unbroken / "config.yaml", run)
+    (run / "metrics.csv").write_text("damaged,\n1,\n")
+    train(resumable(run), run, resume=True)
+    _same_curve(run, unbroken)
+    assert (run / "metrics.csv.damaged").is_file()
 
 
 def test_wrong_folders(made: Path, unbroken: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds a run already"):
         train(config(made), unbroken)
-    with pytest.raises(InputError, match=r"no last\.ckpt"):
+    with pytest.raises(InputError, match=r"no run to resume"):
         train(config(made), tmp_path, resume=True)
     with pytest.raises(InputError, match="holds no run"):
         resumable(tmp_path)
@@ -227,11 +262,12 @@ def test_wrong_folders(made: Path, unbroken: Path, tmp_path: Path) -> None:
         train(config(tmp_path), tmp_path / "run")
 
 
-def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unreadable_picture_is_named(tmp_path: Path, workers: int) -> None:
     data = make_set(tmp_path / "made")
     read_pairs(data, "train")[3].image.write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"train_003\.png is not a picture"):
-        train(config(data), tmp_path / "run")
+    with pytest.raises(InputError, match=r"^\S*train_003\.png is not a picture[^\n]*$"):
+        train(config(data, workers=workers), tmp_path / "run")
 
 
 def test_a_missing_mask_is_named(tmp_path: Path) -> None:

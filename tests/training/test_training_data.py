@@ -22,7 +22,7 @@ from rmbg_trt.training.models import ModelConfig
 from rmbg_trt.training.processors import Processors
 
 MODEL = ModelConfig("u2netp", 7, (48, 40))
-PLAIN = AugmentConfig(crop=0, flip=0, scale=(1.0, 1.0), jitter=0, blur=0, jpeg=0)
+PLAIN = AugmentConfig(crop=1, flip=0, scale=(1.0, 1.0), jitter=0, blur=0, jpeg=0)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_alpha_is_left_out(tmp_path: Path) -> None:
 
 
 def test_augmentation_hangs_on_seed_epoch_and_place_alone(pairs: list[Pair]) -> None:
-    config = AugmentConfig(crop=32, background=0.5)
+    config = AugmentConfig(crop=0.7, background=0.5)
     dataset = PairDataset(pairs, MODEL, config, seed=5)
     before = torch.get_rng_state()
     first = dataset[Draw(1, 2)]
@@ -75,7 +75,7 @@ def test_moves_are_the_same_for_picture_and_mask() -> None:
     """The picture here is its own mask, so any move that differs shows."""
     mask = torch.zeros(1, 48, 48)
     mask[:, 10:30, 14:36] = 1
-    augment = Augment(AugmentConfig(crop=32, scale=(0.7, 1.4), jitter=0, blur=0, jpeg=0))
+    augment = Augment(AugmentConfig(crop=2 / 3, scale=(0.7, 1.4), jitter=0, blur=0, jpeg=0), (48, 48))
     torch.manual_seed(0)
     for _ in range(20):
         image, moved = augment(mask.expand(3, -1, -1), mask)
@@ -89,7 +89,7 @@ def test_every_step_does_something_and_stays_in_range(pairs: list[Pair]) -> None
     assert torch.equal(plain.image, PairDataset(pairs, MODEL, None, 0)[1].image)
     image, mask = (torch.rand(3, 40, 40) * 0.5 + 0.2), torch.ones(1, 40, 40)
     for change in ({"jitter": 0.5}, {"blur": 1.0}, {"jpeg": 1.0}):
-        augment = Augment(AugmentConfig(**{**vars(PLAIN), **change}))
+        augment = Augment(AugmentConfig(**{**vars(PLAIN), **change}), (40, 40))
         torch.manual_seed(1)
         results = [augment(image, mask) for _ in range(4)]
         assert any(not torch.allclose(result, image) for result, _ in results), change

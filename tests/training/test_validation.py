@@ -69,7 +69,13 @@ def test_frozen_batch_normalisation_stays_frozen() -> None:
 
 
 def test_weights_to_start_from(u2netp_path: Path, tmp_path: Path) -> None:
-    model, config = initial_model(TrainConfig("x", init=str(u2netp_path), size=64, augment=_no_crop()))
+    model, config = initial_model(
+        TrainConfig(
+            "x",
+            init=str(u2netp_path),
+            size=64,
+        )
+    )
     assert (config.architecture, config.outputs, config.input_size) == ("u2netp", 7, (64, 64))
     save_checkpoint(model, config, tmp_path / "a.safetensors")
     again, _ = initial_model(TrainConfig("x", init=str(tmp_path / "a.safetensors")))
@@ -89,9 +95,3 @@ def test_weights_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"\xff\xff")
     with pytest.raises(ModelError, match="not a readable ONNX model"):
         initial_model(TrainConfig("x", init=str(tmp_path / "bad.onnx")))
-
-
-def _no_crop() -> object:
-    from rmbg_trt.training.config import AugmentConfig
-
-    return AugmentConfig(crop=0)

@@ -26,22 +26,33 @@ class Average(WeightAveraging):
     """
 
     def __init__(self, decay: float, keep: float) -> None:
-        def mean(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-            if not average.is_floating_point():
-                return current
-            number = int(updates)
-            return average.lerp(current, 1 - min(decay, (1 + number) / (10 + number)))
+        def mean(average: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+            if average[0].is_floating_point():
+                number = int(updates)
+                torch._foreach_lerp_(average, current, 1 - min(decay, (1 + number) / (10 + number)))
+            else:  # counters
+                torch._foreach_copy_(average, current)
 
-        super().__init__(avg_fn=mean)
+        super().__init__(multi_avg_fn=mean)
         self.keep = keep
         self._first: dict[str, Tensor] = {}
         self._unmixed: dict[str, Tensor] = {}
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Remembers what the run begins with; a resumed run, too, has it here still."""
+        """Remembers what the run begins with."""
         super().setup(trainer, pl_module, stage)
         if self.keep:
             self._first = {name: each.detach().clone() for name, each in pl_module.model.state_dict().items()}
+
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Keeps what the run began with: its file may be gone when it is resumed."""
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        checkpoint["first"] = self._first
+
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Takes it back."""
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        self._first = checkpoint["first"]
 
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Puts the averaged weights into the module, mixed."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from ...errors import ModelError
 from ...image.atomic import atomic_file
 from ..config import TrainConfig
 from ..models import save_checkpoint
@@ -26,12 +29,21 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Raises Error when it cannot be written."""
+        data = io.BytesIO()  # so that a Ctrl-C here is one, and no error of the archive's writer
+        torch.save(checkpoint, data)
         with atomic_file(path) as file:
-            torch.save(checkpoint, file)
+            file.write(data.getbuffer())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
-        """Plain values and tensors; a file that would run code is refused."""
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        """Plain values and tensors. Raises ModelError when the file is damaged, or would run code."""
+        try:
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # zip's, pickle's, the system's and PyTorch's own
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"{path} is damaged and cannot be resumed from ({reason}); a new run can start from "
+                f"{Path(path).with_name('last.safetensors')} (--init)"
+            ) from error
         return content
 
 
@@ -57,17 +69,27 @@ class Checkpoints(lightning.Callback):
         value = float(module.validation.compute()[self.config.monitor])  # on all processes: it adds up theirs
         if trainer.is_global_zero:
             save_checkpoint(module.model, module.model_config, self.folder / "last.safetensors")
-        if self.best is None or (value > self.best if self.config.larger_is_better else value < self.best):
-            self.best, self.best_epoch = value, trainer.current_epoch
+        if not math.isnan(value) and (self.best is None or self._is_better(value, self.best)):
+            self.best, self.best_epoch = value, trainer.current_epoch + 1
             if trainer.is_global_zero:
                 save_checkpoint(module.model, module.model_config, self.folder / "best.safetensors")
+        self._stop_early(trainer)
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Saves when it is time, save at the end of an epoch, which saves anyway."""
+    def on_train_start(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """Trains no further if a resumed run had stopped early."""
+        self._stop_early(trainer, finished=trainer.current_epoch)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, _: Any, __: Any, ___: Any, index: int) -> None:
+        """Saves when it is time."""
         late = time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes
         late = trainer.strategy.broadcast(late) if trainer.world_size > 1 else late
-        if late and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        if late and self.can_save(trainer, index):
             self.save(trainer)
+
+    def can_save(self, trainer: lightning.Trainer, index: int) -> bool:
+        """Whether a run can be taken up after this batch: no gradients are being added up, and the epoch goes on."""
+        is_last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        return (index + 1) % self.config.accumulate == 0 and not is_last
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         """Saves."""
@@ -77,6 +99,14 @@ class Checkpoints(lightning.Callback):
         """Writes ``last.ckpt``; on all processes."""
         trainer.save_checkpoint(self.folder / LAST)
         self._saved_at = time.monotonic()
+
+    def _is_better(self, value: float, best: float) -> bool:
+        return value > best if self.config.larger_is_better else value < best
+
+    def _stop_early(self, trainer: lightning.Trainer, finished: int | None = None) -> None:
+        epochs = trainer.current_epoch + 1 if finished is None else finished
+        if self.config.patience and self.best is not None and epochs - self.best_epoch >= self.config.patience:
+            trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """The best so far."""

@@ -49,5 +49,5 @@ class NanGuard(lightning.Callback):
         raise Error(
             f"the loss is {float(loss.detach())} in {where} ({why}); "
             f"the batch is in {path} (keys image, mask, names: {', '.join(names[:4])}...). What usually helps is "
-            "a smaller lr, clip_norm above 0 or precision fp32; last.ckpt is from before"
+            "a smaller lr, clip_norm above 0 or precision fp32"
         )

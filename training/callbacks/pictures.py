@@ -52,7 +52,7 @@ class Pictures(lightning.Callback):
     def on_validation_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         """Writes the grid."""
         if self._rows:
-            path = self.folder / "pictures" / f"epoch_{trainer.current_epoch:03d}.png"
+            path = self.folder / "pictures" / f"epoch_{trainer.current_epoch + 1:03d}.png"
             write_picture(path, np.concatenate(self._rows))
         self._rows = []
 

@@ -53,8 +53,8 @@ class Record(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         """Forgets what a resumed run will do again."""
         if trainer.is_global_zero:
-            rows = [row for row in read_metrics(self.folder) if row["epoch"] < trainer.current_epoch]
-            write_metrics(self.folder, rows)
+            rows = _read_or_move_aside(self.folder)
+            write_metrics(self.folder, [row for row in rows if row["epoch"] <= trainer.current_epoch])
         self._begin()
 
     def on_train_epoch_start(self, *_: Any) -> None:
@@ -77,7 +77,7 @@ class Record(lightning.Callback):
         loss = self._reduced(trainer) / max(1, self._count)
         steps = max(1, self.loader.done - self._first_step)
         row: Row = {
-            "epoch": trainer.current_epoch,
+            "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
             "train_loss": float(loss),
             **self._validation,
@@ -124,9 +124,20 @@ def read_metrics(folder: Path) -> list[Row]:
         return []
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    except (OSError, ValueError, TypeError, csv.Error) as error:
+            return [{name: float(row[name]) for name in COLUMNS} for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
         raise InputError(f"{path} could not be read: {error}") from error
+
+
+def _read_or_move_aside(folder: Path) -> list[Row]:
+    """The rows so far; a damaged file does not keep a run from going on."""
+    try:
+        return read_metrics(folder)
+    except InputError as error:
+        path = folder / "metrics.csv"
+        log.warning("%s; it is moved to metrics.csv.damaged, and the history begins here", error)
+        path.replace(path.with_suffix(".csv.damaged"))
+        return []
 
 
 def write_metrics(folder: Path, rows: list[Row]) -> None:
@@ -148,7 +159,7 @@ def draw_curves(rows: list[Row], path: Path) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
     losses, scores = figure.subplots(1, 2)
-    epochs = [row["epoch"] + 1 for row in rows]
+    epochs = [row["epoch"] for row in rows]
     for axes, names in ((losses, ("train_loss", "val_loss")), (scores, ("val_iou", "val_maxf"))):
         for name in names:
             axes.plot(epochs, [row[name] for row in rows], marker="." if len(rows) < 60 else "", label=name)

@@ -19,12 +19,13 @@ class Augment:
 
     Args:
         config: What is done.
+        size: (height, width) of the pictures.
 
     Raises:
         UnavailableError: Kornia is not installed.
     """
 
-    def __init__(self, config: AugmentConfig) -> None:
+    def __init__(self, config: AugmentConfig, size: tuple[int, int]) -> None:
         self.config = config
         try:
             import kornia.augmentation as kornia
@@ -37,11 +38,11 @@ class Augment:
             moves.append(kornia.RandomHorizontalFlip(p=config.flip))
         if config.scale != (1.0, 1.0):
             moves.append(kornia.RandomAffine(0, scale=config.scale, padding_mode="reflection", p=1.0))
-        if config.crop:
-            moves.append(kornia.RandomCrop((config.crop, config.crop)))
+        if config.crop < 1:
+            moves.append(kornia.RandomCrop((round(config.crop * size[0]), round(config.crop * size[1]))))
         if config.jitter:
             share = config.jitter
-            colours.append(kornia.ColorJiggle(share, share, share, share / 10, p=0.8))
+            colours.append(kornia.ColorJitter(share, share, share, share / 10, p=0.8))
         if config.blur:
             colours.append(kornia.RandomGaussianBlur((7, 7), (0.3, 2.0), p=config.blur))
         if config.jpeg:
@@ -114,6 +115,6 @@ def paint_over(image: Tensor, mask: Tensor) -> Tensor:
 
 
 @functools.cache
-def augment_of(config: AugmentConfig) -> Augment:
+def augment_of(config: AugmentConfig, size: tuple[int, int]) -> Augment:
     """The augmentation of a configuration; worker processes make it once."""
-    return Augment(config)
+    return Augment(config, size)

@@ -8,6 +8,7 @@ came before. So a resumed run sees what an unbroken one would have seen.
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ class PairDataset(Dataset[Sample]):
                 if float(torch.rand(())) < self.augment.background:
                     other = int(torch.randint(len(self.pairs), ()))
                     image = replace_background(image, mask, *self._read(other))
-                image, mask = augment_of(self.augment)(image, mask)
+                image, mask = augment_of(self.augment, self.model.input_size)(image, mask)
         return Sample(normalize(image, self.model), mask, torch.tensor(place))
 
     def _read(self, place: int) -> tuple[Tensor, Tensor]:
@@ -124,8 +125,13 @@ def denormalize(image: Tensor, model: ModelConfig) -> Tensor:
 
 
 def leave_signals_alone(_: int) -> None:
-    """For workers: Ctrl-C reaches every process of a terminal, and it is for the first one to act on."""
+    """For workers: what ends a run reaches every process of a terminal or a job, and is for the first one to act on.
+
+    Ctrl-C is ignored. SIGTERM must end a worker, as that is how it is ended otherwise, too; but in order, since PyTorch
+    stops the whole run, in the middle of its step, when a worker dies of a signal.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 
 def _mix(*numbers: int) -> int:

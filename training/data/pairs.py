@@ -59,7 +59,7 @@ def create_csv(pairs: Iterable[Pair], table: Path) -> None:
         paths = (_stored(path, folder) for path in (pair.image, pair.mask))
         writer.writerow((pair.name, *paths, pair.category, pair.split))
     with atomic_file(table) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="surrogateescape"))
 
 
 def read_pairs(source: str | os.PathLike[str], split: str | None = None) -> list[Pair]:
@@ -83,7 +83,7 @@ def read_pairs(source: str | os.PathLike[str], split: str | None = None) -> list
     folder = table.absolute().parent
     pairs: list[Pair] = []
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
+        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
@@ -98,7 +98,7 @@ def read_pairs(source: str | os.PathLike[str], split: str | None = None) -> list
                 pairs.append(Pair(name, folder / image, folder / mask, category, part))
     except OSError as error:
         raise InputError(f"{table} could not be read: {error.strerror or error}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+    except csv.Error as error:
         raise InputError(f"{table} is damaged: {error}") from error
     found = sorted({pair.split for pair in pairs})
     chosen = [pair for pair in pairs if split in (None, pair.split)]

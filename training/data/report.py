@@ -91,7 +91,7 @@ class Report:
             },
         }
         with atomic_file(path) as file:
-            file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
+            file.write(json.dumps(content, indent=1).encode())
 
 
 def is_prepared(folder: Path) -> bool:

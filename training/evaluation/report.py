@@ -48,11 +48,19 @@ def check(out: Path, *, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder for the results")
     if out.is_dir() and any(out.iterdir()):
-        if not (out / SUMMARY).is_file():
+        if not _is_ours(out):
             raise InputError(f"{out} holds other things than an evaluation; give another folder")
         if not overwrite:
             raise InputError(f"{out} holds an evaluation already; give --overwrite to replace it, or another folder")
     check_writable(out / SUMMARY if out.is_dir() else out)
+
+
+def _is_ours(out: Path) -> bool:
+    """Whether a folder holds an evaluation of ours: only such a one is ever replaced."""
+    try:
+        return bool(json.loads((out / SUMMARY).read_bytes())["format"] == FORMAT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def write(evaluation: Evaluation, out: Path, engines: Sequence[Open]) -> None:

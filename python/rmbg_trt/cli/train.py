@@ -50,7 +50,7 @@ def train(
     batch: Annotated[int | None, typer.Option(help="Pictures a step, on each process. Default: 12.")] = None,
     rate: Annotated[float | None, typer.Option("--lr", help="Largest learning rate. Default: 0.001.")] = None,
     size: Annotated[int | None, typer.Option(help="Side that pictures are resized to. Default: 320.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Stop after this time; --resume goes on.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read pictures. Default: one a core.")] = None,
@@ -94,7 +94,8 @@ def train(
     }
     lasting = {"max_minutes": max_minutes, "device": device, "workers": workers}
     if resume is not None:
-        given = [name for name, value in {**shortcuts, "out": folder, "config": config_file}.items() if value]
+        fixed = {**shortcuts, "out": folder, "config": config_file}
+        given = [name for name, value in fixed.items() if value is not None]
         if given or settings:
             what = ", ".join(given) or "--set"
             fail(f"--resume goes on with the run's own settings; it takes no {what}", EXIT_USAGE)
@@ -139,7 +140,7 @@ def _run(config: TrainConfig, folder: Path, resume: bool) -> TrainReport:
 
     def tell(row: dict[str, float]) -> None:
         say(
-            f"epoch {row['epoch'] + 1:.0f}/{config.epochs}: loss {row['train_loss']:.4f}, "
+            f"epoch {row['epoch']:.0f}/{config.epochs}: loss {row['train_loss']:.4f}, "
             f"validation loss {row['val_loss']:.4f}, IoU {row['val_iou']:.4f}, maxF {row['val_maxf']:.4f}, "
             f"MAE {row['val_mae']:.4f}; {row['pictures_per_s']:.4g} pictures/s"
         )
@@ -154,17 +155,20 @@ def _nothing(*_: object) -> None:
 
 
 def _conclude(report: TrainReport, config: TrainConfig) -> None:
-    if os.environ.get("RANK", "0") != "0":
-        if report.interrupted:
-            raise typer.Exit(EXIT_INTERRUPTED)
-        return
-    best = "" if report.best is None else f"; best {config.monitor} {report.best:.4f} in epoch {report.best_epoch + 1}"
-    if report.interrupted:
-        say(f"Stopped after {report.epochs} whole epochs{best}.", style="yellow")
-        say(f"Go on with: rmbg-trt train --resume {report.folder}")
+    if os.environ.get("RANK", "0") == "0":
+        _say_how_it_ended(report, config)
+    if report.stopped == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)
-    say(f"{report.epochs} epochs{best}.")
+
+
+def _say_how_it_ended(report: TrainReport, config: TrainConfig) -> None:
+    best = "" if report.best is None else f"; best {config.monitor} {report.best:.4f} in epoch {report.best_epoch}"
+    if report.stopped:
+        say(f"Stopped ({report.stopped}) after {report.epochs} of {config.epochs} epochs{best}.", style="yellow")
+        say(f"Go on with: rmbg-trt train --resume {report.folder}")
+    else:
+        say(f"{report.epochs} epochs{best}.")
     best_file = report.folder / "best.safetensors"
-    if best_file.is_file():
+    if best_file.is_file() and report.stopped != "interrupted":
         say(f"Next: rmbg-trt evaluate {config.data} {best_file}, and rmbg-trt export {best_file} -o best.plan")
         out.print(str(best_file), markup=False, highlight=False, soft_wrap=True)
