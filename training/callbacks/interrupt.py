@@ -59,7 +59,7 @@ class Interrupt(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         """Stops; `Checkpoints`, which stands before, has saved."""
         reason = self._reason(trainer)
-        finished = trainer.should_stop or trainer.fit_loop.epoch_progress.current.processed == trainer.max_epochs
+        finished = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         if reason and not finished:
             raise InterruptedRun(reason)
 
