@@ -128,7 +128,7 @@ def test_an_epoch_shows_each_picture_once_in_another_order(pairs: list[Pair]) ->
         flat = [place for batch in each for place in batch]
         assert len(flat) == len(set(flat)) == 10
     assert first != second
-    assert loader.state_dict() == {"epoch": 1, "done": 5}
+    assert loader.state_dict() == {"epoch": 1, "done": 5, "step": 2}
 
 
 def test_processes_share_the_batch_of_one(pairs: list[Pair]) -> None:
@@ -149,6 +149,17 @@ def test_a_loader_goes_on_where_another_stopped(pairs: list[Pair], done: int) ->
     resumed = TrainLoader(dataset, 2, 0, _processors())
     resumed.load_state_dict(stopped.state_dict())
     assert seen + _places(resumed, 5 - done) + _places(resumed) == expected
+
+
+def test_another_number_of_processes_goes_on_at_the_nearest_place(pairs: list[Pair]) -> None:
+    dataset = PairDataset(pairs, MODEL, None, 0)
+    stopped = TrainLoader(dataset, 1, 0, _processors())
+    seen = _places(stopped, 7)
+    resumed = TrainLoader(dataset, 2, 0, _processors())
+    resumed.load_state_dict(stopped.state_dict())
+    rest = [place for batch in _places(resumed, 2) for place in batch]
+    assert rest[0] == seen[6][0]
+    assert len({place for batch in seen for place in batch} | set(rest)) == 10
 
 
 def test_too_few_pictures(pairs: list[Pair]) -> None:

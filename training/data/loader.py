@@ -77,11 +77,11 @@ class TrainLoader:
 
     def state_dict(self) -> dict[str, int]:
         """Where it stands: batches that were handed out, not those that were read ahead."""
-        return {"epoch": self.epoch, "done": self.done}
+        return {"epoch": self.epoch, "done": self.done, "step": self.batch * self.world}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes on from there; before the first batch is asked for."""
-        self.epoch, self.done = state["epoch"], state["done"]
+        """Goes on from there; before the first batch is asked for. With another step it is the nearest place before."""
+        self.epoch, self.done = state["epoch"], state["done"] * state["step"] // (self.batch * self.world)
 
     def _turn_page(self) -> None:
         if self.done >= len(self):

@@ -49,6 +49,13 @@ def test_spreadsheets_write_a_mark_and_other_line_ends(tmp_path: Path) -> None:
     assert read_pairs(tmp_path) == [Pair("n", tmp_path / "i.jpg", tmp_path / "m.png", "", "test")]
 
 
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    """Old archives hold them; Python keeps their bytes as lone surrogates."""
+    pair = Pair("a", tmp_path / "bad\udcff.jpg", tmp_path / "a.png", "a", "train")
+    create_csv([pair], tmp_path / "pairs.csv")
+    assert read_pairs(tmp_path) == [pair]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -97,6 +97,9 @@ def test_other_things_are_left_alone(folder: Path, sharp: Path, tmp_path: Path) 
     (out / "chapter.txt").write_text("years of work")
     with pytest.raises(InputError, match="holds other things"):
         evaluate([sharp], folder, device="cpu", out=out, overwrite=True)
+    (out / "summary.json").write_text('{"format": "of somebody else"}')
+    with pytest.raises(InputError, match="holds other things"):
+        evaluate([sharp], folder, device="cpu", out=out, overwrite=True)
     with pytest.raises(InputError, match="is a file"):
         evaluate([sharp], folder, device="cpu", out=out / "chapter.txt", overwrite=True)
     assert (out / "chapter.txt").read_text() == "years of work"
