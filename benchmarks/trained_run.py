@@ -6,6 +6,7 @@ python benchmarks/trained_run.py runs/people u2netp people/ other/
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def main() -> None:
             "iou_difference_interval_95": list(difference.iou_interval),
         }
     _report.console.print(table)
-    config_text = to_yaml(config).splitlines()
+    named = dataclasses.replace(config, data=Path(config.data).name, init=Path(config.init).name)  # no paths
+    config_text = to_yaml(named).splitlines()
     options.before, options.sets = str(options.before), [folder.name for folder in options.sets]
     _report.save(options.name, options, {"sets": figures, "config": config_text, "epochs": rows})
 
