@@ -31,6 +31,7 @@ PACKAGES = (
     "numpy",
     "pillow",
     "scikit-image",
+    "av",
     "lightning",
     "kornia",
     "pysodmetrics",

@@ -70,7 +70,8 @@ def test_it_imports_in_a_fifth_of_a_second() -> None:
 def test_every_public_name_is_there() -> None:
     for name in rmbg_trt.__all__:
         assert getattr(rmbg_trt, name) is not None
-    assert set(dir(rmbg_trt)) == set(rmbg_trt.__all__)
+    assert set(dir(rmbg_trt)) == {*rmbg_trt.__all__, "matte_video"}
+    assert callable(rmbg_trt.matte_video)
     with pytest.raises(AttributeError, match="'rmbg_trt' has no attribute 'Enjine'"):
         _ = rmbg_trt.Enjine
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .engine import Engine as Engine
     from .engine import EngineInfo as EngineInfo
     from .engine import Ticket as Ticket
+    from .video import matte_video as matte_video
 
 __all__ = [
     "CudaError",
@@ -32,7 +33,13 @@ __all__ = [
     "__version__",
 ]
 
-_LAZY = {"Engine": ".engine", "EngineInfo": ".engine", "Ticket": ".engine", "__version__": "._core"}
+_LAZY = {
+    "Engine": ".engine",
+    "EngineInfo": ".engine",
+    "Ticket": ".engine",
+    "__version__": "._core",
+    "matte_video": ".video",  # not in __all__: it needs PyAV, and a star must not
+}
 
 
 def __getattr__(name: str) -> object:
@@ -44,4 +51,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_LAZY})

@@ -12,6 +12,7 @@ from .image import image
 from .models import models_app
 from .prepare import PrepareCommand, prepare
 from .train import train
+from .video import video
 
 app = typer.Typer(
     name="rmbg-trt",
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("image")(image)
+app.command("video")(video)
 app.add_typer(models_app, name="models")
 app.command("prepare", cls=PrepareCommand)(prepare)
 app.command("train")(train)

@@ -22,7 +22,7 @@ from .console import (
     say,
     setup_logging,
 )
-from .image import _sides
+from .engine_options import DeviceOption, Filter, FilterOption, PrecisionOption, RuntimeOption, Stretch, sides
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -40,17 +40,6 @@ class _Split(str, enum.Enum):
     val = "val"
     test = "test"
     all = "all"
-
-
-class _Filter(str, enum.Enum):
-    lanczos = "lanczos"
-    bilinear = "bilinear"
-    area = "area"
-
-
-class _Stretch(str, enum.Enum):
-    minmax = "minmax"
-    none = "none"
 
 
 class _Matte(str, enum.Enum):
@@ -78,18 +67,16 @@ def evaluate(
         Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Where to write tables, plots and sheets.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation in FOLDER.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; cuda fails where there is none.")] = "auto",
-    runtime: Annotated[str, typer.Option(help="What runs the network; see 'rmbg-trt doctor'.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, ...: the network's arithmetic.")] = "auto",
+    device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Network input; the model's own by default.")
     ] = None,
-    resampling: Annotated[
-        _Filter, typer.Option("--filter", help="Resampling to the network's size and back.")
-    ] = _Filter.lanczos,
+    resampling: FilterOption = Filter.lanczos,
     stretch: Annotated[
-        _Stretch, typer.Option(help="minmax stretches each alpha to the full range, none leaves it.")
-    ] = _Stretch.minmax,
+        Stretch, typer.Option(help="minmax stretches each alpha to the full range, none leaves it.")
+    ] = Stretch.minmax,
     matte: Annotated[
         _Matte, typer.Option(help="SAD, MSE, Grad, Conn: auto has them for masks of more than two values.")
     ] = _Matte.auto,
@@ -121,7 +108,7 @@ def evaluate(
     from ..training.evaluation.report import summary
 
     try:
-        sides = _sides(size)
+        network_size = sides(size)
     except InputError as error:
         fail(str(error), EXIT_USAGE)
     data, models = (names[0], names[1:]) if pairs is None else (_folders(*pairs), names)
@@ -138,7 +125,7 @@ def evaluate(
             device=device,
             runtime=runtime,
             precision=precision,
-            size=sides,
+            size=network_size,
             filter=resampling.value,
             stretch=stretch.value,
             jobs=jobs,

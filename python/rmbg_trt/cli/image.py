@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import EXIT_USAGE, download_bar, error_boundary, fail, say, setup_logging
+from .console import EXIT_USAGE, error_boundary, fail, say, setup_logging
+from .engine_options import (
+    DeviceOption,
+    Filter,
+    FilterOption,
+    ModelOption,
+    PrecisionOption,
+    RuntimeOption,
+    open_engine,
+    sides,
+)
 
 if TYPE_CHECKING:
-    from ..engine import Engine
     from ..folder_job import Options
     from ..image import Format
 
@@ -27,12 +36,6 @@ class _Format(str, enum.Enum):
     webp = "webp"
     tiff = "tiff"
     jpg = "jpg"
-
-
-class _Filter(str, enum.Enum):
-    lanczos = "lanczos"
-    bilinear = "bilinear"
-    area = "area"
 
 
 _MAX_PIXELS = 178_956_970  # image.DEFAULT_MAX_PIXELS, without importing Pillow for the help text
@@ -61,14 +64,12 @@ def image(
     file_format: Annotated[
         _Format | None, typer.Option("--format", help="By default what OUT ends in, else png.", show_default=False)
     ] = None,
-    model: Annotated[str, typer.Option(help="A model of the catalogue, or a file.")] = "u2net",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; cuda fails where there is none.")] = "auto",
-    runtime: Annotated[str, typer.Option(help="What runs the network; see 'rmbg-trt doctor'.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, ...: the network's arithmetic.")] = "auto",
+    model: ModelOption = "u2net",
+    device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
     size: Annotated[str | None, typer.Option(metavar="N|HxW", help="Network input, for models that are open.")] = None,
-    resampling: Annotated[
-        _Filter, typer.Option("--filter", help="Resampling to the network's size and back.")
-    ] = _Filter.lanczos,
+    resampling: FilterOption = Filter.lanczos,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Pictures in work at once; cores + 2 by default.")
     ] = None,
@@ -112,7 +113,7 @@ def image(
     if piped and (len(inputs) != 1 or watch):
         fail("- takes one picture, and cannot be watched", EXIT_USAGE)
     try:
-        sides = _sides(size)
+        network_size = sides(size)
         kind = (output.value if output else None) or ("composite" if background else "cutout")
         chosen = _format(file_format, target, kind, quality)
         options = _options(kind, background, premultiplied, quality, max_pixels)
@@ -129,40 +130,17 @@ def image(
     if job.is_done():
         return
 
-    def open_engine() -> Engine:
-        from .. import models
-        from ..engine import Engine
-
-        with download_bar(f"Fetching {model}") as progress:
-            path = models.resolve(model, progress=progress)
-        engine = Engine(
-            model if model in models.CATALOGUE else path,
-            device=device,
-            runtime=runtime,
-            precision=precision,
-            size=sides,
-            filter=resampling.value,
-            color="rgb",
-        )
-        say(str(engine.info))
-        return engine
-
-    with open_engine() as engine:
+    with open_engine(
+        model,
+        device=device,
+        runtime=runtime,
+        precision=precision,
+        size=network_size,
+        filter=resampling.value,
+    ) as engine:
         code = job.run(engine, options, jobs)
     if code:
         raise typer.Exit(code)
-
-
-def _sides(size: str | None) -> int | tuple[int, int] | None:
-    """Reads "320" or "320x480" (height x width)."""
-    from ..errors import InputError
-
-    if size is None:
-        return None
-    parts = size.lower().split("x")
-    if len(parts) > 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"--size is {size!r}; expected one side, as 320, or HEIGHTxWIDTH, as 320x480")
-    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 
 
 def _format(chosen: _Format | None, target: str | None, output: str, quality: int | None) -> Format | None:

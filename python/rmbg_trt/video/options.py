@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user may ask of a video job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ..errors import InputError
+from .formats import Kind
+
+_LARGEST_SIDE = 16384
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """What is made of a clip, and how it is written.
+
+    Attributes:
+        output: "cutout" (transparent), "composite" (over ``background``) or "alpha"; None: a composite if there is a
+            background, else a cutout.
+        background: For a composite: what `Engine.run` takes, or the path of a picture or a video; a video begins
+            again when it is over. Pictures and videos are scaled to cover the frame and cropped.
+        codec: "h264", "hevc", "vp9", "prores", "ffv1", "webp" or "png"; None: what suits the file.
+        crf: Constant quality, smaller is better.
+        bitrate: Bits a second, as "4M"; in place of ``crf``.
+        lossless: Without loss, if the codec can.
+        start: Seconds after the first frame to begin at.
+        duration: Seconds to work on.
+        fps: A constant frame rate; None keeps every frame's own time.
+        width: Of the result in pixels; None goes with the height.
+        height: Of the result in pixels; None goes with the width.
+        audio: Copy the sound.
+        overwrite: Replace a result that is there already.
+    """
+
+    output: Kind | None = None
+    background: Any = None
+    codec: str | None = None
+    crf: int | None = None
+    bitrate: str | None = None
+    lossless: bool = False
+    start: Fraction | float | None = None
+    duration: Fraction | float | None = None
+    fps: Fraction | float | None = None
+    width: int | None = None
+    height: int | None = None
+    audio: bool = True
+    overwrite: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What is made."""
+        return self.output or ("cutout" if self.background is None else "composite")
+
+    def check(self) -> None:
+        """Raises `InputError` if a value makes no sense, whatever the clip is."""
+        if self.kind not in ("alpha", "cutout", "composite"):
+            raise InputError(f"the output is {self.output!r}; expected 'alpha', 'cutout' or 'composite'")
+        if self.kind == "composite" and self.background is None:
+            raise InputError("a composite needs a background: a colour, a picture, a video, blur or blur:RADIUS")
+        if self.kind != "composite" and self.background is not None:
+            raise InputError(f"a background is for a composite; leave it out for output {self.kind!r}")
+        if self.start is not None and self.start < 0:
+            raise InputError(f"the start is {self.start} s; expected 0 or more")
+        if self.duration is not None and self.duration <= 0:
+            raise InputError(f"the duration is {self.duration} s; expected more than 0")
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise InputError(f"the frame rate is {self.fps}; expected more than 0, up to 1000")
+        for name, side in (("width", self.width), ("height", self.height)):
+            if side is not None and not 1 <= side <= _LARGEST_SIDE:
+                raise InputError(f"the {name} is {side}; expected 1 to {_LARGEST_SIDE} pixels")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a PNG sequence: a folder of numbered pictures, from 1, and a table of their times."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from av.packet import Packet
+
+from ..errors import Error, InputError
+from ..image import Array, encode_picture
+from .sink import Shape
+
+TIMES_NAME = "timestamps.csv"
+_MAX_THREADS = 8
+
+
+class PngSink:
+    """A folder of PNG files; as many are encoded at once as there are cores.
+
+    Args:
+        folder: Where to put them; it exists.
+        pattern: Of the names, as ``%06d.png``.
+        shape: Of the frames.
+    """
+
+    def __init__(self, folder: Path, pattern: str, shape: Shape) -> None:
+        self.dropped = [f"{stream.type} stream {stream.index}" for stream in shape.streams]
+        self.lost = 0
+        self._folder, self._pattern, self._time_base = folder, pattern, shape.time_base
+        self._threads = min(_MAX_THREADS, os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(self._threads, "rmbg-png")
+        self._writing: deque[Future[None]] = deque()
+        self._rows: list[str] = []
+
+    def write(self, pixels: Array, pts: int, duration: int) -> None:
+        """See `Sink.write`."""
+        name = self._pattern % (len(self._rows) + 1)
+        seconds = float(pts * self._time_base)
+        self._rows.append(f"{name},{pts},{duration},{_text(self._time_base)},{seconds:.6f}\n")
+        self._writing.append(self._pool.submit(self._write_one, name, pixels))
+        if len(self._writing) > self._threads:
+            self._writing.popleft().result()
+
+    def _write_one(self, name: str, pixels: Array) -> None:
+        (self._folder / name).write_bytes(encode_picture(pixels, "png"))
+
+    def copy(self, packet: Packet[Any]) -> None:
+        """See `Sink.copy`: a folder of pictures has no sound."""
+
+    def finish(self) -> None:
+        """See `Sink.finish`."""
+        while self._writing:
+            self._writing.popleft().result()
+        self._pool.shutdown()
+        head = "file,pts,duration,time_base,seconds\n"
+        (self._folder / TIMES_NAME).write_text(head + "".join(self._rows), encoding="utf-8")
+
+    def abandon(self) -> None:
+        """Waits for what is being written, so that the folder can go."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path, pattern: str) -> Iterator[Path]:
+    """Gives a hidden folder beside ``target``, which takes its place when the block ends without an exception.
+
+    Raises:
+        InputError: ``target`` holds other files than such a sequence, which would be lost.
+        Error: It cannot be written; the message has the system's reason.
+    """
+    check_replaceable(target, pattern)
+    real = Path(os.path.realpath(target))
+    part = real.with_name(f".rmbg-{secrets.token_hex(6)}.part")
+    old = part.with_suffix(".old")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if real.exists():
+            real.rename(old)
+        part.rename(real)
+    except OSError as error:
+        if old.exists() and not real.exists():
+            old.rename(real)
+        raise Error(f"{target} could not be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(folder: Path, pattern: str) -> None:
+    """Raises `InputError` if a folder holds anything but a sequence of this pattern."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file; a PNG sequence goes into a folder of its own")
+    head, tail = re.split(r"%0?\d*d", pattern, maxsplit=1)
+    ours = re.compile(re.escape(head) + r"\d+" + re.escape(tail))
+    others = [each.name for each in folder.iterdir() if each.name != TIMES_NAME and not ours.fullmatch(each.name)]
+    if others:
+        raise InputError(f"{folder} holds other files ({others[0]}); a PNG sequence goes into a folder of its own")
+
+
+def _text(value: Fraction) -> str:
+    return f"{value.numerator}/{value.denominator}"

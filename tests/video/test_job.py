@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole jobs: what is made of the matte, what is in the way, and that nothing half-written stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests import fakes
+from tests.video.clips import HEIGHT, WIDTH, alpha_of, decode, left_over, make_clip, pictures, smooth, worst
+
+from rmbg_trt import Engine
+from rmbg_trt.errors import Error, InputError
+from rmbg_trt.video import Progress, VideoJob, VideoOptions, matte_video
+from rmbg_trt.video import sink as sinks
+from rmbg_trt.video.background import Behind
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return make_clip(tmp_path / "a.mp4", 6)
+
+
+def test_each_frame_gets_its_own_matte(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    tags = [10 * n for n in range(20)]
+    frames = [np.full((48, 64, 3), (tag, 255, 255), np.uint8) for tag in tags]
+    clip = make_clip(tmp_path / "a.mkv", frames, codec="ffv1", pixel_format="bgr0")
+    engine = fake_engine(fakes.read_tag, color="rgb", stretch="none")
+    matte_video(clip, tmp_path / "o.mkv", engine=engine, output="alpha")
+    assert [int(picture[20, 20]) for picture in pictures(tmp_path / "o.mkv", "gray")] == tags
+
+
+@pytest.mark.parametrize("name", ["o.mkv", "o.mov", "o.webm"])
+def test_a_cutout_is_that_of_the_engine(engine: Engine, clip: Path, tmp_path: Path, name: str) -> None:
+    matte_video(clip, tmp_path / name, engine=engine, **({"lossless": True} if name == "o.webm" else {}))
+    for number, (picture, frame) in enumerate(zip(pictures(clip), decode(tmp_path / name), strict=True)):
+        expected = engine.run(picture, output="cutout")
+        assert worst(alpha_of(frame), expected[..., 3]) == 0
+        seen = expected[..., 3] > 0
+        back = frame.to_ndarray(format="rgb24")
+        assert np.abs(back[seen].astype(int) - smooth(number)[seen]).mean() < 3
+
+
+def test_backgrounds(engine: Engine, clip: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10), (10, 200, 30)).save(tmp_path / "b.png")
+    for background, right in (("#0ac81e", (10, 200, 30)), (tmp_path / "b.png", (10, 200, 30)), ((9, 9, 9), (9, 9, 9))):
+        matte_video(clip, tmp_path / "o.mp4", engine=engine, background=background, overwrite=True, lossless=True)
+        picture = pictures(tmp_path / "o.mp4")[3]
+        assert worst(picture[:, 50:], np.full((HEIGHT, 14, 3), right, np.uint8)) <= 3
+        assert worst(picture[:, :20], smooth(3)[:, :20]) <= 6
+    matte_video(clip, tmp_path / "o.mp4", engine=engine, background="blur:3", overwrite=True)
+    assert worst(pictures(tmp_path / "o.mp4")[3][:, 50:56], smooth(3)[:, 50:56]) <= 12
+
+
+def test_a_clip_as_background_runs_along_and_begins_again(engine: Engine, tmp_path: Path) -> None:
+    grays = [np.full((60, 60, 3), 40 + 50 * n, np.uint8) for n in range(3)]
+    behind = make_clip(tmp_path / "b.mp4", grays, rate=10)
+    clip = make_clip(tmp_path / "a.mp4", 12, rate=20)
+    matte_video(clip, tmp_path / "o.mp4", engine=engine, background=behind, lossless=True)
+    seen = [round((int(picture[5, 60, 1]) - 40) / 50) for picture in pictures(tmp_path / "o.mp4")]
+    assert seen == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]
+
+
+def test_a_clip_as_background_covers_the_frame(tmp_path: Path) -> None:
+    wide = np.zeros((48, 192, 3), np.uint8)
+    wide[:, 64:128] = 200
+    behind = Behind(make_clip(tmp_path / "b.mp4", [wide] * 2, pixel_format="yuv444p"), (HEIGHT, WIDTH))
+    shown = behind.at(Fraction(0))
+    behind.close()
+    assert shown.shape == (HEIGHT, WIDTH, 3)
+    assert shown[:, 4:-4].min() > 190
+
+
+def test_progress_and_result(engine: Engine, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    result = matte_video(
+        make_clip(tmp_path / "a.mp4", 10), tmp_path / "o.mp4", engine=engine, background="red", progress=told.append
+    )
+    assert [each.frames for each in told] == list(range(1, 11))
+    assert [each.seconds for each in told] == pytest.approx([n / 25 for n in range(10)])
+    assert {each.total_s for each in told} == {0.4}
+    assert (result.frames, result.seconds, result.complete) == (10, pytest.approx(0.36), True)
+
+
+# ---- what is in the way ------------------------------------------------------------------------------------------
+
+
+def test_what_is_there_already(engine: Engine, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "o.mp4").write_text("mine")
+    with pytest.raises(InputError, match=r"o.mp4 is there already; overwrite"):
+        matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red")
+    assert (tmp_path / "o.mp4").read_text() == "mine"
+    matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red", overwrite=True)
+    assert len(decode(tmp_path / "o.mp4")) == 6
+
+
+def test_a_sequence_that_is_there_already(engine: Engine, clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "f" / "%06d.png"
+    matte_video(clip, target, engine=engine)
+    with pytest.raises(InputError, match="is there already"):
+        matte_video(clip, target, engine=engine)
+    matte_video(clip, target, engine=engine, overwrite=True, duration=0.1)
+    assert len(list((tmp_path / "f").glob("*.png"))) == 3
+    (tmp_path / "f" / "mine.txt").touch()
+    with pytest.raises(InputError, match=r"mine\.txt"):
+        matte_video(clip, target, engine=engine, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "options", "message"),
+    [
+        ("no.mp4", "o.mov", {}, "is not there"),
+        (".", "o.mov", {}, "is a folder; give the video files"),
+        ("a.mp4", "a.mp4", {"background": "red", "overwrite": True}, "is the input itself"),
+        ("a.mp4", "b.mp4", {"background": "b.mp4", "overwrite": True}, "is the background itself"),
+        ("a.mp4", "o.mp4", {"background": "nothing.png"}, "no picture or video of that name"),
+        ("a.mp4", "o.mp4", {"background": Path("nothing.png")}, "is not there"),
+        ("a.mp4", "sub.mov", {}, "is a folder; name a file"),
+        ("a.mp4", "o.mp4", {}, "no transparency"),
+        ("a.mp4", "o.mp4", {"colour": "red"}, "colour.*VideoOptions"),
+    ],
+)
+def test_usage(
+    engine: Engine, clip: Path, monkeypatch: pytest.MonkeyPatch, source: str, target: str, options: Any, message: str
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    Path("sub.mov").mkdir()
+    make_clip(Path("b.mp4"), 2)
+    with pytest.raises(InputError, match=message):
+        matte_video(source, target, engine=engine, **options)
+    assert left_over(clip.parent) == []
+
+
+def test_an_engine_of_the_wrong_colours(fake_engine: Callable[..., Engine], clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match='color="rgb"'):
+        matte_video(clip, tmp_path / "o.mov", engine=fake_engine())
+
+
+# ---- nothing half-written ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["o.mp4", "o.mkv", "f/%06d.png"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_nothing_half_written_stays(engine: Engine, clip: Path, tmp_path: Path, name: str, error: type) -> None:
+    def stop(done: Progress) -> None:
+        if done.frames == 4:
+            raise error
+
+    with pytest.raises(error):
+        matte_video(clip, tmp_path / name, engine=engine, background="red", progress=stop)
+    assert not (tmp_path / name).parent.joinpath("000001.png").exists()
+    assert not (tmp_path / name).exists()
+    assert left_over(tmp_path) == []
+
+
+def test_a_network_that_fails(fake_engine: Callable[..., Engine], clip: Path, tmp_path: Path) -> None:
+    def fail(tensor: Any) -> Any:
+        raise RuntimeError("no power")
+
+    with pytest.raises(Error, match="no power"):
+        matte_video(clip, tmp_path / "o.mov", engine=fake_engine(fail, color="rgb"))
+    assert left_over(tmp_path) == []
+    assert not (tmp_path / "o.mov").exists()
+
+
+def test_a_disk_that_is_full(engine: Engine, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sinks.FileSink, "write", full)
+    (tmp_path / "o.mov").write_text("mine")
+    with pytest.raises(Error, match=r"o.mov could not be written: No space left"):
+        matte_video(clip, tmp_path / "o.mov", engine=engine, overwrite=True)
+    assert (tmp_path / "o.mov").read_text() == "mine"
+    assert left_over(tmp_path) == []
+
+
+def test_a_job_says_beforehand_whether_it_is_done(engine: Engine, clip: Path, tmp_path: Path) -> None:
+    job = VideoJob(clip, tmp_path / "o.mov")
+    assert not job.done
+    job.run(engine)
+    assert VideoJob(clip, tmp_path / "o.mov", VideoOptions(overwrite=True)).done

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Known pixels through every format and back: the alpha, the colours, and what stands where nothing shows."""
+
+from __future__ import annotations
+
+import csv
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from tests.video.clips import EXACT, HEIGHT, WIDTH, Array, alpha_of, decode, pictures, smooth, worst
+
+from rmbg_trt.errors import Error, InputError
+from rmbg_trt.video import formats
+from rmbg_trt.video.color import Color
+from rmbg_trt.video.png_sequence import PngSink, atomic_folder
+from rmbg_trt.video.sink import FileSink, Shape, atomic_path
+
+MOMENTS = [0, 1001, 2002, 4004, 5005]
+
+
+def shape(color: Color | None = None, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Shape:
+    return Shape(size, Fraction(1, 30000), Fraction(30000, 1001), color or Color(1, 1))
+
+
+def cutouts(height: int = HEIGHT, width: int = WIDTH) -> list[Array]:
+    """Smooth colours; an alpha with every value, sharp edges, empty and full parts."""
+    alpha = np.arange(height * width, dtype=np.int64).reshape(height, width) % 256
+    alpha[: height // 4] = 0
+    alpha[-height // 4 :] = 255
+    return [np.dstack([smooth(n, height, width), np.roll(alpha, n, 1)]).astype(np.uint8) for n in range(len(MOMENTS))]
+
+
+def write(path: Path, results: list[Array], kind: Any, about: Shape | None = None, **quality: Any) -> Path:
+    sink = FileSink(path, formats.choose(path, kind, **quality), about or shape())
+    for result, pts in zip(results, MOMENTS, strict=True):
+        sink.write(result, pts, 1001)
+    sink.finish()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "quality", "alpha_within", "colour_within"),
+    [
+        ("a.mkv", {}, 0, 0),
+        ("a.mov", {}, 0, 2),
+        ("a.webm", {"lossless": True}, 0, 2),
+        ("a.webm", {"crf": 10}, 12, 8),
+        ("a.mkv", {"codec": "prores"}, 0, 2),
+    ],
+)
+def test_a_cutout_comes_back(
+    tmp_path: Path, name: str, quality: dict[str, Any], alpha_within: int, colour_within: int
+) -> None:
+    given = cutouts()
+    back = decode(write(tmp_path / name, given, "cutout", **quality))
+    assert len(back) == len(given)
+    for one, frame in zip(given, back, strict=True):
+        assert worst(one[..., 3], alpha_of(frame)) <= alpha_within
+        visible = one[..., 3] > 0
+        other = frame.to_ndarray(format="rgb24", interpolation=EXACT)
+        assert worst(one[visible][:, :3], other[visible]) <= colour_within
+
+
+def test_full_alpha_in_prores_is_the_largest_number(tmp_path: Path) -> None:
+    """1020 of 1023 would show the background through, faintly."""
+    opaque = [np.full((HEIGHT, WIDTH, 4), 255, np.uint8)] * len(MOMENTS)
+    frame = decode(write(tmp_path / "a.mov", opaque, "cutout"))[0]
+    assert frame.format.name == "yuva444p12le"
+    assert np.frombuffer(frame.planes[3], np.uint16).min() == 4095
+
+
+def test_lossless_files_do_not_hold_the_background_that_was_taken_out(tmp_path: Path) -> None:
+    given = cutouts()
+    back = pictures(write(tmp_path / "a.mkv", given, "cutout"), "rgba")[0]
+    assert not back[given[0][..., 3] == 0].any()
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_animated_webp(tmp_path: Path, lossless: bool) -> None:
+    given = cutouts()
+    with Image.open(write(tmp_path / "a.webp", given, "cutout", lossless=lossless)) as file:
+        assert file.n_frames == len(given)
+        durations = []
+        for number, one in enumerate(given):
+            file.seek(number)
+            back = np.asarray(file.convert("RGBA"))
+            durations.append(file.info["duration"])
+            visible = one[..., 3] > 0
+            assert worst(one[..., 3], back[..., 3]) == 0
+            assert worst(one[visible][:, :3], back[visible][:, :3]) <= (0 if lossless else 60)
+    starts = [round(pts / 30) for pts in [*MOMENTS, MOMENTS[-1] + 1001]]
+    assert durations == np.diff(starts).tolist()
+
+
+def test_png_sequence(tmp_path: Path) -> None:
+    given = cutouts()
+    with atomic_folder(tmp_path / "seq", "f%04d.png") as folder:
+        sink = PngSink(folder, "f%04d.png", shape())
+        for result, pts in zip(given, MOMENTS, strict=True):
+            sink.write(result, pts, 1001)
+        sink.finish()
+    names = [f"f{number:04d}.png" for number in range(1, 6)]
+    assert sorted(each.name for each in (tmp_path / "seq").iterdir()) == [*names, "timestamps.csv"]
+    for one, name in zip(given, names, strict=True):
+        back = np.asarray(Image.open(tmp_path / "seq" / name))
+        assert np.array_equal(back[..., 3], one[..., 3])
+        assert np.array_equal(back[one[..., 3] > 0], one[one[..., 3] > 0])
+    with (tmp_path / "seq" / "timestamps.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert [(row["file"], int(row["pts"]) * Fraction(row["time_base"])) for row in rows] == [
+        (name, Fraction(pts, 30000)) for name, pts in zip(names, MOMENTS, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "quality", "within"),
+    [("a.mkv", {}, 0), ("a.mp4", {"lossless": True}, 0), ("a.webm", {"lossless": True}, 0), ("a.mov", {}, 3)],
+)
+def test_the_alpha_alone_reads_back_equal(tmp_path: Path, name: str, quality: dict[str, Any], within: int) -> None:
+    ramp = np.tile(np.linspace(0, 255, WIDTH).round().astype(np.uint8), (HEIGHT, 1))
+    write(tmp_path / name, [ramp] * len(MOMENTS), "alpha", **quality)
+    for pixel_format in ("gray", "rgb24"):
+        back = pictures(tmp_path / name, pixel_format)[2]
+        assert worst(back, ramp if pixel_format == "gray" else np.dstack([ramp] * 3)) <= within
+
+
+@pytest.mark.parametrize("color", [Color(1, 1, 1, 1), Color(6, 1, 6, 6), Color(1, 2, 1, 13), Color(5, 2), Color(9, 1)])
+@pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.mov"])
+def test_colours_are_written_with_their_matrix_and_range_and_say_so(tmp_path: Path, name: str, color: Color) -> None:
+    given = [smooth(n) for n in range(len(MOMENTS))]
+    quality: dict[str, Any] = {"codec": "prores"} if name == "a.mov" else {"lossless": True}
+    path = write(tmp_path / name, given, "composite", shape(color), **quality)
+    frame = decode(path)[0]
+    expected_range = 1 if name == "a.mov" else color.range
+    matrix = {5: (5, 6)}.get(color.matrix, (color.matrix,))
+    assert frame.colorspace in matrix
+    assert frame.color_range == expected_range
+    assert worst(frame.to_ndarray(format="rgb24", interpolation=EXACT), given[0]) <= 3
+    if name != "a.webm":
+        assert (frame.color_primaries, frame.color_trc) == (color.primaries, color.transfer)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.webm", "a.webp"])
+def test_odd_sides(tmp_path: Path, name: str) -> None:
+    given = cutouts(31, 45)
+    kind = "composite" if name == "a.mp4" else "cutout"
+    results = [one[..., :3].copy() if kind == "composite" else one for one in given]
+    path = write(tmp_path / name, results, kind, shape(size=(31, 45)))
+    if name == "a.webp":
+        assert Image.open(path).size == (45, 31)
+        return
+    frame = decode(path)[0]
+    assert (frame.height, frame.width) == ((32, 46) if name in ("a.mp4", "a.mov") else (31, 45))
+    back = frame.to_ndarray(format="rgb24", interpolation=EXACT)
+    seen = given[0][..., 3] > 0
+    assert worst(back[:31, :45][seen], given[0][seen][:, :3]) <= 12
+    assert worst(back[-1], back[30]) <= 4
+
+
+def test_hevc_has_the_tag_that_apple_plays(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", [smooth(n) for n in range(len(MOMENTS))], "composite", codec="hevc")
+    with av.open(str(path)) as file:
+        assert file.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_bit_rate(tmp_path: Path) -> None:
+    noise = [np.random.default_rng(n).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8) for n in range(len(MOMENTS))]
+    sizes = [
+        write(tmp_path / f"{rate}.mp4", noise, "composite", bitrate=rate).stat().st_size for rate in ("100k", "8M")
+    ]
+    assert sizes[0] * 3 < sizes[1]
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "sub" / "a.mp4"
+    with pytest.raises(ZeroDivisionError), atomic_path(target) as part:
+        part.write_bytes(b"%d" % (1 // 0 if part.write_bytes(b"half") else 0))
+    assert list(target.parent.iterdir()) == []
+    with atomic_path(target) as part:
+        part.write_bytes(b"whole")
+        assert not target.exists()
+    assert target.read_bytes() == b"whole"
+    with pytest.raises(Error, match="could not be written"), atomic_path(target / "b.mp4"):
+        pass
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "seq"
+    for text in ("old", "new"):
+        with atomic_folder(target, "%06d.png") as part:
+            (part / "000001.png").write_text(text)
+    assert (target / "000001.png").read_text() == "new"
+    with pytest.raises(RuntimeError), atomic_folder(target, "%06d.png") as part:
+        raise RuntimeError
+    assert [each.name for each in tmp_path.iterdir()] == ["seq"]
+    (target / "my notes.txt").touch()
+    with pytest.raises(InputError, match="my notes"), atomic_folder(target, "%06d.png"):
+        pass
+    assert len(list(target.iterdir())) == 2
