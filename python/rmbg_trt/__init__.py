@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .engine import Engine as Engine
     from .engine import EngineInfo as EngineInfo
     from .engine import Ticket as Ticket
-    from .video import matte_video as matte_video
+    from .video.matte_video import matte_video as matte_video
 
 __all__ = [
     "CudaError",
