@@ -151,15 +151,11 @@ def test_a_loader_goes_on_where_another_stopped(pairs: list[Pair], done: int) ->
     assert seen + _places(resumed, 5 - done) + _places(resumed) == expected
 
 
-def test_another_number_of_processes_goes_on_at_the_nearest_place(pairs: list[Pair]) -> None:
+def test_another_number_of_processes_is_refused(pairs: list[Pair]) -> None:
     dataset = PairDataset(pairs, MODEL, None, 0)
-    stopped = TrainLoader(dataset, 1, 0, _processors())
-    seen = _places(stopped, 7)
-    resumed = TrainLoader(dataset, 2, 0, _processors())
-    resumed.load_state_dict(stopped.state_dict())
-    rest = [place for batch in _places(resumed, 2) for place in batch]
-    assert rest[0] == seen[6][0]
-    assert len({place for batch in seen for place in batch} | set(rest)) == 10
+    state = TrainLoader(dataset, 2, 0, _processors(0, 2)).state_dict()
+    with pytest.raises(InputError, match=r"took 4 pictures a step.*now take 2; resume it with 2 process"):
+        TrainLoader(dataset, 2, 0, _processors()).load_state_dict(state)
 
 
 def test_too_few_pictures(pairs: list[Pair]) -> None:

@@ -80,8 +80,13 @@ class TrainLoader:
         return {"epoch": self.epoch, "done": self.done, "step": self.batch * self.world}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes on from there; before the first batch is asked for. With another step it is the nearest place before."""
-        self.epoch, self.done = state["epoch"], state["done"] * state["step"] // (self.batch * self.world)
+        """Goes on from there, before a batch is asked for. Raises InputError for another number of processes."""
+        if state["step"] != self.batch * self.world:
+            raise InputError(
+                f"the run took {state['step']} pictures a step on all processes, and would now take "
+                f"{self.batch * self.world}; resume it with {state['step'] // self.batch} process(es)"
+            )
+        self.epoch, self.done = state["epoch"], state["done"]
 
     def _turn_page(self) -> None:
         if self.done >= len(self):
