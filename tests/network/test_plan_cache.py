@@ -334,19 +334,19 @@ def test_progress(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixt
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", stream())
-    with caplog.at_level(logging.INFO, "rmbg_trt"), build_progress("small") as tell:
+    with caplog.at_level(logging.INFO, "rmbg_trt"), build_progress("plan of small") as tell:
         for stage, done, total in (("load", 0, 0), ("plan", 0, 0), ("plan", 500, 1000), ("plan", 1000, 1000)):
             tell(stage, done, total)
     shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
     assert ("plan of small (once): plan" in shown) == (stream is Terminal)
     assert (shown == "") == (stream is not Terminal)
     told = [record.getMessage() for record in caplog.records]
-    assert told == ["building a plan of small: load", "building a plan of small: plan"]
+    assert told == ["making the plan of small: load", "making the plan of small: plan"]
 
 
 def test_progress_without_rich(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    with caplog.at_level(logging.INFO, "rmbg_trt"), build_progress("small") as tell:
+    with caplog.at_level(logging.INFO, "rmbg_trt"), build_progress("plan of small") as tell:
         tell("load", 0, 0)
     assert "small: load" in caplog.text
 

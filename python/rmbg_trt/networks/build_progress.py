@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user sees while a plan is built: a line in the log for each stage, and a bar on a terminal."""
+"""What a user sees while a plan or ONNX file is made: a line in the log for each stage, and a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
-def build_progress(name: str) -> Iterator[Progress]:
+def build_progress(what: str) -> Iterator[Progress]:
     """Shows the progress of one build on standard error.
 
     Args:
-        name: Of the model.
+        what: Is made, such as "plan of u2netp".
 
     Yields:
         The function to call; from any thread.
@@ -28,7 +28,7 @@ def build_progress(name: str) -> Iterator[Progress]:
     def tell(stage: str, done: int, total: int) -> None:
         if stage not in seen:
             seen.add(stage)
-            log.info("building a plan of %s: %s", name, stage)
+            log.info("making the %s: %s", what, stage)
 
     try:
         from rich.console import Console
@@ -42,10 +42,10 @@ def build_progress(name: str) -> Iterator[Progress]:
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"building a plan of {name}, once", total=None)
+        task = bar.add_task(f"{what} (once)", total=None)
 
         def show(stage: str, done: int, total: int) -> None:
             tell(stage, done, total)
-            bar.update(task, description=f"plan of {name} (once): {stage}", completed=done, total=total or None)
+            bar.update(task, description=f"{what} (once): {stage}", completed=done, total=total or None)
 
         yield show

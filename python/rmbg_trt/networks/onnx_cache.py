@@ -18,6 +18,7 @@ from pathlib import Path
 from .. import models
 from ..errors import Error, ModelError, UnavailableError
 from . import Opened
+from .build_progress import build_progress
 from .cache_folder import prune, touch
 from .recipe import check_normalisation
 
@@ -120,7 +121,9 @@ def _make(path: Path, content: str, size: tuple[int, int] | None, file: Path) ->
         shape = InputShape((1, 1, 1), *((side, side, side) for side in size or source.config.input_size))
     except ValueError as error:
         raise ModelError(f"{path}: no input of its size can be made: {error}; give size=") from error
-    data = serialize(to_onnx(source.model, shape))
+    with build_progress(f"ONNX file of {path.name}") as progress:
+        progress("for the CPU", 0, 0)
+        data = serialize(to_onnx(source.model, shape))
     if not content == source.sha256 == file_sha256(path):  # a training puts its next best there, say
         raise ModelError(f"{path} was changed while it was read; open it again")
     with atomic_file(file) as stream:

@@ -137,7 +137,7 @@ def _build(path: Path, plan: Path, runtime: TensorRt, options: Options, gpu: dic
         plan.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=BUILDING, dir=plan.parent, ignore_cleanup_errors=True) as folder:
             made = Path(folder) / plan.name
-            with build_progress(path.stem) as progress:
+            with build_progress(f"plan of {path.stem}") as progress:
                 report = export(str(path), made, options, progress=progress)
             if not report.written:
                 raise ModelError(
