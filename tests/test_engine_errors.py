@@ -252,10 +252,15 @@ def test_every_error_is_one_of_ours() -> None:
     [
         ("u2net.plan", b"vtrt rest", "plan of TensorRT-RTX.*u2net.fp32.onnx"),
         ("u2net.engine", b"ftrt rest", "plan of TensorRT, and"),
-        ("best.safetensors", b"x", "rmbg-trt export best.safetensors -o best.onnx --onnx-only"),
     ],
 )
 def test_models_that_must_be_exported_first(name: str, content: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnavailableError, match=words):
         Engine(tmp_path / name)
+
+
+def test_a_damaged_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "best.safetensors").write_bytes(b"x")
+    with pytest.raises(ModelError, match="not a readable safetensors file"):
+        Engine(tmp_path / "best.safetensors", device="cpu")
