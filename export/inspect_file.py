@@ -72,8 +72,8 @@ def _plan(path: Path, kind: str) -> Rows:
 def _onnx(path: Path) -> Rows:
     from onnx import TensorProto
 
+    from ..training.models.onnx_weights import read_any_onnx
     from .graph import node_counts
-    from .source import read_any_onnx
 
     model = read_any_onnx(path)
     opsets = ", ".join(f"{each.domain or 'ai.onnx'} {each.version}" for each in model.opset_import)

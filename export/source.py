@@ -88,6 +88,8 @@ def read_onnx(path: Path) -> Any:
     """
     import onnx
 
+    from ..training.models.onnx_weights import read_any_onnx
+
     graph = read_any_onnx(path)
     constants = {each.name for each in graph.graph.initializer}
     inputs = [each for each in graph.graph.input if each.name not in constants]
@@ -101,19 +103,6 @@ def read_onnx(path: Path) -> Any:
     if tensor.elem_type != onnx.TensorProto.FLOAT or len(sides) != 4 or (isinstance(sides[1], int) and sides[1] != 3):
         kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
         raise ModelError(f"{path}: its input is {kind} {sides}; expected float [N, 3, height, width]")
-    return graph
-
-
-def read_any_onnx(path: Path) -> Any:
-    """Reads any valid ONNX file as ``onnx.ModelProto``. Raises ModelError when it is damaged."""
-    import onnx
-
-    try:
-        graph = onnx.load(str(path))
-        onnx.checker.check_model(graph)
-    except Exception as error:  # protobuf's, onnx's and the system's own
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise ModelError(f"{path}: not a readable ONNX model ({lines[0][:200]})") from error
     return graph
 
 

@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ..errors import InputError, UnavailableError
 
+LAST = "last.ckpt"  # in a run's folder: what it is resumed from
 LOSSES = ("bce", "dice", "bce_dice", "matte")
 OPTIMIZERS = ("adamw", "adam")
 SCHEDULES = ("cosine", "plateau", "constant")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Error, InputError, ModelError
 from ..image.atomic import atomic_file
 from . import requirements
-from .config import TrainConfig, load_config, save_config
+from .config import LAST, TrainConfig, load_config, save_config
 from .data.pairs import Pair, read_pairs
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rmbg_trt.training")
 
-CONFIG, LAST = "config.yaml", "last.ckpt"
+CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)

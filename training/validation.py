@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-BETA_SQUARED = 0.3
+from .metrics import BETA_SQUARED
 
 
 class Validation(Metric):

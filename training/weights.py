@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 from torch import nn
 
 from .. import models as catalogue
-from ..errors import InputError, ModelError, UnavailableError
+from ..errors import InputError
 from .config import TrainConfig
 from .models import ARCHITECTURES, ModelConfig, build, import_onnx, load_checkpoint
+from .models.onnx_weights import read_any_onnx
 
 MODEL = "model.json"  # in a run's folder: what a checkpoint of it says
 
@@ -59,16 +59,5 @@ def read_weights(name: str, progress: catalogue.Progress | None = None) -> tuple
     if path.suffix.lower() != ".onnx":
         checkpoint = load_checkpoint(path)
         return checkpoint.model, checkpoint.config
-    model, architecture = import_onnx(_read_onnx(path))
+    model, architecture = import_onnx(read_any_onnx(path))
     return model, ModelConfig(architecture, ARCHITECTURES[architecture].max_outputs)
-
-
-def _read_onnx(path: Path) -> object:
-    try:
-        import onnx
-    except ImportError as error:
-        raise UnavailableError('onnx is not installed: pip install "rmbg-trt[export]"') from error
-    try:
-        return onnx.load(str(path))
-    except Exception as error:  # protobuf's and the system's own
-        raise ModelError(f"{path}: not a readable ONNX model ({str(error).partition(chr(10))[0][:200]})") from error

@@ -187,7 +187,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     ]
     with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True) as process:
         ends = time.monotonic() + 60
-        while not list(tmp_path.glob(".building-*/masks/*")):
+        while not list(tmp_path.glob(".rmbg-*/masks/*")):
             assert process.poll() is None
             assert time.monotonic() < ends
             time.sleep(0.02)

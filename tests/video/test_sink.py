@@ -15,10 +15,11 @@ from PIL import Image
 from tests.video.clips import EXACT, HEIGHT, WIDTH, Array, alpha_of, decode, pictures, smooth, worst
 
 from rmbg_trt.errors import Error, InputError
+from rmbg_trt.image.atomic import atomic_path
 from rmbg_trt.video import formats
 from rmbg_trt.video.color import Color
-from rmbg_trt.video.png_sequence import PngSink, atomic_folder
-from rmbg_trt.video.sink import FileSink, Shape, atomic_path
+from rmbg_trt.video.png_sequence import PngSink, sequence_folder
+from rmbg_trt.video.sink import FileSink, Shape
 
 MOMENTS = [0, 1001, 2002, 4004, 5005]
 
@@ -99,7 +100,7 @@ def test_animated_webp(tmp_path: Path, lossless: bool) -> None:
 
 def test_png_sequence(tmp_path: Path) -> None:
     given = cutouts()
-    with atomic_folder(tmp_path / "seq", "f%04d.png") as folder:
+    with sequence_folder(tmp_path / "seq", "f%04d.png") as folder:
         sink = PngSink(folder, "f%04d.png", shape())
         for result, pts in zip(given, MOMENTS, strict=True):
             sink.write(result, pts, 1001)
@@ -192,13 +193,13 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "seq"
     for text in ("old", "new"):
-        with atomic_folder(target, "%06d.png") as part:
+        with sequence_folder(target, "%06d.png") as part:
             (part / "000001.png").write_text(text)
     assert (target / "000001.png").read_text() == "new"
-    with pytest.raises(RuntimeError), atomic_folder(target, "%06d.png") as part:
+    with pytest.raises(RuntimeError), sequence_folder(target, "%06d.png") as part:
         raise RuntimeError
     assert [each.name for each in tmp_path.iterdir()] == ["seq"]
     (target / "my notes.txt").touch()
-    with pytest.raises(InputError, match="my notes"), atomic_folder(target, "%06d.png"):
+    with pytest.raises(InputError, match="my notes"), sequence_folder(target, "%06d.png"):
         pass
     assert len(list(target.iterdir())) == 2

@@ -15,13 +15,11 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ...errors import ModelError
 from ...image.atomic import atomic_file
-from ..config import TrainConfig
+from ..config import LAST, TrainConfig
 from ..models import save_checkpoint
 
 if TYPE_CHECKING:
     from ..module import MatteModule
-
-LAST = "last.ckpt"
 
 
 class AtomicCheckpoints(TorchCheckpointIO):

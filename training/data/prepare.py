@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ...errors import InputError, UnavailableError
-from .building import building, check_target
+from ...image.atomic import atomic_folder
 from .contact_sheet import contact_sheet
 from .duplicates import group_near_duplicates
 from .inspect_pair import Inspected, inspect_pair
@@ -31,6 +31,7 @@ from .report import REPORT, Report
 from .resize import smaller_size
 from .sources import Found, Rejected
 from .split import assign_splits
+from .target import check_target
 from .write_pair import write_pair
 
 STAGES = ("reading", "checking", "comparing", "writing", "drawing")
@@ -86,7 +87,7 @@ def prepare(
             pair = Pair(name, Path(str(each.found.image)), Path(str(each.found.mask)), each.found.category, each.split)
             report.add(pair, each.found, smaller_size(each.seen.size, options.size))
         return report
-    with building(place) as folder:
+    with atomic_folder(place) as folder:
         with _timed(report, "writing"):
             _write(chosen, folder, options, report, tell)
         with _timed(report, "drawing"):

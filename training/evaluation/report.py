@@ -11,10 +11,7 @@ import csv
 import importlib.metadata
 import io
 import json
-import os
 import platform
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -22,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ...engine import Engine
-from ...errors import Error, InputError
-from ...image.atomic import check_writable
+from ...errors import InputError
+from ...image.atomic import atomic_folder, check_writable
 from . import plots, sheet
 from .compare import compare, most_different
 from .measures import MEASURES
@@ -74,22 +71,10 @@ def write(evaluation: Evaluation, out: Path, engines: Sequence[Open]) -> None:
     Raises:
         Error: It cannot be written; then nothing is there, or what was there.
     """
-    out = Path(os.path.realpath(out))
-    part = out.with_name(f".rmbg-{secrets.token_hex(6)}.part")
-    try:
-        part.mkdir(parents=True)
+    with atomic_folder(out) as part:
         for path, data in _files(evaluation, engines):
             (part / path).parent.mkdir(exist_ok=True)
             (part / path).write_bytes(data)
-        old = part.with_suffix(".old")
-        if out.exists():
-            out.replace(old)
-        part.replace(out)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise Error(f"{out} could not be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:

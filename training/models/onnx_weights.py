@@ -8,6 +8,7 @@ So the n-th convolution of the graph is the n-th that our module runs; shapes an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...errors import ModelError
+from ...errors import ModelError, UnavailableError
 from .registry import ARCHITECTURES, build
 
 Floats = NDArray[np.float32]
@@ -23,6 +24,22 @@ Floats = NDArray[np.float32]
 _ARITHMETIC = {"Conv", "BatchNormalization", "Relu", "MaxPool", "Resize", "Upsample", "Concat", "Add", "Sigmoid"}
 _SIZES = {"Cast", "Constant", "Div", "Floor", "Gather", "Identity", "Mul", "Reshape", "Shape", "Slice", "Squeeze"}
 _OPERATORS = _ARITHMETIC | _SIZES | {"Unsqueeze"}
+
+
+def read_any_onnx(path: Path) -> Any:
+    """Reads any valid ONNX file as ``onnx.ModelProto``. Raises ModelError when it is damaged."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise UnavailableError('onnx is not installed: pip install "rmbg-trt[export]"') from error
+
+    try:
+        graph = onnx.load(str(path))
+        onnx.checker.check_model(graph)
+    except Exception as error:  # protobuf's, onnx's and the system's own
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise ModelError(f"{path}: not a readable ONNX model ({lines[0][:200]})") from error
+    return graph
 
 
 @dataclass(frozen=True)

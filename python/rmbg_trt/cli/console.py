@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 import typer
@@ -18,7 +18,7 @@ from rich.text import Text
 from ..errors import Error
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 EXIT_OK = 0
 EXIT_FAILED = 1  # the job ran and failed
@@ -79,6 +79,34 @@ def progress_bar(unit: Literal["items", "bytes"] = "items") -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
+
+
+@contextlib.contextmanager
+def stages_bar(stages: Sequence[str], *columns: ProgressColumn) -> Iterator[Callable[[str, int, int], None]]:
+    """Gives a ``progress(stage, done, total)`` that shows a bar for each stage, from its first call on.
+
+    Args:
+        stages: Their names.
+        columns: What stands behind a bar. A total of 0 means that it is not known.
+    """
+    from rich import progress
+
+    with progress.Progress(
+        progress.TextColumn("{task.description:>10}", markup=False),
+        progress.BarColumn(),
+        *columns,
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            assert stage in stages, stage
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=None)
+            bar.update(tasks[stage], completed=done, total=total or None)
+
+        yield tell
 
 
 @contextlib.contextmanager

@@ -11,7 +11,17 @@ import typer
 from .console import download_bar, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..engine import Engine
+
+
+class Output(str, enum.Enum):
+    """Values of ``--output``."""
+
+    alpha = "alpha"
+    cutout = "cutout"
+    composite = "composite"
 
 
 class Filter(str, enum.Enum):
@@ -54,13 +64,20 @@ def sides(size: str | None) -> int | tuple[int, int] | None:
     return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 
 
+def fetch(model: str) -> Path:
+    """The file of a model, with a bar while it is fetched into the cache."""
+    from .. import models
+
+    with download_bar(f"Fetching {model}") as progress:
+        return models.resolve(model, progress=progress)
+
+
 def open_engine(model: str, **options: Any) -> Engine:
     """Makes an RGB engine, with a bar while its model is fetched, and says what it runs on."""
     from .. import models
     from ..engine import Engine
 
-    with download_bar(f"Fetching {model}") as progress:
-        path = models.resolve(model, progress=progress)
+    path = fetch(model)
     engine = Engine(model if model in models.CATALOGUE else path, color="rgb", **options)
     say(str(engine.info))
     return engine

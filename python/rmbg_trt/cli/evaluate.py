@@ -14,7 +14,6 @@ import typer
 from .console import (
     EXIT_FAILED,
     EXIT_USAGE,
-    download_bar,
     error_boundary,
     fail,
     out,
@@ -22,7 +21,7 @@ from .console import (
     say,
     setup_logging,
 )
-from .engine_options import DeviceOption, Filter, FilterOption, PrecisionOption, RuntimeOption, Stretch, sides
+from .engine_options import DeviceOption, Filter, FilterOption, PrecisionOption, RuntimeOption, Stretch, fetch, sides
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -112,7 +111,8 @@ def evaluate(
     except InputError as error:
         fail(str(error), EXIT_USAGE)
     data, models = (names[0], names[1:]) if pairs is None else (_folders(*pairs), names)
-    _fetch(models)
+    for model in models:  # all, before the first is run
+        fetch(model)
     with _progress() as tell:
         evaluation = evaluate(
             models,
@@ -148,15 +148,6 @@ def _folders(images: Path, masks: Path) -> list[Pair]:
     from ..training.evaluation import pair_folders
 
     return pair_folders(images, masks)
-
-
-def _fetch(models: list[str]) -> None:
-    """Gets what is not in the cache, with a bar, and finds out that all models are there."""
-    from .. import models as catalogue
-
-    for model in models:
-        with download_bar(f"Fetching {model}") as progress:
-            catalogue.resolve(model, progress=progress)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import EXIT_USAGE, console, error_boundary, fail, out, say, setup_logging
+from .console import EXIT_USAGE, error_boundary, fail, out, say, setup_logging, stages_bar
 
 if TYPE_CHECKING:
     from ..export.job import Report
@@ -136,23 +136,7 @@ def _run(source: str, target: Path, options: Options) -> Report:
     from ..export.job import STAGES
     from ..export.job import export as run_export
 
-    bar = progress.Progress(
-        progress.TextColumn("{task.description:>10}", markup=False),
-        progress.BarColumn(),
-        progress.TaskProgressColumn(),
-        progress.TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        tasks: dict[str, progress.TaskID] = {}
-
-        def tell(stage: str, done: int, total: int) -> None:
-            assert stage in STAGES, stage
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=None)
-            bar.update(tasks[stage], completed=done, total=total or None)
-
+    with stages_bar(STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as tell:
         return run_export(source, target, options, progress=tell)
 
 

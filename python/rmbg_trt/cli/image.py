@@ -14,6 +14,7 @@ from .engine_options import (
     Filter,
     FilterOption,
     ModelOption,
+    Output,
     PrecisionOption,
     RuntimeOption,
     open_engine,
@@ -23,12 +24,6 @@ from .engine_options import (
 if TYPE_CHECKING:
     from ..folder_job import Options
     from ..image import Format
-
-
-class _Output(str, enum.Enum):
-    alpha = "alpha"
-    cutout = "cutout"
-    composite = "composite"
 
 
 class _Format(str, enum.Enum):
@@ -53,7 +48,7 @@ def image(
         ),
     ] = None,
     output: Annotated[
-        _Output | None, typer.Option(help="What to make, a cutout by default.", show_default=False)
+        Output | None, typer.Option(help="What to make, a cutout by default.", show_default=False)
     ] = None,
     background: Annotated[
         str | None,
@@ -181,7 +176,7 @@ def _options(output: str, background: str | None, premultiplied: bool, quality: 
             backgrounds.parse(background, 1, 1, "rgb")
         except InputError as error:
             raise InputError(f"{error}; and there is no picture of that name") from None
-    return Options(output, value, premultiplied, quality, max_pixels)  # type: ignore[arg-type]  # an _Output's value
+    return Options(output, value, premultiplied, quality, max_pixels)  # type: ignore[arg-type]  # an Output's value
 
 
 def _is_file(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from .console import EXIT_USAGE, console, error_boundary, fail, out, say, setup_logging
+from .console import EXIT_USAGE, error_boundary, fail, out, say, setup_logging, stages_bar
 
 if TYPE_CHECKING:
     from ..training.data.options import Source
@@ -200,23 +200,8 @@ def _run(sources: list[Source], target: Path, options: Any) -> Report:
     from ..training.data.prepare import STAGES
     from ..training.data.prepare import prepare as run_prepare
 
-    bar = progress.Progress(
-        progress.TextColumn("{task.description:>10}", markup=False),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        tasks: dict[str, progress.TaskID] = {}
-
-        def tell(stage: str, done: int, total: int) -> None:
-            assert stage in STAGES, stage
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done, total=total)
-
+    left = progress.TimeRemainingColumn(elapsed_when_finished=True)
+    with stages_bar(STAGES, progress.MofNCompleteColumn(), left) as tell:
         return run_prepare(sources, target, options, progress=tell)
 
 

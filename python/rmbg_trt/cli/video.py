@@ -18,6 +18,7 @@ from .engine_options import (
     Filter,
     FilterOption,
     ModelOption,
+    Output,
     PrecisionOption,
     RuntimeOption,
     Stretch,
@@ -27,12 +28,6 @@ from .engine_options import (
 
 if TYPE_CHECKING:
     from ..video import Progress, VideoJob, VideoOptions, VideoResult
-
-
-class _Output(str, enum.Enum):
-    alpha = "alpha"
-    cutout = "cutout"
-    composite = "composite"
 
 
 class _Format(str, enum.Enum):
@@ -54,7 +49,7 @@ def video(
         ),
     ],
     output: Annotated[
-        _Output | None, typer.Option(help="What to make, a cutout by default.", show_default=False)
+        Output | None, typer.Option(help="What to make, a cutout by default.", show_default=False)
     ] = None,
     background: Annotated[
         str | None,

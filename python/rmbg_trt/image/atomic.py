@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are whole or absent: written under a temporary name in the same folder, then renamed.
+"""Files and folders that are whole or absent: written under a temporary name in the same folder, then renamed.
 
 A crash of the program, a full disk or Ctrl-C leaves the target as it was. (After a loss of power that is up to the
 file system: nothing is forced to the disk, which would cost a folder job more than its matting.)
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -43,6 +44,49 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             part.replace(path)
     except OSError as error:
         raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a hidden name beside ``target``, for writers that open files themselves; else like `atomic_file`."""
+    path = Path(os.path.realpath(target))
+    part = path.with_name(f".rmbg-{secrets.token_hex(6)}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+@contextlib.contextmanager
+def atomic_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a hidden folder beside ``target`` to fill; it appears, or replaces what is there, when the block ends well.
+
+    Folders on the way are made. Whatever goes wrong, what was there is there again. Links in it are not followed.
+
+    Raises:
+        Error: It cannot be made or put in place; the message has the system's reason.
+    """
+    path = Path(os.path.realpath(target))
+    part = path.with_name(f".rmbg-{secrets.token_hex(6)}.part")
+    old = part.with_suffix(".old")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+    except OSError as error:
+        raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
+    finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        for each in (part, old):
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def check_writable(target: str | os.PathLike[str]) -> None:

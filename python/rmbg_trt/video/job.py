@@ -16,12 +16,13 @@ from typing import Any
 import av
 
 from ..errors import Error, InputError
+from ..image.atomic import atomic_path
 from . import formats
 from .background import Behind, as_given
 from .options import VideoOptions
 from .pipeline import run_pipeline
-from .png_sequence import PngSink, atomic_folder, check_replaceable
-from .sink import FileSink, Shape, atomic_path, check_encoder, keeps_pixel_aspect
+from .png_sequence import PngSink, check_replaceable, sequence_folder
+from .sink import FileSink, Shape, check_encoder, keeps_pixel_aspect
 from .source import Source, SourceFrame
 
 log = logging.getLogger(__name__)
@@ -193,7 +194,7 @@ class VideoJob:
         with contextlib.ExitStack() as stack:
             sink: FileSink | PngSink
             if self._is_sequence:
-                folder = stack.enter_context(atomic_folder(self.target.parent, self.target.name))
+                folder = stack.enter_context(sequence_folder(self.target.parent, self.target.name))
                 sink = PngSink(folder, self.target.name, shape)
             else:
                 sink = FileSink(stack.enter_context(atomic_path(self.target)), self.recipe, shape)

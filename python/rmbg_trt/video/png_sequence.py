@@ -6,8 +6,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
-import shutil
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,8 +15,9 @@ from typing import Any
 
 from av.packet import Packet
 
-from ..errors import Error, InputError
+from ..errors import InputError
 from ..image import Array, encode_picture
+from ..image.atomic import atomic_folder
 from .sink import Shape
 
 TIMES_NAME = "timestamps.csv"
@@ -72,30 +71,11 @@ class PngSink:
 
 
 @contextlib.contextmanager
-def atomic_folder(target: Path, pattern: str) -> Iterator[Path]:
-    """Gives a hidden folder beside ``target``, which takes its place when the block ends without an exception.
-
-    Raises:
-        InputError: ``target`` holds other files than such a sequence, which would be lost.
-        Error: It cannot be written; the message has the system's reason.
-    """
+def sequence_folder(target: Path, pattern: str) -> Iterator[Path]:
+    """Gives the folder to write to, see `atomic_folder`; raises as `check_replaceable`."""
     check_replaceable(target, pattern)
-    real = Path(os.path.realpath(target))
-    part = real.with_name(f".rmbg-{secrets.token_hex(6)}.part")
-    old = part.with_suffix(".old")
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if real.exists():
-            real.rename(old)
-        part.rename(real)
-    except OSError as error:
-        if old.exists() and not real.exists():
-            old.rename(real)
-        raise Error(f"{target} could not be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    with atomic_folder(target) as folder:
+        yield folder
 
 
 def check_replaceable(folder: Path, pattern: str) -> None:

@@ -6,8 +6,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -20,7 +18,7 @@ from av.codec.context import CodecContext
 from av.packet import Packet
 from av.stream import Stream
 
-from ..errors import Error, InputError
+from ..errors import InputError
 from ..image import Array
 from ..image.write import _without_hidden_colour
 from .color import FULL, LIMITED, Color, Writer
@@ -69,26 +67,6 @@ class Sink(Protocol):
 
     def finish(self) -> None:
         """Writes what is left and closes the file."""
-
-
-@contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """Gives a hidden name beside ``target``, whose file takes its place when the block ends without an exception.
-
-    Raises:
-        Error: It cannot be written; the message has the system's reason.
-    """
-    real = Path(os.path.realpath(target))
-    part = real.with_name(f".rmbg-{secrets.token_hex(6)}.part{real.suffix}")
-    try:
-        real.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(real)
-    except OSError as error:
-        raise Error(f"{target} could not be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 class FileSink:

@@ -313,7 +313,7 @@ def test_the_old_set_comes_back_if_the_new_cannot_take_its_place(
     before, rename = snapshot(tmp_path), Path.rename
 
     def refuse_new(path: Path, target: Path) -> Path:
-        if path.name.startswith(".building-"):
+        if path.suffix == ".part":
             raise OSError(errno.EIO, "Input/output error")
         return rename(path, target)
 

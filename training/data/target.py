@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder that appears whole or not at all: made beside its place under a hidden name, then renamed."""
+"""Where a prepared set may be made, and what it may replace."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import Error, InputError
+from ...errors import InputError
 from .report import is_prepared
 
 
@@ -40,27 +37,3 @@ def check_target(target: Path, sources: Sequence[Path], *, overwrite: bool) -> P
         if not overwrite:
             raise InputError(f"{target} is there; --overwrite (overwrite=True) makes it again")
     return place
-
-
-@contextlib.contextmanager
-def building(place: Path) -> Iterator[Path]:
-    """Gives a folder to fill; it takes its place, and replaces what is there, if the block ends without an exception.
-
-    Raises:
-        Error: It cannot be made or put in place; the message has the system's reason.
-    """
-    token = secrets.token_hex(4)
-    folder, old = (place.with_name(f".{kind}-{token}-{place.name}") for kind in ("building", "old"))
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-        if place.exists():
-            place.rename(old)
-        folder.rename(place)
-    except OSError as error:
-        raise Error(f"{place} could not be written: {error.strerror or error}") from error
-    finally:  # links in it are removed, not followed
-        if old.exists() and not place.exists():
-            old.rename(place)
-        for each in (folder, old):
-            shutil.rmtree(each, ignore_errors=True)
