@@ -7,7 +7,8 @@ set -eu
 cd "$(dirname "$0")/.."
 venv=benchmarks/.venv-rivals
 "${PYTHON:-python3}" -m venv "$venv"
-pip="$venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt"
+grep -v '^scikit-image' constraints.txt >"$venv/constraints.txt" # rembg asks for a later one
+pip="$venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint $venv/constraints.txt"
 $pip --upgrade pip
 $pip "rembg[cpu]==2.0.86" onnx psutil scikit-image
 $pip ".[cpu]"

@@ -54,13 +54,17 @@ DeviceArray new_result(Pipeline& pipeline, Size frame, Output output, Stream str
 /// background: None, three bytes, or a picture on the GPU. Gives `out`, or a new DeviceArray.
 py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::object& out, const std::string& color,
                          const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
-                         std::uintptr_t stream, const std::string& nv12) {
+                         std::uintptr_t stream, const std::string& nv12, bool refine, bool decontaminate,
+                         Track* track) {
   const ForeignArray source = import_ordered(frame, pipeline, stream);
   FrameJob job;
   job.frame = to_view(source, color, "frame");
   job.output = output_of(output);
   job.premultiplied = premultiplied;
   job.blur_sigma = blur_sigma;
+  job.refine = refine;
+  job.decontaminate = decontaminate;
+  job.track = track;
   job.memory = job.background_memory = MemoryKind::kDevice;
   job.stream = stream_of(stream);
   job.yuv = yuv_matrix_of(nv12);
@@ -107,7 +111,8 @@ void register_device_frames(py::module_& m) {
       "Whether an array says that it is GPU memory.");
   m.def("run_on_device", &run_on_device, py::arg("pipeline"), py::arg("frame"), py::arg("out"), py::arg("color"),
         py::arg("output"), py::arg("premultiplied"), py::arg("background"), py::arg("blur_sigma"), py::arg("stream"),
-        py::arg("nv12") = "",
+        py::arg("nv12") = "", py::arg("refine") = false, py::arg("decontaminate") = false,
+        py::arg("track") = py::none(),
         "Puts one frame that lies on the pipeline's GPU on a stream (its handle); gives `out` or a new DeviceArray.");
 }
 

@@ -24,7 +24,7 @@ using Color = std::array<std::uint8_t, 3>;
 
 /// The arrays of a submitted job. Dropped by the slot's thread, which then needs the GIL.
 struct JobArrays {
-  py::object frame, result, background;
+  py::object frame, result, background, track;
 
   static void drop(JobArrays* arrays) {
     if (Py_IsInitialized() == 0) return;
@@ -34,7 +34,8 @@ struct JobArrays {
 };
 
 FrameJob to_job(const py::array& frame, py::array& result, const std::string& color, const std::string& output,
-                bool premultiplied, const py::object& background, float blur_sigma, const std::string& nv12) {
+                bool premultiplied, const py::object& background, float blur_sigma, const std::string& nv12,
+                bool refine, bool decontaminate, Track* track) {
   FrameJob job;
   job.frame = to_view(frame, color, "frame");
   job.yuv = yuv_matrix_of(nv12);
@@ -44,6 +45,9 @@ FrameJob to_job(const py::array& frame, py::array& result, const std::string& co
   job.output = output_of(output);
   job.premultiplied = premultiplied;
   job.blur_sigma = blur_sigma;
+  job.refine = refine;
+  job.decontaminate = decontaminate;
+  job.track = track;
   if (py::isinstance<py::array>(background)) {
     job.background.kind = BackgroundKind::kImage;
     job.background.image = to_view(background.cast<py::array>(), color, "background");
@@ -56,17 +60,20 @@ FrameJob to_job(const py::array& frame, py::array& result, const std::string& co
 
 void run(Pipeline& pipeline, const py::array& frame, py::array& result, const std::string& color,
          const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
-         const std::string& nv12) {
-  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma, nv12);
+         const std::string& nv12, bool refine, bool decontaminate, Track* track) {
+  const FrameJob job =
+      to_job(frame, result, color, output, premultiplied, background, blur_sigma, nv12, refine, decontaminate, track);
   py::gil_scoped_release no_gil;
   pipeline.run(job);
 }
 
 std::shared_ptr<Completion> submit(Pipeline& pipeline, const py::array& frame, py::array& result,
                                    const std::string& color, const std::string& output, bool premultiplied,
-                                   const py::object& background, float blur_sigma, const std::string& nv12) {
-  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma, nv12);
-  std::shared_ptr<void> arrays(new JobArrays{frame, result, background}, JobArrays::drop);
+                                   const py::object& background, float blur_sigma, const std::string& nv12, bool refine,
+                                   bool decontaminate, const py::object& track) {
+  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma, nv12, refine,
+                              decontaminate, track.is_none() ? nullptr : track.cast<Track*>());
+  std::shared_ptr<void> arrays(new JobArrays{frame, result, background, track}, JobArrays::drop);
   py::gil_scoped_release no_gil;
   return pipeline.submit(job, std::move(arrays));
 }
@@ -125,23 +132,31 @@ void register_pipeline(py::module_& m) {
       .def("wait", &wait, py::arg("seconds") = -1.0, "True once the frame is done; negative seconds wait for ever.")
       .def("rethrow", &Completion::rethrow, "Raises the frame's error, if it had one.");
 
+  py::class_<Track>(m, "Track", "What frames that follow one another carry over; of one pipeline.")
+      .def(py::init<bool, bool>(), py::arg("stabilize"), py::arg("running_stretch") = false)
+      .def("reset", &Track::reset, "The next frame starts anew.");
+
   py::class_<Pipeline, std::shared_ptr<Pipeline>>(m, "Pipeline", "Slots that frames run through; see rmbg_trt.Engine.")
       .def(py::init([](std::vector<std::shared_ptr<Network>> networks, const std::string& filter,
-                       const std::string& stretch, int device) {
+                       const std::string& stretch, int device, std::pair<float, float> range) {
              PipelineOptions options;
              options.filter = filter_of(filter);
              options.stretch = stretch_of(stretch);
+             options.range = {range.first, range.second};
              options.device = device;
              py::gil_scoped_release no_gil;
              return std::shared_ptr<Pipeline>(new Pipeline(std::move(networks), options), close_and_delete);
            }),
-           py::arg("networks"), py::arg("filter") = "lanczos", py::arg("stretch") = "minmax", py::arg("device") = -1)
+           py::arg("networks"), py::arg("filter") = "lanczos", py::arg("stretch") = "minmax", py::arg("device") = -1,
+           py::arg("range") = std::pair(kProbabilities.min, kProbabilities.max))
       .def("run", &run, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
            py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f,
-           py::arg("nv12") = "")
+           py::arg("nv12") = "", py::arg("refine") = false, py::arg("decontaminate") = false,
+           py::arg("track") = py::none())
       .def("submit", &submit, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
            py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f,
-           py::arg("nv12") = "")
+           py::arg("nv12") = "", py::arg("refine") = false, py::arg("decontaminate") = false,
+           py::arg("track") = py::none())
       .def("recent_times", &recent_times, "A dict of stage times in milliseconds for each frame, oldest first.")
       .def("measure", &measure, py::arg("repeats"), "On a GPU: the same for more frames like the last, from events.")
       .def("modes", &Pipeline::modes, "How each slot runs: 'cpu', 'graph' or 'eager' and why.")

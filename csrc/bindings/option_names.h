@@ -22,8 +22,8 @@ inline ResampleFilter filter_of(const std::string& name) {
 
 inline Stretch stretch_of(const std::string& name) {
   if (name == "minmax") return Stretch::kMinMax;
-  if (name == "none") return Stretch::kNone;
-  throw std::invalid_argument("stretch is '" + name + "'; expected 'minmax' or 'none'");
+  if (name == "fixed") return Stretch::kFixed;
+  throw std::invalid_argument("stretch is '" + name + "'; expected 'minmax' or 'fixed'");
 }
 
 inline Output output_of(const std::string& name) {

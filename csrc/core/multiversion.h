@@ -17,3 +17,10 @@
 #if !defined(RMBG_MULTIVERSION)
 #define RMBG_MULTIVERSION
 #endif
+
+// In front of a loop whose iterations do not touch each other's memory, where the compiler cannot see it.
+#if defined(__GNUC__) && !defined(__clang__)
+#define RMBG_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define RMBG_INDEPENDENT
+#endif

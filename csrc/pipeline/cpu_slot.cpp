@@ -10,6 +10,8 @@
 #include "pipeline/frame_plan.h"
 #include "pipeline/slot.h"
 #include "postprocess/blur.h"
+#include "postprocess/foreground_pixel.h"
+#include "postprocess/refine.h"
 
 namespace rmbg {
 namespace {
@@ -34,23 +36,30 @@ class CpuSlot : public Slot {
  public:
   CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& options);
 
-  StageTimes process(const FrameJob& job) override;
+  StageTimes process(const FrameJob& job, TrackTurn& turn) override;
   std::vector<StageTimes> measure(int) override { return {}; }
   std::string mode() const override { return "cpu"; }
 
  private:
   ConstImageView colored(const FrameJob& job);
   void preprocess_frame(const FrameJob& job, const FramePlan& plan);
+  void take_turn(const FrameJob& job, TrackTurn& turn);
+  PostprocessWorkspace workspace_for(const FrameJob& job, const FramePlan& plan, const PostprocessOptions& options);
   void postprocess_frame(const FrameJob& job, const FramePlan& plan);
   Background blurred(const FrameJob& job);
 
   std::shared_ptr<Network> network_;
   PipelineOptions options_;
   Stream stream_;
+  MinMax range_;  // to stretch the frame by, unless each is stretched by its own
   FramePlanCache plans_;
   Buffer tensor_, prediction_;
   Buffer resample_between_, resized_;
   Buffer matte_, alpha_between_, alpha_rows_;
+  Buffer temporal_scratch_;
+  Buffer lines_, guided_scratch_;
+  Buffer alpha_, front_rows_, block_means_, block_rows_, wide_means_, near_means_, grounds_, ground_places_,
+      foreground_scratch_;
   Buffer blur_, blur_scratch_;
   Buffer color_;  // of an NV12 frame
 };
@@ -58,6 +67,7 @@ class CpuSlot : public Slot {
 CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& options)
     : network_(std::move(network)),
       options_(options),
+      range_(options.range),
       plans_(options.filter, input_size(checked(network_->spec())), output_size(network_->spec())),
       tensor_(network_->spec().input.bytes()),
       prediction_(network_->spec().output.bytes()) {
@@ -66,7 +76,7 @@ CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& option
                  {prediction_.as<void>(), spec.output.shape, spec.output.dtype});
 }
 
-StageTimes CpuSlot::process(const FrameJob& asked) {
+StageTimes CpuSlot::process(const FrameJob& asked, TrackTurn& turn) {
   const Clock::time_point begin = Clock::now();
   FrameJob job = asked;
   if (job.yuv) job.frame = colored(asked);
@@ -75,6 +85,7 @@ StageTimes CpuSlot::process(const FrameJob& asked) {
   const Clock::time_point preprocessed = Clock::now();
   network_->enqueue(stream_);
   const Clock::time_point predicted = Clock::now();
+  take_turn(job, turn);
   postprocess_frame(job, plan);
   const Clock::time_point end = Clock::now();
   StageTimes times;
@@ -103,16 +114,71 @@ void CpuSlot::preprocess_frame(const FrameJob& job, const FramePlan& plan) {
   preprocess(job.frame, options_.normalization, workspace, tensor_.as<float>(), stream_);
 }
 
-void CpuSlot::postprocess_frame(const FrameJob& job, const FramePlan& plan) {
-  matte_.reserve(area(plan.to_frame.in()));
+/// What the frame carries over from those before it, once they have left it.
+void CpuSlot::take_turn(const FrameJob& job, TrackTurn& turn) {
+  range_ = options_.range;
+  if (!turn) return;
+  const Size size = output_size(network_->spec());
+  const std::size_t guide_bytes = 3 * area(input_size(network_->spec()));
+  temporal_scratch_.reserve(4 * area(size) * sizeof(float));
+  turn.wait();
+  const bool first = turn.begin({job.frame.width, job.frame.height}, area(size), guide_bytes, MemoryKind::kHost);
+  const TemporalFrame frame{prediction_.as<float>(), size, resized_.as<std::uint8_t>(),
+                            static_cast<std::int64_t>(guide_bytes)};
+  if (turn.track().stabilizes()) stabilize(frame, first, turn.state(), temporal_scratch_.as<float>(), stream_);
+  if (turn.track().runs_stretch()) range_ = running_range(frame, first, turn.state());
+  turn.pass();
+}
+
+PostprocessWorkspace CpuSlot::workspace_for(const FrameJob& job, const FramePlan& plan,
+                                            const PostprocessOptions& options) {
+  const std::size_t workers = static_cast<std::size_t>(parallel_workers());
+  const Size matte = plan.to_frame.in(), frame{job.frame.width, job.frame.height};
+  matte_.reserve(area(matte));
   alpha_between_.reserve(area(plan.to_frame.between()));
-  alpha_rows_.reserve(static_cast<std::size_t>(job.frame.width) * parallel_workers());
-  const PostprocessWorkspace workspace{&plan.to_frame, matte_.as<std::uint8_t>(), alpha_between_.as<std::uint8_t>(),
-                                       alpha_rows_.as<std::uint8_t>()};
+  alpha_rows_.reserve(static_cast<std::size_t>(frame.width) * workers);
+  PostprocessWorkspace workspace{&plan.to_frame, matte_.as<std::uint8_t>(), alpha_between_.as<std::uint8_t>(),
+                                 alpha_rows_.as<std::uint8_t>()};
+  if (options.refine) {
+    lines_.reserve(guided_lines_bytes(matte, frame.width));
+    guided_scratch_.reserve(guided_scratch_bytes(matte) * workers);
+    workspace.guide = resized_.as<std::uint8_t>();
+    workspace.lines = lines_.as<void>();
+    workspace.guided_scratch = guided_scratch_.as<std::uint8_t>();
+  }
+  if (shows_foreground(options)) {
+    const BlockGrid grid = block_grid(frame);
+    alpha_.reserve(area(frame));
+    front_rows_.reserve(static_cast<std::size_t>(row_bytes(frame.width, job.frame.format)) * workers);
+    for (Buffer* means : {&block_means_, &block_rows_, &wide_means_, &near_means_})
+      means->reserve(kBlockMeans * grid.area() * sizeof(std::uint32_t));
+    grounds_.reserve(kGroundTerms * grid.area() * sizeof(float));
+    ground_places_.reserve(GridPlaces::words(frame.width) * sizeof(std::uint32_t));
+    foreground_scratch_.reserve(foreground_scratch_words(grid) * workers * sizeof(std::uint32_t));
+    workspace.alpha = alpha_.as<std::uint8_t>();
+    workspace.front_rows = front_rows_.as<std::uint8_t>();
+    workspace.foreground = {block_means_.as<std::uint32_t>(),
+                            block_rows_.as<std::uint32_t>(),
+                            wide_means_.as<std::uint32_t>(),
+                            near_means_.as<std::uint32_t>(),
+                            grounds_.as<float>(),
+                            ground_places_.as<std::uint32_t>(),
+                            foreground_scratch_.as<std::uint32_t>()};
+  }
+  return workspace;
+}
+
+void CpuSlot::postprocess_frame(const FrameJob& job, const FramePlan& plan) {
   const bool over_blur = job.output == Output::kComposite && job.blur_sigma > 0;
-  const PostprocessOptions options{options_.stretch, job.output, job.premultiplied,
-                                   over_blur ? blurred(job) : job.background};
-  postprocess(prediction_.as<float>(), job.frame, options, workspace, job.result, stream_);
+  PostprocessOptions options;
+  options.stretch = job.track != nullptr && job.track->runs_stretch() ? Stretch::kFixed : options_.stretch;
+  options.range = range_;
+  options.refine = job.refine;
+  options.decontaminate = job.decontaminate;
+  options.output = job.output;
+  options.premultiplied = job.premultiplied;
+  options.background = over_blur ? blurred(job) : job.background;
+  postprocess(prediction_.as<float>(), job.frame, options, workspace_for(job, plan, options), job.result, stream_);
 }
 
 Background CpuSlot::blurred(const FrameJob& job) {

@@ -7,6 +7,7 @@
 #include "core/image_view.h"
 #include "core/memory.h"
 #include "core/stream.h"
+#include "pipeline/track.h"
 #include "postprocess/postprocess.h"
 #include "preprocess/nv12.h"
 #include "preprocess/preprocess.h"
@@ -17,6 +18,7 @@ namespace rmbg {
 struct PipelineOptions {
   ResampleFilter filter = ResampleFilter::kLanczos;
   Stretch stretch = Stretch::kMinMax;
+  MinMax range = kProbabilities;  // of a fixed stretch
   Normalization normalization = kImageNetNormalization;
   int device = -1;  // the GPU to run on; -1: the CPU
 };
@@ -29,6 +31,12 @@ struct FrameJob {
   bool premultiplied = false;  // of a cutout
   Background background;       // of a composite, unless blur_sigma > 0
   float blur_sigma = 0.0f;     // > 0: composite over the frame itself, blurred; in pixels
+
+  bool refine = false;  // see PostprocessOptions; refining needs a network whose output is as large as its input
+  bool decontaminate = false;
+
+  Track* track = nullptr;  // of a frame that carries something over from the frame before; outlives the job
+  TrackPlace place;        // given by the pipeline
 
   std::optional<YuvMatrix> yuv;                // of an NV12 frame
   PixelFormat yuv_color = PixelFormat::kBgr8;  // the order of colours to be made of it: kBgr8 or kRgb8

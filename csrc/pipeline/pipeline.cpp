@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "core/error.h"
@@ -60,7 +61,18 @@ Pipeline::Pipeline(std::vector<std::shared_ptr<Network>> networks, const Pipelin
 
 Pipeline::~Pipeline() { close(); }
 
-Pipeline::Lane& Pipeline::acquire() {
+void Pipeline::check_job(const FrameJob& job) const {
+  check(job);
+  if (job.track != nullptr) job.track->belong_to(this);
+  const Size in = input_size(spec_), out = output_size(spec_);
+  if (job.refine && (in.width != out.width || in.height != out.height))
+    throw std::invalid_argument("refining needs a network whose output is as large as its input; this one makes " +
+                                std::to_string(out.width) + "x" + std::to_string(out.height) + " of " +
+                                std::to_string(in.width) + "x" + std::to_string(in.height));
+}
+
+/// A free lane, and the job's place on its track: whoever has a place has a lane too, so no place waits for a lane.
+Pipeline::Lane& Pipeline::acquire(FrameJob* job) {
   std::unique_lock lock(mutex_);
   Lane* free = nullptr;
   freed_.wait(lock, [&] {
@@ -71,6 +83,7 @@ Pipeline::Lane& Pipeline::acquire() {
   });
   if (closed_) throw Error("the engine is closed; make a new one");
   free->busy = true;
+  if (job != nullptr && job->track != nullptr) job->place = job->track->issue();
   return *free;
 }
 
@@ -81,7 +94,8 @@ void Pipeline::release(Lane& lane) {
 }
 
 void Pipeline::process(Lane& lane, const FrameJob& job) {
-  const StageTimes times = lane.slot->process(job);
+  TrackTurn turn(job.track, job.place);
+  const StageTimes times = lane.slot->process(job, turn);
   std::lock_guard lock(mutex_);
   if (history_.size() < kHistory) {
     history_.push_back(times);
@@ -91,9 +105,10 @@ void Pipeline::process(Lane& lane, const FrameJob& job) {
   ++frames_;
 }
 
-void Pipeline::run(const FrameJob& job) {
-  check(job);
-  Lane& lane = acquire();
+void Pipeline::run(const FrameJob& asked) {
+  check_job(asked);
+  FrameJob job = asked;
+  Lane& lane = acquire(&job);
   try {
     process(lane, job);
   } catch (...) {
@@ -103,10 +118,11 @@ void Pipeline::run(const FrameJob& job) {
   release(lane);
 }
 
-std::shared_ptr<Completion> Pipeline::submit(const FrameJob& job, std::shared_ptr<void> owner) {
-  check(job);
+std::shared_ptr<Completion> Pipeline::submit(const FrameJob& asked, std::shared_ptr<void> owner) {
+  check_job(asked);
+  FrameJob job = asked;
   auto completion = std::make_shared<Completion>();
-  Lane& lane = acquire();
+  Lane& lane = acquire(&job);
   std::lock_guard lock(mutex_);
   lane.job = job;
   lane.completion = completion;

@@ -72,7 +72,8 @@ class Pipeline {
   static constexpr std::size_t kHistory = 256;
 
   struct Lane;
-  Lane& acquire();
+  void check_job(const FrameJob& job) const;
+  Lane& acquire(FrameJob* job = nullptr);
   void release(Lane& lane);
   void process(Lane& lane, const FrameJob& job);
   void serve(Lane& lane);

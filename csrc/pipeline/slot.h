@@ -16,8 +16,9 @@ class Slot {
  public:
   virtual ~Slot() = default;
 
-  /// Runs a checked job: to its end, or, when its frame is in GPU memory, onto the job's stream.
-  virtual StageTimes process(const FrameJob& job) = 0;
+  /// Runs a checked job: to its end, or, when its frame is in GPU memory, onto the job's stream. Its turn on its track
+  /// is passed on as soon as the frame has had it.
+  virtual StageTimes process(const FrameJob& job, TrackTurn& turn) = 0;
 
   /// On a GPU: device times of `repeats` more frames like the last one, each stage between events. None on the CPU, or
   /// where the network cannot be recorded.

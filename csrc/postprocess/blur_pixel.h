@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "core/host_device.h"
+#include "core/linear_pixel.h"
 
 namespace rmbg {
 
@@ -22,8 +22,5 @@ struct BoxKernel {
 RMBG_HD std::uint8_t box_blur_pixel(std::uint32_t sum, std::uint32_t ends, const BoxKernel& kernel) {
   return static_cast<std::uint8_t>((sum * kernel.weight + ends * kernel.end_weight + (1u << 23)) >> 24);
 }
-
-/// The nearest sample inside [0, size).
-RMBG_HD int clamp_index(int i, int size) { return i < 0 ? 0 : i >= size ? size - 1 : i; }
 
 }  // namespace rmbg

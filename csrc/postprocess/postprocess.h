@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Network output to result: stretch, truncate, resize to the frame (bit-exact with Pillow), and, in the same
-// pass over the frame, alpha, cutout or composite.
+// pass over the frame, alpha, cutout or composite. On request alpha is refined by the frame's colours, and the
+// subject's colours are freed from the old background's.
 #pragma once
 
 #include <cstdint>
 
 #include "core/image_view.h"
+#include "core/reduce.h"
 #include "core/stream.h"
+#include "postprocess/foreground.h"
 #include "preprocess/resample.h"
 
 namespace rmbg {
 
-/// kMinMax stretches each picture to the full range (the reference recipe). kNone keeps the probability: right
-/// for video, where a stretch of each frame flickers, and for scenes that may be empty.
-enum class Stretch { kMinMax, kNone };
+/// kMinMax stretches each picture to the full range (the reference recipe). kFixed stretches a given range; 0..1 keeps
+/// the probability: right for video, where a stretch of each frame flickers, and for scenes that may be empty.
+enum class Stretch { kMinMax, kFixed };
+constexpr MinMax kProbabilities{0.0f, 1.0f};
 
 /// Alpha: 1 channel. Cutout: 4, colours and alpha. Composite: 3, the frame over a background.
 enum class Output { kAlpha, kCutout, kComposite };
@@ -40,17 +44,36 @@ struct Background {
 
 struct PostprocessOptions {
   Stretch stretch = Stretch::kMinMax;
+  MinMax range = kProbabilities;  // of kFixed
+  bool refine = false;            // alpha follows the frame's colours (refine.h), not the resampling
+  bool decontaminate = false;     // a cutout and a composite show the foreground's own colours (foreground.h)
   Output output = Output::kAlpha;
   bool premultiplied = false;  // of the cutout
   Background background;       // of the composite
 };
 
-/// Everything postprocess() works with, sized for one frame; owned by the caller.
+/// Whether the frame's colours are replaced by the foreground's.
+constexpr bool shows_foreground(const PostprocessOptions& options) {
+  return options.decontaminate && options.output != Output::kAlpha;
+}
+
+/// Everything postprocess() works with, sized for one frame; owned by the caller. A worker's part is one of
+/// parallel_workers() parts behind one another.
 struct PostprocessWorkspace {
   const ResamplePlan* plan;  // network size -> frame size
   std::uint8_t* matte;       // network height * network width bytes
   std::uint8_t* between;     // as many bytes as plan->between() has pixels
-  std::uint8_t* alpha_rows;  // frame width bytes for each worker: parallel_workers() of them
+  std::uint8_t* alpha_rows;  // frame width bytes for each worker
+
+  // Where options.refine is asked for.
+  const std::uint8_t* guide = nullptr;     // the frame at the matte's size: planes red, green, blue
+  void* lines = nullptr;                   // guided_lines_bytes()
+  std::uint8_t* guided_scratch = nullptr;  // guided_scratch_bytes() for each worker
+
+  // Where shows_foreground().
+  std::uint8_t* alpha = nullptr;       // frame height * frame width bytes
+  std::uint8_t* front_rows = nullptr;  // a row of the frame for each worker
+  ForegroundWorkspace foreground{};
 };
 
 /// prediction: (network height, network width) float32. frame: as it was given to preprocess(); its own alpha,

@@ -9,6 +9,7 @@
 #include "core/reduce.h"
 #include "postprocess/composite_pixel.h"
 #include "postprocess/matte_pixel.h"
+#include "postprocess/refine.h"
 
 namespace rmbg {
 namespace {
@@ -60,8 +61,9 @@ RMBG_MULTIVERSION void stretch_piece(const float* prediction, std::int64_t count
   for (std::int64_t i = 0; i < count; ++i) matte[i] = matte_byte(prediction[i], range.min, range.max);
 }
 
-void stretch_to_bytes(const float* prediction, std::int64_t count, Stretch stretch, std::uint8_t* matte) {
-  const MinMax range = stretch == Stretch::kMinMax ? min_max(prediction, count) : MinMax{0.0f, 1.0f};
+void stretch_to_bytes(const float* prediction, std::int64_t count, const PostprocessOptions& options,
+                      std::uint8_t* matte) {
+  const MinMax range = options.stretch == Stretch::kMinMax ? min_max(prediction, count) : options.range;
   parallel_for(count, 32 * 1024, [&](std::int64_t begin, std::int64_t end) {
     stretch_piece(prediction + begin, end - begin, range, matte + begin);
   });
@@ -88,32 +90,97 @@ void second_pass_row(const ConstImageView& between, const ResamplePlan& plan, in
   }
 }
 
+/// Where rows of alpha come from: the second pass of the resize, or the lines of the guided filter.
+class AlphaRows {
+ public:
+  AlphaRows(const ConstImageView& frame, bool refine, const PostprocessWorkspace& workspace, Stream stream)
+      : frame_(frame), workspace_(workspace), scratch_bytes_(guided_scratch_bytes(workspace.plan->in())) {
+    const Size size = workspace.plan->in();
+    const ConstImageView matte{workspace.matte, size.width, size.height, size.width, PixelFormat::kGray8};
+    if (refine) {
+      lines_ = fit_lines(workspace.guide, workspace.matte, size, frame.width, workspace.lines, workspace.guided_scratch,
+                         stream);
+    } else {
+      between_ = first_pass(matte, *workspace.plan, workspace.between, stream);
+    }
+  }
+
+  void make(int y, int worker, std::uint8_t* alpha) const {
+    if (lines_.data != nullptr) {
+      guided_row(lines_, frame_, y, workspace_.guided_scratch + worker * scratch_bytes_, alpha);
+    } else {
+      second_pass_row(between_, *workspace_.plan, y, alpha);
+    }
+  }
+
+ private:
+  const ConstImageView& frame_;
+  const PostprocessWorkspace& workspace_;
+  std::size_t scratch_bytes_;
+  ConstImageView between_;
+  GuidedLines lines_;
+};
+
+const std::uint8_t* back_row(const Background& background, int y) {
+  return background.kind == BackgroundKind::kImage ? background.image.row(y) : background.color;
+}
+
+/// Each row of alpha is used while it is in cache.
+void finish(const AlphaRows& rows, const ConstImageView& frame, const PostprocessOptions& options,
+            const PostprocessWorkspace& workspace, const ImageView& dst) {
+  const int frame_channels = channels(frame.format);
+  const bool alpha_is_result = options.output == Output::kAlpha && frame_channels != 4;
+  const RowFunction finish_row = row_function(options, frame_channels);
+  parallel_for_worker(frame.height, rows_per_piece(frame.width), [&](std::int64_t begin, std::int64_t end, int worker) {
+    std::uint8_t* const scratch = workspace.alpha_rows + static_cast<std::int64_t>(worker) * frame.width;
+    for (int y = static_cast<int>(begin); y < end; ++y) {
+      std::uint8_t* const alpha = alpha_is_result ? dst.row(y) : scratch;
+      rows.make(y, worker, alpha);
+      if (!alpha_is_result) finish_row(frame.row(y), alpha, back_row(options.background, y), dst.row(y), frame.width);
+    }
+  });
+}
+
+/// Colours near the edge depend on many rows, so all of alpha is made before.
+void finish_with_foreground(const AlphaRows& rows, const ConstImageView& frame, const PostprocessOptions& options,
+                            const PostprocessWorkspace& workspace, const ImageView& dst, Stream stream) {
+  const ForegroundWorkspace& foreground = workspace.foreground;
+  const BlockGrid grid = block_grid({frame.width, frame.height});
+  const std::size_t scratch_words = foreground_scratch_words(grid);
+  const std::int64_t width = frame.width;
+  parallel_for_worker(grid.blocks.height, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+    for (int row = static_cast<int>(begin); row < end; ++row) {
+      const int bottom = std::min((row + 1) * grid.side, frame.height);
+      for (int y = row * grid.side; y < bottom; ++y) rows.make(y, worker, workspace.alpha + y * width);
+      block_row_means(frame, workspace.alpha, width, grid, row, foreground.scratch + worker * scratch_words,
+                      foreground.means);
+    }
+  });
+  const GroundPlanes grounds = estimate_grounds(grid, foreground, stream);
+  const RowFunction finish_row = row_function(options, channels(frame.format));
+  const std::int64_t row_size = row_bytes(frame.width, frame.format);
+  parallel_for_worker(frame.height, rows_per_piece(width * 4), [&](std::int64_t begin, std::int64_t end, int worker) {
+    std::uint8_t* const front = workspace.front_rows + worker * row_size;
+    for (int y = static_cast<int>(begin); y < end; ++y) {
+      const std::uint8_t* const alpha = workspace.alpha + y * width;
+      foreground_row(grounds, frame, alpha, y, foreground.scratch + worker * scratch_words, front);
+      finish_row(front, alpha, back_row(options.background, y), dst.row(y), frame.width);
+    }
+  });
+}
+
 }  // namespace
 
 void postprocess(const float* prediction, const ConstImageView& frame, const PostprocessOptions& options,
                  const PostprocessWorkspace& workspace, const ImageView& dst, Stream stream) {
-  const ResamplePlan& plan = *workspace.plan;
-  const Size size = plan.in();
-  stretch_to_bytes(prediction, static_cast<std::int64_t>(size.width) * size.height, options.stretch, workspace.matte);
-  const ConstImageView between = first_pass({workspace.matte, size.width, size.height, size.width, PixelFormat::kGray8},
-                                            plan, workspace.between, stream);
-
-  const int frame_channels = channels(frame.format);
-  const bool matte_is_result = options.output == Output::kAlpha && frame_channels != 4;
-  const RowFunction finish = row_function(options, frame_channels);
-  const Background& background = options.background;
-  parallel_for_worker(frame.height, rows_per_piece(frame.width), [&](std::int64_t begin, std::int64_t end, int worker) {
-    std::uint8_t* alpha = workspace.alpha_rows + static_cast<std::int64_t>(worker) * frame.width;
-    for (int y = static_cast<int>(begin); y < end; ++y) {
-      if (matte_is_result) {
-        second_pass_row(between, plan, y, dst.row(y));
-        continue;
-      }
-      second_pass_row(between, plan, y, alpha);
-      const std::uint8_t* back = background.kind == BackgroundKind::kImage ? background.image.row(y) : background.color;
-      finish(frame.row(y), alpha, back, dst.row(y), frame.width);
-    }
-  });
+  const Size size = workspace.plan->in();
+  stretch_to_bytes(prediction, static_cast<std::int64_t>(size.width) * size.height, options, workspace.matte);
+  const AlphaRows rows(frame, options.refine, workspace, stream);
+  if (shows_foreground(options)) {
+    finish_with_foreground(rows, frame, options, workspace, dst, stream);
+  } else {
+    finish(rows, frame, options, workspace, dst);
+  }
 }
 
 }  // namespace rmbg

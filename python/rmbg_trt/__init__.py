@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .engine import EngineInfo as EngineInfo
     from .engine import Ticket as Ticket
     from .video.matte_video import matte_video as matte_video
+    from .video_matter import VideoMatter as VideoMatter
 
 __all__ = [
     "CudaError",
@@ -30,6 +31,7 @@ __all__ = [
     "NetworkError",
     "Ticket",
     "UnavailableError",
+    "VideoMatter",
     "__version__",
 ]
 
@@ -37,6 +39,7 @@ _LAZY = {
     "Engine": ".engine",
     "EngineInfo": ".engine",
     "Ticket": ".engine",
+    "VideoMatter": ".video_matter",
     "__version__": "._core",
     "matte_video": ".video",  # not in __all__: it needs PyAV, and a star must not
 }

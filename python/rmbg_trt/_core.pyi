@@ -98,13 +98,18 @@ class Completion:
     def wait(self, seconds: float = -1.0) -> bool: ...
     def rethrow(self) -> None: ...
 
+class Track:
+    def __init__(self, stabilize: bool, running_stretch: bool = False) -> None: ...
+    def reset(self) -> None: ...
+
 class Pipeline:
     def __init__(
         self,
         networks: Sequence[Network],
         filter: _Filter = "lanczos",
-        stretch: Literal["minmax", "none"] = "minmax",
+        stretch: Literal["minmax", "fixed"] = "minmax",
         device: int = -1,
+        range: tuple[float, float] = (0.0, 1.0),
     ) -> None: ...
     def run(
         self,
@@ -116,6 +121,9 @@ class Pipeline:
         background: _Background = None,
         blur_sigma: float = 0.0,
         nv12: str = "",
+        refine: bool = False,
+        decontaminate: bool = False,
+        track: Track | None = None,
     ) -> None: ...
     def submit(
         self,
@@ -127,6 +135,9 @@ class Pipeline:
         background: _Background = None,
         blur_sigma: float = 0.0,
         nv12: str = "",
+        refine: bool = False,
+        decontaminate: bool = False,
+        track: Track | None = None,
     ) -> Completion: ...
     def recent_times(self) -> list[dict[str, float]]: ...
     def measure(self, repeats: int) -> list[dict[str, float]]: ...
@@ -158,6 +169,9 @@ def run_on_device(
     blur_sigma: float,
     stream: int,
     nv12: str = "",
+    refine: bool = False,
+    decontaminate: bool = False,
+    track: Track | None = None,
 ) -> Any: ...
 def resample(image: _Image, size: tuple[int, int], filter: _Filter = "lanczos") -> _Image: ...
 def preprocess(
@@ -179,7 +193,7 @@ def cuda_postprocess(
     prediction: NDArray[Any],
     frame: _Image,
     output: _Output = "alpha",
-    stretch: Literal["minmax", "none"] = "minmax",
+    stretch: Literal["minmax", "fixed"] = "minmax",
     premultiplied: bool = False,
     background: _Background = None,
     offset: int = 0,

@@ -10,7 +10,7 @@ from . import _core
 from . import background as backgrounds
 from .background import BackgroundLike, Color
 from .errors import InputError
-from .frame_job import picture_size
+from .frame_job import Quality, picture_size
 
 LEGACY_STREAM = 1
 
@@ -26,6 +26,7 @@ def run(
     out: Any,
     stream: Any,
     nv12: str | None = None,
+    quality: Quality = Quality(),  # noqa: B008 - frozen
 ) -> Any:
     """Puts a frame's work on a stream and returns at once; the arguments are those of ``Engine.run``.
 
@@ -37,8 +38,9 @@ def run(
     """
     value, sigma = _background(frame, background, output, color, nv12)
     handle = stream_handle(frame if stream is None else None, stream)
-    options = (bool(premultiplied), value, sigma)
-    return _core.run_on_device(pipeline, frame, out, color, output, *options, handle, nv12 or "")
+    options = (bool(premultiplied), value, sigma, handle, nv12 or "")
+    asked = (quality.refine, quality.decontaminate, quality.track)
+    return _core.run_on_device(pipeline, frame, out, color, output, *options, *asked)
 
 
 def stream_handle(frame: Any, stream: Any) -> int:

@@ -10,7 +10,6 @@ import operator
 import os
 import threading
 import weakref
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,9 +19,9 @@ from . import _core, device_frame, models
 from .background import BackgroundLike, Color
 from .engine_info import EngineInfo
 from .errors import InputError
-from .frame_job import Array, FrameJob, Output, make_job
+from .frame_job import Array, FrameJob, Output, Quality, make_job
 from .networks import Request, open_network
-from .ticket import Ticket
+from .ticket import Ticket, in_order
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("rmbg_trt")
 
 Filter = Literal["lanczos", "bilinear", "area"]
-Stretch = Literal["minmax", "none"]
+Stretch = Literal["minmax", "none"]  # or (low, high)
 Nv12 = Literal["bt601", "bt709", "bt601-full", "bt709-full"]
 
 __all__ = ["Engine", "EngineInfo", "Filter", "Nv12", "Output", "Stretch", "Ticket"]
@@ -59,7 +58,11 @@ class Engine:
         filter: Resampling to the network's size and back: "lanczos" (the reference recipe), "bilinear" or "area";
             each bit-exact with Pillow's.
         stretch: "minmax" stretches each matte to the full range (the reference recipe); "none" keeps the network's
-            probability, which suits video and scenes that may be empty.
+            probability, which suits video and scenes that may be empty; (low, high) stretches this range of it.
+        refine: Let alpha follow the frame's colours, so that hair and edges are as fine as the frame, and not as the
+            network's input. Of use for frames well above the network's size.
+        decontaminate: Give the edge of a cutout or composite the subject's own colours, without those of the old
+            background, which show as a halo over a new one.
         compile: With runtime "torch": let ``torch.compile`` make the network faster, which takes minutes at the start.
 
     Raises:
@@ -83,19 +86,22 @@ class Engine:
         color: Color = "bgr",
         slots: int = 2,
         filter: Filter = "lanczos",
-        stretch: Stretch = "minmax",
+        stretch: Stretch | tuple[float, float] = "minmax",
+        refine: bool = False,
+        decontaminate: bool = False,
         compile: bool = False,
     ) -> None:
         self._color: Color = _one_of("color", color, ("bgr", "rgb"))
         _one_of("filter", filter, ("lanczos", "bilinear", "area"))
-        _one_of("stretch", stretch, ("minmax", "none"))
+        stretched = _stretch(stretch)
         if isinstance(slots, bool) or not isinstance(slots, int) or not 1 <= slots <= 64:
             raise InputError(f"slots is {slots!r}; expected a whole number from 1 to 64")
         request = Request(precision, _size(size), slots, compile=bool(compile))
         path = models.resolve(model)
         opened, reason = open_network(path, device=device, runtime=runtime, precision=precision, request=request)
         device_index = -1 if opened.device_index is None else opened.device_index
-        self._pipeline = _core.Pipeline(opened.networks, filter=filter, stretch=stretch, device=device_index)
+        self._pipeline = _core.Pipeline(opened.networks, filter=filter, device=device_index, **stretched)
+        self._quality = Quality(bool(refine), bool(decontaminate))
         self._closing = threading.Lock()
         self._info = EngineInfo(
             model=os.fspath(model),
@@ -172,11 +178,7 @@ class Engine:
             "out": out,
             "nv12": nv12,
         }
-        if self._has(frame):
-            return self._run_on_device(frame, stream, options)
-        job = self._host_job(frame, stream, options)
-        self._pipeline.run(*job.arguments)
-        return job.result()
+        return self._run(frame, self._quality, stream, options)
 
     def submit(
         self,
@@ -201,10 +203,7 @@ class Engine:
             "out": out,
             "nv12": nv12,
         }
-        if self._has(frame):
-            return Ticket.done_with(self._run_on_device(frame, stream, options))
-        job = self._host_job(frame, stream, options)
-        return Ticket(self._pipeline.submit(*job.arguments), job.result)
+        return self._submit(frame, self._quality, stream, options)
 
     def map(
         self,
@@ -220,41 +219,33 @@ class Engine:
         Frames are taken from the iterable as slots become free, so it may be endless. An error of a frame, or of the
         iterable itself, is raised in its turn.
         """
-        source = iter(frames)
-        waiting: deque[Ticket[Any] | Exception] = deque()
-        more = True
-        while more or waiting:
-            if waiting and (not more or len(waiting) >= self._info.slots):
-                yield _result_of(waiting.popleft())
-                continue
-            try:
-                frame = next(source)
-            except StopIteration:
-                more = False
-                continue
-            except Exception as error:  # the frames before it come first
-                waiting.append(error)
-                more = False
-                continue
-            try:
-                ticket = self.submit(
-                    frame, output=output, background=background, premultiplied=premultiplied, nv12=nv12
-                )
-                waiting.append(ticket)
-            except InputError as error:
-                waiting.append(error)
+
+        def submit(frame: Any) -> Ticket[Any]:
+            return self.submit(frame, output=output, background=background, premultiplied=premultiplied, nv12=nv12)
+
+        return in_order(frames, submit, self._info.slots)
 
     def _has(self, frame: Any) -> bool:
         """Whether a frame lies on a GPU, and this engine runs on one."""
         return self._pipeline.device >= 0 and _core.lies_on_gpu(frame)
 
-    def _run_on_device(self, frame: Any, stream: Any, options: dict[str, Any]) -> Any:
-        return device_frame.run(self._pipeline, frame, self._color, stream=stream, **options)
+    def _run(self, frame: Any, quality: Quality, stream: Any, options: dict[str, Any]) -> Any:
+        if self._has(frame):
+            return device_frame.run(self._pipeline, frame, self._color, stream=stream, quality=quality, **options)
+        job = self._host_job(frame, quality, stream, options)
+        self._pipeline.run(*job.arguments)
+        return job.result()
 
-    def _host_job(self, frame: Any, stream: Any, options: dict[str, Any]) -> FrameJob:
+    def _submit(self, frame: Any, quality: Quality, stream: Any, options: dict[str, Any]) -> Ticket[Any]:
+        if self._has(frame):
+            return Ticket.done_with(self._run(frame, quality, stream, options))
+        job = self._host_job(frame, quality, stream, options)
+        return Ticket(self._pipeline.submit(*job.arguments), job.result)
+
+    def _host_job(self, frame: Any, quality: Quality, stream: Any, options: dict[str, Any]) -> FrameJob:
         if stream is not None:
             raise InputError("stream= is for frames that lie on the engine's GPU")
-        return make_job(frame, self._color, **options)
+        return make_job(frame, self._color, quality=quality, **options)
 
     def frame_buffer(self, height: int, width: int, channels: int = 3) -> Array:
         """Memory for frames that the engine reads fastest: (height, width, channels) uint8, not initialised.
@@ -296,16 +287,25 @@ class Engine:
         return f"<rmbg_trt.Engine {self._info}>"
 
 
-def _result_of(outcome: Ticket[Any] | Exception) -> Any:
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome.result()
-
-
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:
     if value not in choices:
         raise InputError(f"{name} is {value!r}; expected {' or '.join(map(repr, choices))}")
     return value
+
+
+def _stretch(stretch: Any) -> dict[str, Any]:
+    """The core's names for it."""
+    if stretch == "minmax":
+        return {"stretch": "minmax"}
+    if stretch == "none":
+        return {"stretch": "fixed", "range": (0.0, 1.0)}
+    try:
+        low, high = (float(end) for end in stretch)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if isinstance(stretch, str) or not 0 <= low < high <= 1:
+        raise InputError(f"stretch is {stretch!r}; expected 'minmax', 'none' or (low, high) with 0 <= low < high <= 1")
+    return {"stretch": "fixed", "range": (low, high)}
 
 
 def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:

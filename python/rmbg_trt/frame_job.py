@@ -22,6 +22,21 @@ _PIL_MODES = {"alpha": "L", "cutout": "RGBA", "composite": "RGB"}
 
 
 @dataclass(frozen=True)
+class Quality:
+    """What is done beyond the reference recipe.
+
+    Attributes:
+        refine: Alpha follows the frame's colours.
+        decontaminate: A cutout and a composite show the subject's own colours at its edge.
+        track: What is carried over from the frame before, if anything.
+    """
+
+    refine: bool = False
+    decontaminate: bool = False
+    track: _core.Track | None = None
+
+
+@dataclass(frozen=True)
 class FrameJob:
     """One frame, ready for the core.
 
@@ -54,6 +69,7 @@ def make_job(
     premultiplied: bool,
     out: Array | None,
     nv12: str | None = None,
+    quality: Quality = Quality(),  # noqa: B008 - frozen
 ) -> FrameJob:
     """Checks what a user gives and lays it out for the core; the arguments are those of ``Engine.run``.
 
@@ -77,7 +93,8 @@ def make_job(
         out = np.empty((height, width) if channels == 1 else (height, width, channels), np.uint8)
     elif not isinstance(out, np.ndarray):
         raise InputError(f"out is {type(out).__name__}; expected a NumPy array of uint8")
-    arguments = (array, out, color, output, bool(premultiplied), over.value, over.blur_sigma, nv12 or "")
+    asked = (quality.refine, quality.decontaminate, quality.track)
+    arguments = (array, out, color, output, bool(premultiplied), over.value, over.blur_sigma, nv12 or "", *asked)
     return FrameJob(arguments, output, pil)
 
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame in flight, as ``Engine.submit`` gives it."""
+"""A frame in flight, as ``Engine.submit`` gives it, and many of them in order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar
 
 from . import _core
+from .errors import InputError
 
 Result = TypeVar("Result")
 
@@ -42,3 +44,36 @@ class Ticket(Generic[Result]):
                 raise TimeoutError(f"the frame is not done after {timeout} s")
             self._completion.rethrow()
         return self._result()
+
+
+def in_order(frames: Iterable[Any], submit: Callable[[Any], Ticket[Any]], in_flight: int) -> Iterator[Any]:
+    """Results in the order of their frames, with ``in_flight`` frames submitted at a time.
+
+    An error of a frame, or of the iterable itself, is raised in its turn.
+    """
+    source = iter(frames)
+    waiting: deque[Ticket[Any] | Exception] = deque()
+    more = True
+    while more or waiting:
+        if waiting and (not more or len(waiting) >= in_flight):
+            yield _result_of(waiting.popleft())
+            continue
+        try:
+            frame = next(source)
+        except StopIteration:
+            more = False
+            continue
+        except Exception as error:  # the frames before it come first
+            waiting.append(error)
+            more = False
+            continue
+        try:
+            waiting.append(submit(frame))
+        except InputError as error:
+            waiting.append(error)
+
+
+def _result_of(outcome: Ticket[Any] | Exception) -> Any:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome.result()

@@ -82,7 +82,7 @@ def test_postprocess(data: st.DataObject) -> None:
     if background == "picture":
         background = rng.integers(0, 256, (height, width + 1, 3), dtype=np.uint8)[:, :width]
     options = {"premultiplied": data.draw(st.booleans()), "background": background}
-    stretch = data.draw(st.sampled_from(["minmax", "none"]))
+    stretch = data.draw(st.sampled_from(["minmax", "fixed"]))
     offset = data.draw(st.integers(0, 3))
     got = _core.cuda_postprocess(prediction, frame, output, stretch, offset=offset, **options)
     expected = np.zeros(got.shape, np.uint8)
@@ -122,7 +122,7 @@ def test_every_half_is_read_right() -> None:
     side = 124
     padded = np.zeros(side * side, np.float16)
     padded[: half.size] = half
-    got = _core.cuda_postprocess(padded.reshape(side, side), np.zeros((side, side, 3), np.uint8), stretch="none")
+    got = _core.cuda_postprocess(padded.reshape(side, side), np.zeros((side, side, 3), np.uint8), stretch="fixed")
     expected = np.trunc(padded.astype(np.float32) * np.float32(255)).astype(np.uint8).reshape(side, side)
     np.testing.assert_array_equal(got, expected)
 

@@ -47,7 +47,7 @@ def test_backgrounds_change_with_the_frame() -> None:
             np.testing.assert_array_equal(got, gpu.run(cpu, frame, "composite", background=background))
 
 
-@pytest.mark.parametrize("options", [{"filter": "bilinear"}, {"filter": "area"}, {"stretch": "none"}])
+@pytest.mark.parametrize("options", [{"filter": "bilinear"}, {"filter": "area"}, {"stretch": "fixed"}])
 def test_options_of_the_pipeline(options: dict[str, object]) -> None:
     (pipeline, _), cpu = gpu.pipeline(**options), gpu.on_the_cpu(**options)
     for seed in range(3):

@@ -104,7 +104,7 @@ def test_a_network_that_cannot_be_bound_says_why() -> None:
     ],
 )
 def test_a_result_that_does_not_fit_is_refused(shape: tuple[int, ...], output: str, words: str) -> None:
-    pipeline = _core.Pipeline([fakes.network(fakes.read_tag)], stretch="none")
+    pipeline = _core.Pipeline([fakes.network(fakes.read_tag)], stretch="fixed")
     frame = fakes.tagged(9, 20, 30)
     with pytest.raises(InputError, match=words):
         pipeline.run(frame, np.zeros(shape, np.uint8), "bgr", output)
@@ -112,7 +112,7 @@ def test_a_result_that_does_not_fit_is_refused(shape: tuple[int, ...], output: s
 
 
 def test_a_background_that_does_not_fit_is_refused() -> None:
-    pipeline = _core.Pipeline([fakes.network(fakes.read_tag)], stretch="none")
+    pipeline = _core.Pipeline([fakes.network(fakes.read_tag)], stretch="fixed")
     frame = fakes.tagged(9, 20, 30)
     for shape in ((20, 29, 3), (20, 30), (20, 30, 4)):
         with pytest.raises(InputError, match=r"background is .*expected 30x20 with 3 channels"):
@@ -126,7 +126,7 @@ def test_the_error_of_a_frame_is_its_own() -> None:
             raise ValueError("tag 3")
         return fakes.read_tag(tensor)
 
-    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="fixed")
     for tag in (2, 3, 3, 4):
         if tag == 3:
             with pytest.raises(NetworkError, match="the network failed: ValueError: tag 3"):
@@ -143,14 +143,14 @@ def test_what_ends_the_program_is_no_network_error(stop: type[BaseException]) ->
             raise stop
         return fakes.read_tag(tensor)
 
-    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="fixed")
     with pytest.raises(stop):
         run(pipeline, fakes.tagged(1))
     assert (run(pipeline, fakes.tagged(2)) == 2).all()
 
 
 def test_submitted_frames_and_their_times() -> None:
-    pipeline = _core.Pipeline([fakes.network(fakes.read_tag) for _ in range(3)], stretch="none")
+    pipeline = _core.Pipeline([fakes.network(fakes.read_tag) for _ in range(3)], stretch="fixed")
     assert pipeline.slots == 3
     frames = [fakes.tagged(tag) for tag in range(20)]
     results = [result_for(frame) for frame in frames]
@@ -172,7 +172,7 @@ def test_times_are_kept_for_the_last_frames_only_oldest_first() -> None:
             time.sleep(0.05)
         return 0
 
-    pipeline = _core.Pipeline([fakes.network(predict, (8, 8))], stretch="none")
+    pipeline = _core.Pipeline([fakes.network(predict, (8, 8))], stretch="fixed")
     for i in range(300):
         run(pipeline, fakes.tagged(7 if i == 290 else 0, 2, 2))
     network_ms = [times["network_ms"] for times in pipeline.recent_times()]
@@ -188,7 +188,7 @@ def test_a_submitted_frame_keeps_its_memory_and_then_lets_it_go() -> None:
         go.wait(30)
         return fakes.read_tag(tensor)
 
-    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="fixed")
     frame, result = fakes.tagged(5), np.zeros((24, 40), np.uint8)
     alive = weakref.ref(frame)
     completion = pipeline.submit(frame, result, "bgr", "alpha")
@@ -210,7 +210,7 @@ def test_close_waits_for_a_frame_that_another_thread_runs() -> None:
         go.wait(30)
         return fakes.read_tag(tensor)
 
-    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="fixed")
     results: list[NDArray[np.uint8]] = []
     running = threading.Thread(target=lambda: results.append(run(pipeline, fakes.tagged(5))))
     running.start()
@@ -233,7 +233,7 @@ def test_close_wakes_those_who_wait_for_a_slot() -> None:
         go.wait(30)
         return fakes.read_tag(tensor)
 
-    pipeline = _core.Pipeline([fakes.network(predict)], stretch="none")
+    pipeline = _core.Pipeline([fakes.network(predict)], stretch="fixed")
     first = np.zeros((24, 40), np.uint8)
     completion = pipeline.submit(fakes.tagged(5), first, "bgr", "alpha")
     assert inside.wait(30)

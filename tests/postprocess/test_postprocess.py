@@ -55,7 +55,7 @@ def test_the_stretch_truncates() -> None:
 
 
 def test_without_a_stretch_the_probability_is_kept_and_clipped() -> None:
-    got = run([[-0.5, 0.0, 0.25, 0.999, 1.0, 2.0]], np.zeros((1, 6), np.uint8), stretch="none")
+    got = run([[-0.5, 0.0, 0.25, 0.999, 1.0, 2.0]], np.zeros((1, 6), np.uint8), stretch="fixed")
     assert got.tolist() == [[0, 0, 63, 254, 255, 255]]
 
 
@@ -68,7 +68,7 @@ def test_nan_counts_as_background() -> None:
     nan = float("nan")
     assert run([[nan, 0.0, 0.5, 1.0, nan]], np.zeros((1, 5), np.uint8)).tolist() == [[0, 0, 127, 255, 0]]
     assert not run(np.full((4, 4), nan), np.zeros((4, 4), np.uint8)).any()
-    assert run([[nan, 0.5]], np.zeros((1, 2), np.uint8), stretch="none").tolist() == [[0, 127]]
+    assert run([[nan, 0.5]], np.zeros((1, 2), np.uint8), stretch="fixed").tolist() == [[0, 127]]
 
 
 def test_nan_after_the_extremes_does_not_hide_them() -> None:
@@ -80,7 +80,7 @@ def test_nan_after_the_extremes_does_not_hide_them() -> None:
 
 
 def test_infinities_do_no_harm() -> None:
-    assert run([[-np.inf, 0.5, np.inf]], np.zeros((1, 3), np.uint8), stretch="none").tolist() == [[0, 127, 255]]
+    assert run([[-np.inf, 0.5, np.inf]], np.zeros((1, 3), np.uint8), stretch="fixed").tolist() == [[0, 127, 255]]
 
 
 @settings(max_examples=80, deadline=None)
@@ -89,7 +89,7 @@ def test_alpha_is_pillows(data: st.DataObject) -> None:
     inner = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     outer = data.draw(st.tuples(st.integers(1, 80), st.integers(1, 80)))
     filter = data.draw(st.sampled_from(sorted(reference.FILTERS)))
-    stretch = data.draw(st.sampled_from(["minmax", "none"]))
+    stretch = data.draw(st.sampled_from(["minmax", "fixed"]))
     values = np.random.default_rng(data.draw(st.integers(0, 2**32))).random(inner, dtype=np.float32)
     shape = data.draw(st.sampled_from([(), (1,), (3,)]))
     got = run(values, np.zeros((*outer, *shape), np.uint8), filter=filter, stretch=stretch)
@@ -156,10 +156,10 @@ def test_every_product_of_bytes_is_rounded_to_nearest() -> None:
     color, alpha = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
     frame = np.stack([color, 255 - color, np.full_like(color, 255), alpha], axis=2).astype(np.uint8)
     ones = np.ones((4, 4))
-    cutout = run(ones, frame, "cutout", stretch="none", premultiplied=True)
+    cutout = run(ones, frame, "cutout", stretch="fixed", premultiplied=True)
     np.testing.assert_array_equal(cutout[:, :, 0], np.rint(color * alpha / 255))
     np.testing.assert_array_equal(cutout[:, :, 3], alpha)
-    composite = run(ones, frame, "composite", stretch="none", background=(200, 0, 13))
+    composite = run(ones, frame, "composite", stretch="fixed", background=(200, 0, 13))
     for c, back in enumerate((200, 0, 13)):
         exact = (frame[:, :, c].astype(float) * alpha + back * (255.0 - alpha)) / 255
         np.testing.assert_array_equal(composite[:, :, c], np.rint(exact))
@@ -168,13 +168,13 @@ def test_every_product_of_bytes_is_rounded_to_nearest() -> None:
 def test_one_pixel() -> None:
     frame = np.array([[[200, 100, 50]]], np.uint8)
     half = [[0.5]]  # 127
-    assert run(half, frame, stretch="none").tolist() == [[127]]
-    assert run(half, frame, "cutout", stretch="none").tolist() == [[[200, 100, 50, 127]]]
+    assert run(half, frame, stretch="fixed").tolist() == [[127]]
+    assert run(half, frame, "cutout", stretch="fixed").tolist() == [[[200, 100, 50, 127]]]
     # 200 * 127 / 255 = 99.6, 49.8, 24.9
-    premultiplied = run(half, frame, "cutout", stretch="none", premultiplied=True)
+    premultiplied = run(half, frame, "cutout", stretch="fixed", premultiplied=True)
     assert premultiplied.tolist() == [[[100, 50, 25, 127]]]
     # + 10 * 128 / 255 = 5.02: 104.6, 54.8, 29.9
-    assert run(half, frame, "composite", stretch="none", background=(10, 10, 10)).tolist() == [[[105, 55, 30]]]
+    assert run(half, frame, "composite", stretch="fixed", background=(10, 10, 10)).tolist() == [[[105, 55, 30]]]
     assert run(half, frame).tolist() == [[0]]  # one value is a constant picture
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import typer
 
+from .bench import bench
+from .camera import camera
 from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
@@ -23,11 +25,13 @@ app = typer.Typer(
 )
 app.command("image")(image)
 app.command("video")(video)
+app.command("camera")(camera)
 app.add_typer(models_app, name="models")
 app.command("prepare", cls=PrepareCommand)(prepare)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("export")(export)
+app.command("bench")(bench)
 app.command("doctor")(doctor)
 
 

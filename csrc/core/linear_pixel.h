@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Neighbours at a border, and bilinear interpolation between the cells of a coarse grid that covers a picture.
+#pragma once
+
+#include "core/host_device.h"
+
+namespace rmbg {
+
+/// The nearest sample inside [0, size).
+RMBG_HD int clamp_index(int i, int size) { return i < 0 ? 0 : i >= size ? size - 1 : i; }
+
+/// Two neighbouring cells and the share of the second.
+struct LinearTap {
+  int first;
+  int second;
+  float share;
+};
+
+/// The cells around sample i, `scale` cells a sample; centres match, and the outermost cells reach to the border.
+RMBG_HD LinearTap linear_tap(int i, float scale, int cells) {
+  const float at = (static_cast<float>(i) + 0.5f) * scale - 0.5f;
+  if (!(at > 0.0f)) return {0, 0, 0.0f};
+  const int first = static_cast<int>(at);
+  if (first >= cells - 1) return {cells - 1, cells - 1, 0.0f};
+  return {first, first + 1, at - static_cast<float>(first)};
+}
+
+RMBG_HD float mix(float a, float b, float share) { return a + (b - a) * share; }
+
+/// To the nearest byte; NaN gives 0.
+RMBG_HD unsigned char to_byte(float value) {
+  const float low = value > 0.0f ? value : 0.0f;
+  const float inside = low < 255.0f ? low : 255.0f;
+  return static_cast<unsigned char>(static_cast<int>(inside + 0.5f));
+}
+
+}  // namespace rmbg

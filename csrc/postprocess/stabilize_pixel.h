@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Temporal stabilisation of a matte: a recursive filter that takes a change over at once where it is likely (an edge
+// that moved: the new value was seen close by in the frame before) and large, and slowly elsewhere (flicker, and
+// objects that appear out of nothing). The neighbourhood's range as a measure of what is likely is that of temporal
+// anti-aliasing (Karis 2014, "High-quality temporal supersampling"), turned from the past to the present.
+#pragma once
+
+#include "core/host_device.h"
+
+namespace rmbg {
+
+constexpr int kStabilizeReach = 7;       // cells of the network's output that an edge moves in a frame at most
+constexpr float kStabilizeSlow = 0.1f;   // share of a small or unlikely change that a frame takes over
+constexpr float kStabilizeLarge = 0.5f;  // a likely change of so much is taken over whole
+constexpr int kSceneCut = 40;            // mean difference of two frames' bytes from which on nothing is carried over
+
+/// now, before: probabilities. low, high: the range of `before` within kStabilizeReach. A NaN changes nothing.
+RMBG_HD float stabilized(float now, float before, float low, float high) {
+  if (!(now == now)) return before;
+  const float likely = now < low ? low : now > high ? high : now;
+  const float change = likely - before;
+  const float size = change < 0.0f ? -change : change;
+  const float share =
+      size < kStabilizeLarge ? kStabilizeSlow + (1.0f - kStabilizeSlow) * (size / kStabilizeLarge) : 1.0f;
+  return before + share * change + kStabilizeSlow * (now - likely);
+}
+
+/// The recursive filter of the running stretch.
+constexpr float kRangeShare = 0.1f;
+RMBG_HD float follow(float before, float now) { return before + kRangeShare * (now - before); }
+
+}  // namespace rmbg

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cold start and memory: from nothing to the first result in fresh processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import Error
+from .summary import spread
+
+_CHILD = Path(__file__).with_name("cold_child.py")
+_FRAMES = 5
+_STEPS = ("python_ms", "import_ms", "engine_ms", "first_frame_ms")
+
+
+def cold_start(model: str | os.PathLike[str], engine: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """Starts a process, imports the package, opens an engine and runs frames.
+
+    Args:
+        model: As for ``Engine``; fetched before.
+        engine: Options of ``Engine``.
+        size: Of the frames (height, width).
+
+    Returns:
+        Milliseconds of the steps (``python_ms`` is the process and the interpreter, ``later_frame_ms`` the fifth
+        frame), ``total_ms`` of all up to the first result, ``memory_mib`` of the process after each step and at the
+        peak, ``device_memory_mib``, and ``plan``: what was done to get the network.
+
+    Raises:
+        Error: It failed; the message is the child's.
+    """
+    asked = {
+        "path": [each or str(Path.cwd()) for each in sys.path],
+        "model": os.fspath(model),
+        "engine": dict(engine),
+        "size": size,
+        "frames": _FRAMES,
+    }
+    begin = time.time_ns()
+    command = [sys.executable, str(_CHILD), json.dumps(asked)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    try:
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise Error(f"a fresh process ended with code {done.returncode} and said: {last}") from None
+    if "error" in found:
+        raise Error(found["error"])
+    python_ms = (found.pop("began_ns") - begin) / 1e6
+    found = {"python_ms": python_ms, **found}
+    found["total_ms"] = sum(found[step] for step in _STEPS)
+    found = {name: round(value, 3) if name.endswith("_ms") else value for name, value in found.items()}
+    return {**found, "plan": plan_of(found["reason"])}
+
+
+def plan_of(reason: str) -> str:
+    """What was done to get the network, out of ``EngineInfo.reason``: "made now", "from the cache" or "none needed"."""
+    if "built now and kept" in reason or "to ONNX now, and kept" in reason:
+        return "made now"
+    return "from the cache" if "from the cache" in reason else "none needed"
+
+
+def of_starts(starts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Figures of all starts; where one made a plan, the times are those of the others, if there are any."""
+    if not starts:
+        return None
+    usual = [each for each in starts if each["plan"] != "made now"] or list(starts)
+    steps = (*_STEPS, "total_ms", "later_frame_ms")
+    return {
+        "plan": usual[-1]["plan"],
+        **{step: spread([each[step] for each in usual]) for step in steps},
+        "memory_mib": usual[-1]["memory_mib"],
+        "device_memory_mib": usual[-1]["device_memory_mib"],
+        "starts": list(starts),
+    }

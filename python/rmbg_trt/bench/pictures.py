@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames to measure with: made ones that are like a photograph, or those of a picture or clip, in any size.
+
+They differ a little from each other, as those of a camera in the hand do, so that nothing is cached by accident.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from ..errors import InputError
+from ..frame_job import Array
+
+COUNT = 4
+_DRAWN = 1280  # pixels of the longer side, at most, that a made picture is drawn with; it is scaled from there
+_SHAKE = 3  # pixels from one frame to the next
+
+
+def make_frames(
+    size: tuple[int, int],
+    *,
+    image: str | os.PathLike[str] | None = None,
+    video: str | os.PathLike[str] | None = None,
+    count: int = COUNT,
+) -> list[Array]:
+    """Frames of one size.
+
+    Args:
+        size: (height, width).
+        image: A picture to take them from.
+        video: A clip to take them from, evenly out of its first seconds.
+        count: How many.
+
+    Returns:
+        (height, width, 3) uint8, RGB, each in memory of its own.
+
+    Raises:
+        InputError: The file cannot be read.
+        UnavailableError: A clip needs a package that is not installed.
+    """
+    margin = _SHAKE * (count - 1)
+    height, width = size[0] + margin, size[1] + margin
+    if video is not None:
+        return [_fitted(picture, size) for picture in _of_clip(video, count)]
+    if image is not None:
+        from ..image import read_picture
+
+        large = _fitted(np.ascontiguousarray(read_picture(image).pixels[..., :3]), (height, width))
+    else:
+        large = scene((height, width))
+    shifts = range(0, margin + 1, _SHAKE) if margin else [0]
+    return [np.ascontiguousarray(large[s : s + size[0], s : s + size[1]]) for s in shifts]
+
+
+def scene(size: tuple[int, int], seed: int = 7) -> Array:
+    """A made portrait: a head and shoulders before a blurred wall, with texture at all scales and noise of a sensor.
+
+    Args:
+        size: (height, width).
+        seed: Of the textures.
+
+    Returns:
+        (height, width, 3) uint8, RGB.
+    """
+    rng = np.random.default_rng(seed)
+    shrink = max(1.0, max(size) / _DRAWN)
+    small = _portrait(rng, (math.ceil(size[0] / shrink), math.ceil(size[1] / shrink)))
+    large = np.array(Image.fromarray(small).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+    # What a sensor adds; it repeats, but no one looks for it.
+    tile = rng.integers(-5, 6, (min(size[0], 509), min(size[1], 509), 1), dtype=np.int8)
+    for top in range(0, size[0], tile.shape[0]):
+        for left in range(0, size[1], tile.shape[1]):
+            part = large[top : top + tile.shape[0], left : left + tile.shape[1]]
+            grainy = part + tile[: part.shape[0], : part.shape[1]].astype(np.int16)
+            part[...] = grainy.clip(0, 255)
+    return large
+
+
+def _portrait(rng: np.random.Generator, size: tuple[int, int]) -> Array:
+    """The picture without noise: layers from the back to the front, each with a soft outline."""
+    height, width = size
+    y, x = np.ogrid[0:height, 0:width]
+    y, x = (y - height / 2) / height, (x - width / 2) / height
+    fine = _texture(rng, size, finest=2)
+    skin = 0.9 + 0.12 * fine - 0.5 * x
+    layers = (
+        ((116, 122, 132), 1.0 + 0.4 * _texture(rng, size, finest=24) + 0.3 * x, np.ones(size)),
+        ((46, 58, 92), 1.0 + 0.5 * fine, 1 - np.hypot(x / 0.46, (y - 0.62) / 0.46)),  # shoulders
+        ((205, 158, 130), 0.85 * skin, np.minimum(0.08 - np.abs(x), np.minimum(y, 0.22 - y)) / 0.1),  # neck
+        ((58, 40, 30), 1.0 + 0.9 * fine, 1 - np.hypot(x / 0.19, (y + 0.16) / 0.22) + 0.12 * fine),  # hair
+        ((214, 168, 140), skin, 1 - np.hypot(x / 0.135, (y + 0.09) / 0.18)),  # face
+    )
+    picture = np.zeros((height, width, 3), np.float32)
+    for color, light, inside in layers:
+        alpha = np.clip(inside * 40 + 0.5, 0, 1).astype(np.float32)
+        for channel, value in enumerate(color):
+            picture[..., channel] += alpha * (value * light.astype(np.float32) - picture[..., channel])
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def _texture(rng: np.random.Generator, size: tuple[int, int], finest: int) -> NDArray[np.float32]:
+    """Random values about 0 with the spectrum of natural pictures: each octave has half the amplitude of the last.
+
+    Args:
+        rng: Source of chance.
+        size: (height, width).
+        finest: Pixels of the smallest grain.
+    """
+    height, width = size
+    found = np.zeros(size, np.float32)
+    grain, amplitude = float(max(size)), 1.0
+    while grain >= finest:
+        grid = rng.uniform(-1, 1, (int(height / grain) + 2, int(width / grain) + 2)).astype(np.float32)
+        image = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
+        found += np.float32(amplitude) * np.asarray(image)
+        grain, amplitude = grain / 2, amplitude / 2
+    return found
+
+
+def _fitted(picture: Array, size: tuple[int, int]) -> Array:
+    """Scaled to cover the size, and cropped to the middle."""
+    fitted = ImageOps.fit(Image.fromarray(picture), (size[1], size[0]), Image.Resampling.LANCZOS)
+    return np.array(fitted)
+
+
+def _of_clip(path: str | os.PathLike[str], count: int, step: int = 5) -> list[Array]:
+    from ..video.source import Source
+
+    with Source(path) as source:
+        taken = itertools.islice(source.frames(), 0, count * step, step)
+        pictures = [np.ascontiguousarray(frame.pixels[..., :3]) for frame in taken]
+    if not pictures:
+        raise InputError(f"{os.fspath(path)} has no frame")
+    return [pictures[index % len(pictures)] for index in range(count)]

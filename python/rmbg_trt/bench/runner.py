@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a benchmark: model after model, and for each by turns over what is measured, so that drift falls on all."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Error
+from . import machine
+from .closed_loop import Limits, closed_loop
+from .cold_start import cold_start, of_starts
+from .figures import Turn, of_configuration, of_rate, scaling
+from .open_loop import Arrivals, open_loop
+from .pictures import make_frames
+from .settings import Configuration, Settings
+from .work import StageLog, make_serve, why_not
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+    from ..frame_job import Array
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+_LEAST, _MOST = 5, 1000  # frames a turn
+_SETTLE_S = 0.5  # an idle GPU lowers its clock
+
+Progress = Callable[[str, str, int, int], None]
+"""``progress(model, what, done, total)``, before each step and after the last; ``total`` is 0 until it is known."""
+
+
+@dataclass
+class ModelRun:
+    """What was measured of one model so far.
+
+    Attributes:
+        model: As it was given.
+        error: Why it was not measured to the end, or None.
+        info: What the engine runs on.
+        starts: Cold starts.
+        turns: Of each configuration.
+        rates: Turns of each rate in the open loop.
+        not_run: What could not be measured, and why.
+        base: The configuration that the others differ from.
+    """
+
+    model: str
+    error: str | None = None
+    info: dict[str, Any] | None = None
+    starts: list[dict[str, Any]] = field(default_factory=list)
+    turns: dict[Configuration, list[Turn]] = field(default_factory=dict)
+    rates: dict[float, list[Arrivals]] = field(default_factory=dict)
+    not_run: list[dict[str, str]] = field(default_factory=list)
+    base: Configuration | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """What goes into the report."""
+        configurations = [of_configuration(each, turns) for each, turns in self.turns.items()]
+        base = self.base
+        return {
+            "model": self.model,
+            "error": self.error,
+            "info": self.info,
+            "base": None if base is None else {"name": str(base), **asdict(base)},
+            "cold_start": of_starts(self.starts),
+            "configurations": configurations,
+            "open_loop": [] if base is None else [of_rate(base.size, turns) for turns in self.rates.values()],
+            "scaling": None if base is None else scaling(configurations, base),
+            "not_run": self.not_run,
+        }
+
+
+class Bench:
+    """A benchmark of models.
+
+    Args:
+        models: As ``Engine`` takes them, each once.
+        settings: What to measure.
+        open_engine: Makes an engine: ``open_engine(model, color=..., slots=..., **settings.engine)``.
+
+    Attributes:
+        runs: Of each model, filled while ``run`` works.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str | os.PathLike[str]],
+        settings: Settings,
+        *,
+        open_engine: Callable[..., Engine] | None = None,
+    ) -> None:
+        self._labels = _labels(models)
+        self._settings = settings
+        self._open = open_engine or _open_engine
+        self._pictures: dict[tuple[int, int], list[Array]] = {}
+        self._began = time.time()
+        self._load = machine.load_average()  # of the others: later our own work is in it
+        self.runs: list[ModelRun] = []
+        self.complete = False
+
+    def run(self, progress: Progress = lambda model, what, done, total: None) -> None:
+        """Measures all models. One that fails is noted, and the others go on.
+
+        After an interruption ``report`` has what was measured until then.
+
+        Raises:
+            Error: The frames cannot be made of the picture or clip.
+        """
+        self._frames(*self._settings.sizes[0])  # a file that cannot be read shows before anything is measured
+        for model, label in self._labels.items():
+            run = ModelRun(label)
+            self.runs.append(run)
+            try:
+                self._run_model(model, run, progress)
+            except Error as error:
+                run.error = str(error)
+        self.complete = True
+
+    def report(self) -> dict[str, Any]:
+        """All settings, facts and figures, ready for JSON."""
+        settings = asdict(self._settings)
+        for name in ("image", "video"):
+            settings[name] = None if settings[name] is None else Path(settings[name]).name
+        return {
+            "format": FORMAT,
+            "program": "rmbg-trt bench",
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._began)),
+            "complete": self.complete,
+            "machine": {**machine.machine(), "load_average": self._load},
+            "software": machine.software(),
+            "commit": machine.commit(),
+            "settings": settings,
+            "models": [run.figures() for run in self.runs],
+        }
+
+    def _run_model(self, model: str, run: ModelRun, progress: Progress) -> None:
+        settings = self._settings
+        repeats = settings.repeats if settings.cold_start else 0
+        base = settings.base(settings.slots or (1,))
+        for number in range(repeats):
+            progress(run.model, "cold start", number, 0)
+            run.starts.append(cold_start(model, {**settings.engine, "slots": 1}, (base.height, base.width)))
+        progress(run.model, "opening", repeats, 0)
+        slots = settings.slots or _default_slots(settings)
+        with self._open(model, color="rgb", slots=max(slots), **settings.engine) as engine:
+            run.info = {**asdict(engine.info), "model": run.model}
+            del run.info["model_path"]
+            steps = self._steps(engine, run, slots)
+            total = repeats + settings.repeats * len(steps)
+            for turn in range(settings.repeats):
+                # There and back again: what drifts steadily falls on all alike.
+                for number, (what, step) in enumerate(steps if turn % 2 == 0 else steps[::-1]):
+                    progress(run.model, what, repeats + turn * len(steps) + number, total)
+                    log.info("turn %d: %s", turn + 1, what)
+                    step()
+            run.info["mode"] = engine.info.mode
+            run.info["device_memory_bytes"] = engine.info.device_memory_bytes
+            progress(run.model, "done", total, total)
+
+    def _steps(self, engine: Engine, run: ModelRun, slots: Sequence[int]) -> list[tuple[str, Callable[[], None]]]:
+        """What a turn consists of; notes what cannot be run here."""
+        reasons = {place: why_not(place, engine.info.device) for place in self._settings.places}
+        run.not_run += [{"what": f"frames in {place} memory", "why": why} for place, why in reasons.items() if why]
+        places = tuple(place for place, why in reasons.items() if why is None)
+        if not places:
+            raise Error("there is nothing to measure: " + "; ".join(filter(None, reasons.values())))
+        settings = dataclasses.replace(self._settings, places=places)
+        run.base = settings.base(slots)
+        steps: list[tuple[str, Callable[[], None]]] = []
+        for each in settings.configurations(slots):
+            steps.append((str(each), partial(self._measure, engine, run, each)))
+        for rate in settings.rates:
+            open_base = dataclasses.replace(run.base, in_flight=max(slots))
+            steps.append((f"{rate:g} frames/s", partial(self._arrive, engine, run, open_base, rate)))
+        return steps
+
+    def _measure(self, engine: Engine, run: ModelRun, configuration: Configuration) -> None:
+        settings = self._settings
+        serve = make_serve(engine, configuration, self._frames(configuration.height, configuration.width))
+        count = settings.frames
+        limits = Limits(
+            seconds=0.0 if count else settings.seconds / settings.repeats,
+            least=count or _LEAST,
+            most=count or _MOST,
+            warmup=settings.warmup,
+            settle_s=0.0 if engine.info.device == "cpu" else _SETTLE_S,
+        )
+        stages = StageLog(engine)
+        latencies = closed_loop(serve, limits, in_flight=configuration.in_flight, begun=stages.begin, pause=stages.take)
+        paired = engine.info.device == "cpu" and configuration.in_flight == 1
+        run.turns.setdefault(configuration, []).append(Turn(latencies, stages.times(), paired))
+
+    def _arrive(self, engine: Engine, run: ModelRun, base: Configuration, rate: float) -> None:
+        settings = self._settings
+        workers = base.in_flight
+        serve = make_serve(engine, base, self._frames(base.height, base.width))
+        closed_loop(serve, Limits(0, workers, workers, max(1, settings.warmup)), in_flight=workers)  # to warm up
+        arrivals = open_loop(
+            serve, rate=rate, seconds=settings.rate_seconds, workers=workers, queue=settings.queue or workers
+        )
+        run.rates.setdefault(rate, []).append(arrivals)
+
+    def _frames(self, height: int, width: int) -> list[Array]:
+        size = height, width
+        if size not in self._pictures:
+            self._pictures[size] = make_frames(size, image=self._settings.image, video=self._settings.video)
+        return self._pictures[size]
+
+
+def _default_slots(settings: Settings) -> tuple[int, ...]:
+    """1 and 2 frames in flight; 4 as well with eight cores or more, or on a GPU that may be there."""
+    from .. import _core
+
+    many = _core.cpu_info()["workers"] >= 8
+    gpu = settings.engine.get("device") != "cpu" and bool(_core.cuda_devices())
+    return (1, 2, 4) if many or gpu else (1, 2)
+
+
+def _open_engine(model: str, **options: Any) -> Engine:
+    from ..engine import Engine
+
+    return Engine(model, **options)
+
+
+def _labels(models: Sequence[str | os.PathLike[str]]) -> dict[str, str]:
+    """What models are called in reports: the end of their paths, as short as tells them apart."""
+    paths = {os.fspath(model): Path(model).parts for model in models}
+    for length in range(1, max(map(len, paths.values()), default=1) + 1):
+        labels = {model: "/".join(parts[-length:]) for model, parts in paths.items()}
+        if len(set(labels.values())) == len(labels):
+            return labels
+    return {model: model for model in paths}

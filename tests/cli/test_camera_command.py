@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``rmbg-trt camera``: its options over a made engine, its messages and exit codes, and signals in a real process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer.testing
+from tests.video.clips import make_clip, pictures, smooth
+
+import rmbg_trt.engine
+from rmbg_trt import Engine, models
+from rmbg_trt.cli import app
+
+
+@pytest.fixture
+def asked(fake_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What engines the command makes; they make everything opaque."""
+    made: list[dict[str, Any]] = []
+
+    def engine(model: Any, **options: Any) -> Engine:
+        made.append({"model": model, **options})
+        return fake_engine(lambda tensor: np.ones(tensor.shape[2:], np.float32), color="rgb", stretch="none")
+
+    monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
+    monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
+    return made
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    return make_clip(folder / "a.mp4", 12, rate=25)
+
+
+def command(*arguments: object) -> Any:
+    result = typer.testing.CliRunner().invoke(app, ["camera", *map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def said(result: Any) -> str:
+    return re.sub(r"\s+", " ", result.stderr)
+
+
+def test_a_file_into_a_recording(asked: list[dict[str, Any]], clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "o.mp4"
+    options = "--background blur --background navy --mirror --width 32 --no-preview --slots 2 --size 64 --filter area"
+    result = command(clip, "--record", target, *options.split())
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    assert asked == [
+        {"model": "u2netp", "device": "auto", "runtime": "auto", "precision": "auto", "size": 64,
+         "filter": "area", "stretch": "none", "slots": 2, "color": "rgb"}
+    ]  # fmt: skip
+    assert re.search(
+        r"12 frames in [\d.]+ s: \d+ matted \([\d.]+ fps\), \d+ dropped as stale; latency \d+ ms", said(result)
+    )
+    found = pictures(target)
+    assert len(found) > 3
+    assert found[0].shape == (24, 32, 3)
+    mirrored = smooth()[::2, ::-2].astype(int)
+    assert np.abs(found[0].astype(int) - mirrored).mean() < 6
+
+
+def test_it_loops_for_as_long_as_is_said(asked: list[dict[str, Any]], clip: Path, tmp_path: Path) -> None:
+    result = command(clip, "--no-preview", "--loop", "--duration", "1.2", "--fps", "10")
+    assert result.exit_code == 0
+    found = re.search(r"(\d+) frames in ([\d.]+) s", said(result))
+    assert found is not None
+    assert int(found[1]) > 14
+    assert 1.1 < float(found[2]) < 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.mp4", "--no-preview"], "none.mp4 is not there"),
+        (["CLIP", "--no-preview", "--background", "no such thing"], "is not a colour"),
+        (["CLIP", "--no-preview", "--output", "composite"], "a composite needs a background"),
+        (["CLIP", "--no-preview", "--record", "a.mp4"], "has no transparency"),
+        (["CLIP", "--no-preview", "--reconnect", "often"], "--reconnect is 'often'"),
+        (["CLIP", "--no-preview", "--fps", "0"], "the frame rate is '0'"),
+        (["CLIP", "--no-preview", "--size", "big"], "--size is 'big'"),
+        (["CLIP", "--no-preview", "--duration", "soon"], "--duration is 'soon'"),
+    ],
+)
+def test_wrong_use(arguments: list[str], message: str, asked: list[dict[str, Any]], clip: Path) -> None:
+    result = command(*[clip if each == "CLIP" else each for each in arguments])
+    assert result.exit_code == 2
+    assert message in said(result)
+    assert asked == []
+
+
+def test_a_recording_that_is_there(asked: list[dict[str, Any]], clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "o.mov"
+    target.write_text("mine")
+    assert command(clip, "--no-preview", "--record", target).exit_code == 2
+    assert target.read_text() == "mine"
+    assert command(clip, "--no-preview", "--record", target, "--overwrite").exit_code == 0
+    assert len(pictures(target)) > 3
+
+
+def test_a_bad_file_is_a_job_that_failed(asked: list[dict[str, Any]], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("words")
+    result = command(bad, "--no-preview")
+    assert result.exit_code == 1
+    assert "cannot be read as a video" in said(result)
+
+
+def test_a_camera_that_was_never_there(asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nothing:
+        CAP_PROP_FRAME_WIDTH = CAP_PROP_FRAME_HEIGHT = CAP_PROP_FPS = 0
+
+        def VideoCapture(self, device: int) -> Any:  # noqa: N802
+            return self
+
+        def isOpened(self) -> bool:  # noqa: N802
+            return False
+
+    monkeypatch.setitem(sys.modules, "cv2", Nothing())
+    result = command("--no-preview")
+    assert result.exit_code == 1
+    assert "camera 0 cannot be opened" in said(result)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays are asked for on Linux only")
+def test_no_display(asked: list[dict[str, Any]], clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    result = command(clip)
+    assert result.exit_code == 1
+    assert "there is no display (DISPLAY is not set); --no-preview" in said(result)
+    assert asked == []
+
+
+def test_the_help_has_an_example() -> None:
+    text = typer.testing.CliRunner().invoke(app, ["camera", "--help"]).stdout
+    assert "rmbg-trt camera --background blur --virtual-camera" in re.sub(r"\s+", " ", text)
+
+
+def test_the_command_line_loads_nothing_of_it(in_python: Callable[..., str]) -> None:
+    heavy = ("av", "cv2", "pyvirtualcam", "numpy")
+    script = f"import sys, rmbg_trt.cli; print([name for name in {heavy} if name in sys.modules])"
+    assert in_python(script) == "[]"
+
+
+# ---- a real process --------------------------------------------------------------------------------------------------
+
+posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child are a matter of consoles there")
+
+
+def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+    script = "from rmbg_trt.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", script, "camera", *map(str, arguments)], stderr=subprocess.PIPE, **options
+    )
+
+
+@posix
+def test_stdout_holds_frames_and_nothing_else(clip: Path, small_model: Path) -> None:
+    process = started(clip, "--no-preview", "--stdout", "bgra", "--model", small_model, stdout=subprocess.PIPE)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    frames = len(out) / (48 * 64 * 4)
+    assert frames == int(frames) >= 3
+    assert np.abs(np.frombuffer(out, np.uint8)[:3].astype(int) - smooth()[0, 0, ::-1]).max() <= 6
+    assert b"stdout: bgra, 64x48, 4 bytes a pixel" in errors
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_ends_it_with_a_whole_recording(
+    number: signal.Signals, code: int, clip: Path, small_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process = started(clip, "--no-preview", "--loop", "--record", out / "o.mov", "--model", small_model)
+    deadline = time.monotonic() + 60
+    while not list(out.glob(".rmbg-*.part.mov")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert [each.name for each in out.iterdir()] == ["o.mov"]
+    count = re.search(rb"o.mov: (\d+) frames", errors.replace(b"\n", b" "))
+    assert count is not None, errors
+    assert len(pictures(out / "o.mov")) == int(count[1]) > 3
+
+
+@posix
+def test_a_reader_that_goes_ends_it_well(clip: Path, small_model: Path) -> None:
+    process = started(
+        clip, "--no-preview", "--loop", "--stdout", "rgb24", "--model", small_model, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert len(process.stdout.read(48 * 64 * 3)) == 48 * 64 * 3
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr is not None
+    assert b"Traceback" not in process.stderr.read()

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: N801, N802, N818 (the names are those of OpenCV)
+"""A stand-in for OpenCV, with a camera and windows, as neither is to be had where tests run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+class FakeCapture:
+    def __init__(self, cv2: FakeCv2, device: Any) -> None:
+        self.cv2, self.device = cv2, device
+        self.properties: dict[str, float] = {}
+        self.gone = self.released = False
+        cv2.captures.append(self)
+
+    def isOpened(self) -> bool:
+        return self.cv2.present
+
+    def set(self, which: str, value: float) -> bool:
+        self.properties[which] = value
+        return True
+
+    def get(self, which: str) -> float:
+        return self.properties.get(which, 0.0)
+
+    def getBackendName(self) -> str:
+        return "FAKE"
+
+    def read(self) -> tuple[bool, Any]:
+        time.sleep(0.01)
+        if self.gone:
+            return False, None
+        return True, np.full((24, 32, 3), (1, 2, 3), np.uint8)
+
+    def release(self) -> None:
+        self.released = True
+
+
+class FakeCv2:
+    CAP_PROP_FRAME_WIDTH, CAP_PROP_FRAME_HEIGHT, CAP_PROP_FPS, CAP_PROP_BUFFERSIZE = "width", "height", "fps", "buffer"
+    COLOR_BGR2RGB = COLOR_RGB2BGR = "swap"
+    COLOR_GRAY2RGB = "gray"
+    WINDOW_NORMAL, WINDOW_KEEPRATIO, WINDOW_GUI_NORMAL, WND_PROP_VISIBLE = 0, 0, 16, 4
+
+    class error(Exception):
+        pass
+
+    def __init__(self) -> None:
+        self.present = True
+        self.captures: list[FakeCapture] = []
+        self.gui = "QT5"
+        self.window: str | None = None
+        self.window_size = (0, 0)
+        self.shown: list[Any] = []
+        self.keys = ""
+        self.destroyed = 0
+
+    def VideoCapture(self, device: Any) -> FakeCapture:
+        return FakeCapture(self, device)
+
+    def cvtColor(self, pixels: Any, code: str) -> Any:
+        assert code == "swap"
+        return np.ascontiguousarray(pixels[..., ::-1])
+
+    def getBuildInformation(self) -> str:
+        return f"\n  Media I/O:\n  GUI:                           {self.gui}\n"
+
+    def namedWindow(self, title: str, flags: int) -> None:
+        self.window = title
+
+    def resizeWindow(self, title: str, width: int, height: int) -> None:
+        self.window_size = width, height
+
+    def imshow(self, title: str, pixels: Any) -> None:
+        assert title == self.window
+        self.shown.append(pixels)
+
+    def waitKey(self, delay: int) -> int:
+        assert delay == 1  # 0 would wait for ever
+        key, self.keys = self.keys[:1], self.keys[1:]
+        return ord(key) if key else -1
+
+    def getWindowProperty(self, title: str, which: int) -> float:
+        return 1.0 if self.window == title else -1.0
+
+    def destroyWindow(self, title: str) -> None:
+        if self.window != title:
+            raise self.error("NULL window")
+        self.window = None
+        self.destroyed += 1
+
+
+@pytest.fixture
+def fake_cv2(monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = FakeCv2()
+    monkeypatch.setitem(sys.modules, "cv2", made)
+    return made

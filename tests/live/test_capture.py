@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that reads: the newest frame only, rates, losses, loops, pauses, and sources that give nothing."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from typing import Any
+
+import pytest
+from tests.live.parts import NumberedSource, coded, until
+
+from rmbg_trt.errors import Error
+from rmbg_trt.live import LiveOptions, capture
+from rmbg_trt.live.capture import Capture, LiveFrame
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(capture, "_LONGEST_WAIT_S", 0.04)
+
+
+class Reading:
+    """A capture in a thread, and what it says."""
+
+    def __init__(self, source: Any, **options: Any) -> None:
+        self.stop, self.paused, self.said = threading.Event(), threading.Event(), list[str]()
+        self.capture = Capture(
+            source, LiveOptions(**options), stop=self.stop, paused=self.paused.is_set, tell=self.said.append
+        )
+
+    def all(self) -> list[LiveFrame]:
+        """Everything, with nothing dropped: the shelf is made long."""
+        self.capture.shelf._length = 1 << 20
+        self.capture.run()
+        shelf = self.capture.shelf
+        return [frame for frame in iter(lambda: shelf.take(0), None) if frame is not None]
+
+
+def test_all_frames_of_a_file_and_the_newest_when_nobody_takes_them() -> None:
+    frames = Reading(NumberedSource(ends=[9], live=False)).all()
+    assert [frame.number for frame in frames] == list(range(9))
+    assert (frames[4].picture() == coded(4)).all()
+    reading = Reading(NumberedSource(ends=[9], live=False))
+    reading.capture.run()
+    newest = reading.capture.shelf.take(0)
+    assert newest is not None
+    assert (newest.number, reading.capture.shelf.dropped, reading.capture.frames) == (8, 8, 9)
+
+
+def test_a_picture_is_not_made_of_a_frame_that_is_dropped() -> None:
+    made: list[int] = []
+    source = NumberedSource(ends=[50], live=False, picture=lambda number: made.append(number) or coded(number))
+    reading = Reading(source)
+    reading.capture.run()
+    assert reading.capture.shelf.take(0) is not None
+    assert made == []
+
+
+def test_a_rate_thins_frames_out_evenly() -> None:
+    frames = Reading(NumberedSource(100, [60], live=False), fps=25).all()
+    assert 14 <= len(frames) <= 17
+    steps = [after.number - before.number for before, after in itertools.pairwise(frames)]
+    assert set(steps) <= {3, 4, 5}, steps
+
+
+def test_a_loop_begins_again_as_another_scene() -> None:
+    source = NumberedSource(ends=[4], live=False)
+    reading = Reading(source, loop=True)
+    reading.capture.shelf._length = 1 << 20
+    thread = threading.Thread(target=reading.capture.run, daemon=True)
+    thread.start()
+    until(lambda: reading.capture.frames > 9)
+    reading.stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    scenes = [frame.scene for frame in (reading.capture.shelf.take(0) for _ in range(10)) if frame]
+    assert scenes == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
+    assert source.closed > 2
+
+
+def test_a_lost_camera_is_found_again_and_counted() -> None:
+    source = NumberedSource(ends=[3, 2, 1, 0], absent=2)
+    reading = Reading(source, reconnect=3)
+    with pytest.raises(Error, match=r"a fake camera is lost after 3 tries: it gives no more frames"):
+        reading.all()
+    assert (reading.capture.frames, reading.capture.reconnects) == (6, 2)
+    assert reading.said[0] == "a fake camera is lost (it gives no more frames); looking for it in 0.01 s"
+    assert reading.said[1] == "a fake camera is lost (nobody there); looking for it in 0.02 s"
+    assert reading.said[2:4] == [
+        "a fake camera is lost (nobody there); looking for it in 0.04 s",
+        "a fake camera is there again",
+    ]
+    assert source.closed >= source.opened
+
+
+def test_without_reconnecting_a_loss_is_the_end() -> None:
+    with pytest.raises(Error, match=r"^a fake camera is lost: it gives no more frames$"):
+        Reading(NumberedSource(ends=[3]), reconnect=0).all()
+
+
+def test_looking_for_a_camera_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_FIRST_WAIT_S", 60.0)
+    monkeypatch.setattr(capture, "_LONGEST_WAIT_S", 60.0)
+    reading = Reading(NumberedSource(ends=[1]))
+    thread = threading.Thread(target=reading.capture.run, daemon=True)
+    thread.start()
+    until(lambda: reading.capture.lost)
+    begin = time.monotonic()
+    reading.stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert time.monotonic() - begin < 1
+
+
+class Refusing(NumberedSource):
+    def open(self) -> None:
+        raise Error("camera 7 cannot be opened")
+
+
+def test_what_was_never_there_is_not_looked_for() -> None:
+    reading = Reading(Refusing())
+    with pytest.raises(Error, match="camera 7 cannot be opened"):
+        reading.capture.run()
+    assert reading.said == []
+    assert reading.capture.shelf.over
+
+
+@pytest.mark.parametrize(
+    ("live", "message"), [(True, "opens, but gives no frame"), (False, "holds no frame that can be decoded")]
+)
+def test_no_frame_at_all(live: bool, message: str) -> None:
+    with pytest.raises(Error, match=message):
+        Reading(NumberedSource(ends=[0], live=live), loop=True).capture.run()
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_pause_throws_a_cameras_frames_away_and_holds_a_file(live: bool) -> None:
+    source = NumberedSource(ends=[1 << 20], live=live)
+    reading = Reading(source)
+    reading.capture.shelf._length = 1 << 20
+    thread = threading.Thread(target=reading.capture.run, daemon=True)
+    thread.start()
+    until(lambda: reading.capture.frames > 3)
+    reading.paused.set()
+    time.sleep(0.05)
+    before, taken = source.number, reading.capture.shelf.take(0)
+    while reading.capture.shelf.take(0) is not None:
+        pass
+    time.sleep(0.1)
+    assert taken is not None
+    assert reading.capture.shelf.take(0) is None
+    assert (source.number > before) == live
+    assert reading.capture.shelf.dropped == 0
+    reading.paused.clear()
+    later = reading.capture.shelf.take(5)
+    reading.stop.set()
+    thread.join(5)
+    assert later is not None
+    assert (later.number > before + 1) == live
