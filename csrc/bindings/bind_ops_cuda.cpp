@@ -76,7 +76,10 @@ py::array cuda_postprocess(const py::array& prediction, const py::array& frame, 
   const ConstImageView view = to_view(frame, "bgr", "frame");
   const DataType dtype = dtype_of(py::str(prediction.dtype()).cast<std::string>());
   const CudaStream stream;
-  PostprocessOptions options{stretch_of(stretch), output_of(output), premultiplied, {}};
+  PostprocessOptions options;
+  options.stretch = stretch_of(stretch);
+  options.output = output_of(output);
+  options.premultiplied = premultiplied;
   std::optional<Uploaded> back;
   if (py::isinstance<py::array>(background)) {
     const ConstImageView picture = to_view(background.cast<py::array>(), "bgr", "background");

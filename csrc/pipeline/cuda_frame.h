@@ -21,6 +21,8 @@ struct CudaTask {
   ImageView color;  // where the colours of an NV12 frame go
   ImageView result;
   Background background;
+  TemporalState temporal{};  // of the frame's track
+  bool first = false;        // nothing is carried over to it
   Copy copy_in{};
   Copy copy_background{};
   Copy copy_out{};
@@ -35,6 +37,7 @@ struct FrameKind {
   bool premultiplied;
   BackgroundKind background;
   float blur_sigma;
+  bool refine, decontaminate, stabilize, running_stretch;
   MemoryKind memory, background_memory;
   bool words;  // the frame's rows can be read in words
   std::optional<YuvMatrix> yuv;
@@ -42,7 +45,9 @@ struct FrameKind {
   friend bool operator==(const FrameKind& a, const FrameKind& b) {
     return a.width == b.width && a.height == b.height && a.format == b.format && a.output == b.output &&
            a.premultiplied == b.premultiplied && a.background == b.background && a.blur_sigma == b.blur_sigma &&
-           a.memory == b.memory && a.background_memory == b.background_memory && a.words == b.words && a.yuv == b.yuv;
+           a.refine == b.refine && a.decontaminate == b.decontaminate && a.stabilize == b.stabilize &&
+           a.running_stretch == b.running_stretch && a.memory == b.memory &&
+           a.background_memory == b.background_memory && a.words == b.words && a.yuv == b.yuv;
   }
 };
 

@@ -33,7 +33,7 @@ class CudaSlot : public Slot {
   CudaSlot(std::shared_ptr<Network> network, const PipelineOptions& options);
   ~CudaSlot() override;
 
-  StageTimes process(const FrameJob& job) override;
+  StageTimes process(const FrameJob& job, TrackTurn& turn) override;
   std::vector<StageTimes> measure(int repeats) override;
   std::string mode() const override;
 
@@ -41,11 +41,15 @@ class CudaSlot : public Slot {
   void check_memory(const FrameJob& job) const;
   CudaFramePlan& prepare(const FrameJob& job, CudaTask& task);
   void wait_for_callers();
+  cudaStream_t stream_of(const FrameJob& job) const;
+  void take_turn(const FrameJob& job, CudaTask& task, TrackTurn& turn);
+  void leave_turn(const FrameJob& job, TrackTurn& turn);
   void run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job);
   void change_graph(CudaFramePlan& plan, const CudaTask& task);
   void run_eagerly(const CudaFramePlan& plan, const CudaTask& task, cudaStream_t stream);
   void try_to_record(CudaFramePlan& plan, const CudaTask& task);
   cudaGraph_t network_graph();
+  TemporalState rehearsed_state();
   void give_up(CudaFramePlan* plan) noexcept;
   void set_mode(std::string mode);
 
@@ -59,6 +63,7 @@ class CudaSlot : public Slot {
   CudaFramePlanCache plans_;
   CudaStaging staging_;
   CudaStages stages_;
+  Buffer rehearsed_state_{MemoryKind::kDevice};
   CudaGraph recorded_{nullptr};  // the network's work, unless it has a graph of its own
   int failed_recordings_ = 0;
   mutable std::mutex mode_mutex_;
@@ -86,7 +91,7 @@ CudaSlot::~CudaSlot() {
   cudaGetLastError();
 }
 
-StageTimes CudaSlot::process(const FrameJob& job) {
+StageTimes CudaSlot::process(const FrameJob& job, TrackTurn& turn) {
   const Clock::time_point begin = Clock::now();
   check_context(options_.device);
   const DeviceScope scope(options_.device);
@@ -95,7 +100,9 @@ StageTimes CudaSlot::process(const FrameJob& job) {
   try {
     CudaTask task;
     plan = &prepare(job, task);
+    take_turn(job, task, turn);
     run(*plan, task, job);
+    leave_turn(job, turn);
     if (job.memory != MemoryKind::kDevice) {
       stream_.synchronize();
       staging_.deliver(job, task);
@@ -144,9 +151,31 @@ void CudaSlot::wait_for_callers() {
   busy_on_.reset();
 }
 
+cudaStream_t CudaSlot::stream_of(const FrameJob& job) const {
+  return job.memory == MemoryKind::kDevice ? cuda_stream(job.stream) : stream_.get();
+}
+
+/// Frames of a track are put on the GPU in their order, each behind all of the work of the one before.
+void CudaSlot::take_turn(const FrameJob& job, CudaTask& task, TrackTurn& turn) {
+  if (!turn) return;
+  const TensorView prediction = stages_.prediction();
+  turn.wait();
+  task.first = turn.begin(frame_size(job), static_cast<std::size_t>(prediction.shape[2] * prediction.shape[3]),
+                          stages_.guide_bytes(), MemoryKind::kDevice);
+  task.temporal = turn.state();
+  if (!turn.last_work()) turn.last_work() = std::make_shared<CudaEvent>();
+  static_cast<const CudaEvent*>(turn.last_work().get())->hold_back(stream_of(job));
+}
+
+void CudaSlot::leave_turn(const FrameJob& job, TrackTurn& turn) {
+  if (!turn) return;
+  static_cast<CudaEvent*>(turn.last_work().get())->record(stream_of(job));
+  turn.pass();
+}
+
 void CudaSlot::run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job) {
   const bool callers = job.memory == MemoryKind::kDevice;
-  const cudaStream_t stream = callers ? cuda_stream(job.stream) : stream_.get();
+  const cudaStream_t stream = stream_of(job);
   if (busy_on_) done_.hold_back(stream);
   if (plan.frames++ > 0 && !plan.graph) try_to_record(plan, task);
   if (plan.graph) change_graph(plan, task);
@@ -170,6 +199,7 @@ void CudaSlot::change_graph(CudaFramePlan& plan, const CudaTask& task) {
     CudaQueue queue(plan.graph, plan.nodes);
     stages_.copy_in(queue, task);
     stages_.preprocess_frame(queue, plan, task);
+    stages_.carry_over(queue, plan, task);
     stages_.postprocess_frame(queue, plan, task);
     stages_.copy_out(queue, task);
   } catch (const CudaError&) {
@@ -189,6 +219,7 @@ void CudaSlot::run_eagerly(const CudaFramePlan& plan, const CudaTask& task, cuda
   stages_.copy_in(queue, task);
   stages_.preprocess_frame(queue, plan, task);
   network_->enqueue(stream_.view());
+  stages_.carry_over(queue, plan, task);
   stages_.postprocess_frame(queue, plan, task);
   stages_.copy_out(queue, task);
   if (elsewhere) {
@@ -207,6 +238,7 @@ void CudaSlot::try_to_record(CudaFramePlan& plan, const CudaTask& task) {
     stages_.copy_in(queue, task);
     stages_.preprocess_frame(queue, plan, task);
     graph.add_child(network);
+    stages_.carry_over(queue, plan, task);
     stages_.postprocess_frame(queue, plan, task);
     stages_.copy_out(queue, task);
     plan.graph = CudaGraphExec(std::move(graph));
@@ -231,12 +263,24 @@ void CudaSlot::give_up(CudaFramePlan* plan) noexcept {
   if (plan != nullptr) plan->forget_graph();
 }
 
+/// Memory in the place of a track's.
+TemporalState CudaSlot::rehearsed_state() {
+  const TensorView prediction = stages_.prediction();
+  const auto floats = static_cast<std::size_t>(prediction.shape[2] * prediction.shape[3]);
+  rehearsed_state_.reserve(sizeof(MinMax) + floats * sizeof(float) + stages_.guide_bytes());
+  auto* const range = rehearsed_state_.as<MinMax>();
+  auto* const matte = reinterpret_cast<float*>(range + 1);
+  return {matte, reinterpret_cast<std::uint8_t*>(matte + floats), range};
+}
+
 std::vector<StageTimes> CudaSlot::measure(int repeats) {
   const DeviceScope scope(options_.device);
   CudaFramePlan* const plan = plans_.latest();
   if (plan == nullptr || !network_->capturable()) return {};
   bool grown = false;
-  const CudaTask task = staging_.rehearse(plan->kind, grown);
+  CudaTask task = staging_.rehearse(plan->kind, grown);
+  task.temporal = rehearsed_state();
+  task.first = true;
   wait_for_callers();
   if (grown) plans_.forget_graphs();
 
@@ -252,6 +296,7 @@ std::vector<StageTimes> CudaSlot::measure(int repeats) {
   graph.add_record(events[2].get());
   graph.add_child(network_graph());
   graph.add_record(events[3].get());
+  stages_.carry_over(queue, *plan, task);
   stages_.postprocess_frame(queue, *plan, task);
   graph.add_record(events[4].get());
   stages_.copy_out(queue, task);

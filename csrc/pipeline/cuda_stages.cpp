@@ -3,7 +3,10 @@
 
 #include "pipeline/slot.h"
 #include "postprocess/blur_cuda.h"
+#include "postprocess/foreground_cuda.h"
 #include "postprocess/postprocess_cuda.h"
+#include "postprocess/refine_cuda.h"
+#include "postprocess/stabilize_cuda.h"
 #include "preprocess/nv12_cuda.h"
 
 namespace rmbg {
@@ -17,6 +20,7 @@ CudaStages::CudaStages(const NetworkSpec& spec, const PipelineOptions& options, 
     : spec_(spec),
       device_(options.device),
       stretch_(options.stretch),
+      range_(options.range),
       tables_(options.normalization, spec.input.dtype, stream),
       tensor_(spec.input.bytes(), MemoryKind::kDevice),
       prediction_(spec.output.bytes(), MemoryKind::kDevice) {
@@ -25,9 +29,19 @@ CudaStages::CudaStages(const NetworkSpec& spec, const PipelineOptions& options, 
   partials_.reserve(kPartials * sizeof(MinMax));
 }
 
+std::size_t CudaStages::guide_bytes() const { return 3 * area(input_size(spec_)); }
+
 bool CudaStages::reserve(const FramePlan& plan, const FrameKind& kind) {
   bool grown = between_.reserve(preprocess_device_between_bytes(plan.to_network, channels(kind.format)));
   grown |= alpha_between_.reserve(postprocess_device_between_bytes(plan.to_frame));
+  const Size frame{kind.width, kind.height}, matte = output_size(spec_);
+  if (kind.refine) grown |= lines_.reserve(refine_device_bytes(matte));
+  if (kind.refine || kind.decontaminate) grown |= alpha_.reserve(alpha_plane_bytes(frame));
+  if (kind.decontaminate) {
+    grown |= front_.reserve(front_picture_bytes(frame, kind.format));
+    grown |= foreground_.reserve(foreground_device_bytes(frame));
+  }
+  if (kind.stabilize) grown |= temporal_.reserve(stabilize_device_bytes(matte));
   if (kind.blur_sigma > 0) {
     const std::size_t bytes = static_cast<std::size_t>(kind.width) * kind.height * 3;
     grown |= blur_.reserve(bytes);
@@ -49,17 +63,37 @@ void CudaStages::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, c
              tensor_.as<void>());
 }
 
+void CudaStages::carry_over(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
+  if (plan.kind.stabilize)
+    stabilize(queue, prediction_.as<void>(), spec_.output.dtype, output_size(spec_), resized_.as<std::uint8_t>(),
+              static_cast<std::int64_t>(guide_bytes()), task.first, task.temporal, temporal_.as<void>());
+}
+
 void CudaStages::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
-  PostprocessOptions options{stretch_, plan.kind.output, plan.kind.premultiplied, task.background};
+  PostprocessOptions options;
+  options.stretch = stretch_;
+  options.range = range_;
+  options.refine = plan.kind.refine;
+  options.decontaminate = plan.kind.decontaminate;
+  options.output = plan.kind.output;
+  options.premultiplied = plan.kind.premultiplied;
+  options.background = task.background;
   if (plan.kind.blur_sigma > 0) {
     gaussian_blur(queue, task.frame, plan.kind.blur_sigma, blur_.as<std::uint8_t>(), blur_scratch_.as<std::uint8_t>());
     options.background.kind = BackgroundKind::kImage;
     options.background.image = {blur_.as<std::uint8_t>(), task.frame.width, task.frame.height,
                                 static_cast<std::ptrdiff_t>(task.frame.width) * 3, PixelFormat::kBgr8};
   }
-  postprocess(queue, prediction_.as<void>(), spec_.output.dtype, task.frame, options,
-              {&plan.to_frame, partials_.as<MinMax>(), matte_.as<std::uint8_t>(), alpha_between_.as<std::uint8_t>()},
-              task.result);
+  PostprocessDeviceWorkspace workspace{&plan.to_frame, partials_.as<MinMax>(), matte_.as<std::uint8_t>(),
+                                       alpha_between_.as<std::uint8_t>()};
+  workspace.guide = resized_.as<std::uint8_t>();
+  workspace.lines = lines_.as<float>();
+  workspace.alpha = alpha_.as<std::uint8_t>();
+  workspace.front = front_.as<std::uint8_t>();
+  workspace.foreground = foreground_.as<void>();
+  if (plan.kind.running_stretch) workspace.running = &task.temporal;
+  workspace.first = task.first;
+  postprocess(queue, prediction_.as<void>(), spec_.output.dtype, task.frame, options, workspace, task.result);
 }
 
 void CudaStages::copy_out(CudaQueue& queue, const CudaTask& task) const {

@@ -20,12 +20,16 @@ class CudaStages {
   TensorView tensor() const { return {tensor_.as<void>(), spec_.input.shape, spec_.input.dtype, device_}; }
   TensorView prediction() const { return {prediction_.as<void>(), spec_.output.shape, spec_.output.dtype, device_}; }
 
+  /// Bytes of the frame as the network sees it, before normalisation.
+  std::size_t guide_bytes() const;
+
   /// Makes room for a kind of frame; whether something moved.
   bool reserve(const FramePlan& plan, const FrameKind& kind);
 
   void copy_in(CudaQueue& queue, const CudaTask& task) const;
   void preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
   // The network runs here.
+  void carry_over(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
   void postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
   void copy_out(CudaQueue& queue, const CudaTask& task) const;
 
@@ -33,10 +37,13 @@ class CudaStages {
   NetworkSpec spec_;
   int device_;
   Stretch stretch_;
+  MinMax range_;
   NormalizationTables tables_;
   Buffer tensor_, prediction_;
   Buffer between_{MemoryKind::kDevice}, resized_{MemoryKind::kDevice}, matte_{MemoryKind::kDevice};
   Buffer partials_{MemoryKind::kDevice}, alpha_between_{MemoryKind::kDevice};
+  Buffer lines_{MemoryKind::kDevice}, alpha_{MemoryKind::kDevice}, front_{MemoryKind::kDevice};
+  Buffer foreground_{MemoryKind::kDevice}, temporal_{MemoryKind::kDevice};
   Buffer blur_{MemoryKind::kDevice}, blur_scratch_{MemoryKind::kDevice};
 };
 

@@ -5,8 +5,11 @@
 #include "core/launch.cuh"
 #include "core/reduce.cuh"
 #include "postprocess/composite_pixel.h"
+#include "postprocess/foreground_cuda.h"
 #include "postprocess/matte_pixel.h"
 #include "postprocess/postprocess_cuda.h"
+#include "postprocess/refine_cuda.h"
+#include "postprocess/stabilize_cuda.h"
 #include "preprocess/resample_pixel.h"
 
 namespace rmbg {
@@ -21,20 +24,21 @@ __device__ float number_of(std::uint16_t half) { return from_half(half); }
 
 template <typename Number>
 __global__ void __launch_bounds__(kThreads)
-    stretch_kernel(const Number* prediction, std::int64_t count, const MinMax* partials, std::uint8_t* matte) {
+    stretch_kernel(const Number* prediction, std::int64_t count, const MinMax* partials, float low, float high,
+                   std::uint8_t* matte) {
   __shared__ MinMax scratch[kThreads];
   const int thread = static_cast<int>(threadIdx.x);
   const MinMax range =
-      partials == nullptr ? MinMax{0.0f, 1.0f} : join_partials<WiderRange, kThreads>(partials, scratch, thread);
+      partials == nullptr ? MinMax{low, high} : join_partials<WiderRange, kThreads>(partials, scratch, thread);
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + thread;
   if (i < count) matte[i] = matte_byte(number_of(prediction[i]), range.min, range.max);
 }
 
 template <typename Number>
-void stretch(CudaQueue& queue, const void* prediction, std::int64_t count, const MinMax* partials,
+void stretch(CudaQueue& queue, const void* prediction, std::int64_t count, const MinMax* partials, MinMax range,
              std::uint8_t* matte) {
   launch(queue, stretch_kernel<Number>, dim3(blocks_for(count, kThreads)), dim3(kThreads), 0,
-         static_cast<const Number*>(prediction), count, partials, matte);
+         static_cast<const Number*>(prediction), count, partials, range.min, range.max, matte);
 }
 
 /// Rows of bytes, and whether they can be read or written in words.
@@ -214,36 +218,91 @@ DevicePlan upload_for_postprocess(const ResamplePlan& plan, Buffer& memory, cuda
   return upload(plan, 1, 1, memory, stream);
 }
 
-void postprocess(CudaQueue& queue, const void* prediction, DataType dtype, const ConstImageView& frame,
-                 const PostprocessOptions& options, const PostprocessDeviceWorkspace& workspace, const ImageView& dst) {
-  const DevicePlan& plan = *workspace.plan;
-  const std::int64_t count = static_cast<std::int64_t>(plan.in.width) * plan.in.height;
-  const bool half = dtype == DataType::kFloat16;
-  const bool stretched = options.stretch == Stretch::kMinMax;
-  if (stretched) min_max_partials(queue, prediction, half, count, workspace.partials);
-  const MinMax* const partials = stretched ? workspace.partials : nullptr;
-  if (half) {
-    stretch<std::uint16_t>(queue, prediction, count, partials, workspace.matte);
-  } else {
-    stretch<float>(queue, prediction, count, partials, workspace.matte);
-  }
+std::size_t alpha_plane_bytes(Size frame) { return plane(nullptr, frame).bytes(); }
 
+std::size_t front_picture_bytes(Size frame, PixelFormat format) {
+  return static_cast<std::size_t>(padded_row_bytes(row_bytes(frame.width, format)) * frame.height);
+}
+
+namespace {
+
+void make_matte(CudaQueue& queue, const void* prediction, DataType dtype, const PostprocessOptions& options,
+                const PostprocessDeviceWorkspace& workspace) {
+  const Size size = workspace.plan->in;
+  const std::int64_t count = static_cast<std::int64_t>(size.width) * size.height;
+  const bool half = dtype == DataType::kFloat16;
+  const bool by_range = options.stretch == Stretch::kMinMax || workspace.running != nullptr;
+  if (by_range) min_max_partials(queue, prediction, half, count, workspace.partials);
+  if (workspace.running != nullptr) running_range(queue, workspace.first, *workspace.running, workspace.partials);
+  const MinMax* const partials = by_range ? workspace.partials : nullptr;
+  if (half) {
+    stretch<std::uint16_t>(queue, prediction, count, partials, options.range, workspace.matte);
+  } else {
+    stretch<float>(queue, prediction, count, partials, options.range, workspace.matte);
+  }
+}
+
+/// What the kernel over the frame makes alpha of: rows of the frame's width, to be resized down columns by `table`, or
+/// all of alpha, where the table changes nothing.
+struct AlphaSource {
+  DevicePlanes matte;
+  DeviceTable table;
+};
+
+AlphaSource whole(const DevicePlanes& alpha, DeviceTable table) {
+  table.in_size = table.out_size;
+  return {alpha, table};
+}
+
+AlphaSource resized(CudaQueue& queue, const PostprocessDeviceWorkspace& workspace) {
+  const DevicePlan& plan = *workspace.plan;
   const int no_offset[3] = {0, 0, 0};
   const DevicePlanes matte{workspace.matte, 1, plan.in.width, plan.in.height, plan.in.width};
   const DevicePlanes between = plane(workspace.between, plan.between);
   if (!plan.columns_first) {
     resample_rows(queue, {matte.data, matte.width, matte.height, matte.pitch_bytes, PixelFormat::kGray8}, plan.along_x,
                   plan.tiling, no_offset, between);
-    finish(queue, between, plan.along_y, frame, options, dst);
-    return;
+    return {between, plan.along_y};
   }
-  const DevicePlanes whole = plane(workspace.between + between.bytes(), plan.out);
+  const DevicePlanes alpha = plane(workspace.between + between.bytes(), plan.out);
   resample_columns(queue, matte, plan.along_y, between);
   resample_rows(queue, {between.data, between.width, between.height, between.pitch_bytes, PixelFormat::kGray8},
-                plan.along_x, plan.tiling, no_offset, whole);
-  DeviceTable done = plan.along_y;
-  done.in_size = done.out_size;
-  finish(queue, whole, done, frame, options, dst);
+                plan.along_x, plan.tiling, no_offset, alpha);
+  return whole(alpha, plan.along_y);
+}
+
+AlphaSource refined(CudaQueue& queue, const ConstImageView& frame, const PostprocessDeviceWorkspace& workspace) {
+  const DevicePlanes alpha = plane(workspace.alpha, workspace.plan->out);
+  refine(queue, workspace.guide, workspace.matte, workspace.plan->in, workspace.lines, frame, alpha);
+  return whole(alpha, workspace.plan->along_y);
+}
+
+/// All of alpha, for those who look at more than one pixel of it.
+AlphaSource gathered(CudaQueue& queue, const AlphaSource& source, const PostprocessDeviceWorkspace& workspace) {
+  if (source.table.in_size == source.table.out_size) return source;
+  const DevicePlanes alpha = plane(workspace.alpha, workspace.plan->out);
+  const ConstImageView unread{alpha.data, alpha.width, alpha.height, alpha.pitch_bytes, PixelFormat::kGray8};
+  finish(queue, source.matte, source.table, unread, {},
+         {alpha.data, alpha.width, alpha.height, alpha.pitch_bytes, PixelFormat::kGray8});
+  return whole(alpha, source.table);
+}
+
+}  // namespace
+
+void postprocess(CudaQueue& queue, const void* prediction, DataType dtype, const ConstImageView& frame,
+                 const PostprocessOptions& options, const PostprocessDeviceWorkspace& workspace, const ImageView& dst) {
+  make_matte(queue, prediction, dtype, options, workspace);
+  AlphaSource alpha = options.refine ? refined(queue, frame, workspace) : resized(queue, workspace);
+  if (!shows_foreground(options)) {
+    finish(queue, alpha.matte, alpha.table, frame, options, dst);
+    return;
+  }
+  alpha = gathered(queue, alpha, workspace);
+  const ImageView front{workspace.front, frame.width, frame.height,
+                        padded_row_bytes(row_bytes(frame.width, frame.format)), frame.format};
+  show_foreground(queue, frame, alpha.matte, workspace.foreground, front);
+  finish(queue, alpha.matte, alpha.table, {front.data, front.width, front.height, front.pitch_bytes, front.format},
+         options, dst);
 }
 
 }  // namespace rmbg

@@ -9,6 +9,7 @@
 #include "core/data_type.h"
 #include "core/reduce_cuda.h"
 #include "postprocess/postprocess.h"
+#include "postprocess/stabilize.h"
 #include "preprocess/resample_cuda.h"
 
 namespace rmbg {
@@ -19,7 +20,25 @@ struct PostprocessDeviceWorkspace {
   MinMax* partials;        // kPartials
   std::uint8_t* matte;     // network height * network width bytes
   std::uint8_t* between;   // postprocess_device_between_bytes()
+
+  // Where options.refine is asked for.
+  const std::uint8_t* guide = nullptr;  // the frame at the matte's size: planes red, green, blue
+  float* lines = nullptr;               // refine_device_bytes()
+
+  // Where options.refine is asked for or shows_foreground().
+  std::uint8_t* alpha = nullptr;  // alpha_plane_bytes()
+
+  // Where shows_foreground().
+  std::uint8_t* front = nullptr;  // front_picture_bytes()
+  void* foreground = nullptr;     // foreground_device_bytes()
+
+  // Of a running stretch, which takes the place of kMinMax.
+  const TemporalState* running = nullptr;
+  bool first = false;
 };
+
+std::size_t alpha_plane_bytes(Size frame);
+std::size_t front_picture_bytes(Size frame, PixelFormat format);
 
 std::size_t postprocess_device_between_bytes(const ResamplePlan& plan);
 

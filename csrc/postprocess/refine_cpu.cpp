@@ -68,8 +68,7 @@ RMBG_MULTIVERSION void add_three(const float* a, const float* b, const float* c,
 
 /// sum: of columns, one repeated at both ends.
 RMBG_MULTIVERSION void mean_of_three(const float* sum, int width, float* mean) {
-  constexpr float kCells = 9.0f;
-  for (int x = 0; x < width; ++x) mean[x] = (sum[x] + sum[x + 1] + sum[x + 2]) / kCells;
+  for (int x = 0; x < width; ++x) mean[x] = (sum[x] + sum[x + 1] + sum[x + 2]) / kSmoothCells;
 }
 
 void smooth_row(const float* plane, Size size, int y, float* columns, float* out) {

@@ -13,6 +13,7 @@ namespace rmbg {
 
 constexpr int kFitRadius = 2;     // cells around a cell that its line is fitted to
 constexpr int kSmoothRadius = 1;  // cells over which neighbouring lines are averaged
+constexpr float kSmoothCells = (2 * kSmoothRadius + 1) * (2 * kSmoothRadius + 1);
 constexpr int kFitCells = (2 * kFitRadius + 1) * (2 * kFitRadius + 1);
 // Variance of colour, on the scale 0..1 as 1e-4 (two and a half levels of 255), below which a fit is rather flat.
 constexpr std::int32_t kFitRidge = static_cast<std::int32_t>(1e-4 * 255 * 255 * kFitCells * kFitCells);

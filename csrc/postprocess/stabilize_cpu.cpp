@@ -79,10 +79,8 @@ void stabilize(const TemporalFrame& frame, bool first, const TemporalState& stat
 
 MinMax running_range(const TemporalFrame& frame, bool first, const TemporalState& state) {
   const MinMax now = min_max(frame.prediction, static_cast<std::int64_t>(frame.size.width) * frame.size.height);
-  if (!(now.max >= now.min)) return first ? MinMax{0.0f, 0.0f} : *state.range;  // nothing but NaN
-  MinMax& range = *state.range;
-  range = first ? now : MinMax{follow(range.min, now.min), follow(range.max, now.max)};
-  return range;
+  *state.range = followed_range(now, first ? MinMax{0.0f, 0.0f} : *state.range, first);
+  return *state.range;
 }
 
 }  // namespace rmbg

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/host_device.h"
+#include "core/reduce.h"
 
 namespace rmbg {
 
@@ -14,9 +15,11 @@ constexpr float kStabilizeSlow = 0.1f;   // share of a small or unlikely change 
 constexpr float kStabilizeLarge = 0.5f;  // a likely change of so much is taken over whole
 constexpr int kSceneCut = 40;            // mean difference of two frames' bytes from which on nothing is carried over
 
-/// now, before: probabilities. low, high: the range of `before` within kStabilizeReach. A NaN changes nothing.
+/// now, before: probabilities. low, high: the range of `before` within kStabilizeReach. A NaN or an infinity changes
+/// nothing, and one that a first frame left is forgotten.
 RMBG_HD float stabilized(float now, float before, float low, float high) {
-  if (!(now == now)) return before;
+  if (!(now - now == 0.0f)) return before;
+  if (!(before - before == 0.0f)) return now;
   const float likely = now < low ? low : now > high ? high : now;
   const float change = likely - before;
   const float size = change < 0.0f ? -change : change;
@@ -25,8 +28,12 @@ RMBG_HD float stabilized(float now, float before, float low, float high) {
   return before + share * change + kStabilizeSlow * (now - likely);
 }
 
-/// The recursive filter of the running stretch.
-constexpr float kRangeShare = 0.1f;
-RMBG_HD float follow(float before, float now) { return before + kRangeShare * (now - before); }
+/// The range of a running stretch after a frame whose own range is `now`; nothing but NaN (max < min) changes nothing.
+RMBG_HD MinMax followed_range(MinMax now, MinMax before, bool first) {
+  constexpr float kShare = 0.1f;
+  if (!(now.max >= now.min)) return before;
+  if (first || !(before.max > before.min)) return now;  // empty: nothing to follow yet
+  return {before.min + kShare * (now.min - before.min), before.max + kShare * (now.max - before.max)};
+}
 
 }  // namespace rmbg
