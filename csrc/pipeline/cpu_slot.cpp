@@ -9,7 +9,6 @@
 #include "core/launch.h"
 #include "pipeline/frame_plan.h"
 #include "pipeline/slot.h"
-#include "postprocess/blur.h"
 #include "postprocess/foreground_pixel.h"
 #include "postprocess/refine.h"
 
@@ -46,7 +45,6 @@ class CpuSlot : public Slot {
   void take_turn(const FrameJob& job, TrackTurn& turn);
   PostprocessWorkspace workspace_for(const FrameJob& job, const FramePlan& plan, const PostprocessOptions& options);
   void postprocess_frame(const FrameJob& job, const FramePlan& plan);
-  Background blurred(const FrameJob& job);
 
   std::shared_ptr<Network> network_;
   PipelineOptions options_;
@@ -146,6 +144,12 @@ PostprocessWorkspace CpuSlot::workspace_for(const FrameJob& job, const FramePlan
     workspace.lines = lines_.as<void>();
     workspace.guided_scratch = guided_scratch_.as<std::uint8_t>();
   }
+  if (over_blur(options)) {
+    blur_.reserve(3 * area(frame));
+    blur_scratch_.reserve((shows_foreground(options) ? 8 : 3) * area(frame));
+    workspace.blurred = blur_.as<std::uint8_t>();
+    workspace.blur_scratch = blur_scratch_.as<std::uint8_t>();
+  }
   if (shows_foreground(options)) {
     const BlockGrid grid = block_grid(frame);
     alpha_.reserve(area(frame));
@@ -169,7 +173,6 @@ PostprocessWorkspace CpuSlot::workspace_for(const FrameJob& job, const FramePlan
 }
 
 void CpuSlot::postprocess_frame(const FrameJob& job, const FramePlan& plan) {
-  const bool over_blur = job.output == Output::kComposite && job.blur_sigma > 0;
   PostprocessOptions options;
   options.stretch = job.track != nullptr && job.track->runs_stretch() ? Stretch::kFixed : options_.stretch;
   options.range = range_;
@@ -177,20 +180,9 @@ void CpuSlot::postprocess_frame(const FrameJob& job, const FramePlan& plan) {
   options.decontaminate = job.decontaminate;
   options.output = job.output;
   options.premultiplied = job.premultiplied;
-  options.background = over_blur ? blurred(job) : job.background;
+  options.background = job.background;
+  options.blur_sigma = job.blur_sigma;
   postprocess(prediction_.as<float>(), job.frame, options, workspace_for(job, plan, options), job.result, stream_);
-}
-
-Background CpuSlot::blurred(const FrameJob& job) {
-  const std::size_t bytes = static_cast<std::size_t>(job.frame.width) * job.frame.height * 3;
-  blur_.reserve(bytes);
-  blur_scratch_.reserve(bytes);
-  gaussian_blur(job.frame, job.blur_sigma, blur_.as<std::uint8_t>(), blur_scratch_.as<std::uint8_t>(), stream_);
-  Background background;
-  background.kind = BackgroundKind::kImage;
-  background.image = {blur_.as<std::uint8_t>(), job.frame.width, job.frame.height,
-                      static_cast<std::ptrdiff_t>(job.frame.width) * 3, PixelFormat::kBgr8};
-  return background;
 }
 
 }  // namespace

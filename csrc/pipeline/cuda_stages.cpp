@@ -2,7 +2,6 @@
 #include "pipeline/cuda_stages.h"
 
 #include "pipeline/slot.h"
-#include "postprocess/blur_cuda.h"
 #include "postprocess/foreground_cuda.h"
 #include "postprocess/postprocess_cuda.h"
 #include "postprocess/refine_cuda.h"
@@ -43,9 +42,8 @@ bool CudaStages::reserve(const FramePlan& plan, const FrameKind& kind) {
   }
   if (kind.stabilize) grown |= temporal_.reserve(stabilize_device_bytes(matte));
   if (kind.blur_sigma > 0) {
-    const std::size_t bytes = static_cast<std::size_t>(kind.width) * kind.height * 3;
-    grown |= blur_.reserve(bytes);
-    grown |= blur_scratch_.reserve(bytes);
+    grown |= blur_.reserve(3 * area(frame));
+    grown |= blur_scratch_.reserve((kind.decontaminate ? 8 : 3) * area(frame));
   }
   return grown;
 }
@@ -78,12 +76,7 @@ void CudaStages::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, 
   options.output = plan.kind.output;
   options.premultiplied = plan.kind.premultiplied;
   options.background = task.background;
-  if (plan.kind.blur_sigma > 0) {
-    gaussian_blur(queue, task.frame, plan.kind.blur_sigma, blur_.as<std::uint8_t>(), blur_scratch_.as<std::uint8_t>());
-    options.background.kind = BackgroundKind::kImage;
-    options.background.image = {blur_.as<std::uint8_t>(), task.frame.width, task.frame.height,
-                                static_cast<std::ptrdiff_t>(task.frame.width) * 3, PixelFormat::kBgr8};
-  }
+  options.blur_sigma = plan.kind.blur_sigma;
   PostprocessDeviceWorkspace workspace{&plan.to_frame, partials_.as<MinMax>(), matte_.as<std::uint8_t>(),
                                        alpha_between_.as<std::uint8_t>()};
   workspace.guide = resized_.as<std::uint8_t>();
@@ -91,6 +84,8 @@ void CudaStages::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, 
   workspace.alpha = alpha_.as<std::uint8_t>();
   workspace.front = front_.as<std::uint8_t>();
   workspace.foreground = foreground_.as<void>();
+  workspace.blurred = blur_.as<std::uint8_t>();
+  workspace.blur_scratch = blur_scratch_.as<std::uint8_t>();
   if (plan.kind.running_stretch) workspace.running = &task.temporal;
   workspace.first = task.first;
   postprocess(queue, prediction_.as<void>(), spec_.output.dtype, task.frame, options, workspace, task.result);

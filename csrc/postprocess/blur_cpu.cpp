@@ -77,14 +77,18 @@ BoxKernel gaussian_box(float sigma) {
   return kernel;
 }
 
-void gaussian_blur(const ConstImageView& src, float sigma, std::uint8_t* dst, std::uint8_t* scratch, Stream) {
+namespace {
+
+/// Blurs a picture of kSamples bytes a pixel; copy_row(y, out) gives its rows. The result is in dst.
+template <int kSamples, typename CopyRow>
+void blur(int width, int height, float sigma, CopyRow&& copy_row, std::uint8_t* dst, std::uint8_t* scratch) {
   const BoxKernel kernel = gaussian_box(sigma);
-  const std::int64_t row_samples = static_cast<std::int64_t>(src.width) * kColors;
-  parallel_for(src.height, rows_per_piece(row_samples), [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t row_samples = static_cast<std::int64_t>(width) * kSamples;
+  parallel_for(height, rows_per_piece(row_samples), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t y = begin; y < end; ++y) {
       std::uint8_t* a = scratch + y * row_samples;
-      copy_row(src, static_cast<int>(y), a);
-      box_passes<kColors>(a, dst + y * row_samples, src.width, kColors, kernel);
+      copy_row(static_cast<int>(y), a);
+      box_passes<kSamples>(a, dst + y * row_samples, width, kSamples, kernel);
     }
   });
   // Three passes end in the other buffer, so each strip starts from a copy in scratch.
@@ -93,15 +97,44 @@ void gaussian_blur(const ConstImageView& src, float sigma, std::uint8_t* dst, st
     for (std::int64_t strip = begin; strip < end; ++strip) {
       const std::int64_t x0 = strip * kStrip;
       const std::int64_t wide = std::min<std::int64_t>(kStrip, row_samples - x0);
-      for (int y = 0; y < src.height; ++y)
-        std::copy_n(dst + y * row_samples + x0, wide, scratch + y * row_samples + x0);
+      for (int y = 0; y < height; ++y) std::copy_n(dst + y * row_samples + x0, wide, scratch + y * row_samples + x0);
       if (wide == kStrip) {
-        box_passes<kStrip>(scratch + x0, dst + x0, src.height, row_samples, kernel);
+        box_passes<kStrip>(scratch + x0, dst + x0, height, row_samples, kernel);
       } else {
-        for (std::int64_t x = x0; x < x0 + wide; ++x)
-          box_passes<1>(scratch + x, dst + x, src.height, row_samples, kernel);
+        for (std::int64_t x = x0; x < x0 + wide; ++x) box_passes<1>(scratch + x, dst + x, height, row_samples, kernel);
       }
     }
+  });
+}
+
+template <int kChannels>
+void weigh_row(const std::uint8_t* in, const std::uint8_t* alpha, int width, std::uint8_t* out) {
+  for (int x = 0; x < width; ++x) weighted_pixel<kChannels>(in + x * kChannels, alpha[x], out + x * 4);
+}
+
+RMBG_MULTIVERSION void unweigh_row(const std::uint8_t* in, int width, std::uint8_t* out) {
+  for (int x = 0; x < width; ++x)
+    for (int c = 0; c < kColors; ++c) out[x * kColors + c] = unweighted(in[x * 4 + c], in[x * 4 + 3]);
+}
+
+}  // namespace
+
+void gaussian_blur(const ConstImageView& src, float sigma, std::uint8_t* dst, std::uint8_t* scratch, Stream) {
+  blur<kColors>(src.width, src.height, sigma, [&](int y, std::uint8_t* out) { copy_row(src, y, out); }, dst, scratch);
+}
+
+void blur_surroundings(const ConstImageView& src, const std::uint8_t* alpha, float sigma, std::uint8_t* dst,
+                       std::uint8_t* scratch, Stream) {
+  const int count = channels(src.format);
+  const auto weigh = count == 1 ? weigh_row<1> : count == 3 ? weigh_row<3> : weigh_row<4>;
+  const std::int64_t width = src.width;
+  std::uint8_t* const blurred = scratch + width * src.height * 4;
+  blur<4>(
+      src.width, src.height, sigma,
+      [&](int y, std::uint8_t* out) { weigh(src.row(y), alpha + y * width, src.width, out); }, blurred, scratch);
+  parallel_for(src.height, rows_per_piece(width * 4), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t y = begin; y < end; ++y)
+      unweigh_row(blurred + y * width * 4, src.width, dst + y * width * kColors);
   });
 }
 

@@ -14,24 +14,49 @@ constexpr int kStretch = 64;  // samples of a column that a thread makes
 constexpr int kTile = 32;     // pixels
 constexpr int kTileRows = 8;  // of threads
 
-/// dst(x, y) = src(y, x) in three colours; dst has no row padding.
+// What a turned pixel is made of.
 template <int kChannels>
+struct Colors {
+  static constexpr int kSamples = kColors;
+  static __device__ void make(const std::uint8_t* pixel, const std::uint8_t*, std::uint8_t* out) {
+    for (int c = 0; c < kColors; ++c) out[c] = pixel[kChannels == 1 ? 0 : c];
+  }
+};
+
+template <int kChannels>
+struct Weighted {
+  static constexpr int kSamples = 4;
+  static __device__ void make(const std::uint8_t* pixel, const std::uint8_t* alpha, std::uint8_t* out) {
+    weighted_pixel<kChannels>(pixel, *alpha, out);
+  }
+};
+
+struct Same {
+  static constexpr int kSamples = 4;
+  static __device__ void make(const std::uint8_t* pixel, const std::uint8_t*, std::uint8_t* out) {
+    for (int c = 0; c < 4; ++c) out[c] = pixel[c];
+  }
+};
+
+/// dst(x, y) = Make of src(y, x); dst has no row padding. alpha: of the pixel, where Make looks at it.
+template <typename Make, int kChannels>
 __global__ void __launch_bounds__(kTile* kTileRows)
-    turn_kernel(const std::uint8_t* src, std::int64_t pitch_bytes, int width, int height, std::uint8_t* dst) {
-  __shared__ std::uint8_t tile[kTile][kTile * kColors + 4];
+    turn_kernel(const std::uint8_t* src, std::int64_t pitch_bytes, const std::uint8_t* alpha,
+                std::int64_t alpha_pitch_bytes, int width, int height, std::uint8_t* dst) {
+  constexpr int kSamples = Make::kSamples;
+  __shared__ std::uint8_t tile[kTile][kTile * kSamples + 4];
   const int lane = static_cast<int>(threadIdx.x);
   const int x0 = static_cast<int>(blockIdx.x) * kTile, y0 = static_cast<int>(blockIdx.y) * kTile;
   for (int row = static_cast<int>(threadIdx.y); row < kTile; row += kTileRows)
     if (x0 + lane < width && y0 + row < height) {
-      const std::uint8_t* const pixel =
-          src + (y0 + row) * pitch_bytes + static_cast<std::int64_t>(x0 + lane) * kChannels;
-      for (int c = 0; c < kColors; ++c) tile[row][lane * kColors + c] = pixel[kChannels == 1 ? 0 : c];
+      const std::int64_t y = y0 + row, x = x0 + lane;
+      Make::make(src + y * pitch_bytes + x * kChannels, alpha + y * alpha_pitch_bytes + x, &tile[row][lane * kSamples]);
     }
   __syncthreads();
   for (int column = static_cast<int>(threadIdx.y); column < kTile; column += kTileRows)
     if (x0 + column < width && y0 + lane < height) {
-      std::uint8_t* const pixel = dst + (static_cast<std::int64_t>(x0 + column) * height + y0 + lane) * kColors;
-      for (int c = 0; c < kColors; ++c) pixel[c] = tile[lane][column * kColors + c];
+      std::uint8_t* const pixel = dst + (static_cast<std::int64_t>(x0 + column) * height + y0 + lane) * kSamples;
+      for (int c = 0; c < kSamples; ++c) pixel[c] = tile[lane][column * kSamples + c];
     }
 }
 
@@ -51,18 +76,34 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-void turn(CudaQueue& queue, const ConstImageView& src, std::uint8_t* dst) {
-  const auto kernel = channels(src.format) == 1   ? turn_kernel<1>
-                      : channels(src.format) == 3 ? turn_kernel<3>
-                                                  : turn_kernel<4>;
-  const dim3 grid(blocks_for(src.width, kTile), blocks_for(src.height, kTile));
-  launch(queue, kernel, grid, dim3(kTile, kTileRows), 0, src.data, src.pitch_bytes, src.width, src.height, dst);
+__global__ void __launch_bounds__(kThreads)
+    unweigh_kernel(const std::uint8_t* in, std::int64_t pixels, std::uint8_t* out) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= pixels) return;
+  for (int c = 0; c < kColors; ++c) out[i * kColors + c] = unweighted(in[i * 4 + c], in[i * 4 + 3]);
 }
 
-/// kBoxPasses there and back between two pictures; the result ends in b.
+template <typename Make, int kChannels>
+void turn(CudaQueue& queue, const ConstImageView& src, const std::uint8_t* alpha, std::int64_t alpha_pitch_bytes,
+          std::uint8_t* dst) {
+  const dim3 grid(blocks_for(src.width, kTile), blocks_for(src.height, kTile));
+  launch(queue, turn_kernel<Make, kChannels>, grid, dim3(kTile, kTileRows), 0, src.data,
+         static_cast<std::int64_t>(src.pitch_bytes), alpha, alpha_pitch_bytes, src.width, src.height, dst);
+}
+
+template <template <int> typename Make>
+void turn(CudaQueue& queue, const ConstImageView& src, const std::uint8_t* alpha, std::int64_t alpha_pitch_bytes,
+          std::uint8_t* dst) {
+  const int count = channels(src.format);
+  const auto run = count == 1 ? turn<Make<1>, 1> : count == 3 ? turn<Make<3>, 3> : turn<Make<4>, 4>;
+  run(queue, src, alpha, alpha_pitch_bytes, dst);
+}
+
+/// kBoxPasses there and back between two pictures of kSamples bytes a pixel; the result ends in b.
+template <int kSamples>
 void box_passes(CudaQueue& queue, std::uint8_t* a, std::uint8_t* b, int width, int height, const BoxKernel& kernel) {
   static_assert(kBoxPasses == 3, "a -> b -> a -> b");
-  const std::int64_t samples = static_cast<std::int64_t>(width) * kColors;
+  const std::int64_t samples = static_cast<std::int64_t>(width) * kSamples;
   const dim3 grid(blocks_for(samples, kThreads), blocks_for(height, kStretch));
   for (int pass = 0; pass < kBoxPasses; ++pass) {
     const std::uint8_t* const in = pass % 2 == 0 ? a : b;
@@ -70,15 +111,30 @@ void box_passes(CudaQueue& queue, std::uint8_t* a, std::uint8_t* b, int width, i
   }
 }
 
+ConstImageView turned(const std::uint8_t* data, const ConstImageView& src, PixelFormat format) {
+  return {data, src.height, src.width, row_bytes(src.height, format), format};
+}
+
 }  // namespace
 
 void gaussian_blur(CudaQueue& queue, const ConstImageView& src, float sigma, std::uint8_t* dst, std::uint8_t* scratch) {
   const BoxKernel kernel = gaussian_box(sigma);
-  turn(queue, src, scratch);
-  box_passes(queue, scratch, dst, src.height, src.width, kernel);
-  turn(queue, {dst, src.height, src.width, static_cast<std::ptrdiff_t>(src.height) * kColors, PixelFormat::kRgb8},
-       scratch);
-  box_passes(queue, scratch, dst, src.width, src.height, kernel);
+  turn<Colors>(queue, src, nullptr, 0, scratch);
+  box_passes<kColors>(queue, scratch, dst, src.height, src.width, kernel);
+  turn<Colors<kColors>, kColors>(queue, turned(dst, src, PixelFormat::kRgb8), nullptr, 0, scratch);
+  box_passes<kColors>(queue, scratch, dst, src.width, src.height, kernel);
+}
+
+void blur_surroundings(CudaQueue& queue, const ConstImageView& src, const std::uint8_t* alpha,
+                       std::int64_t alpha_pitch_bytes, float sigma, std::uint8_t* dst, std::uint8_t* scratch) {
+  const BoxKernel kernel = gaussian_box(sigma);
+  const std::int64_t pixels = static_cast<std::int64_t>(src.width) * src.height;
+  std::uint8_t* const blurred = scratch + pixels * 4;
+  turn<Weighted>(queue, src, alpha, alpha_pitch_bytes, scratch);
+  box_passes<4>(queue, scratch, blurred, src.height, src.width, kernel);
+  turn<Same, 4>(queue, turned(blurred, src, PixelFormat::kRgba8), nullptr, 0, scratch);
+  box_passes<4>(queue, scratch, blurred, src.width, src.height, kernel);
+  launch(queue, unweigh_kernel, dim3(blocks_for(pixels, kThreads)), dim3(kThreads), 0, blurred, pixels, dst);
 }
 
 }  // namespace rmbg

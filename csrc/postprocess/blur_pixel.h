@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "core/color_pixel.h"
 #include "core/linear_pixel.h"
 
 namespace rmbg {
@@ -21,6 +22,21 @@ struct BoxKernel {
 /// sum: of the full samples. ends: the two end samples added.
 RMBG_HD std::uint8_t box_blur_pixel(std::uint32_t sum, std::uint32_t ends, const BoxKernel& kernel) {
   return static_cast<std::uint8_t>((sum * kernel.weight + ends * kernel.end_weight + (1u << 23)) >> 24);
+}
+
+/// A pixel's colours weighted by how little of it is subject, and that weight.
+template <int kChannels>
+RMBG_HD void weighted_pixel(const std::uint8_t* pixel, std::uint8_t alpha, std::uint8_t* out) {
+  const auto weight = static_cast<std::uint8_t>(255 - alpha);
+  for (int c = 0; c < 3; ++c) out[c] = multiply_bytes(pixel[kChannels == 1 ? 0 : c], weight);
+  out[3] = weight;
+}
+
+/// A colour out of the sum of weighted ones; 0 where there is no weight.
+RMBG_HD std::uint8_t unweighted(std::uint8_t sum, std::uint8_t weight) {
+  const unsigned divisor = weight == 0 ? 1u : weight;
+  const unsigned color = (sum * 255u + divisor / 2u) / divisor;
+  return static_cast<std::uint8_t>(weight == 0 ? 0u : color < 255u ? color : 255u);
 }
 
 }  // namespace rmbg

@@ -49,8 +49,14 @@ struct PostprocessOptions {
   bool decontaminate = false;     // a cutout and a composite show the foreground's own colours (foreground.h)
   Output output = Output::kAlpha;
   bool premultiplied = false;  // of the cutout
-  Background background;       // of the composite
+  Background background;       // of the composite, unless blur_sigma > 0
+  float blur_sigma = 0.0f;     // > 0: the composite is over the frame itself, blurred; in pixels
 };
+
+/// Whether a composite is over the blurred frame.
+constexpr bool over_blur(const PostprocessOptions& options) {
+  return options.output == Output::kComposite && options.blur_sigma > 0;
+}
 
 /// Whether the frame's colours are replaced by the foreground's.
 constexpr bool shows_foreground(const PostprocessOptions& options) {
@@ -69,6 +75,10 @@ struct PostprocessWorkspace {
   const std::uint8_t* guide = nullptr;     // the frame at the matte's size: planes red, green, blue
   void* lines = nullptr;                   // guided_lines_bytes()
   std::uint8_t* guided_scratch = nullptr;  // guided_scratch_bytes() for each worker
+
+  // Where over_blur().
+  std::uint8_t* blurred = nullptr;       // frame height * frame width * 3 bytes
+  std::uint8_t* blur_scratch = nullptr;  // as many; where shows_foreground(), too, 8 for each pixel
 
   // Where shows_foreground().
   std::uint8_t* alpha = nullptr;       // frame height * frame width bytes

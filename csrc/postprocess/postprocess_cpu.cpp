@@ -7,6 +7,7 @@
 #include "core/launch.h"
 #include "core/multiversion.h"
 #include "core/reduce.h"
+#include "postprocess/blur.h"
 #include "postprocess/composite_pixel.h"
 #include "postprocess/matte_pixel.h"
 #include "postprocess/refine.h"
@@ -38,23 +39,22 @@ RMBG_MULTIVERSION void composite_row(const std::uint8_t* frame, const std::uint8
 }
 
 template <int kChannels>
-RowFunction row_function(const PostprocessOptions& options) {
+RowFunction row_function(const PostprocessOptions& options, BackgroundKind background) {
   switch (options.output) {
     case Output::kCutout:
       return options.premultiplied ? cutout_row<kChannels, true> : cutout_row<kChannels, false>;
     case Output::kComposite:
-      return options.background.kind == BackgroundKind::kImage ? composite_row<kChannels, 3>
-                                                               : composite_row<kChannels, 0>;
+      return background == BackgroundKind::kImage ? composite_row<kChannels, 3> : composite_row<kChannels, 0>;
     case Output::kAlpha:
       break;
   }
   return alpha_row<kChannels>;
 }
 
-RowFunction row_function(const PostprocessOptions& options, int frame_channels) {
-  return frame_channels == 1   ? row_function<1>(options)
-         : frame_channels == 3 ? row_function<3>(options)
-                               : row_function<4>(options);
+RowFunction row_function(const PostprocessOptions& options, BackgroundKind background, int frame_channels) {
+  return frame_channels == 1   ? row_function<1>(options, background)
+         : frame_channels == 3 ? row_function<3>(options, background)
+                               : row_function<4>(options, background);
 }
 
 RMBG_MULTIVERSION void stretch_piece(const float* prediction, std::int64_t count, MinMax range, std::uint8_t* matte) {
@@ -125,18 +125,31 @@ const std::uint8_t* back_row(const Background& background, int y) {
   return background.kind == BackgroundKind::kImage ? background.image.row(y) : background.color;
 }
 
+Background picture_background(const std::uint8_t* picture, const ConstImageView& frame) {
+  Background background;
+  background.kind = BackgroundKind::kImage;
+  background.image = {picture, frame.width, frame.height, static_cast<std::ptrdiff_t>(frame.width) * 3,
+                      PixelFormat::kBgr8};
+  return background;
+}
+
 /// Each row of alpha is used while it is in cache.
 void finish(const AlphaRows& rows, const ConstImageView& frame, const PostprocessOptions& options,
-            const PostprocessWorkspace& workspace, const ImageView& dst) {
+            const PostprocessWorkspace& workspace, const ImageView& dst, Stream stream) {
+  Background background = options.background;
+  if (over_blur(options)) {
+    gaussian_blur(frame, options.blur_sigma, workspace.blurred, workspace.blur_scratch, stream);
+    background = picture_background(workspace.blurred, frame);
+  }
   const int frame_channels = channels(frame.format);
   const bool alpha_is_result = options.output == Output::kAlpha && frame_channels != 4;
-  const RowFunction finish_row = row_function(options, frame_channels);
+  const RowFunction finish_row = row_function(options, background.kind, frame_channels);
   parallel_for_worker(frame.height, rows_per_piece(frame.width), [&](std::int64_t begin, std::int64_t end, int worker) {
     std::uint8_t* const scratch = workspace.alpha_rows + static_cast<std::int64_t>(worker) * frame.width;
     for (int y = static_cast<int>(begin); y < end; ++y) {
       std::uint8_t* const alpha = alpha_is_result ? dst.row(y) : scratch;
       rows.make(y, worker, alpha);
-      if (!alpha_is_result) finish_row(frame.row(y), alpha, back_row(options.background, y), dst.row(y), frame.width);
+      if (!alpha_is_result) finish_row(frame.row(y), alpha, back_row(background, y), dst.row(y), frame.width);
     }
   });
 }
@@ -157,14 +170,19 @@ void finish_with_foreground(const AlphaRows& rows, const ConstImageView& frame, 
     }
   });
   const GroundPlanes grounds = estimate_grounds(grid, foreground, stream);
-  const RowFunction finish_row = row_function(options, channels(frame.format));
+  Background background = options.background;
+  if (over_blur(options)) {
+    blur_surroundings(frame, workspace.alpha, options.blur_sigma, workspace.blurred, workspace.blur_scratch, stream);
+    background = picture_background(workspace.blurred, frame);
+  }
+  const RowFunction finish_row = row_function(options, background.kind, channels(frame.format));
   const std::int64_t row_size = row_bytes(frame.width, frame.format);
   parallel_for_worker(frame.height, rows_per_piece(width * 4), [&](std::int64_t begin, std::int64_t end, int worker) {
     std::uint8_t* const front = workspace.front_rows + worker * row_size;
     for (int y = static_cast<int>(begin); y < end; ++y) {
       const std::uint8_t* const alpha = workspace.alpha + y * width;
       foreground_row(grounds, frame, alpha, y, foreground.scratch + worker * scratch_words, front);
-      finish_row(front, alpha, back_row(options.background, y), dst.row(y), frame.width);
+      finish_row(front, alpha, back_row(background, y), dst.row(y), frame.width);
     }
   });
 }
@@ -179,7 +197,7 @@ void postprocess(const float* prediction, const ConstImageView& frame, const Pos
   if (shows_foreground(options)) {
     finish_with_foreground(rows, frame, options, workspace, dst, stream);
   } else {
-    finish(rows, frame, options, workspace, dst);
+    finish(rows, frame, options, workspace, dst, stream);
   }
 }
 

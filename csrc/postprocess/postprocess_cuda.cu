@@ -4,6 +4,7 @@
 #include "core/half_pixel.h"
 #include "core/launch.cuh"
 #include "core/reduce.cuh"
+#include "postprocess/blur_cuda.h"
 #include "postprocess/composite_pixel.h"
 #include "postprocess/foreground_cuda.h"
 #include "postprocess/matte_pixel.h"
@@ -293,16 +294,26 @@ void postprocess(CudaQueue& queue, const void* prediction, DataType dtype, const
                  const PostprocessOptions& options, const PostprocessDeviceWorkspace& workspace, const ImageView& dst) {
   make_matte(queue, prediction, dtype, options, workspace);
   AlphaSource alpha = options.refine ? refined(queue, frame, workspace) : resized(queue, workspace);
+  PostprocessOptions over = options;
+  if (over_blur(options)) {
+    over.background.kind = BackgroundKind::kImage;
+    over.background.image = {workspace.blurred, frame.width, frame.height, row_bytes(frame.width, PixelFormat::kBgr8),
+                             PixelFormat::kBgr8};
+  }
   if (!shows_foreground(options)) {
-    finish(queue, alpha.matte, alpha.table, frame, options, dst);
+    if (over_blur(options)) gaussian_blur(queue, frame, options.blur_sigma, workspace.blurred, workspace.blur_scratch);
+    finish(queue, alpha.matte, alpha.table, frame, over, dst);
     return;
   }
   alpha = gathered(queue, alpha, workspace);
+  if (over_blur(options))
+    blur_surroundings(queue, frame, alpha.matte.data, alpha.matte.pitch_bytes, options.blur_sigma, workspace.blurred,
+                      workspace.blur_scratch);
   const ImageView front{workspace.front, frame.width, frame.height,
                         padded_row_bytes(row_bytes(frame.width, frame.format)), frame.format};
   show_foreground(queue, frame, alpha.matte, workspace.foreground, front);
   finish(queue, alpha.matte, alpha.table, {front.data, front.width, front.height, front.pitch_bytes, front.format},
-         options, dst);
+         over, dst);
 }
 
 }  // namespace rmbg

@@ -32,6 +32,10 @@ struct PostprocessDeviceWorkspace {
   std::uint8_t* front = nullptr;  // front_picture_bytes()
   void* foreground = nullptr;     // foreground_device_bytes()
 
+  // Where over_blur(), as for the CPU.
+  std::uint8_t* blurred = nullptr;
+  std::uint8_t* blur_scratch = nullptr;
+
   // Of a running stretch, which takes the place of kMinMax.
   const TemporalState* running = nullptr;
   bool first = false;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The blur is Pillow's GaussianBlur, to the bit."""
+"""The blur is Pillow's GaussianBlur, to the bit; that of the surroundings alone is the same with weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import reference
+from tests import fakes, reference
 
 from rmbg_trt import InputError, _core
 
@@ -41,3 +41,31 @@ def test_white_stays_white() -> None:
 def test_sigma_must_be_positive(sigma: float) -> None:
     with pytest.raises(InputError, match=r"sigma is .*expected more than 0"):
         _core.gaussian_blur(np.zeros((4, 4, 3), np.uint8), sigma)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_surroundings_are_blurred_without_the_subject(channels: int) -> None:
+    # A matte of the frame's own size, left white and right black, over a frame that is red there and gray here.
+    height, width, sigma = 40, 60, 4.0
+    matte = np.zeros((height, width), np.float32)
+    matte[:, :30] = 1.0
+    frame = np.random.default_rng(1).integers(100, 140, (height, width, channels), dtype=np.uint8)
+    frame[:, :30] = 250
+    if channels == 4:
+        frame[..., 3] = 255
+    frame = frame[..., 0] if channels == 1 else frame
+    pipeline = _core.Pipeline([fakes.known(matte)], stretch="fixed")
+    alpha, got = np.empty((height, width), np.uint8), np.empty((height, width, 3), np.uint8)
+    pipeline.run(frame, alpha, "rgb", "alpha")
+    pipeline.run(frame, got, "rgb", "composite", blur_sigma=sigma, decontaminate=True)
+
+    colors = (np.repeat(frame[..., None], 3, 2) if channels == 1 else frame[..., :3]).astype(np.uint32)
+    weight = 255 - alpha.astype(np.uint32)
+    sums = reference.blur(((colors * weight[..., None] * 2 + 255) // 510).astype(np.uint8), sigma).astype(np.uint32)
+    weights = reference.blur(np.repeat(weight[..., None], 3, 2).astype(np.uint8), sigma).astype(np.uint32)
+    expected = np.minimum((sums * 255 + weights // 2) // np.maximum(weights, 1), 255)
+    np.testing.assert_array_equal(got[:, 30:], expected[:, 30:])
+    assert got[:, 32:].max() < 145  # the subject does not glow
+    plain = np.empty_like(got)
+    pipeline.run(frame, plain, "rgb", "composite", blur_sigma=sigma)
+    assert plain[:, 32].max() > 150  # as it does without
