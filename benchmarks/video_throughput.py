@@ -2,14 +2,18 @@
 """Claim: a video job runs at 0.9 or more of the rate of the network alone, and its memory does not grow with the clip.
 
 Rate: the frames of a clip that lie decoded in memory go through the engine (alpha, as many in flight as it has slots);
-by turns with it the whole job runs: decode, matte, put over a colour, encode as H.264, copy the sound. The ratio is
-that of the times within one round, so other load falls on both. On a machine whose processor does everything, what
-the ratio lacks to 1 is the share of decoding, colours and encoding.
+by turns with it the whole job runs: decode, matte, put over a colour, encode as H.264, copy the sound; once plain, as
+the claim is meant, and once refined, decontaminated and stabilised, as it is by default. The ratio is that of the times
+within one round, so other load falls on all. On a machine whose processor does everything, what the ratio lacks to 1 is
+the share of decoding, colours and encoding.
+
+Finish: what each of these three adds to the postprocessing of a 1920x1080 frame, by Engine.profile(), beside the
+network's time. An engine for each, by turns.
 
 Memory: a made clip of many frames and a network of one convolution; resident memory at the end less that after the
 first tenth.
 
-Needs PyAV, psutil and the weights; onnx for --memory-frames.
+Needs PyAV, scikit-image, psutil and the weights; onnx for --memory-frames.
 
 Examples:
   python benchmarks/video_throughput.py CLIP
@@ -18,7 +22,9 @@ Examples:
 
 from __future__ import annotations
 
+import itertools
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -26,16 +32,25 @@ from typing import Any
 
 import av
 import numpy as np
+from _photograph import photograph
 from _report import console, parser, save
 from _timing import interleave, ratio, shown, summary
 from memory import made_network, resident_mib
 from rich.table import Table
 
-from rmbg_trt import Engine
+from rmbg_trt import Engine, VideoMatter
 from rmbg_trt.video import Progress, matte_video
 from rmbg_trt.video.source import Source
 
 _TENTHS = 10
+_PLAIN = {"refine": False, "decontaminate": False, "stabilize": False}
+_FINISHES = {
+    "plain": _PLAIN,
+    "refine": {**_PLAIN, "refine": True},
+    "decontaminate": {**_PLAIN, "decontaminate": True},
+    "stabilize": {**_PLAIN, "stabilize": True},
+    "all three": {},
+}
 
 
 def rates(engine: Engine, options: Any, folder: Path) -> dict[str, Any]:
@@ -48,20 +63,46 @@ def rates(engine: Engine, options: Any, folder: Path) -> dict[str, Any]:
         for _ in engine.map(frames):
             pass
 
-    def job() -> None:
-        matte_video(
-            options.clip, folder / "o.mp4", engine=engine, background="green", duration=duration, overwrite=True
-        )
+    def job(finish: dict[str, bool]) -> None:
+        asked: dict[str, Any] = {"background": "green", "duration": duration, "overwrite": True, **finish}
+        matte_video(options.clip, folder / "o.mp4", engine=engine, **asked)
 
-    times = interleave({"network alone": network_alone, "job": job}, options.rounds, warmup=1)
-    of_network = ratio(times, "network alone", "job")
+    work = {"network alone": network_alone, "job": lambda: job(_PLAIN), "job with its finish": lambda: job({})}
+    times = interleave(work, options.rounds, warmup=1)
     medians = {name: float(np.median(each)) for name, each in times.items()}
     return {
         "frames": len(frames),
         "size": [height, width],
         "times_of_all_frames": summary(times),
         "frames_per_second": {name: round(1e3 * len(frames) / each, 2) for name, each in medians.items()},
-        "rate_of_the_job_over_that_of_the_network": of_network,
+        "rate_of_the_job_over_that_of_the_network": ratio(times, "network alone", "job"),
+        "with_its_finish": ratio(times, "network alone", "job with its finish"),
+    }
+
+
+def finishes(model: str, output: Any, rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of the postprocessing, and what the finish adds to it as a share of the network's time."""
+    picture = np.asarray(photograph("astronaut", (1920, 1080)))
+    frames = [np.ascontiguousarray(np.roll(picture, 3 * number, 1)) for number in range(4)]
+    with ExitStack() as stack:
+        matters = {
+            name: stack.enter_context(VideoMatter(model, color="rgb", slots=1, **flags))
+            for name, flags in _FINISHES.items()
+        }
+
+        def by_turns(matter: VideoMatter) -> Callable[[], object]:
+            turns = itertools.cycle(frames)
+            return lambda: matter.process(next(turns), output=output)
+
+        interleave({name: by_turns(matter) for name, matter in matters.items()}, rounds)
+        profiles = {name: matter.engine.profile() for name, matter in matters.items()}
+    plain, network = profiles["plain"]["postprocess_ms"], float(np.median([p["network_ms"] for p in profiles.values()]))
+    return {
+        name: {
+            "postprocess_ms": round(each["postprocess_ms"], 1),
+            "added_over_network": round((each["postprocess_ms"] - plain) / network, 3),
+        }
+        for name, each in profiles.items()
     }
 
 
@@ -103,6 +144,7 @@ def main() -> None:
     made.add_argument("--duration", help="seconds of the clip to use (default: all)")
     made.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     made.add_argument("--slots", type=int, default=2, help="(default: %(default)s)")
+    made.add_argument("--finish-rounds", type=int, default=20, help="frames for each finish (default: %(default)s)")
     made.add_argument("--memory-frames", type=int, default=0, help="length of the made clip (default: no such run)")
     options = made.parse_args()
     with ExitStack() as stack:
@@ -111,10 +153,19 @@ def main() -> None:
         figures: dict[str, Any] = {"engine": str(engine.info), **rates(engine, options, folder)}
         if options.memory_frames:
             figures["memory"] = memory(options.memory_frames, folder)
+    outputs = ("alpha", "cutout") if options.finish_rounds else ()
+    figures["finish_of_a_1080p_frame"] = {
+        each: finishes(options.model, each, options.finish_rounds) for each in outputs
+    }
     table = Table(title=f"{options.model}, {figures['frames']} frames", title_justify="left", show_header=False)
     for name, value in figures["frames_per_second"].items():
         table.add_row(name, f"{value} fps")
     table.add_row("job / network alone", shown(figures["rate_of_the_job_over_that_of_the_network"]))
+    table.add_row("with its finish", shown(figures["with_its_finish"]))
+    for output, steps in figures["finish_of_a_1080p_frame"].items():
+        for name, each in steps.items():
+            added = f"{each['added_over_network']:+.1%} of the network's time"
+            table.add_row(f"{output}, {name}", f"postprocessing {each['postprocess_ms']} ms, {added}")
     for name, value in figures.get("memory", {}).items():
         table.add_row(name.replace("_", " "), str(value))
     console.print(table)

@@ -19,6 +19,10 @@ from rmbg_trt import Engine, _core, engine, models
 from rmbg_trt.errors import Error
 from rmbg_trt.networks import Opened
 
+# Idle threads of PyTorch sleep. Spinning, as they do by default, they take time from the test on a busy machine: the
+# suite needs half as much again. It counts for what is imported from here on, and for all processes that are started.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 def no_gpu() -> str | None:
     """Why GPU tests cannot run here, or None."""

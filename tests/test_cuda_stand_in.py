@@ -53,6 +53,8 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "RMBG_CUDA_STAND_IN": "ON",
         "RMBG_TESTS": "ON",
         "CMAKE_CXX_FLAGS_RELEASE": "-O1",
+        "CMAKE_INTERPROCEDURAL_OPTIMIZATION": "OFF",
+        "CMAKE_PROJECT_INCLUDE": str(ROOT / "tests" / "cuda_stand_in" / "quick_build.cmake"),
         "Python_EXECUTABLE": sys.executable,
         "pybind11_DIR": pybind11.get_cmake_dir(),
     }

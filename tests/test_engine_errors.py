@@ -147,7 +147,7 @@ def test_a_background_without_a_composite_is_a_mistake(engine: Engine) -> None:
         ({"runtime": "caffe"}, "runtime is 'caffe'; expected auto, native, openvino, tensorrt, tensorrt_rtx or torch"),
         ({"runtime": None}, "runtime is None"),
         ({"filter": "nearest"}, "filter is 'nearest'; expected 'lanczos' or 'bilinear' or 'area'"),
-        ({"stretch": "histogram"}, "stretch is 'histogram'; expected 'minmax', 'none' or (low, high)"),
+        ({"stretch": "histogram"}, "stretch is 'histogram'; expected 'minmax', 'none' or .low, high. with 0"),
         ({"color": "hsv"}, "color is 'hsv'; expected 'bgr' or 'rgb'"),
         ({"color": None}, "color is None"),
         ({"slots": 0}, "slots is 0; expected a whole number from 1 to 64"),

@@ -268,6 +268,8 @@ TemporalState CudaSlot::rehearsed_state() {
   const TensorView prediction = stages_.prediction();
   const auto floats = static_cast<std::size_t>(prediction.shape[2] * prediction.shape[3]);
   rehearsed_state_.reserve(sizeof(MinMax) + floats * sizeof(float) + stages_.guide_bytes());
+  check(cudaMemsetAsync(rehearsed_state_.as<void>(), 0, rehearsed_state_.capacity(), stream_.get()),
+        "clearing GPU memory");
   auto* const range = rehearsed_state_.as<MinMax>();
   auto* const matte = reinterpret_cast<float*>(range + 1);
   return {matte, reinterpret_cast<std::uint8_t*>(matte + floats), range};
@@ -280,7 +282,7 @@ std::vector<StageTimes> CudaSlot::measure(int repeats) {
   bool grown = false;
   CudaTask task = staging_.rehearse(plan->kind, grown);
   task.temporal = rehearsed_state();
-  task.first = true;
+  task.first = false;
   wait_for_callers();
   if (grown) plans_.forget_graphs();
 

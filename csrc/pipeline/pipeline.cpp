@@ -3,6 +3,7 @@
 #include "pipeline/pipeline.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
 #include <string>
@@ -11,6 +12,15 @@
 #include "core/error.h"
 
 namespace rmbg {
+
+namespace {
+
+std::uint64_t next_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+}  // namespace
 
 bool Completion::wait(double seconds) const {
   std::unique_lock lock(mutex_);
@@ -45,7 +55,7 @@ struct Pipeline::Lane {
   std::thread thread;
 };
 
-Pipeline::Pipeline(std::vector<std::shared_ptr<Network>> networks, const PipelineOptions& options) {
+Pipeline::Pipeline(std::vector<std::shared_ptr<Network>> networks, const PipelineOptions& options) : id_(next_id()) {
   if (networks.empty()) throw std::invalid_argument("pipeline: at least one network is needed, one for each slot");
   spec_ = networks.front()->spec();
   device_ = options.device;
@@ -63,12 +73,12 @@ Pipeline::~Pipeline() { close(); }
 
 void Pipeline::check_job(const FrameJob& job) const {
   check(job);
-  if (job.track != nullptr) job.track->belong_to(this);
   const Size in = input_size(spec_), out = output_size(spec_);
   if (job.refine && (in.width != out.width || in.height != out.height))
     throw std::invalid_argument("refining needs a network whose output is as large as its input; this one makes " +
                                 std::to_string(out.width) + "x" + std::to_string(out.height) + " of " +
-                                std::to_string(in.width) + "x" + std::to_string(in.height));
+                                std::to_string(in.width) + "x" + std::to_string(in.height) + "; leave refine out");
+  if (job.track != nullptr) job.track->belong_to(id_);
 }
 
 /// A free lane, and the job's place on its track: whoever has a place has a lane too, so no place waits for a lane.
@@ -123,12 +133,20 @@ std::shared_ptr<Completion> Pipeline::submit(const FrameJob& asked, std::shared_
   FrameJob job = asked;
   auto completion = std::make_shared<Completion>();
   Lane& lane = acquire(&job);
+  try {
+    if (!lane.thread.joinable()) lane.thread = std::thread([this, &lane] { serve(lane); });
+  } catch (...) {  // no thread to be had: nobody else ends what was begun
+    {
+      const TrackTurn turn(job.track, job.place);
+    }
+    release(lane);
+    throw;
+  }
   std::lock_guard lock(mutex_);
   lane.job = job;
   lane.completion = completion;
   lane.owner = std::move(owner);
   lane.has_job = true;
-  if (!lane.thread.joinable()) lane.thread = std::thread([this, &lane] { serve(lane); });
   posted_.notify_all();
   return completion;
 }

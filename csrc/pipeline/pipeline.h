@@ -78,6 +78,7 @@ class Pipeline {
   void process(Lane& lane, const FrameJob& job);
   void serve(Lane& lane);
 
+  const std::uint64_t id_;  // no other pipeline has or had it
   NetworkSpec spec_;
   int device_ = -1;
   std::shared_ptr<ResultPool> results_;

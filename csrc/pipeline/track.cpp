@@ -17,9 +17,9 @@ void Track::reset() {
   reset_ = true;
 }
 
-void Track::belong_to(const void* pipeline) {
+void Track::belong_to(std::uint64_t pipeline) {
   const std::lock_guard lock(mutex_);
-  if (pipeline_ == nullptr) pipeline_ = pipeline;
+  if (pipeline_ == 0) pipeline_ = pipeline;
   if (pipeline_ != pipeline) throw std::invalid_argument("the track is another engine's; make one for this engine");
 }
 

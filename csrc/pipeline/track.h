@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames that belong together, one after the other: the order in which they take their turn at what is carried from
-// frame to frame, and that state itself. Networks of several frames may run at once; the turn comes after them.
+// frame to frame, and that state itself. On the CPU networks of several frames may run at once, and the turn comes
+// after them; on a GPU the turn is a frame's whole work.
 #pragma once
 
 #include <condition_variable>
@@ -31,7 +32,7 @@ class Track {
   /// The next frame starts anew.
   void reset();
   /// Ties the track to one pipeline, for good; std::invalid_argument if it is another one's.
-  void belong_to(const void* pipeline);
+  void belong_to(std::uint64_t pipeline);
 
  private:
   friend class TrackTurn;
@@ -41,7 +42,7 @@ class Track {
   bool stabilize_, running_stretch_;
   std::mutex mutex_;
   std::condition_variable passed_;
-  const void* pipeline_ = nullptr;
+  std::uint64_t pipeline_ = 0;
   std::uint64_t issued_ = 0;
   std::uint64_t turn_ = 0;  // whose it is
   bool reset_ = true;

@@ -65,7 +65,7 @@ void reduce(const std::uint32_t* sums, int step, const BlockGrid& grid, int rows
             std::uint32_t* means) {
   for (int block = 0; block < grid.blocks.width; ++block) {
     const int left = block * grid.side, right = std::min(left + grid.side, grid.frame.width);
-    std::uint32_t sum = 0;
+    std::uint64_t sum = 0;
     for (int x = left; x < right; ++x) sum += sums[static_cast<std::ptrdiff_t>(x) * step];
     means[block] = block_mean(sum * factor, static_cast<std::uint32_t>((right - left) * rows));
   }

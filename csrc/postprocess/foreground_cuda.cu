@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kWarp* kRows)
   if (bx >= blocks.across || by >= blocks.down) return;
   const int left = bx * blocks.side, right = min(left + blocks.side, blocks.width);
   const int top = by * blocks.side, bottom = min(top + blocks.side, blocks.height);
-  std::uint32_t sums[kBlockMeans] = {};
+  std::uint64_t sums[kBlockMeans] = {};
   for (int y = top; y < bottom; ++y)
     for (int x = left; x < right; ++x) {
       const std::uint8_t* const pixel = frame + y * pitch_bytes + static_cast<std::int64_t>(x) * kChannels;

@@ -25,9 +25,8 @@ constexpr int kGroundTerms = 6;
 constexpr std::uint32_t kMeanOne = 255 * 255 * 16;
 
 /// sum: of `count` products of two bytes.
-RMBG_HD std::uint32_t block_mean(std::uint32_t sum, std::uint32_t count) {
-  const std::uint64_t scaled = static_cast<std::uint64_t>(sum) * 16u + count / 2u;
-  return static_cast<std::uint32_t>(scaled / count);
+RMBG_HD std::uint32_t block_mean(std::uint64_t sum, std::uint32_t count) {
+  return static_cast<std::uint32_t>((sum * 16u + count / 2u) / count);
 }
 
 /// Foreground and background of one place, 0..255.

@@ -28,10 +28,12 @@ RMBG_HD float stabilized(float now, float before, float low, float high) {
   return before + share * change + kStabilizeSlow * (now - likely);
 }
 
-/// The range of a running stretch after a frame whose own range is `now`; nothing but NaN (max < min) changes nothing.
+/// The range of a running stretch after a frame whose own range is `now`. Nothing but NaN (max < min), and an infinity,
+/// change nothing.
 RMBG_HD MinMax followed_range(MinMax now, MinMax before, bool first) {
   constexpr float kShare = 0.1f;
-  if (!(now.max >= now.min)) return before;
+  constexpr float kFinite = 3e38f;
+  if (!(now.max >= now.min && now.max - now.min < kFinite)) return before;
   if (first || !(before.max > before.min)) return now;  // empty: nothing to follow yet
   return {before.min + kShare * (now.min - before.min), before.max + kShare * (now.max - before.max)};
 }

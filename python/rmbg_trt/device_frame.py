@@ -10,7 +10,7 @@ from . import _core
 from . import background as backgrounds
 from .background import BackgroundLike, Color
 from .errors import InputError
-from .frame_job import Quality, picture_size
+from .frame_job import RECIPE, Quality, picture_size
 
 LEGACY_STREAM = 1
 
@@ -26,7 +26,7 @@ def run(
     out: Any,
     stream: Any,
     nv12: str | None = None,
-    quality: Quality = Quality(),  # noqa: B008 - frozen
+    quality: Quality = RECIPE,
 ) -> Any:
     """Puts a frame's work on a stream and returns at once; the arguments are those of ``Engine.run``.
 

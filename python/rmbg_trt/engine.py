@@ -99,9 +99,13 @@ class Engine:
         request = Request(precision, _size(size), slots, compile=bool(compile))
         path = models.resolve(model)
         opened, reason = open_network(path, device=device, runtime=runtime, precision=precision, request=request)
+        if refine:
+            check_refine(opened.networks[0])
         device_index = -1 if opened.device_index is None else opened.device_index
         self._pipeline = _core.Pipeline(opened.networks, filter=filter, device=device_index, **stretched)
+        self._stretch = stretch
         self._quality = Quality(bool(refine), bool(decontaminate))
+        self._network = opened.networks[0]
         self._closing = threading.Lock()
         self._info = EngineInfo(
             model=os.fspath(model),
@@ -306,6 +310,16 @@ def _stretch(stretch: Any) -> dict[str, Any]:
     if isinstance(stretch, str) or not 0 <= low < high <= 1:
         raise InputError(f"stretch is {stretch!r}; expected 'minmax', 'none' or (low, high) with 0 <= low < high <= 1")
     return {"stretch": "fixed", "range": (low, high)}
+
+
+def check_refine(network: _core.Network) -> None:
+    """Raises `InputError` for a network whose output is not as large as its input."""
+    (height, width), (out_height, out_width) = network.input.shape[2:], network.output.shape[2:]
+    if (height, width) != (out_height, out_width):
+        raise InputError(
+            f"refine needs a network whose output is as large as its input; this one makes {out_width}x{out_height} of "
+            f"{width}x{height}; leave refine out"
+        )
 
 
 def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:

@@ -36,6 +36,9 @@ class Quality:
     track: _core.Track | None = None
 
 
+RECIPE = Quality()  # nothing beyond it
+
+
 @dataclass(frozen=True)
 class FrameJob:
     """One frame, ready for the core.
@@ -69,7 +72,7 @@ def make_job(
     premultiplied: bool,
     out: Array | None,
     nv12: str | None = None,
-    quality: Quality = Quality(),  # noqa: B008 - frozen
+    quality: Quality = RECIPE,
 ) -> FrameJob:
     """Checks what a user gives and lays it out for the core; the arguments are those of ``Engine.run``.
 

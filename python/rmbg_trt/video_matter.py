@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core
 from .background import BackgroundLike
-from .engine import Engine, Nv12, Output
+from .engine import Engine, Nv12, Output, check_refine
 from .engine_info import EngineInfo
 from .errors import InputError
 from .frame_job import Quality
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 VideoStretch = Literal["none", "minmax", "running"]
+_STRETCHES = ("none", "minmax", "running")
 
 
 class VideoMatter:
@@ -31,13 +32,15 @@ class VideoMatter:
     Args:
         model: What `Engine` takes; or an `Engine`, which stays open when this is closed, and which several may share.
         stabilize: Take over from the frame before what is likely to be still the same: flicker, and objects that come
-            and go for a few frames, are held back; an edge that moves is followed at once, up to 7 pixels of the
-            network's 320 in a frame. Something new fades in within about ten frames. A cut between scenes is noticed.
+            and go for a few frames, are held back; an edge that moves is followed at once, up to 7 cells of the
+            network's output (of 320, as a rule) in a frame. Something new that touches nothing known fades in: to two
+            thirds within ten frames, nearly whole within thirty. A cut between scenes is noticed.
         refine: Let alpha follow the frame's colours: hair and edges as fine as the frame.
         decontaminate: Give the edge the subject's own colours, without those of the old background.
         stretch: "none" keeps the network's probability; (low, high) stretches this range of it; "running" stretches
             by the range of the last frames, so that a faint subject becomes opaque without flicker; "minmax"
-            stretches each frame by its own range, which flickers. None: "none", or as the given engine does it.
+            stretches each frame by its own range, which flickers. None: "none"; for a given engine what it was made
+            with, "running" in place of "minmax".
         **engine: For the engine that is made: ``device``, ``runtime``, ``precision``, ``size``, ``color``, ``slots``,
             ``filter``.
 
@@ -58,13 +61,20 @@ class VideoMatter:
     ) -> None:
         self._owns = not isinstance(model, Engine)
         if isinstance(model, Engine):
-            if engine or stretch not in (None, "running"):
-                names = ", ".join([*engine, *([] if stretch in (None, "running") else ["stretch"])])
+            if stretch is None and model._stretch == "minmax":
+                stretch = "running"
+            decided = stretch not in (None, "running", model._stretch)
+            if engine or decided:
+                names = ", ".join([*engine, *(["stretch"] if decided else [])])
                 raise InputError(f"{names}: the given engine decides that; make the engine with it")
             self._engine = model
         else:
+            if isinstance(stretch, str) and stretch not in _STRETCHES:
+                raise InputError(f"stretch is {stretch!r}; expected {', '.join(map(repr, _STRETCHES))} or (low, high)")
             fixed = "none" if stretch in (None, "running") else stretch
-            self._engine = Engine(model, stretch=fixed, **engine)  # type: ignore[arg-type]
+            self._engine = Engine(model, stretch=fixed, refine=refine, **engine)  # type: ignore[arg-type]
+        if refine:
+            check_refine(self._engine._network)
         carries = stabilize or stretch == "running"
         self._track = _core.Track(bool(stabilize), stretch == "running") if carries else None
         self._quality = Quality(bool(refine), bool(decontaminate), self._track)
@@ -110,7 +120,8 @@ class VideoMatter:
     ) -> Ticket[Any]:
         """Starts on the next frame and returns at once; waits only while all of the engine's slots are busy.
 
-        Networks of several frames run at once, and each frame still follows the one before it.
+        On the CPU networks of several frames run at once, and each frame still follows the one before it. On a GPU a
+        frame that carries something over waits for the whole of the one before.
         """
         options = self._options(output, background, premultiplied, out, nv12)
         return self._engine._submit(frame, self._quality, stream, options)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer.testing
+from tests.video import restless
 from tests.video.clips import make_clip, pictures, smooth
 
 import rmbg_trt.engine
@@ -30,7 +31,8 @@ def asked(fake_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -
 
     def engine(model: Any, **options: Any) -> Engine:
         made.append({"model": model, **options})
-        return fake_engine(lambda tensor: np.ones(tensor.shape[2:], np.float32), color="rgb", stretch="none")
+        stretch = options["stretch"]
+        return fake_engine(lambda tensor: np.ones(tensor.shape[2:], np.float32), color="rgb", stretch=stretch)
 
     monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
@@ -74,6 +76,39 @@ def test_a_file_into_a_recording(asked: list[dict[str, Any]], clip: Path, tmp_pa
     assert np.abs(found[0].astype(int) - mirrored).mean() < 6
 
 
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ("", {}),
+        ("--no-refine", {"refine": False}),
+        ("--no-decontaminate", {"decontaminate": False}),
+        ("--no-stabilize", {"stabilize": False}),
+        ("--stretch running", {"stretch": "running"}),
+        ("--stretch 0.2,0.7 --slots 2", {"stretch": (0.2, 0.7)}),
+    ],
+)
+def test_edges_colours_and_rest(
+    fake_engine: Callable[..., Engine],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    flags: str,
+    options: dict[str, Any],
+) -> None:
+    def engine(model: Any, *, stretch: Any, slots: int, **_: Any) -> Engine:
+        return fake_engine(restless.predict, size=restless.SIZE, slots=slots, color="rgb", stretch=stretch)
+
+    monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
+    monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
+    clip = restless.clip(tmp_path / "a.mkv", restless.frames(10))
+    result = command(clip, "--no-preview", "--record", tmp_path / "o.mkv", *flags.split())
+    assert result.exit_code == 0, result.stderr
+    found = pictures(tmp_path / "o.mkv", "rgba")
+    assert len(found) > 3
+    frames = [restless.frame(restless.number_of(each)) for each in found]  # live, so that some may be missing
+    assert restless.same(found, restless.expected(fake_engine, frames, **options))
+    assert restless.same(found, restless.expected(fake_engine, frames)) == (options == {})
+
+
 def test_it_loops_for_as_long_as_is_said(asked: list[dict[str, Any]], clip: Path, tmp_path: Path) -> None:
     result = command(clip, "--no-preview", "--loop", "--duration", "1.2", "--fps", "10")
     assert result.exit_code == 0
@@ -93,6 +128,7 @@ def test_it_loops_for_as_long_as_is_said(asked: list[dict[str, Any]], clip: Path
         (["CLIP", "--no-preview", "--reconnect", "often"], "--reconnect is 'often'"),
         (["CLIP", "--no-preview", "--fps", "0"], "the frame rate is '0'"),
         (["CLIP", "--no-preview", "--size", "big"], "--size is 'big'"),
+        (["CLIP", "--no-preview", "--stretch", "1,0"], "--stretch is '1,0'; expected none, minmax, running, or LOW"),
         (["CLIP", "--no-preview", "--duration", "soon"], "--duration is 'soon'"),
     ],
 )

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import typer.testing
 from PIL import Image
+from tests.video import restless
 
 import rmbg_trt
 import rmbg_trt.engine
@@ -109,10 +110,56 @@ def test_engine_options(engine: type[FakeEngine], tmp_path: Path) -> None:
         "precision": "fp32",
         "size": (320, 480),
         "filter": "area",
+        "refine": False,
+        "decontaminate": False,
+        "stretch": "minmax",
         "color": "rgb",
     }
     command(picture(tmp_path / "b.png"), "--size", "256")
     assert (engine.made["size"], engine.made["model"]) == (256, "u2net")
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ("", {}),
+        ("--no-refine --no-decontaminate --stretch minmax", {}),
+        ("--refine", {"refine": True}),
+        ("--decontaminate", {"decontaminate": True}),
+        ("--stretch none", {"stretch": "none"}),
+        ("--stretch 0.2,0.7", {"stretch": (0.2, 0.7)}),
+    ],
+)
+def test_edges_and_colours(
+    fake_engine: Callable[..., rmbg_trt.Engine],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    flags: str,
+    options: dict[str, Any],
+) -> None:
+    def engine(model: Any, **asked: Any) -> rmbg_trt.Engine:
+        asked = {name: asked[name] for name in ("color", "refine", "decontaminate", "stretch")}
+        return fake_engine(restless.predict, size=restless.SIZE, **asked)
+
+    def cutout(**options: Any) -> Any:
+        return fake_engine(restless.predict, size=restless.SIZE, color="rgb", **options).run(frame, output="cutout")
+
+    monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
+    monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
+    frame = restless.frame(1)
+    Image.fromarray(frame).save(tmp_path / "a.png")
+    assert command(tmp_path / "a.png", *flags.split()).exit_code == 0
+    found = [np.asarray(Image.open(tmp_path / "a_cutout.png"))]
+    assert restless.same(found, [cutout(**options)])
+    assert restless.same(found, [cutout()]) == (options == {})
+
+
+@pytest.mark.parametrize("stretch", ["running", "wide", "0.5", "0.5,0.5", "-1,1"])
+def test_a_stretch_that_is_none(engine: type[FakeEngine], tmp_path: Path, stretch: str) -> None:
+    result = command(picture(tmp_path / "a.png"), f"--stretch={stretch}")
+    assert result.exit_code == 2
+    assert f"--stretch is {stretch!r}; expected minmax, none, or LOW,HIGH" in said(result)
+    assert engine.made == {}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 import typer.testing
-from tests.video.clips import decode, kinds, left_over, make_clip, smooth, times
+from tests.video import restless
+from tests.video.clips import decode, kinds, left_over, make_clip, pictures, smooth, times
 
 import rmbg_trt.engine
 from rmbg_trt import Engine, models
@@ -31,11 +32,23 @@ def asked(fake_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -
 
     def engine(model: Any, **options: Any) -> Engine:
         made.append({"model": model, **options})
-        return fake_engine(lambda tensor: np.ones(tensor.shape[2:], np.float32), color="rgb", stretch="none")
+        stretch = options["stretch"]
+        return fake_engine(lambda tensor: np.ones(tensor.shape[2:], np.float32), color="rgb", stretch=stretch)
 
     monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
     return made
+
+
+@pytest.fixture
+def restless_engine(fake_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's engines have the network of `restless`, and the command's stretch and slots."""
+
+    def engine(model: Any, *, stretch: Any, slots: int, **_: Any) -> Engine:
+        return fake_engine(restless.predict, size=restless.SIZE, slots=slots, color="rgb", stretch=stretch)
+
+    monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
+    monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
 
 
 def command(*arguments: object) -> Any:
@@ -67,6 +80,48 @@ def test_engine_options(asked: list[dict[str, Any]], tmp_path: Path) -> None:
         {"model": Path("my.onnx"), "device": "cpu", "runtime": "r", "precision": "fp32", "size": (320, 480),
          "filter": "area", "stretch": "minmax", "slots": 3, "color": "rgb"}
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ("", {}),
+        ("--refine --decontaminate --stabilize --stretch none --slots 4", {}),
+        ("--no-refine", {"refine": False}),
+        ("--no-decontaminate", {"decontaminate": False}),
+        ("--no-stabilize", {"stabilize": False}),
+        ("--no-refine --no-decontaminate --no-stabilize", restless.PLAIN),
+        ("--stretch running", {"stretch": "running"}),
+        ("--stretch running --no-stabilize", {"stretch": "running", "stabilize": False}),
+        ("--stretch 0.2,0.7", {"stretch": (0.2, 0.7)}),
+        ("--stretch minmax", {"stretch": "minmax"}),
+    ],
+)
+@pytest.mark.usefixtures("restless_engine")
+def test_edges_colours_and_rest(
+    fake_engine: Callable[..., Engine], tmp_path: Path, flags: str, options: dict[str, Any]
+) -> None:
+    frames = restless.frames(5)
+    result = command(restless.clip(tmp_path / "a.mkv", frames), "-o", tmp_path / "o.mkv", *flags.split())
+    assert result.exit_code == 0, result.stderr
+    found = pictures(tmp_path / "o.mkv", "rgba")
+    assert restless.same(found, restless.expected(fake_engine, frames, **options))
+    assert restless.same(found, restless.expected(fake_engine, frames)) == (options == {})
+
+
+@pytest.mark.usefixtures("restless_engine")
+def test_clips_know_nothing_of_each_other(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    parts = {"a": restless.frames(5), "b": restless.frames(5, first=5)}
+    clips = [restless.clip(tmp_path / f"{name}.mkv", frames) for name, frames in parts.items()]
+    assert command(*clips, "-o", tmp_path / "out", "--format", "mkv").exit_code == 0
+    both = restless.clip(tmp_path / "both.mkv", [*parts["a"], *parts["b"]])
+    assert command(both, "-o", tmp_path / "half.mkv", "--start", "0.2").exit_code == 0
+    fresh = {name: restless.expected(fake_engine, frames) for name, frames in parts.items()}
+    for name, wanted in fresh.items():
+        assert restless.same(pictures(tmp_path / "out" / f"{name}_cutout.mkv", "rgba"), wanted)
+    assert restless.same(pictures(tmp_path / "half.mkv", "rgba"), fresh["b"])
+    whole = restless.expected(fake_engine, [*parts["a"], *parts["b"]])
+    assert not restless.same(whole[5:], fresh["b"])  # or this would show nothing
 
 
 def test_video_options(asked: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -111,6 +166,10 @@ def test_several_clips_into_a_folder(asked: list[dict[str, Any]], tmp_path: Path
         (["a.mp4", "-o", "o.mov", "--start", "soon"], "--start is 'soon'"),
         (["a.mp4", "-o", "o.mov", "--fps", "many"], "the frame rate is 'many'"),
         (["a.mp4", "-o", "o.mov", "--size", "big"], "--size is 'big'"),
+        (["a.mp4", "-o", "o.mov", "--stretch", "wide"], "--stretch is 'wide'; expected none, minmax, running, or LOW"),
+        (["a.mp4", "-o", "o.mov", "--stretch", "0.9,0.1"], "--stretch is '0.9,0.1'"),
+        (["a.mp4", "-o", "o.mov", "--stretch", "0,0.5,1"], "--stretch is '0,0.5,1'"),
+        (["a.mp4", "-o", "o.mov", "--stretch", "nan,1"], "--stretch is 'nan,1'"),
         (["a.mp4", "-o", "o.mp4", "--output", "composite"], "needs a background"),
         (["a.mp4", "-o", "o.mp4", "--background", "nowhere"], "no picture or video of that name"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from rmbg_trt import Engine
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.export import Options, Report, export, files, job
 from rmbg_trt.export.inspect_file import inspect
+from rmbg_trt.export.pictures import SHIPPED
 from rmbg_trt.networks.tensorrt_plan import plan_kind
 from rmbg_trt.sidecar import read_sidecar
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
@@ -33,10 +35,15 @@ ONNX = Options(onnx_only=True, precision="fp32")
 
 @pytest.fixture(scope="module")
 def u2netp_plan(u2netp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path, list[Any]]:
-    """The whole way with the official weights."""
+    """The whole way with the official weights, verified on two of our photographs; half precision spoils the last."""
     out = tmp_path_factory.mktemp("plan") / "u2netp.plan"
+    two = tmp_path_factory.mktemp("two")
+    shipped = sorted(SHIPPED.glob("*.jpg"))
+    for picture in (shipped[0], shipped[-1]):
+        shutil.copy(picture, two)
     calls: list[Any] = []
-    report = export("u2netp", out, Options(runtime="tensorrt_rtx"), progress=lambda *call: calls.append(call))
+    options = Options(runtime="tensorrt_rtx", pictures=two)
+    report = export("u2netp", out, options, progress=lambda *call: calls.append(call))
     return report, out, calls
 
 
@@ -49,14 +56,15 @@ def test_the_official_network_passes(u2netp_plan: tuple[Report, Path, list[Any]]
         f"u2netp.{kind}{suffix}" for kind in ("fp32.onnx", "fp16.onnx", "plan") for suffix in ("", ".json")
     }
     assert plan_kind(out.read_bytes()) == "tensorrt_rtx"
-    assert out.stat().st_size <= 5.2e6
+    assert 2.2e6 < out.stat().st_size <= 5.2e6  # the weights are in it, in half precision
     whats = [each.what for each in report.checks.comparisons]
     assert whats == ["source ONNX and PyTorch", "PyTorch and ONNX fp32 at 320x320", "fp32 and ONNX fp16"]
-    half = report.checks.comparisons[-1]
-    assert half.mean_alpha <= 0.5
+    official, _, half = report.checks.comparisons
+    assert 0 < official.max_abs <= 1e-4  # two programs, not one
+    assert half.mean_alpha < 0.1
     assert half.iou >= 0.999
     assert report.checks.activations is not None
-    assert 1 < report.checks.activations.largest < 65504
+    assert 10 < report.checks.activations.largest < 1000  # far from 65504
     assert report.fp32_layers == ["stage2d.rebnconv1d.conv_s1.centre", "stage2d.rebnconv1d.conv_s1"]
 
 
@@ -99,7 +107,7 @@ def test_inspecting_a_plan_without_a_gpu(u2netp_plan: tuple[Report, Path, list[A
     assert "architecture u2netp" in facts["made from"]
     verified = [value for what, value in rows if what == "verified"]
     assert verified[0].startswith("source ONNX and PyTorch: max ")
-    assert verified[2].endswith("4 pictures, passed")
+    assert verified[2].endswith("2 pictures, passed")
     assert any("the plan itself was not run" in value for value in verified)
     assert "sidecar" not in facts
 
@@ -127,6 +135,7 @@ def test_a_checkpoint_in_its_own_size(checkpoint: Path, tmp_path: Path) -> None:
     report = export(str(checkpoint), tmp_path / "best.onnx", ONNX)
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["best.onnx", "best.onnx.json"]
     assert report.shape.usual == (1, 3, 96, 64)
+    assert [each.pictures for each in report.checks.comparisons] == [4], "the photographs that come with the package"
     facts = dict(inspect(tmp_path / "best.onnx"))
     assert facts["input"] == "input [1, 3, 96, 64] float"
     assert facts["architecture"] == "unet"
@@ -167,14 +176,14 @@ def test_a_graph_of_another_architecture(small_model: Path, tmp_path: Path) -> N
     assert dict(inspect(tmp_path / "small.plan"))["made from"].endswith("architecture None")
 
 
-def test_a_raw_plan_has_no_sidecar(checkpoint: Path, tmp_path: Path) -> None:
-    export(str(checkpoint), tmp_path / "raw.plan", Options(runtime="tensorrt_rtx", size=SMALL, precision="fp32"))
+def test_a_raw_plan_has_no_sidecar(small_model: Path, tmp_path: Path) -> None:
+    export(str(small_model), tmp_path / "raw.plan", Options(runtime="tensorrt_rtx", precision="fp32"))
     (tmp_path / "raw.plan.json").unlink()
     assert dict(inspect(tmp_path / "raw.plan"))["sidecar"] == "none"
 
 
-def test_a_sidecar_of_another_file_is_told(checkpoint: Path, tmp_path: Path) -> None:
-    export(str(checkpoint), tmp_path / "x.onnx", ONNX)
+def test_a_sidecar_of_another_file_is_told(small_model: Path, tmp_path: Path) -> None:
+    export(str(small_model), tmp_path / "x.onnx", ONNX)
     model = onnx.load(str(tmp_path / "x.onnx"))
     model.producer_version = "changed"
     onnx.save(model, str(tmp_path / "x.onnx"))
@@ -231,13 +240,13 @@ def test_what_cannot_be_checked_fails(tmp_path: Path) -> None:
     assert "odd_one" in "\n".join(report.checks.failures())
 
 
-def test_files_that_are_there_are_kept(checkpoint: Path, tmp_path: Path) -> None:
+def test_files_that_are_there_are_kept(small_model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_text("mine")
     with pytest.raises(InputError, match=r"x\.onnx is there already; give --overwrite"):
-        export(str(checkpoint), tmp_path / "x.onnx", ONNX)
+        export(str(small_model), tmp_path / "x.onnx", ONNX)
     assert (tmp_path / "x.onnx").read_text() == "mine"
-    export(str(checkpoint), tmp_path / "x.onnx", Options(onnx_only=True, precision="fp32", overwrite=True))
-    assert (tmp_path / "x.onnx").stat().st_size > 1000
+    export(str(small_model), tmp_path / "x.onnx", Options(onnx_only=True, precision="fp32", overwrite=True))
+    onnx.checker.check_model(str(tmp_path / "x.onnx"))
 
 
 def test_the_source_is_never_overwritten(small_model: Path, tmp_path: Path) -> None:
@@ -257,7 +266,7 @@ def test_places_that_cannot_be_written(name: str, checkpoint: Path, tmp_path: Pa
     assert time.perf_counter() - started < 5, "found out before the work"
 
 
-def test_a_full_disk_leaves_no_half_files(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_half_files(small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = files.atomic_file
 
     class Full:
@@ -271,7 +280,7 @@ def test_a_full_disk_leaves_no_half_files(checkpoint: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(files, "atomic_file", full)
     with pytest.raises(Error, match=r"x\.onnx could not be written: No space left"):
-        export(str(checkpoint), tmp_path / "x.onnx", ONNX)
+        export(str(small_model), tmp_path / "x.onnx", ONNX)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -86,18 +86,18 @@ def test_a_slow_reader_gets_whole_frames_and_the_rest_is_dropped() -> None:
         with open(reading, "rb") as stream:  # noqa: PTH123
             while data := stream.read(coded(0).nbytes):
                 frames.append(data)
-                time.sleep(0.05)
+                time.sleep(0.025)
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     kept = Kept()
     live = LiveMatter(
-        NumberedSource(100),
-        SlowMatter(0.002),
+        NumberedSource(200),
+        SlowMatter(0.001),
         [RawFrames(writing, "rgb24"), kept],
         LiveOptions(backgrounds=[(0, 0, 0)]),
     )
-    report = live.run(seconds=1.5)
+    report = live.run(seconds=0.8)
     os.close(writing)
     reader.join(5)
     shaped = [np.frombuffer(data, np.uint8).reshape(coded(0).shape) for data in frames[:-1]]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import itertools
 import os
 import shutil
 import signal
@@ -21,6 +21,7 @@ from PIL import Image
 from tests.training.made_pairs import make_set
 
 from rmbg_trt import Error, InputError, ModelError, UnavailableError
+from rmbg_trt.training.callbacks import Record, record
 from rmbg_trt.training.callbacks.record import read_metrics
 from rmbg_trt.training.config import TrainConfig, load_config
 from rmbg_trt.training.data.pairs import read_pairs
@@ -50,9 +51,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_set(tmp_path_factory.mktemp("made"))
 
 
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing them takes longer than the training does. The run that nothing disturbed has its own."""
+    monkeypatch.setattr(record, "draw_curves", lambda rows, path: None)
+
+
 @pytest.fixture(scope="module")
 def unbroken(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs that nothing disturbed."""
+    """A run of two epochs that nothing disturbed, with its curves."""
     folder = tmp_path_factory.mktemp("runs") / "unbroken"
     train(config(made), folder)
     return folder
@@ -70,6 +77,8 @@ def test_a_run_leaves_what_it_promises(unbroken: Path) -> None:
     assert all(np.isfinite(list(row.values())).all() for row in rows)
     checkpoint = load_checkpoint(unbroken / "best.safetensors")
     assert (checkpoint.config.architecture, checkpoint.config.input_size) == ("unet", (48, 48))
+    with Image.open(unbroken / "curves.png") as curves:
+        assert np.ptp(np.asarray(curves)) > 100
     with Image.open(unbroken / "pictures" / "epoch_002.png") as grid:
         assert grid.size == (4 * 160, 2 * 160)
     assert resumable(unbroken).epochs == 2
@@ -95,9 +104,10 @@ def _same_curve(one: Path, other: Path) -> None:
 _KILLED_RUN = """
 import os, sys
 from pathlib import Path
-from rmbg_trt.training.callbacks import Record
+from rmbg_trt.training.callbacks import Record, record
 from rmbg_trt.training.config import load_config
 from rmbg_trt.training.train import train
+record.draw_curves = lambda rows, path: None
 data, folder, stop, how = sys.argv[1:5]
 settings = eval(sys.argv[5])
 before = Record.on_train_batch_end
@@ -118,14 +128,44 @@ def _run_and_kill(data: Path, folder: Path, step: int, how: int, **changes: Any)
     return subprocess.run(command, capture_output=True, text=True, timeout=300, start_new_session=True)
 
 
-@pytest.mark.parametrize(("step", "workers"), [(2, 1), (4, 0), (7, 0)])
-def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
-    made: Path, unbroken: Path, tmp_path: Path, step: int, workers: int
-) -> None:
-    """In mid-epoch, after an epoch's last step, and in mid-epoch of the second one."""
+def _run_and_signal(data: Path, folder: Path, batch: int, how: signal.Signals, **changes: Any) -> None:
+    """Trains in this process, which gets a signal after a batch."""
+    before, batches = Record.on_train_batch_end, itertools.count(1)
+
+    def signalled(self: Record, *batch_end: Any) -> None:
+        before(self, *batch_end)
+        if next(batches) == batch:
+            signal.raise_signal(how)
+
+    def unheard(number: int, frame: Any) -> None:
+        raise AssertionError(f"the run does not listen to signal {number}")
+
+    handler = signal.signal(how, unheard)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Record, "on_train_batch_end", signalled)
+            assert train(config(data, **changes), folder).stopped == "interrupted"
+        assert signal.getsignal(how) is unheard, "afterwards it listens no longer"
+    finally:
+        signal.signal(how, handler)
+
+
+def test_an_interrupted_process_goes_on_as_if_nothing_had_been(made: Path, unbroken: Path, tmp_path: Path) -> None:
+    """With a worker, which gets the signal, too."""
     folder = tmp_path / "run"
-    done = _run_and_kill(made, folder, step, signal.SIGINT, workers=workers)
+    done = _run_and_kill(made, folder, 2, signal.SIGINT, workers=1)
     assert done.stdout.strip() == "interrupted", done.stderr
+    train(resumable(folder), folder, resume=True)
+    _same_curve(folder, unbroken)
+
+
+@pytest.mark.parametrize("batch", [4, 7])
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
+    made: Path, unbroken: Path, tmp_path: Path, batch: int
+) -> None:
+    """After an epoch's last step, and in mid-epoch of the second one."""
+    folder = tmp_path / "run"
+    _run_and_signal(made, folder, batch, signal.SIGINT)
     train(resumable(folder), folder, resume=True)
     _same_curve(folder, unbroken)
 
@@ -147,17 +187,21 @@ def test_a_finished_run_is_resumed_to_nothing(made: Path, unbroken: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("step", "changes"),
+    ("batch", "changes"),
     [
-        (12, {"schedule": "plateau", "plateau_patience": 0, "lr": 1e-7, "epochs": 4, "ema": 0}),
+        (8, {"schedule": "plateau", "plateau_patience": 0, "lr": 1e-7, "min_lr": 0.0, "epochs": 3, "ema": 0}),
         (1, {"ema": 0.0, "accumulate": 2}),
     ],
 )
-def test_other_schedules_resume_exactly_too(made: Path, tmp_path: Path, step: int, changes: dict[str, Any]) -> None:
+def test_other_schedules_resume_exactly_too(made: Path, tmp_path: Path, batch: int, changes: dict[str, Any]) -> None:
     """A rate that is halved at the end of the very epoch; gradients that are added up when the signal comes."""
     train(config(made, **changes), tmp_path / "whole")
-    _run_and_kill(made, tmp_path / "broken", step, signal.SIGTERM, **changes)
+    _run_and_signal(made, tmp_path / "broken", batch, signal.SIGTERM, **changes)
     train(resumable(tmp_path / "broken"), tmp_path / "broken", resume=True)
+    whole, broken = ([row["lr"] for row in read_metrics(tmp_path / name)] for name in ("whole", "broken"))
+    assert broken == pytest.approx(whole, rel=1e-6)
+    if "schedule" in changes:
+        assert whole == pytest.approx([1e-7, 0.5e-7, 0.25e-7], rel=1e-6)
     _same_curve(tmp_path / "broken", tmp_path / "whole")
 
 
@@ -204,7 +248,7 @@ def test_what_is_kept_is_mixed_with_what_the_run_began_with(made: Path, tmp_path
     start = {"init": str(tmp_path / "first.safetensors"), "ema": 0.5}
     train(config(made, **start), tmp_path / "whole")
     train(config(made, **start, keep=0.75), tmp_path / "mixed")
-    _run_and_kill(made, tmp_path / "broken", 5, signal.SIGINT, **start, keep=0.75)
+    _run_and_signal(made, tmp_path / "broken", 5, signal.SIGINT, **start, keep=0.75)
     train(resumable(tmp_path / "broken"), tmp_path / "broken", resume=True)
     _same_curve(tmp_path / "broken", tmp_path / "mixed")
     rows = [[row["train_loss"] for row in read_metrics(tmp_path / name)] for name in ("whole", "mixed")]
@@ -224,14 +268,12 @@ def test_early_stopping(made: Path, tmp_path: Path) -> None:
     assert again == report
 
 
-def test_a_time_limit_ends_the_run_where_it_can_go_on(made: Path, tmp_path: Path) -> None:
-    short = config(made, max_minutes=1e-6)
-    report = train(short, tmp_path / "run")
+def test_a_time_limit_ends_the_run_where_it_can_go_on(made: Path, unbroken: Path, tmp_path: Path) -> None:
+    report = train(config(made, max_minutes=1e-6), tmp_path / "run")
     assert (report.epochs, report.stopped) == (0, "time limit")
     report = train(resumable(tmp_path / "run", max_minutes=0.0), tmp_path / "run", resume=True)
     assert (report.epochs, report.stopped) == (2, "")
-    train(dataclasses.replace(short, max_minutes=0.0), tmp_path / "whole")
-    _same_curve(tmp_path / "run", tmp_path / "whole")
+    _same_curve(tmp_path / "run", unbroken)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", None])

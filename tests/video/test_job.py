@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests import fakes
+from tests.video import restless
 from tests.video.clips import HEIGHT, WIDTH, alpha_of, decode, left_over, make_clip, pictures, smooth, worst
 
-from rmbg_trt import Engine
+from rmbg_trt import Engine, VideoMatter
 from rmbg_trt.errors import Error, InputError
 from rmbg_trt.video import Progress, VideoJob, VideoOptions, matte_video
 from rmbg_trt.video import sink as sinks
@@ -31,19 +33,109 @@ def test_each_frame_gets_its_own_matte(fake_engine: Callable[..., Engine], tmp_p
     frames = [np.full((48, 64, 3), (tag, 255, 255), np.uint8) for tag in tags]
     clip = make_clip(tmp_path / "a.mkv", frames, codec="ffv1", pixel_format="bgr0")
     engine = fake_engine(fakes.read_tag, color="rgb", stretch="none")
-    matte_video(clip, tmp_path / "o.mkv", engine=engine, output="alpha")
+    matte_video(clip, tmp_path / "o.mkv", engine=engine, output="alpha", **restless.PLAIN)
     assert [int(picture[20, 20]) for picture in pictures(tmp_path / "o.mkv", "gray")] == tags
 
 
 @pytest.mark.parametrize("name", ["o.mkv", "o.mov", "o.webm"])
 def test_a_cutout_is_that_of_the_engine(engine: Engine, clip: Path, tmp_path: Path, name: str) -> None:
-    matte_video(clip, tmp_path / name, engine=engine, **({"lossless": True} if name == "o.webm" else {}))
+    lossless = name == "o.webm"
+    matte_video(clip, tmp_path / name, engine=engine, lossless=lossless, **restless.PLAIN)
     for number, (picture, frame) in enumerate(zip(pictures(clip), decode(tmp_path / name), strict=True)):
         expected = engine.run(picture, output="cutout")
         assert worst(alpha_of(frame), expected[..., 3]) == 0
         seen = expected[..., 3] > 0
         back = frame.to_ndarray(format="rgb24")
         assert np.abs(back[seen].astype(int) - smooth(number)[seen]).mean() < 3
+
+
+@pytest.mark.parametrize("name", ["o.mkv", "o.mov", "o.webm"])
+def test_a_cutout_is_that_of_a_video_matter(engine: Engine, clip: Path, tmp_path: Path, name: str) -> None:
+    matte_video(clip, tmp_path / name, engine=engine, lossless=name == "o.webm")
+    matter = VideoMatter(engine)
+    for picture, frame in zip(pictures(clip), decode(tmp_path / name), strict=True):
+        wanted = matter.process(picture, output="cutout")
+        assert worst(alpha_of(frame), wanted[..., 3]) == 0
+        seen = wanted[..., 3] > 0
+        assert np.abs(frame.to_ndarray(format="rgb24")[seen].astype(int) - wanted[seen][:, :3]).mean() < 3
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"refine": False}, {"decontaminate": False}, {"stabilize": False}, {"stretch": "running"}], ids=str
+)
+def test_each_option_reaches_the_matter(
+    fake_engine: Callable[..., Engine], tmp_path: Path, options: dict[str, Any]
+) -> None:
+    clip = restless.clip(tmp_path / "a.mkv", restless.frames(6))
+    engine = fake_engine(restless.predict, size=restless.SIZE, color="rgb", stretch="none")
+    matte_video(clip, tmp_path / "o.mkv", engine=engine, **options)
+    found = pictures(tmp_path / "o.mkv", "rgba")
+    wanted = restless.expected(fake_engine, restless.frames(6), **options)
+    assert restless.same(found, wanted)
+    usual = restless.expected(fake_engine, restless.frames(6))
+    assert restless.same(found, usual) == (options == {})
+    for each in (engine, VideoMatter(engine, **options)):  # a job takes both
+        asked = VideoOptions(overwrite=True, **{name: on for name, on in options.items() if name != "stretch"})
+        VideoJob(clip, tmp_path / "o.mkv", asked).run(each)
+        again = pictures(tmp_path / "o.mkv", "rgba")
+        assert restless.same(again, wanted if isinstance(each, VideoMatter) or "stretch" not in options else usual)
+
+
+def test_a_matter_begins_anew_with_each_clip(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    clip = restless.clip(tmp_path / "a.mkv", restless.frames(8))
+    matter = VideoMatter(fake_engine(restless.predict, size=restless.SIZE, color="rgb", stretch="none"))
+    whole = restless.expected(fake_engine, restless.frames(8))
+    for part, wanted in (
+        ({}, whole),
+        ({}, whole),
+        ({"duration": 0.16}, whole[:4]),
+        ({"start": 0.16}, restless.expected(fake_engine, restless.frames(4, first=4))),
+    ):
+        matte_video(clip, tmp_path / "o.mkv", engine=matter, overwrite=True, **part)
+        assert restless.same(pictures(tmp_path / "o.mkv", "rgba"), wanted)
+    assert not restless.same(wanted, whole[4:])  # or this would show nothing
+
+
+def test_a_clip_that_failed_leaves_nothing_to_the_next(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    clip = restless.clip(tmp_path / "a.mkv", restless.frames(8))
+    matter = VideoMatter(fake_engine(restless.predict, size=restless.SIZE, slots=4, color="rgb", stretch="none"))
+
+    def stop(done: Progress) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        matte_video(clip, tmp_path / "o.mkv", engine=matter, progress=stop)  # with frames in flight
+    matte_video(clip, tmp_path / "o.mkv", engine=matter)
+    wanted = restless.expected(fake_engine, restless.frames(8))
+    assert restless.same(pictures(tmp_path / "o.mkv", "rgba"), wanted)
+
+
+def test_frames_follow_one_another_whatever_slot_is_quicker(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    def uneven(tensor: Any) -> Any:
+        made = restless.predict(tensor)
+        time.sleep(float(made[0, 0]) % 0.01)
+        return made
+
+    pictured = restless.frames(24)
+    clip = restless.clip(tmp_path / "a.mkv", pictured)
+    engine = fake_engine(uneven, size=restless.SIZE, slots=4, color="rgb", stretch="none")
+    matte_video(clip, tmp_path / "o.mkv", engine=engine)
+    assert restless.same(pictures(tmp_path / "o.mkv", "rgba"), restless.expected(fake_engine, pictured))
+
+
+def test_options_that_a_given_matter_has_decided(engine: Engine, clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="refine, stretch: the given VideoMatter decides that"):
+        matte_video(clip, tmp_path / "o.mov", engine=VideoMatter(engine), refine=True, stretch="running")
+    with pytest.raises(InputError, match="stretch: the given engine decides that"):
+        matte_video(clip, tmp_path / "o.mov", engine=engine, stretch="minmax")
+    assert not (tmp_path / "o.mov").exists()
+
+
+def test_without_an_engine_one_is_made(small_model: Path, clip: Path, tmp_path: Path) -> None:
+    matte_video(clip, tmp_path / "o.mkv", model=small_model, device="cpu", refine=False, stretch=(0.2, 0.8))
+    with VideoMatter(small_model, device="cpu", color="rgb", refine=False, stretch=(0.2, 0.8)) as matter:
+        wanted = [matter.process(picture, output="cutout") for picture in pictures(clip)]
+    assert restless.same(pictures(tmp_path / "o.mkv", "rgba"), wanted)
 
 
 def test_backgrounds(engine: Engine, clip: Path, tmp_path: Path) -> None:
@@ -139,6 +231,8 @@ def test_usage(
 def test_an_engine_of_the_wrong_colours(fake_engine: Callable[..., Engine], clip: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match='color="rgb"'):
         matte_video(clip, tmp_path / "o.mov", engine=fake_engine())
+    with pytest.raises(InputError, match='color="rgb"'):
+        VideoJob(clip, tmp_path / "o.mov").run(VideoMatter(fake_engine()))
 
 
 # ---- nothing half-written ----------------------------------------------------------------------------------------

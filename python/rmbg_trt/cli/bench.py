@@ -171,12 +171,15 @@ def _run(models: list[str], settings: Settings, json_file: Path | None, plots: P
             fetch(model)
     work = Bench(models, settings)
     interrupted = False
+    failure: Exception | None = None
     try:
         with _progress() as tell:
             work.run(tell)
     except KeyboardInterrupt:
         interrupted = True
         say("Interrupted; this is what there is.", style="yellow")
+    except Exception as error:  # out of memory, say: what was measured before is shown and kept
+        failure = error
     report = work.report()
     _show(report)
     if json_file is not None:
@@ -185,6 +188,8 @@ def _run(models: list[str], settings: Settings, json_file: Path | None, plots: P
         from ..bench.plots import write_plots
 
         say(f"{plots}: {len(write_plots(report, plots))} plots")
+    if failure is not None:
+        raise failure
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     failed = [run for run in work.runs if run.error]

@@ -16,16 +16,20 @@ import typer
 
 from .console import EXIT_FAILED, EXIT_USAGE, error_boundary, fail, say, setup_logging
 from .engine_options import (
+    DecontaminateOption,
     DeviceOption,
     Filter,
     FilterOption,
     ModelOption,
     Output,
     PrecisionOption,
+    RefineOption,
     RuntimeOption,
-    Stretch,
-    open_engine,
+    StabilizeOption,
+    VideoStretchOption,
+    open_matter,
     sides,
+    stretch_of,
 )
 
 if TYPE_CHECKING:
@@ -80,15 +84,16 @@ def camera(
         _Raw | None, typer.Option("--stdout", help="Write raw frames to stdout, for a pipe.", show_default=False)
     ] = None,
     snapshots: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the key s saves pictures.")] = Path(),
+    refine: RefineOption = True,
+    decontaminate: DecontaminateOption = True,
+    stabilize: StabilizeOption = True,
+    stretch: VideoStretchOption = "none",
     model: ModelOption = "u2netp",
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
     size: Annotated[str | None, typer.Option(metavar="N|HxW", help="Network input, for models that are open.")] = None,
     resampling: FilterOption = Filter.lanczos,
-    stretch: Annotated[
-        Stretch, typer.Option(help="minmax stretches each frame's alpha to the full range, which may flicker.")
-    ] = Stretch.none,
     slots: Annotated[
         int, typer.Option(min=1, max=64, help="Frames in flight; more keep a GPU busier, and each is older.")
     ] = 1,
@@ -116,6 +121,7 @@ def camera(
     with contextlib.ExitStack() as stack:
         try:
             network_size = sides(size)
+            stretched = stretch_of(stretch, running=True)
             options = LiveOptions(
                 output=output.value if output else None,
                 backgrounds=[as_given(each) for each in background or ()],
@@ -138,26 +144,24 @@ def camera(
         except InputError as error:
             fail(str(error), EXIT_USAGE)
         matter = stack.enter_context(
-            _matter(
+            open_matter(
                 model,
                 device=device,
                 runtime=runtime,
                 precision=precision,
                 size=network_size,
                 filter=resampling.value,
-                stretch=stretch.value,
                 slots=slots,
+                stabilize=stabilize,
+                refine=refine,
+                decontaminate=decontaminate,
+                stretch=stretched,
             )
         )
         live = LiveMatter(found, matter, sinks, options, recording=record, tell=say)
         _run(live, seconds_to_run)
     if live.report().errors:
         raise typer.Exit(EXIT_FAILED)
-
-
-def _matter(model: str, **options: Any) -> Any:
-    """What makes the mattes: the one place to change for another network's side; a context manager with ``submit``."""
-    return open_engine(model, **options)
 
 
 def _tries(text: str) -> int | None:

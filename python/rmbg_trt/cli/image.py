@@ -10,15 +10,19 @@ import typer
 
 from .console import EXIT_USAGE, error_boundary, fail, say, setup_logging
 from .engine_options import (
+    DecontaminateOption,
     DeviceOption,
     Filter,
     FilterOption,
     ModelOption,
     Output,
     PrecisionOption,
+    RefineOption,
     RuntimeOption,
+    StretchOption,
     open_engine,
     sides,
+    stretch_of,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +63,9 @@ def image(
     file_format: Annotated[
         _Format | None, typer.Option("--format", help="By default what OUT ends in, else png.", show_default=False)
     ] = None,
+    refine: RefineOption = False,
+    decontaminate: DecontaminateOption = False,
+    stretch: StretchOption = "minmax",
     model: ModelOption = "u2net",
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
@@ -92,6 +99,8 @@ def image(
 
     For example: [bold]rmbg-trt image cat.jpg[/bold] makes cat_cutout.png
 
+    Hair, over something new: [bold]rmbg-trt image cat.jpg --refine --decontaminate[/bold]
+
     A shop's folder: [bold]rmbg-trt image photos -o shop --background white --format jpg[/bold]
 
     A pipe: [bold]curl -s URL | rmbg-trt image - -o - | display[/bold]
@@ -109,6 +118,7 @@ def image(
         fail("- takes one picture, and cannot be watched", EXIT_USAGE)
     try:
         network_size = sides(size)
+        stretched = stretch_of(stretch)
         kind = (output.value if output else None) or ("composite" if background else "cutout")
         chosen = _format(file_format, target, kind, quality)
         options = _options(kind, background, premultiplied, quality, max_pixels)
@@ -132,6 +142,9 @@ def image(
         precision=precision,
         size=network_size,
         filter=resampling.value,
+        refine=refine,
+        decontaminate=decontaminate,
+        stretch=stretched,
     ) as engine:
         code = job.run(engine, options, jobs)
     if code:

@@ -8,26 +8,31 @@ import enum
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import EXIT_FAILED, EXIT_USAGE, console, error_boundary, fail, say, setup_logging
 from .engine_options import (
+    DecontaminateOption,
     DeviceOption,
     Filter,
     FilterOption,
     ModelOption,
     Output,
     PrecisionOption,
+    RefineOption,
     RuntimeOption,
-    Stretch,
-    open_engine,
+    StabilizeOption,
+    VideoStretchOption,
+    open_matter,
     sides,
+    stretch_of,
 )
 
 if TYPE_CHECKING:
     from ..video import Progress, VideoJob, VideoOptions, VideoResult
+    from ..video_matter import VideoMatter
 
 
 class _Format(str, enum.Enum):
@@ -76,22 +81,24 @@ def video(
     height: Annotated[int | None, typer.Option(help="Scale to so many pixels; keeps the shape.")] = None,
     audio: Annotated[bool, typer.Option("--keep-audio/--no-audio", help="Copy the sound as it is.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
+    refine: RefineOption = True,
+    decontaminate: DecontaminateOption = True,
+    stabilize: StabilizeOption = True,
+    stretch: VideoStretchOption = "none",
     model: ModelOption = "u2net",
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
     size: Annotated[str | None, typer.Option(metavar="N|HxW", help="Network input, for models that are open.")] = None,
     resampling: FilterOption = Filter.lanczos,
-    stretch: Annotated[
-        Stretch, typer.Option(help="minmax stretches each frame's alpha to the full range, which may flicker.")
-    ] = Stretch.none,
     slots: Annotated[int, typer.Option(min=1, max=64, help="Frames the engine works on at once.")] = 2,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")] = False,
 ) -> None:
     """Take the background out of clips.
 
     Every frame keeps its time, also with a variable frame rate; sound and
-    subtitles are copied as they are. Transparent results: .mov (ProRes 4444),
+    subtitles are copied as they are. Edges are refined and cleaned of the old
+    background's colour, and flicker is held back. Transparent results: .mov (ProRes 4444),
     .webm (VP9), .mkv (FFV1, lossless), .webp, or a PNG sequence.
 
     A damaged frame is left out and counted. Where the clip ends early or more
@@ -111,6 +118,7 @@ def video(
 
     try:
         network_size = sides(size)
+        stretched = stretch_of(stretch, running=True)
         options = VideoOptions(
             output=output.value if output else None,
             background=background,
@@ -131,17 +139,20 @@ def video(
         fail(str(error), EXIT_USAGE)
     if not jobs:
         return
-    with open_engine(
+    with open_matter(
         model,
+        stabilize=stabilize,
+        refine=refine,
+        decontaminate=decontaminate,
+        stretch=stretched,
         device=device,
         runtime=runtime,
         precision=precision,
         size=network_size,
         filter=resampling.value,
-        stretch=stretch.value,
         slots=slots,
-    ) as engine:
-        sound = [_run(job, engine, alone=len(jobs) == 1) for job in jobs]
+    ) as matter:
+        sound = [_run(job, matter, alone=len(jobs) == 1) for job in jobs]
     if not all(sound):
         raise typer.Exit(EXIT_FAILED)
 
@@ -177,13 +188,13 @@ def _jobs(inputs: list[Path], given: str, options: VideoOptions, chosen: _Format
     return list(jobs.values())
 
 
-def _run(job: VideoJob, engine: Any, *, alone: bool) -> bool:
+def _run(job: VideoJob, matter: VideoMatter, *, alone: bool) -> bool:
     """Does one clip and says how it went; an error of one clip does not stop the others."""
     from ..errors import Error
 
     try:
         with _progress(job.path.name) as tell:
-            result = job.run(engine, tell)
+            result = job.run(matter, tell)
     except Error as error:
         if alone:
             raise

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live matting of a camera, a stream or a file: the newest frame, to a window, a virtual camera, a file or a pipe.
 
-live = LiveMatter(source_of(0), Engine("u2netp", color="rgb", stretch="none"), [Window()], LiveOptions())
+live = LiveMatter(source_of(0), VideoMatter("u2netp", color="rgb", slots=1), [Window()], LiveOptions())
 report = live.run()
 """
 

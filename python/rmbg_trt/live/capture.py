@@ -106,6 +106,8 @@ class Capture:
         except InputError:
             raise
         except Error as error:
+            if not self._source.live and self.frames > 0:
+                raise Error(f"{self._source.name} breaks off: {error}") from error
             return None, str(error)
 
     def _take(self, picture: Picture) -> None:

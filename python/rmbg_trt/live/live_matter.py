@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,8 +48,8 @@ class LiveMatter:
 
     Args:
         source: Where frames come from: of `source_of`, or anything of the shape of `LiveSource`.
-        matter: What makes mattes: an `Engine` with ``color="rgb"``, or anything of the shape of `Matter`. The caller
-            closes it.
+        matter: What makes mattes: a `VideoMatter` or, for mattes that know nothing of each other, an `Engine`, made
+            with ``color="rgb"``; or anything of the shape of `Matter`. The caller closes it.
         sinks: Where results go: `Window`, `VirtualCamera`, `Recorder`, `RawFrames`, or a `Sink` of your own.
         options: What is made.
         recording: File of the recordings that `toggle_recording` starts, numbered; one that is among the sinks is
@@ -76,7 +77,7 @@ class LiveMatter:
         self.options.check()
         self.switches = Switches(mirror=self.options.mirror, overlay=self.options.overlay)
         self._say = tell or (lambda message: log.info("%s", message))
-        self._notes: list[tuple[float, str]] = []
+        self._notes: deque[tuple[float, str]] = deque(maxlen=8)
         self._stop, self._done = threading.Event(), threading.Event()
         self._latency = Latency()
         self._error: BaseException | None = None
@@ -162,7 +163,9 @@ class LiveMatter:
         if self._asked or self._done.is_set() or (seconds is not None and time.monotonic() - self._begin_s >= seconds):
             return True
         for outlet in list(self._outlets):
-            if outlet.error is not None and not outlet.started:  # from the first: no use in going on
+            if (
+                outlet.error is not None and not outlet.started and not outlet.optional
+            ):  # from the first: no use in going on
                 self._error = self._error or outlet.error
                 return True
         return bool(self._sinks) and all(outlet.gone for outlet in self._outlets)
@@ -180,7 +183,9 @@ class LiveMatter:
             outlet.finish()
         self._end_s = time.monotonic()
         for outlet in self._outlets:
-            if outlet.error is not None and (not outlet.started or not isinstance(outlet.error, Error)):
+            if outlet.error is None or outlet.optional:
+                continue
+            if not outlet.started or not isinstance(outlet.error, Error):
                 self._error = self._error or outlet.error
 
     def _deliver(self, matted: Matted) -> None:
@@ -200,9 +205,8 @@ class LiveMatter:
         shown = next((outlet.latency for outlet in self._outlets if outlet.sink.main_thread), self._latency)
         fps, latency = shown.recent()
         now = time.monotonic()
-        self._notes = [note for note in self._notes if note[0] > now - _NOTE_S]
         switches = self.switches
-        words = [text for _, text in self._notes]
+        words = [text for at, text in list(self._notes) if at > now - _NOTE_S]
         states = {
             "paused": switches.paused,
             "looking for the source": self._capture.lost,
@@ -274,6 +278,8 @@ class LiveMatter:
                 outlet.end()
                 self._tell(f"recorded {outlet.sink.name}")
             return
+        if self._stop.is_set():
+            return
         suffix = "mov" if self.options.kind == "cutout" else "mp4"
         wanted = self._recording or Path(time.strftime(f"rmbg_%Y%m%d_%H%M%S.{suffix}"))
         target = free_name(wanted, taken=[outlet.sink.name for outlet in self._outlets])
@@ -282,7 +288,7 @@ class LiveMatter:
         except Error as error:
             self._tell(str(error))
             return
-        self._outlets = [*self._outlets, Outlet(recorder, self._show)]
+        self._outlets = [*self._outlets, Outlet(recorder, self._show, lambda error: self._tell(str(error)))]
 
     def snapshot(self) -> None:
         """Saves the last result as a PNG."""

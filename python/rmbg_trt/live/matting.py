@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import NetworkError
+from ..errors import Error, NetworkError
 from ..image import Array
 from ..video.pipeline import TicketLike
 from .capture import LiveFrame
@@ -25,10 +25,11 @@ from .scenery import Scenery
 from .shelf import Shelf
 
 _POLL_S = 0.1
+_DAMAGED_IN_A_ROW = 30
 
 
 class Matter(Protocol):
-    """What makes mattes: an `Engine` with ``color="rgb"``, or anything of this shape.
+    """What makes mattes: a `VideoMatter` or an `Engine` with ``color="rgb"``, or anything of this shape.
 
     ``reset()``, where it is there, is called before a frame that does not follow on those before. ``info.slots``,
     where it is there, limits the frames in flight.
@@ -105,6 +106,7 @@ class Matting:
         self._slots = threading.Semaphore(self._count_of_slots)
         self._boxes: queue.SimpleQueue[_Box | None] = queue.SimpleQueue()
         self._scene: int | None = None
+        self._damaged = 0
         self._found: tuple[int, int] | None = None
 
     def submit_all(self) -> None:
@@ -157,7 +159,12 @@ class Matting:
         return None
 
     def _submit(self, frame: LiveFrame) -> None:
-        raw = frame.picture()
+        try:
+            raw = frame.picture()
+        except Exception as error:
+            self._skip(error)
+            return
+        self._damaged = 0
         self._begin_scene(frame, (raw.shape[0], raw.shape[1]))
         assert self.size is not None
         pixels = fitted(raw, self.size)
@@ -168,6 +175,14 @@ class Matting:
         made_kind: Output = "cutout" if self._switches.alpha_view and kind == "composite" else kind
         ticket = self._matter.submit(pixels, output=made_kind, background=behind if made_kind == "composite" else None)
         self._boxes.put(_Box(frame, pixels, made_kind, behind, ticket))
+
+    def _skip(self, error: Exception) -> None:
+        """A frame that cannot be made a picture is left out; many in a row are an end."""
+        self._slots.release()
+        self._damaged += 1
+        self._tell(f"a frame was left out: {error}")
+        if self._damaged == _DAMAGED_IN_A_ROW:
+            raise Error(f"{self._damaged} frames in a row cannot be read: {error}") from error
 
     def _begin_scene(self, frame: LiveFrame, found: tuple[int, int]) -> None:
         """Where a frame does not follow on the last: what the network's side remembers is let go."""

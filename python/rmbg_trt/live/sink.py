@@ -92,9 +92,11 @@ class Outlet:
     Args:
         sink: Where to.
         show: Gives what the sink must know.
+        failed: Called with the error, should the sink fail; for one that came later, and without which it goes on.
 
     Attributes:
         sink: As given.
+        optional: Whether it came later.
         written: Results that it took.
         latency: Of those, from the frame's arrival until it was shown or written.
         error: What went wrong, if something did.
@@ -102,8 +104,10 @@ class Outlet:
         gone: Whether it failed, or whoever looked has gone.
     """
 
-    def __init__(self, sink: Sink, show: Callable[[], Show]) -> None:
+    def __init__(self, sink: Sink, show: Callable[[], Show], failed: Callable[[Exception], None] | None = None) -> None:
         self.sink = sink
+        self.optional = failed is not None
+        self._failed = failed
         self.written = 0
         self.latency = Latency()
         self.error: Exception | None = None
@@ -151,7 +155,10 @@ class Outlet:
     def end(self) -> None:
         """Takes no more results; those that wait are still written."""
         self._shelf.end()
-        self.sink.hurry()
+        try:
+            self.sink.hurry()
+        except Exception as error:
+            self._fail(error)
 
     def finish(self) -> None:
         """Writes what waits and lets the sink end. Called by the main thread."""
@@ -179,6 +186,8 @@ class Outlet:
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, Error):
             log.debug("%s failed", self.sink.name, exc_info=error)
+        if self.error is None and self._failed is not None:
+            self._failed(error)
         self.error = self.error or error
         self._leave()
 

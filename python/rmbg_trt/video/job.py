@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 
 from ..errors import Error, InputError
 from ..image.atomic import atomic_path
+from ..video_matter import VideoMatter
 from . import formats
 from .background import Behind, as_given
 from .options import VideoOptions
@@ -24,6 +25,9 @@ from .pipeline import run_pipeline
 from .png_sequence import PngSink, check_replaceable, sequence_folder
 from .sink import FileSink, Shape, check_encoder, keeps_pixel_aspect
 from .source import Source, SourceFrame
+
+if TYPE_CHECKING:
+    from ..engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -133,20 +137,22 @@ class VideoJob:
             place = self.target.parent if self._is_sequence else self.target
             raise InputError(f"{place} is there already; overwrite replaces it")
 
-    def run(self, engine: Any, progress: Callable[[Progress], None] | None = None) -> VideoResult:
+    def run(self, engine: VideoMatter | Engine, progress: Callable[[Progress], None] | None = None) -> VideoResult:
         """Does it.
 
         Args:
-            engine: An `Engine` made with ``color="rgb"``; ``stretch="none"`` keeps the matte from flickering.
+            engine: A `VideoMatter` made with ``color="rgb"``, which begins anew and decides how edges and flicker are
+                treated; or an `Engine` made with ``color="rgb", stretch="none"``, where the options decide that.
             progress: Called after each frame.
 
         Raises:
-            InputError: The clip cannot be read, holds no video, or changes its size.
+            InputError: The clip cannot be read, holds no video, or changes its size; or the engine takes BGR frames.
             NetworkError: The network failed.
             Error: The result could not be written. Nothing is left of it.
         """
         begin = time.perf_counter()
         options = self.options
+        matter = self._matter(engine)
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(
                 Source(
@@ -162,10 +168,24 @@ class VideoJob:
             behind = Behind(self._background, source.size)
             stack.callback(behind.close)
             with self._sink(source) as sink:
-                frames, seconds = self._matte(engine, source, behind, sink, progress)
+                frames, seconds = self._matte(matter, source, behind, sink, progress)
         report = source.report
         found = report.damaged, report.mended, report.missing_s, sink.dropped, sink.lost, report.notes
         return VideoResult(self.target, frames, seconds, time.perf_counter() - begin, *found)
+
+    def _matter(self, engine: VideoMatter | Engine) -> VideoMatter:
+        """What mattes this clip, with nothing in mind of another one."""
+        asked = self.options
+        if isinstance(engine, VideoMatter):
+            matter = engine
+            matter.reset()
+        else:
+            matter = VideoMatter(
+                engine, stabilize=asked.stabilize, refine=asked.refine, decontaminate=asked.decontaminate
+            )
+        if matter.engine._color != "rgb":
+            raise InputError('the engine takes BGR frames; make it with color="rgb"')
+        return matter
 
     def _tell_aspect(self, source: Source) -> None:
         aspect = source.pixel_aspect
@@ -210,7 +230,7 @@ class VideoJob:
 
     def _matte(
         self,
-        engine: Any,
+        matter: VideoMatter,
         source: Source,
         behind: Behind,
         sink: FileSink | PngSink,
@@ -226,8 +246,8 @@ class VideoJob:
                 start = frame.pts if start is None else start
                 yield frame, behind.at((frame.pts - start) * base)
 
-        def submit(item: tuple[SourceFrame, Any]) -> Any:
-            return engine.submit(item[0].pixels, output=kind, background=item[1])
+        def submit(item: tuple[SourceFrame, Any]) -> Any:  # in the order of the frames, from this thread alone
+            return matter.submit(item[0].pixels, output=kind, background=item[1])
 
         def write(item: tuple[SourceFrame, Any], result: Any) -> None:
             frame = item[0]
@@ -245,7 +265,7 @@ class VideoJob:
             if progress is not None:
                 progress(Progress(frames, float((last - first) * base), source.file.length_s))
 
-        run_pipeline(with_background(), submit, write, slots=engine.info.slots, progress=tell)
+        run_pipeline(with_background(), submit, write, slots=matter.info.slots, progress=tell)
         for packet in source.file.packets():
             sink.copy(packet)
         return frames, float((last - first) * base)

@@ -33,6 +33,9 @@ class VideoOptions:
         height: Of the result in pixels; None goes with the width.
         audio: Copy the sound.
         overwrite: Replace a result that is there already.
+        refine: Let alpha follow the frames' colours: hair and edges as fine as the frame.
+        decontaminate: Take the old background's colour out of the edges.
+        stabilize: Hold back flicker from frame to frame.
     """
 
     output: Kind | None = None
@@ -48,6 +51,9 @@ class VideoOptions:
     height: int | None = None
     audio: bool = True
     overwrite: bool = False
+    refine: bool = True
+    decontaminate: bool = True
+    stabilize: bool = True
 
     @property
     def kind(self) -> Kind:

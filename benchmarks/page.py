@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes docs/benchmarks.md of the results that lie in benchmarks/results.
+
+Every figure on the page is one of a JSON file, shown as it was measured: medians with their quartiles, the machine, the
+date and the commit. What has no result yet is listed as never run.
+
+Examples:
+  python benchmarks/page.py
+  python benchmarks/page.py --check     (exit code 1 if the page is not that of the results)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+# In the order of the page: the claim, its title, its command.
+CLAIMS = [
+    ("versus_rembg", "A photograph to its mask, against rembg", "versus_rembg.py"),
+    ("versus_peers", "A photograph to its mask, against every rival", "versus_peers.py"),
+    ("versus_peers_folder", "Two hundred pictures to cutouts, against rembg's command", "versus_peers.py"),
+    ("versus_peers_video", "A clip, against the rivals' commands", "versus_peers_video.py CLIP"),
+    ("cpu_network", "The network alone on a CPU", "cpu_network.py"),
+    ("pre_post", "Everything round the network, against rembg's", "pre_post.py"),
+    ("matting_quality", "Edges, colours and rest", "matting_quality.py --clip CLIP --masks FOLDER"),
+    ("video_throughput", "A video job against the network alone", "video_throughput.py CLIP"),
+    ("live_latency", "Live: the age of a picture when it is shown", "live_latency.py"),
+    ("memory", "Memory over many frames", "memory.py"),
+    ("start_up", "Start-up", "start_up.py"),
+    ("gpu_latency", "Latency on a GPU, by stage", "gpu_latency.py"),
+    ("export_parity", "An exported model against the official file", "export_parity.py --images FOLDER"),
+    ("export_speed", "The speed of an exported model", "export_speed.py"),
+    ("fine_tune", "A fine-tuned model against the weights it began with", "trained_run.py RUN u2netp SET"),
+    ("training_speed", "Training: pictures a second", "training_speed.py"),
+]
+HEAD = """<!-- Made by benchmarks/page.py of benchmarks/results; changes here are lost. -->
+# Benchmarks
+
+Every figure is one of a file in [benchmarks/results](../benchmarks/results), with the command that made it; run it on
+your machine. Contenders run by turns in one run, so compare ratios, not milliseconds, between machines. A range in
+brackets is the quartiles. `rmbg-trt bench` measures latency on your machine ([bench.md](bench.md)).
+"""
+
+
+def number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def shown(value: Any) -> str:
+    """A leaf of the figures in a table's cell."""
+    if isinstance(value, dict):
+        unit = f" {value['unit']}" if value.get("unit") else ""
+        return f"{number(value['median'])} ({number(value['p25'])} to {number(value['p75'])}){unit}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return number(value)
+    if isinstance(value, list):
+        return ", ".join(shown(each) for each in value)
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def is_leaf(value: Any) -> bool:
+    if isinstance(value, dict):
+        return {"median", "p25", "p75"} <= value.keys()
+    if isinstance(value, list):
+        return len(value) <= 10 and all(not isinstance(each, (dict, list)) for each in value)
+    return True
+
+
+def rows(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Each figure with where it stands; long lists and lists of tables stay in the file."""
+    if is_leaf(value):
+        if value not in (None, [], ""):
+            yield " · ".join(name.replace("_", " ") for name in path), shown(value)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from rows(each, (*path, name))
+    else:
+        yield " · ".join(name.replace("_", " ") for name in path), f"{len(value)} entries, in the file"
+
+
+def section(title: str, command: str, file: Path) -> str:
+    report = json.loads(file.read_text(encoding="utf-8"))
+    machine, commit = report["machine"], report["commit"]
+    gpus = f", {', '.join(machine['gpus'])}" if machine.get("gpus") else ""
+    changed = ", with changes" if commit.get("dirty") else ""
+    table = "\n".join(f"| {name} | {text} |" for name, text in rows(report["figures"]))
+    return (
+        f"## {title}\n\n`python benchmarks/{command}` · [{file.name}](../benchmarks/results/{file.name}) · "
+        f"{report['date']}, commit {commit['hash']}{changed}\n\n{machine['cpu']}, {machine['cores']} cores{gpus}\n\n"
+        f"| figure | |\n|---|---|\n{table}\n"
+    )
+
+
+def page(results: Path) -> str:
+    parts, never = [HEAD], []
+    for claim, title, command in CLAIMS:
+        files = sorted(results.glob(f"{claim}.json")) + sorted(results.glob(f"{claim}_[!a-z]*.json"))
+        parts += [section(title, command, file) for file in files]
+        if not files:
+            never.append(f"* {title}: `python benchmarks/{command}`")
+    if never:
+        parts.append("## Not run yet, or with no saved result\n\n" + "\n".join(never) + "\n")
+    gpu = any(json.loads(file.read_text(encoding="utf-8"))["machine"].get("gpus") for file in results.glob("*.json"))
+    if not gpu:
+        parts.append("**No result on this page was measured on a GPU yet.**\n")
+    return "\n".join(parts)
+
+
+def main() -> int:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--check", action="store_true", help="write nothing; say whether the page is up to date")
+    options = made.parse_args()
+    text = page(ROOT / "benchmarks" / "results")
+    if not options.check:
+        PAGE.write_text(text, encoding="utf-8")
+        return 0
+    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
+        return 0
+    print(f"{PAGE.relative_to(ROOT)} is not that of the results; run: python benchmarks/page.py", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
