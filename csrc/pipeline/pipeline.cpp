@@ -154,7 +154,7 @@ std::shared_ptr<Completion> Pipeline::submit(const FrameJob& asked, std::shared_
 void Pipeline::serve(Lane& lane) {
   std::unique_lock lock(mutex_);
   for (;;) {
-    posted_.wait(lock, [&] { return lane.has_job || closed_; });
+    posted_.wait(lock, [&] { return lane.has_job || (closed_ && !lane.busy); });  // busy: a job is on its way
     if (!lane.has_job) return;
     const FrameJob job = lane.job;
     std::shared_ptr<Completion> completion = std::move(lane.completion);

@@ -13,7 +13,10 @@ namespace rmbg {
 constexpr int kStabilizeReach = 7;       // cells of the network's output that an edge moves in a frame at most
 constexpr float kStabilizeSlow = 0.1f;   // share of a small or unlikely change that a frame takes over
 constexpr float kStabilizeLarge = 0.5f;  // a likely change of so much is taken over whole
-constexpr int kSceneCut = 40;            // mean difference of two frames' bytes from which on nothing is carried over
+constexpr float kStabilizeSure = 0.02f;  // a probability so near to 0 or 1 leaves no doubt, and is taken over ...
+constexpr float kStabilizeQuick =
+    0.5f;                      // ... by this share at least, if likely: nothing lingers where an edge has left
+constexpr int kSceneCut = 40;  // mean difference of two frames' bytes from which on nothing is carried over
 
 /// now, before: probabilities. low, high: the range of `before` within kStabilizeReach. A NaN or an infinity changes
 /// nothing, and one that a first frame left is forgotten.
@@ -23,8 +26,10 @@ RMBG_HD float stabilized(float now, float before, float low, float high) {
   const float likely = now < low ? low : now > high ? high : now;
   const float change = likely - before;
   const float size = change < 0.0f ? -change : change;
-  const float share =
+  const float by_size =
       size < kStabilizeLarge ? kStabilizeSlow + (1.0f - kStabilizeSlow) * (size / kStabilizeLarge) : 1.0f;
+  const float by_doubt = now < kStabilizeSure || now > 1.0f - kStabilizeSure ? kStabilizeQuick : kStabilizeSlow;
+  const float share = by_size > by_doubt ? by_size : by_doubt;
   return before + share * change + kStabilizeSlow * (now - likely);
 }
 

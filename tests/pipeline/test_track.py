@@ -339,3 +339,27 @@ def test_memory_is_given_back() -> None:
     del track
     gc.collect()
     assert _core.bytes_in_use() == before
+
+
+def test_close_while_threads_submit_hangs_nobody() -> None:
+    frame = np.zeros((2, 2, 3), np.uint8)
+
+    def feed(pipeline: _core.Pipeline) -> None:
+        result = np.empty((2, 2), np.uint8)
+        try:
+            while True:
+                pipeline.submit(frame, result, "rgb", "alpha")
+        except Error as error:
+            assert "closed" in str(error)
+
+    for attempt in range(300):
+        pipeline = _core.Pipeline([fakes.network(lambda _: 0.5, (2, 2))], stretch="fixed")
+        feeding = [threading.Thread(target=feed, args=(pipeline,), daemon=True) for _ in range(2)]
+        for thread in feeding:
+            thread.start()
+        time.sleep(0.0005 + 0.0001 * (attempt % 17))
+        closing = threading.Thread(target=pipeline.close, daemon=True)
+        closing.start()
+        for thread in (closing, *feeding):
+            thread.join(10)
+            assert not thread.is_alive(), f"deadlock at attempt {attempt}"

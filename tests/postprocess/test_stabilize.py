@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 Numbers = NDArray[np.float64]
 
 REACH, SLOW, LARGE, CUT = 7, 0.1, 0.5, 40
+SURE, QUICK = 0.02, 0.5
 GRAY = np.zeros((4, 4, 3), np.uint8)
 
 
@@ -66,6 +67,7 @@ def after(now: Any, before: Numbers) -> Numbers:
     likely = now.clip(low, high)
     change = likely - before
     share = np.minimum(1.0, SLOW + (1 - SLOW) * np.abs(change) / LARGE)
+    share = np.where(np.abs(now - 0.5) > 0.5 - SURE, np.maximum(share, QUICK), share)
     result: Numbers = before + share * change + SLOW * (now - likely)
     return result
 
