@@ -35,6 +35,8 @@ PACKAGES = (
     "lightning",
     "kornia",
     "pysodmetrics",
+    "pymatting",
+    "scipy",
 )
 console = Console() if sys.stdout.isatty() else Console(width=110)  # tables stay whole in a log
 
