@@ -2,6 +2,8 @@
 // Neighbours at a border, and bilinear interpolation between the cells of a coarse grid that covers a picture.
 #pragma once
 
+#include <cstdint>
+
 #include "core/host_device.h"
 
 namespace rmbg {
@@ -26,6 +28,15 @@ RMBG_HD LinearTap linear_tap(int i, float scale, int cells) {
 }
 
 RMBG_HD float mix(float a, float b, float share) { return a + (b - a) * share; }
+
+/// A plane of rows of `width` cells between four of them: down the columns first.
+RMBG_HD float bilinear(const float* plane, int width, const LinearTap& along, const LinearTap& down) {
+  const float* const above = plane + static_cast<std::int64_t>(down.first) * width;
+  const float* const below = plane + static_cast<std::int64_t>(down.second) * width;
+  const float first = mix(above[along.first], below[along.first], down.share);
+  const float second = mix(above[along.second], below[along.second], down.share);
+  return mix(first, second, along.share);
+}
 
 /// To the nearest byte; NaN gives 0.
 RMBG_HD unsigned char to_byte(float value) {

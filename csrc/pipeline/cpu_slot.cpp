@@ -42,14 +42,13 @@ class CpuSlot : public Slot {
  private:
   ConstImageView colored(const FrameJob& job);
   void preprocess_frame(const FrameJob& job, const FramePlan& plan);
-  void take_turn(const FrameJob& job, TrackTurn& turn);
+  MinMax take_turn(const FrameJob& job, TrackTurn& turn);
   PostprocessWorkspace workspace_for(const FrameJob& job, const FramePlan& plan, const PostprocessOptions& options);
-  void postprocess_frame(const FrameJob& job, const FramePlan& plan);
+  void postprocess_frame(const FrameJob& job, const FramePlan& plan, MinMax range);
 
   std::shared_ptr<Network> network_;
   PipelineOptions options_;
   Stream stream_;
-  MinMax range_;  // to stretch the frame by, unless each is stretched by its own
   FramePlanCache plans_;
   Buffer tensor_, prediction_;
   Buffer resample_between_, resized_;
@@ -65,7 +64,6 @@ class CpuSlot : public Slot {
 CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& options)
     : network_(std::move(network)),
       options_(options),
-      range_(options.range),
       plans_(options.filter, input_size(checked(network_->spec())), output_size(network_->spec())),
       tensor_(network_->spec().input.bytes()),
       prediction_(network_->spec().output.bytes()) {
@@ -83,8 +81,7 @@ StageTimes CpuSlot::process(const FrameJob& asked, TrackTurn& turn) {
   const Clock::time_point preprocessed = Clock::now();
   network_->enqueue(stream_);
   const Clock::time_point predicted = Clock::now();
-  take_turn(job, turn);
-  postprocess_frame(job, plan);
+  postprocess_frame(job, plan, take_turn(job, turn));
   const Clock::time_point end = Clock::now();
   StageTimes times;
   times.preprocess_ms = milliseconds(begin, preprocessed);
@@ -112,10 +109,10 @@ void CpuSlot::preprocess_frame(const FrameJob& job, const FramePlan& plan) {
   preprocess(job.frame, options_.normalization, workspace, tensor_.as<float>(), stream_);
 }
 
-/// What the frame carries over from those before it, once they have left it.
-void CpuSlot::take_turn(const FrameJob& job, TrackTurn& turn) {
-  range_ = options_.range;
-  if (!turn) return;
+/// What the frame carries over from those before it, once they have left it. Gives the range of a fixed stretch.
+MinMax CpuSlot::take_turn(const FrameJob& job, TrackTurn& turn) {
+  MinMax range = options_.range;
+  if (!turn) return range;
   const Size size = output_size(network_->spec());
   const std::size_t guide_bytes = 3 * area(input_size(network_->spec()));
   temporal_scratch_.reserve(4 * area(size) * sizeof(float));
@@ -124,8 +121,9 @@ void CpuSlot::take_turn(const FrameJob& job, TrackTurn& turn) {
   const TemporalFrame frame{prediction_.as<float>(), size, resized_.as<std::uint8_t>(),
                             static_cast<std::int64_t>(guide_bytes)};
   if (turn.track().stabilizes()) stabilize(frame, first, turn.state(), temporal_scratch_.as<float>(), stream_);
-  if (turn.track().runs_stretch()) range_ = running_range(frame, first, turn.state());
+  if (turn.track().runs_stretch()) range = running_range(frame, first, turn.state());
   turn.pass();
+  return range;
 }
 
 PostprocessWorkspace CpuSlot::workspace_for(const FrameJob& job, const FramePlan& plan,
@@ -172,10 +170,10 @@ PostprocessWorkspace CpuSlot::workspace_for(const FrameJob& job, const FramePlan
   return workspace;
 }
 
-void CpuSlot::postprocess_frame(const FrameJob& job, const FramePlan& plan) {
+void CpuSlot::postprocess_frame(const FrameJob& job, const FramePlan& plan, MinMax range) {
   PostprocessOptions options;
   options.stretch = job.track != nullptr && job.track->runs_stretch() ? Stretch::kFixed : options_.stretch;
-  options.range = range_;
+  options.range = range;
   options.refine = job.refine;
   options.decontaminate = job.decontaminate;
   options.output = job.output;

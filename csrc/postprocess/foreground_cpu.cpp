@@ -213,7 +213,7 @@ void foreground_row(const GroundPlanes& grounds, const ConstImageView& frame, co
   const int count = channels(frame.format);
   const std::uint8_t* const in = frame.row(y);
   const float scale = 1.0f / static_cast<float>(grid.side);
-  const GridRow row({grounds.data, kGroundTerms, grid.blocks, scale, scale}, y, scratch);
+  const GridRow row({grounds.data, kGroundTerms, grid.blocks, scale}, y, scratch);
   GridLine planes[kGroundTerms];
   for (int i = 0; i < kGroundTerms; ++i) planes[i] = row.plane(i);
   const auto apply = count == 1 ? apply_row<1> : count == 3 ? apply_row<3> : apply_row<4>;

@@ -97,14 +97,7 @@ __global__ void __launch_bounds__(kWarp* kRows)
   }
   const float scale = 1.0f / static_cast<float>(blocks.side);
   const LinearTap along = linear_tap(x, scale, blocks.across), down = linear_tap(y, scale, blocks.down);
-  const std::int64_t above = static_cast<std::int64_t>(down.first) * blocks.across;
-  const std::int64_t below = static_cast<std::int64_t>(down.second) * blocks.across;
-  const auto term = [&](int i) {
-    const float* const plane = grounds + i * blocks.area();
-    const float first = mix(plane[above + along.first], plane[below + along.first], down.share);
-    const float second = mix(plane[above + along.second], plane[below + along.second], down.share);
-    return mix(first, second, along.share);
-  };
+  const auto term = [&](int i) { return bilinear(grounds + i * blocks.area(), blocks.across, along, down); };
   const std::uint8_t share = alpha[y * alpha_pitch_bytes + x];
   for (int c = 0; c < (kChannels == 1 ? 1 : 3); ++c)
     out[c] = to_byte(foreground_color(in[c], share, term(c), term(3 + c)));

@@ -10,12 +10,12 @@
 
 namespace rmbg {
 
-/// Planes of floats behind one another, each `cells` large; pixel i lies at cell (i + 1/2) * scale - 1/2.
+/// Planes of floats behind one another, each `cells` large; row y lies at (y + 1/2) * scale_y - 1/2.
 struct FloatGrid {
   const float* data;
   int planes;
   Size cells;
-  float scale_x, scale_y;  // cells a pixel
+  float scale_y;  // cells a pixel, down the columns
 };
 
 /// Where the pixels of any row lie: pixel x between cell[x] and the next one, `share` of the way.

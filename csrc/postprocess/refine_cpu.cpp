@@ -159,7 +159,7 @@ GuidedLines fit_lines(const std::uint8_t* guide, const std::uint8_t* matte, Size
 void guided_row(const GuidedLines& lines, const ConstImageView& frame, int y, std::uint8_t* scratch,
                 std::uint8_t* alpha) {
   const float scale_y = static_cast<float>(lines.size.height) / static_cast<float>(frame.height);
-  const GridRow row({lines.data, kLineTerms, lines.size, 0.0f, scale_y}, y, scratch);
+  const GridRow row({lines.data, kLineTerms, lines.size, scale_y}, y, scratch);
   // Terms in the order of the frame's bytes. (The sum is the same: it runs in that order on the GPU, too.)
   const bool bgr = channel_offset(frame.format, 0) == 2;
   const GridLine terms[] = {row.plane(bgr ? 2 : 0), row.plane(1), row.plane(bgr ? 0 : 2), row.plane(3)};

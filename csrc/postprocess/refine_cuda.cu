@@ -67,16 +67,9 @@ __global__ void __launch_bounds__(kWarp* kRows)
   const float scale_x = static_cast<float>(cells_x) / static_cast<float>(width);
   const float scale_y = static_cast<float>(cells_y) / static_cast<float>(height);
   const LinearTap down = linear_tap(y, scale_y, cells_y);
-  const std::int64_t above = static_cast<std::int64_t>(down.first) * cells_x;
-  const std::int64_t below = static_cast<std::int64_t>(down.second) * cells_x;
   for (int x = x0; x < x0 + kPixels && x < width; ++x) {
     const LinearTap along = linear_tap(x, scale_x, cells_x);
-    const auto term = [&](int i) {
-      const float* const plane = lines + i * area;
-      const float first = mix(plane[above + along.first], plane[below + along.first], down.share);
-      const float second = mix(plane[above + along.second], plane[below + along.second], down.share);
-      return mix(first, second, along.share);
-    };
+    const auto term = [&](int i) { return bilinear(lines + i * area, cells_x, along, down); };
     const std::uint8_t* const pixel = frame + y * pitch_bytes + static_cast<std::int64_t>(x) * kChannels;
     alpha[y * alpha_pitch_bytes + x] =
         to_byte(guided_alpha(term(bgr ? 2 : 0), term(1), term(bgr ? 0 : 2), term(3), pixel[0],

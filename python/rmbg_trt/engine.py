@@ -175,14 +175,8 @@ class Engine:
             InputError: The frame, background or ``out`` is not one of these. The engine stays usable.
             NetworkError: The network failed. The engine stays usable.
         """
-        options: dict[str, Any] = {
-            "output": output,
-            "background": background,
-            "premultiplied": premultiplied,
-            "out": out,
-            "nv12": nv12,
-        }
-        return self._run(frame, self._quality, stream, options)
+        more = {"output": output, "background": background, "premultiplied": premultiplied, "out": out, "nv12": nv12}
+        return self._run(frame, self._quality, stream, **more)
 
     def submit(
         self,
@@ -200,14 +194,8 @@ class Engine:
         The frame and ``out`` must not be changed until the ticket is done. Arguments and errors are as in ``run``;
         errors of the network come from ``Ticket.result``. (A frame on the GPU is started by ``run`` just as well.)
         """
-        options: dict[str, Any] = {
-            "output": output,
-            "background": background,
-            "premultiplied": premultiplied,
-            "out": out,
-            "nv12": nv12,
-        }
-        return self._submit(frame, self._quality, stream, options)
+        more = {"output": output, "background": background, "premultiplied": premultiplied, "out": out, "nv12": nv12}
+        return self._submit(frame, self._quality, stream, **more)
 
     def map(
         self,
@@ -233,20 +221,20 @@ class Engine:
         """Whether a frame lies on a GPU, and this engine runs on one."""
         return self._pipeline.device >= 0 and _core.lies_on_gpu(frame)
 
-    def _run(self, frame: Any, quality: Quality, stream: Any, options: dict[str, Any]) -> Any:
+    def _run(self, frame: Any, quality: Quality, stream: Any, **options: Any) -> Any:
         if self._has(frame):
             return device_frame.run(self._pipeline, frame, self._color, stream=stream, quality=quality, **options)
-        job = self._host_job(frame, quality, stream, options)
+        job = self._host_job(frame, quality, stream, **options)
         self._pipeline.run(*job.arguments)
         return job.result()
 
-    def _submit(self, frame: Any, quality: Quality, stream: Any, options: dict[str, Any]) -> Ticket[Any]:
+    def _submit(self, frame: Any, quality: Quality, stream: Any, **options: Any) -> Ticket[Any]:
         if self._has(frame):
-            return Ticket.done_with(self._run(frame, quality, stream, options))
-        job = self._host_job(frame, quality, stream, options)
+            return Ticket.done_with(self._run(frame, quality, stream, **options))
+        job = self._host_job(frame, quality, stream, **options)
         return Ticket(self._pipeline.submit(*job.arguments), job.result)
 
-    def _host_job(self, frame: Any, quality: Quality, stream: Any, options: dict[str, Any]) -> FrameJob:
+    def _host_job(self, frame: Any, quality: Quality, stream: Any, **options: Any) -> FrameJob:
         if stream is not None:
             raise InputError("stream= is for frames that lie on the engine's GPU")
         return make_job(frame, self._color, quality=quality, **options)

@@ -67,14 +67,14 @@ class VideoMatter:
             if engine or decided:
                 names = ", ".join([*engine, *(["stretch"] if decided else [])])
                 raise InputError(f"{names}: the given engine decides that; make the engine with it")
+            if refine:
+                check_refine(model._network)
             self._engine = model
         else:
             if isinstance(stretch, str) and stretch not in _STRETCHES:
                 raise InputError(f"stretch is {stretch!r}; expected {', '.join(map(repr, _STRETCHES))} or (low, high)")
             fixed = "none" if stretch in (None, "running") else stretch
             self._engine = Engine(model, stretch=fixed, refine=refine, **engine)  # type: ignore[arg-type]
-        if refine:
-            check_refine(self._engine._network)
         carries = stabilize or stretch == "running"
         self._track = _core.Track(bool(stabilize), stretch == "running") if carries else None
         self._quality = Quality(bool(refine), bool(decontaminate), self._track)
@@ -104,8 +104,8 @@ class VideoMatter:
 
         ``output`` None: a composite if there is a background, else alpha.
         """
-        options = self._options(output, background, premultiplied, out, nv12)
-        return self._engine._run(frame, self._quality, stream, options)
+        more = {"background": background, "premultiplied": premultiplied, "out": out, "nv12": nv12}
+        return self._engine._run(frame, self._quality, stream, output=_output(output, background), **more)
 
     def submit(
         self,
@@ -123,8 +123,8 @@ class VideoMatter:
         On the CPU networks of several frames run at once, and each frame still follows the one before it. On a GPU a
         frame that carries something over waits for the whole of the one before.
         """
-        options = self._options(output, background, premultiplied, out, nv12)
-        return self._engine._submit(frame, self._quality, stream, options)
+        more = {"background": background, "premultiplied": premultiplied, "out": out, "nv12": nv12}
+        return self._engine._submit(frame, self._quality, stream, output=_output(output, background), **more)
 
     def map(
         self,
@@ -141,17 +141,6 @@ class VideoMatter:
             return self.submit(frame, output=output, background=background, premultiplied=premultiplied, nv12=nv12)
 
         return in_order(frames, submit, self._engine.info.slots)
-
-    def _options(
-        self, output: Output | None, background: BackgroundLike | None, premultiplied: bool, out: Any, nv12: Nv12 | None
-    ) -> dict[str, Any]:
-        return {
-            "output": output or ("alpha" if background is None else "composite"),
-            "background": background,
-            "premultiplied": premultiplied,
-            "out": out,
-            "nv12": nv12,
-        }
 
     def reset(self) -> None:
         """Begins anew with the next frame: another video, or another place in this one."""
@@ -171,3 +160,7 @@ class VideoMatter:
 
     def __repr__(self) -> str:
         return f"<rmbg_trt.VideoMatter {self._engine.info}>"
+
+
+def _output(asked: Output | None, background: BackgroundLike | None) -> Output:
+    return asked or ("alpha" if background is None else "composite")

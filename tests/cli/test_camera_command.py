@@ -25,21 +25,6 @@ from rmbg_trt.cli import app
 
 
 @pytest.fixture
-def asked(fake_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What engines the command makes; they make everything opaque."""
-    made: list[dict[str, Any]] = []
-
-    def engine(model: Any, **options: Any) -> Engine:
-        made.append({"model": model, **options})
-        stretch = options["stretch"]
-        return fake_engine(lambda tensor: np.ones(tensor.shape[2:], np.float32), color="rgb", stretch=stretch)
-
-    monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
-    monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
-    return made
-
-
-@pytest.fixture
 def clip(tmp_path: Path) -> Path:
     folder = tmp_path / "in"
     folder.mkdir()

@@ -25,6 +25,7 @@ from .engine_options import (
     PrecisionOption,
     RefineOption,
     RuntimeOption,
+    SizeOption,
     StabilizeOption,
     VideoStretchOption,
     open_matter,
@@ -92,7 +93,7 @@ def camera(
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
-    size: Annotated[str | None, typer.Option(metavar="N|HxW", help="Network input, for models that are open.")] = None,
+    size: SizeOption = None,
     resampling: FilterOption = Filter.lanczos,
     slots: Annotated[
         int, typer.Option(min=1, max=64, help="Frames in flight; more keep a GPU busier, and each is older.")

@@ -48,6 +48,9 @@ DeviceOption = Annotated[
 ]
 RuntimeOption = Annotated[str, typer.Option("--runtime", help="What runs the network; see 'rmbg-trt doctor'.")]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, fp32, bf16, ...: the network's arithmetic.")]
+SizeOption = Annotated[
+    str | None, typer.Option("--size", metavar="N|HxW", help="Network input, for models that are open.")
+]
 FilterOption = Annotated[Filter, typer.Option("--filter", help="Resampling to the network's size and back.")]
 
 _REFINE = "Let alpha follow the frame's colours: hair and edges as fine as the picture."

@@ -19,6 +19,7 @@ from .engine_options import (
     PrecisionOption,
     RefineOption,
     RuntimeOption,
+    SizeOption,
     StretchOption,
     open_engine,
     sides,
@@ -70,7 +71,7 @@ def image(
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
-    size: Annotated[str | None, typer.Option(metavar="N|HxW", help="Network input, for models that are open.")] = None,
+    size: SizeOption = None,
     resampling: FilterOption = Filter.lanczos,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Pictures in work at once; cores + 2 by default.")

@@ -98,14 +98,3 @@ def fitted(pixels: Array, size: tuple[int, int]) -> Array:
     top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
     canvas[top : top + inner[0], left : left + inner[1]] = scaled
     return canvas
-
-
-def size_of_results(first: tuple[int, int], width: int | None, height: int | None) -> tuple[int, int]:
-    """(height, width) of all results, from the first frame's and what was asked for; one side keeps the shape."""
-    if width and height:
-        return height, width
-    if width:
-        return max(2, 2 * round(first[0] * width / first[1] / 2)), width
-    if height:
-        return height, max(2, 2 * round(first[1] * height / first[0] / 2))
-    return first

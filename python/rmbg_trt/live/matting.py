@@ -18,8 +18,9 @@ import numpy as np
 from ..errors import Error, NetworkError
 from ..image import Array
 from ..video.pipeline import TicketLike
+from ..video.source import scaled_size
 from .capture import LiveFrame
-from .look import Matted, fitted, size_of_results
+from .look import Matted, fitted
 from .options import LiveOptions, Output
 from .scenery import Scenery
 from .shelf import Shelf
@@ -187,7 +188,7 @@ class Matting:
     def _begin_scene(self, frame: LiveFrame, found: tuple[int, int]) -> None:
         """Where a frame does not follow on the last: what the network's side remembers is let go."""
         if self.size is None:
-            self.size = size_of_results(found, self._options.width, self._options.height)
+            self.size = scaled_size(found, self._options.width, self._options.height)
         elif found != self._found and self._found is not None:
             was, now, kept = (f"{width}x{height}" for height, width in (self._found, found, self.size))
             self._tell(f"the picture changed from {was} to {now}; results stay {kept}, with black beside it if need be")

@@ -94,7 +94,7 @@ class Source:
         """Takes from the first frame what the result is like."""
         turn = turn_of(frame)
         self._upright = _upright(frame, turn)
-        self.size = _scaled(self._upright, width, height)
+        self.size = scaled_size(self._upright, width, height)
         aspect = Fraction(self.file.stream.sample_aspect_ratio or 1)
         self.pixel_aspect = 1 / aspect if turn.swap else aspect
         if self._any_size:  # a size of another shape is made up for by the pixels'
@@ -149,7 +149,7 @@ def _upright(frame: VideoFrame, turn: Turn) -> tuple[int, int]:
     return (frame.width, frame.height) if turn.swap else (frame.height, frame.width)
 
 
-def _scaled(size: tuple[int, int], width: int | None, height: int | None) -> tuple[int, int]:
+def scaled_size(size: tuple[int, int], width: int | None, height: int | None) -> tuple[int, int]:
     """(height, width) of the frames that were asked for; a side that was not keeps the shape, to an even number."""
     if width and height:
         return height, width
