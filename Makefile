@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 
-.PHONY: help demo test lint types format gpu-check clean
+.PHONY: help demo test lint types format bench-guard gpu-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ format: $(VENV)/.tools  ## put Python and C++ into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CLANG_SOURCES)
+
+bench-guard: $(BIN)/python  ## did anything round the network become slower? (for information)
+	$(PIP_INSTALL) ".[test]"
+	$(BIN)/python benchmarks/guard.py
 
 gpu-check:  ## on a CUDA machine: build for its GPU, run tests/gpu (which may not skip), compute-sanitizer, latency
 	PYTHON=$(PYTHON) tests/gpu/check.sh

@@ -21,59 +21,27 @@ from typing import Any
 import numpy as np
 from _photograph import photograph, size
 from _report import console, parser, save
+from _stub import Stub
 from _timing import interleave, ratio, rest, shown, summary
 from PIL import Image
 from rembg.sessions.u2net import U2netSession
 from rich.table import Table
 
-import rmbg_trt.engine
-from rmbg_trt import Engine, _core
-from rmbg_trt.networks import Opened
+from rmbg_trt import Engine
 
-SIDE = 320
 TARGET = 0.25  # of rembg's time
 RIVAL, OURS, NUMPY = "rembg", "rmbg-trt", "rmbg-trt, NumPy"
 ELSEWHERE = np.zeros(64 << 20, np.uint8)  # more than the caches hold
 
 
-def stored_prediction() -> np.ndarray:
-    """(1, 1, 320, 320) float32 in 0..1: a soft disc, as a matte is: mostly 0 or 1, and an edge."""
-    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
-    return (1 / (1 + np.exp((np.hypot(x, 0.7 * y) - 90) / 3))).astype(np.float32)[None, None]
+def rembg_session(stub: Stub) -> U2netSession:
+    def run(_names: object, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        stub.seen = inputs["input"]
+        return [stub.prediction]
 
-
-class Stub:
-    """Stands for the network on both sides, and keeps the input that it was last given."""
-
-    def __init__(self) -> None:
-        self.prediction = stored_prediction()
-        self.seen: np.ndarray | None = None
-
-    def rembg_session(self) -> U2netSession:
-        def run(_names: object, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-            self.seen = inputs["input"]
-            return [self.prediction]
-
-        session = U2netSession.__new__(U2netSession)  # its constructor would load the weights
-        session.inner_session = SimpleNamespace(run=run, get_inputs=lambda: [SimpleNamespace(name="input")])
-        return session
-
-    def engine(self) -> Engine:
-        bound: list[np.ndarray] = []
-
-        def enqueue(_stream: int) -> None:
-            self.seen = bound[0]
-            np.copyto(bound[1], self.prediction)
-
-        network = _core.python_network(
-            _core.TensorSpec("input", (1, 3, SIDE, SIDE)),
-            _core.TensorSpec("output", (1, 1, SIDE, SIDE)),
-            bind=lambda tensor, prediction: bound.extend((tensor, prediction)),
-            enqueue=enqueue,
-        )
-        opened = Opened([network], "stub", "", "", "fp32", "")
-        rmbg_trt.engine.open_network = lambda *_, **__: (opened, "a stored prediction")
-        return Engine(__file__, slots=1, color="rgb")  # any file that is there
+    session = U2netSession.__new__(U2netSession)  # its constructor would load the weights
+    session.inner_session = SimpleNamespace(run=run, get_inputs=lambda: [SimpleNamespace(name="input")])
+    return session
 
 
 def between() -> None:
@@ -91,7 +59,7 @@ def equal_to_the_bit(stub: Stub, session: U2netSession, engine: Engine, picture:
 def compare(width_height: tuple[int, int], rounds: int, stub: Stub) -> dict[str, Any]:
     picture = photograph("astronaut", width_height)
     array = np.array(picture)
-    session = stub.rembg_session()
+    session = rembg_session(stub)
     with stub.engine() as engine:
         equal = equal_to_the_bit(stub, session, engine, picture)
         runs = {
