@@ -45,6 +45,12 @@ class _Format(str, enum.Enum):
     png = "png"
 
 
+class _Decoder(str, enum.Enum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
 @error_boundary()
 def video(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Clips: anything that FFmpeg reads.")],
@@ -80,6 +86,9 @@ def video(
     ] = None,
     width: Annotated[int | None, typer.Option(help="Scale to so many pixels; keeps the shape.")] = None,
     height: Annotated[int | None, typer.Option(help="Scale to so many pixels; keeps the shape.")] = None,
+    decoder: Annotated[
+        _Decoder, typer.Option(help="What decodes: auto takes the GPU if the engine does and it can.")
+    ] = _Decoder.auto,
     audio: Annotated[bool, typer.Option("--keep-audio/--no-audio", help="Copy the sound as it is.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
     refine: RefineOption = True,
@@ -132,6 +141,7 @@ def video(
             fps=None if fps is None else frame_rate(fps),
             width=width,
             height=height,
+            decoder=decoder.value,
             audio=audio,
             overwrite=overwrite,
         )

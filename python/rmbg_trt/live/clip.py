@@ -39,7 +39,7 @@ class Clip:
 
     def open(self) -> None:
         """See `LiveSource.open`."""
-        self._file = ClipFile(self.name, None, None)
+        self._file = ClipFile(self.name)
         self._frames = self._file.frames()
         self._pace = Pace()
 

@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..errors import InputError
+from .decoder import PROCESSOR, Decoder, open_container
 from .frame_times import FrameTimes, Timed
 from .report import Report
 
@@ -37,6 +38,7 @@ class ClipFile:
         path: The file.
         start: Seconds after the first frame to begin at.
         duration: Seconds to read; None reads to the end.
+        decoder: What decodes it.
 
     Attributes:
         report: What was found while reading.
@@ -45,19 +47,28 @@ class ClipFile:
 
     Raises:
         InputError: It cannot be read, or holds no video.
+        UnavailableError: The decoder is required and cannot be had.
     """
 
-    def __init__(self, path: str | os.PathLike[str], start: Fraction | None, duration: Fraction | None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        start: Fraction | None = None,
+        duration: Fraction | None = None,
+        decoder: Decoder = PROCESSOR,
+    ) -> None:
         self.path = os.fspath(path)
         self.report = Report()
         try:
-            self._container = av.open(self.path)
+            self._container = open_container(self.path, decoder)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise InputError(
                 f"{self.path} cannot be read as a video ({_reason(error)}); it may be cut off or of another kind"
             ) from error
         self.stream = self._video()
         self.stream.thread_type = "AUTO"
+        if decoder.gpu is not None and not self.stream.codec_context.is_hwaccel:
+            self.report.note(f"no GPU decodes {self.stream.codec_context.name}; the processor did")
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 90000)
         self.begin_s = Fraction(self.stream.start_time or 0) * self.time_base
         self._times = FrameTimes(round(1 / (self.usual_rate * self.time_base)))

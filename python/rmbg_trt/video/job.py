@@ -20,6 +20,7 @@ from ..image.atomic import atomic_path
 from ..video_matter import VideoMatter
 from . import formats
 from .background import Behind, as_given
+from .decoder import Decoder
 from .options import VideoOptions
 from .pipeline import run_pipeline
 from .png_sequence import PngSink, check_replaceable, sequence_folder
@@ -147,6 +148,7 @@ class VideoJob:
 
         Raises:
             InputError: The clip cannot be read, holds no video, or changes its size; or the engine takes BGR frames.
+            UnavailableError: The GPU was to decode it, and cannot.
             NetworkError: The network failed.
             Error: The result could not be written. Nothing is left of it.
         """
@@ -162,6 +164,7 @@ class VideoJob:
                     fps=_fraction(options.fps),
                     width=options.width,
                     height=options.height,
+                    decoder=Decoder.choose(options.decoder, matter.info.device),
                 )
             )
             self._tell_aspect(source)

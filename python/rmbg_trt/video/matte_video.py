@@ -42,8 +42,8 @@ def matte_video(
         stretch: As for `VideoMatter`.
         progress: Called after each frame.
         **options: Those of `VideoOptions`: ``output``, ``background``, ``codec``, ``crf``, ``bitrate``, ``lossless``,
-            ``start``, ``duration``, ``fps``, ``width``, ``height``, ``audio``, ``overwrite``; and ``refine``,
-            ``decontaminate``, ``stabilize``.
+            ``start``, ``duration``, ``fps``, ``width``, ``height``, ``decoder``, ``audio``, ``overwrite``; and
+            ``refine``, ``decontaminate``, ``stabilize``.
 
     Returns:
         What was done, and what was found on the way; ``complete`` says whether next to nothing was missing.

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import InputError
+from .decoder import Decoder
 from .formats import Kind
 
 _LARGEST_SIDE = 16384
@@ -31,6 +32,8 @@ class VideoOptions:
         fps: A constant frame rate; None keeps every frame's own time.
         width: Of the result in pixels; None goes with the height.
         height: Of the result in pixels; None goes with the width.
+        decoder: What decodes the clip: "cpu"; "cuda", an NVIDIA GPU or an error; "auto": the GPU that the engine works
+            on, if it can, else the processor.
         audio: Copy the sound.
         overwrite: Replace a result that is there already.
         refine: Let alpha follow the frames' colours: hair and edges as fine as the frame.
@@ -49,6 +52,7 @@ class VideoOptions:
     fps: Fraction | float | None = None
     width: int | None = None
     height: int | None = None
+    decoder: str = "auto"
     audio: bool = True
     overwrite: bool = False
     refine: bool = True
@@ -68,6 +72,7 @@ class VideoOptions:
             raise InputError("a composite needs a background: a colour, a picture, a video, blur or blur:RADIUS")
         if self.kind != "composite" and self.background is not None:
             raise InputError(f"a background is for a composite; leave it out for output {self.kind!r}")
+        Decoder.choose(self.decoder, "cpu")
         if self.start is not None and self.start < 0:
             raise InputError(f"the start is {self.start} s; expected 0 or more")
         if self.duration is not None and self.duration <= 0:

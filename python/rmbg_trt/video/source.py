@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..image import Array
 from .clip_file import ClipFile
 from .color import Reader, Turn, color_of, turn_of
+from .decoder import PROCESSOR, Decoder
 from .frame_times import Timed, at_rate
 
 
@@ -49,6 +50,7 @@ class Source:
         fps: A constant frame rate to bring the frames to; None leaves their times.
         width: Of the upright frames in pixels; None goes with the height.
         height: As ``width``.
+        decoder: As for `ClipFile`.
 
     Attributes:
         file: What the frames come from.
@@ -60,6 +62,7 @@ class Source:
 
     Raises:
         InputError: It cannot be read, or holds no frame.
+        UnavailableError: The decoder is required and cannot be had.
     """
 
     def __init__(
@@ -71,8 +74,9 @@ class Source:
         fps: Fraction | None = None,
         width: int | None = None,
         height: int | None = None,
+        decoder: Decoder = PROCESSOR,
     ) -> None:
-        self.file = ClipFile(path, start, duration)
+        self.file = ClipFile(path, start, duration, decoder)
         self.report = self.file.report
         self.time_base = 1 / fps if fps else self.file.time_base
         self.rate = fps or self.file.usual_rate

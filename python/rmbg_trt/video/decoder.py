@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a clip is decoded: on the processor, or by an NVIDIA GPU's own decoder (NVDEC), which FFmpeg drives.
+
+A frame that the GPU decoded comes back as NV12, or P010 where it has ten bits, with its time, colour and rotation; from
+there on its way is that of any other frame.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import av
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+
+from ..errors import InputError, UnavailableError
+
+log = logging.getLogger(__name__)
+
+DECODERS = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """What is to decode.
+
+    Attributes:
+        gpu: Number of the GPU, or None for the processor.
+        required: Whether it is an error where that GPU cannot be had; else the processor takes over.
+    """
+
+    gpu: int | None = None
+    required: bool = False
+
+    @classmethod
+    def choose(cls, asked: str, device: str) -> Decoder:
+        """What a user asked for, beside an engine.
+
+        Args:
+            asked: "cpu"; "cuda", which must work; or "auto": the GPU that the engine works on, if it does.
+            device: Of the engine: "cpu" or "cuda:N".
+
+        Raises:
+            InputError: There is no such decoder.
+        """
+        if asked not in DECODERS:
+            raise InputError(f"the decoder is {asked!r}; expected {', '.join(DECODERS)}")
+        on_gpu = device.startswith("cuda")
+        if asked == "cpu" or (asked == "auto" and not on_gpu):
+            return cls()
+        return cls(int(device.partition(":")[2] or 0) if on_gpu else 0, required=asked == "cuda")
+
+
+PROCESSOR = Decoder()
+
+
+def open_container(path: str, decoder: Decoder) -> InputContainer:
+    """Opens a file whose video that decoder decodes.
+
+    A stream of a kind that the GPU does not know is decoded by the processor all the same; ``is_hwaccel`` of its codec
+    context says so.
+
+    Raises:
+        UnavailableError: The GPU is required and cannot be had.
+        av.FFmpegError, OSError, ValueError: The file cannot be read.
+    """
+    if decoder.gpu is None:
+        return av.open(path)
+    try:
+        return av.open(path, hwaccel=HWAccel("cuda", str(decoder.gpu), allow_software_fallback=True))
+    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:  # of the GPU, or of the file
+        container = av.open(path)
+        reason = f"GPU {decoder.gpu} cannot decode video here ({getattr(error, 'strerror', None) or error})"
+        if decoder.required:
+            container.close()
+            raise UnavailableError(f"{reason}; decoder 'cpu' or 'auto' decodes on the processor") from error
+        log.warning("%s; the processor decodes %s", reason, path)
+        return container

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who decodes a clip: the processor where no GPU can, or a clear error where one was asked for."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from tests.video.clips import decode, left_over, make_clip, smooth, worst
+
+from rmbg_trt import Engine
+from rmbg_trt.errors import InputError, UnavailableError
+from rmbg_trt.video import decoder as decoders
+from rmbg_trt.video import matte_video
+from rmbg_trt.video.clip_file import ClipFile
+from rmbg_trt.video.color import Reader
+from rmbg_trt.video.decoder import Decoder
+from rmbg_trt.video.source import Source
+
+
+class NoDriver:
+    """In place of ``HWAccel``: no machine that runs this has the GPU that it speaks of."""
+
+    def __init__(self, kind: str, device: str, *, allow_software_fallback: bool) -> None:
+        assert (kind, allow_software_fallback) == ("cuda", True)
+        raise av.PermissionError(1, f"no driver for {device}")
+
+
+@pytest.fixture
+def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoders, "HWAccel", NoDriver)
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "chosen"),
+    [
+        ("auto", "cpu", Decoder()),
+        ("cpu", "cuda:1", Decoder()),
+        ("auto", "cuda:1", Decoder(1)),
+        ("auto", "cuda", Decoder(0)),
+        ("cuda", "cuda:2", Decoder(2, required=True)),
+        ("cuda", "cpu", Decoder(0, required=True)),
+    ],
+)
+def test_the_choice(asked: str, device: str, chosen: Decoder) -> None:
+    assert Decoder.choose(asked, device) == chosen
+
+
+def test_there_is_no_such_decoder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected auto, cpu, cuda"):
+        matte_video(tmp_path / "a.mp4", tmp_path / "b.mp4", decoder="nvdec", background="red")
+
+
+@pytest.mark.usefixtures("no_driver")
+def test_the_processor_takes_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = make_clip(tmp_path / "a.mp4", 3)
+    with caplog.at_level(logging.WARNING), Source(clip, decoder=Decoder(3)) as source:
+        pictures = [frame.pixels.copy() for frame in source.frames()]
+    assert "GPU 3 cannot decode video here" in caplog.text
+    assert "no driver for 3" in caplog.text
+    with Source(clip) as usual:
+        assert all(np.array_equal(a, b.pixels) for a, b in zip(pictures, usual.frames(), strict=True))
+
+
+@pytest.mark.usefixtures("no_driver")
+def test_a_gpu_that_is_required(tmp_path: Path, engine: Engine) -> None:
+    clip = make_clip(tmp_path / "a.mp4", 3)
+    with pytest.raises(UnavailableError, match=r"GPU 0 cannot decode video here \(.*no driver.*decoder 'cpu'"):
+        matte_video(clip, tmp_path / "b.mov", engine=engine, decoder="cuda")
+    assert left_over(tmp_path) == []
+
+
+@pytest.mark.usefixtures("no_driver")
+@pytest.mark.parametrize("required", [False, True])
+def test_a_file_that_cannot_be_read_is_not_the_gpus_fault(tmp_path: Path, required: bool) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video" * 100)
+    with pytest.raises(InputError, match="cannot be read as a video"):
+        ClipFile(tmp_path / "a.mp4", decoder=Decoder(0, required))
+
+
+@pytest.mark.parametrize("kind", ["ffv1", "libx264"])
+def test_what_no_gpu_decodes_is_said(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_clip(tmp_path / "a.mkv", 1, codec=kind)
+    really, asked = av.open, []
+
+    def open_without(path: str, hwaccel: Any = None) -> Any:
+        asked.append(hwaccel)
+        return really(path)  # as a machine whose GPU knows none of its streams
+
+    monkeypatch.setattr(decoders, "HWAccel", lambda *given, **_: given)
+    monkeypatch.setattr(decoders.av, "open", open_without)
+    clip = ClipFile(path, decoder=Decoder(1))
+    assert asked[-1] == ("cuda", "1")
+    assert clip.report.notes == [f"no GPU decodes {clip.stream.codec_context.name}; the processor did"]
+    clip.close()
+
+
+@pytest.mark.parametrize("pixel_format", ["nv12", "p010le"])
+def test_frames_as_a_gpu_gives_them(tmp_path: Path, pixel_format: str) -> None:
+    planar = "yuv420p" if pixel_format == "nv12" else "yuv420p10le"
+    frame = decode(make_clip(tmp_path / "a.mp4", 1, pixel_format=planar))[0]
+    given = frame.reformat(format=pixel_format)  # the same numbers, chroma interleaved
+    given.colorspace, given.color_range = frame.colorspace, frame.color_range
+    pixels = Reader().read(given).copy()
+    assert worst(pixels, Reader().read(frame)) <= 1
+    assert worst(pixels, smooth()) <= 3
