@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-NAMES = ("astronaut", "coffee", "cat")
+NAMES = ("astronaut", "coffee", "cat", "rocket")
 
 
 def size(text: str) -> tuple[int, int]:

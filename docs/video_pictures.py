@@ -77,13 +77,13 @@ def crops(pictures: list[Bytes], place: tuple[int, int, int], zoom: int) -> Imag
 def clip(count: int = 40, size: tuple[int, int] = (540, 960)) -> tuple[list[Bytes], list[Numbers]]:
     """A woman sways, then rests, each for half of the time, in a light that trembles; the camera's noise is 3 of 255.
 
-    Behind her is what a small network takes for a subject every now and then.
+    Behind her is a night sky, as dark as her helmet.
     """
     height, width = size
     with Engine("u2net", color="rgb", refine=True, decontaminate=True, slots=1) as engine:
         cutout = engine.run(photograph("astronaut", (height, height)), output="cutout")
     woman = np.asarray(cutout, np.float32)
-    behind = photograph("cat", (width, height)).filter(ImageFilter.GaussianBlur(2))
+    behind = photograph("rocket", (width, height)).filter(ImageFilter.GaussianBlur(2))
     generator = np.random.default_rng(1)
     frames, truths = [], []
     for number in range(count):
@@ -102,7 +102,7 @@ def mixed(alpha: Numbers, front: Numbers, back: Numbers) -> Bytes:
     return np.rint(share * front + (1 - share) * back).clip(0, 255).astype(np.uint8)
 
 
-def strip(engine: Engine, frames: list[Bytes], first: int = 7, shown: int = 5) -> None:
+def strip(engine: Engine, frames: list[Bytes], first: int = 13, shown: int = 5) -> None:
     """Some frames in a row, above their composites without and with all three."""
     rows = [frames]
     for options in (PLAIN, {}):
