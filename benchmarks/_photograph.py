@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-NAMES = ("astronaut", "coffee", "cat", "rocket")
+NAMES = ("astronaut", "coffee", "cat")
+BACKDROPS = ("rocket",)
 
 
 def size(text: str) -> tuple[int, int]:
@@ -21,7 +22,7 @@ def size(text: str) -> tuple[int, int]:
 
 def photograph(name_or_path: str | Path, width_height: tuple[int, int]) -> Image.Image:
     """An RGB picture of that size: scaled with Lanczos to cover it, and cropped to the middle."""
-    if name_or_path in NAMES:
+    if name_or_path in NAMES + BACKDROPS:
         from skimage import data
 
         picture = Image.fromarray(getattr(data, str(name_or_path))())
