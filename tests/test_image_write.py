@@ -67,6 +67,16 @@ def test_png_is_exact(height: int, width: int, channels: tuple[int, ...], seed: 
     np.testing.assert_array_equal(np.asarray(image), pixels)
 
 
+@pytest.fixture(params=["ISA-L", "zlib"])
+def compressor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ISA-L, which the tests install, and as where it has no wheel."""
+    if request.param == "zlib":
+        monkeypatch.setitem(sys.modules, "isal", None)
+    else:
+        pytest.importorskip("isal")
+
+
+@pytest.mark.usefixtures("compressor")
 def test_png_of_many_bands_is_exact() -> None:
     pixels = noise(1100, 701, 3)  # 2.3 MB: nine bands and a rest
     pixels[300:800] = 40
@@ -75,6 +85,7 @@ def test_png_of_many_bands_is_exact() -> None:
     np.testing.assert_array_equal(np.asarray(opened(encode_picture(wide, "png"))), wide)
 
 
+@pytest.mark.usefixtures("compressor")
 def test_png_passes_the_checks_of_a_strict_decoder() -> None:
     image = Image.open(io.BytesIO(encode_picture(noise(31, 17, 4) | 1, "png", like=like())))
     image.verify()  # checksums of every chunk, and their order
