@@ -30,6 +30,8 @@ CLAIMS = [
     ("cpu_network", "The network alone on a CPU", "cpu_network.py"),
     ("pre_post", "Everything round the network, against rembg's", "pre_post.py"),
     ("matting_quality", "Edges, colours and rest", "matting_quality.py --clip CLIP --masks FOLDER"),
+    ("growth", "How time grows with pixels and pictures", "growth.py"),
+    ("guard", "What the guard compares with", "guard.py --store"),
     ("video_throughput", "A video job against the network alone", "video_throughput.py CLIP"),
     ("live_latency", "Live: the age of a picture when it is shown", "live_latency.py"),
     ("memory", "Memory over many frames", "memory.py"),
