@@ -112,9 +112,11 @@ def run(task: str, programs: list[Program], clip: Path, rounds: int) -> dict[str
                 continue
             console.print(f"{task}, round {turn + 1} of {rounds}: {name} ...", style="dim")
             each.target.unlink(missing_ok=True)
-            elapsed_ms, said, _ = timed(each.command, each.contender, each.variables)
-            if not each.target.is_file() or not each.target.stat().st_size:  # some programs fail with exit code 0
-                not_run[name] = f"made no file: {said[-300:]}"
+            elapsed_ms, said, code = timed(each.command, each.contender, each.variables)
+            made = each.target.is_file() and each.target.stat().st_size > 0  # some programs fail with exit code 0
+            if code or not made:
+                how = f"ended with code {code}" if code else "made no file"
+                not_run[name] = f"{how}: {said[-300:]}"
                 running.remove(each)
                 del times[name]
                 continue
