@@ -20,7 +20,7 @@ import rmbg_trt
 from rmbg_trt.folder_job import Options, Plan, Task, plan_tasks, run_tasks, watch_folders
 from rmbg_trt.folder_job import watch as watching
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 class Halves:
@@ -334,13 +334,13 @@ def test_a_stop_finishes_what_is_begun_and_begins_nothing_more(tmp_path: Path) -
 
 
 def test_leaving_the_loop_stops_the_job(tmp_path: Path) -> None:
-    tasks = tasks_in(tmp_path, 60)
+    (task,) = tasks_in(tmp_path, 1)
+    endless = (Task(task.source, tmp_path / "out" / f"{i}.png", "png") for i in itertools.count())
     engine = Halves(lambda frame: time.sleep(0.01))
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the loop is what is tested
-        for _ in run_tasks(tasks, engine, jobs=2):
+        for _ in run_tasks(endless, engine, jobs=2):
             raise KeyboardInterrupt
     calls = len(engine.calls)
-    assert calls < 60
     time.sleep(0.1)
     assert len(engine.calls) == calls
     assert all(Image.open(path).load() for path in (tmp_path / "out").iterdir())
@@ -420,7 +420,7 @@ def test_the_watch_ends_with_its_event_and_feeds_a_run(tmp_path: Path) -> None:
     tasks = watch_folders([tmp_path / "in"], tmp_path / "in" / "out", stop=stop, interval_s=0.02)
     outcomes = run_tasks(tasks, Halves(), jobs=2, stop=stop)
     for i in range(3):
-        picture(tmp_path / "in" / f"{i}.png")
+        picture(tmp_path / f"{i}.png").rename(tmp_path / "in" / f"{i}.png")  # at once, as it might be looked at halfway
         outcome = next(outcomes)  # only what was put there last is new, and no result is taken for a picture
         assert (outcome.task.source.name, outcome.error) == (f"{i}.png", None)
     stop.set()

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
 import pytest
 
 from rmbg_trt.bench.closed_loop import Limits, closed_loop, throughput
-from rmbg_trt.bench.open_loop import Arrivals, open_loop
+from rmbg_trt.bench.open_loop import Arrivals, _sleep_until, open_loop
 
 
 class Clock:
@@ -83,7 +84,7 @@ def test_several_clients_are_in_flight_at_once_and_have_numbers() -> None:
 
     def serve(client: int, index: int) -> None:
         seen.add(client)
-        inside.wait(20)
+        inside.wait(60)
 
     found = closed_loop(serve, Limits(0, 10, 10, warmup=1), in_flight=3)
     assert [len(each) for each in found] == [4, 4, 4]  # ten, rounded up to the same for all
@@ -102,7 +103,7 @@ def test_an_error_of_a_frame_ends_all_clients(in_flight: int, fails_at: int) -> 
     before = threading.active_count()
     with pytest.raises(RuntimeError, match="the network failed"):
         closed_loop(serve, Limits(60, 5, 10**6, warmup=2), in_flight=in_flight)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 # ---- open loop -------------------------------------------------------------------------------------------------------
@@ -113,42 +114,50 @@ def test_a_stall_shows_in_every_frame_that_arrived_in_it() -> None:
     stall_s, rate = 0.3, 100
 
     def serve(client: int, index: int) -> None:
-        time.sleep(stall_s if index == 20 else 0.001)
+        time.sleep(stall_s if index == 5 else 0.001)
 
-    found = open_loop(serve, rate=rate, seconds=1.0, queue=1000)
+    found = open_loop(serve, rate=rate, seconds=0.5, queue=1000)
     assert found.dropped == 0
-    assert len(found.done) == 100
+    assert len(found.done) == 50
     # A frame due t after the stalled one cannot be done before the stall is over: true on any machine, however busy.
-    for index in range(20, 50):
+    for index in range(5, 35):
         latency = found.latency_ms[index]
         assert latency is not None
-        assert latency >= 1e3 * stall_s - (index - 20) * 1e3 / rate - 0.01
+        assert latency >= 1e3 * stall_s - (index - 5) * 1e3 / rate - 0.01
     assert sum(each > 100 for each in found.done) >= 20
-    closed = closed_loop(serve, Limits(0, 100, 100, warmup=0))
-    assert sum(each > 250 for each in closed[0]) < sum(each > 100 for each in found.done)
-    assert sorted(closed[0])[90] < 250 <= max(closed[0])  # p90 of the closed loop never heard of the stall
+    clock = Clock()
+    clock.serve(*[1] * 5, 1e3 * stall_s, *[1] * 44)
+    [closed] = closed_loop(clock.frame, Limits(0, 50, 50, warmup=0), clock=clock)
+    assert (sorted(closed)[48], max(closed)) == (1, 300)  # one frame alone has heard of the stall
 
 
-def test_frames_that_find_the_queue_full_are_dropped_and_counted() -> None:
+def test_frames_that_find_the_queue_full_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first frame is in work until the last one arrives, which finds the queue full or just emptied."""
     served: list[int] = []
+    arrived, last = itertools.count(1), threading.Event()
+
+    def sleep_until(due_ns: int) -> None:
+        _sleep_until(due_ns)
+        if next(arrived) == 60:
+            last.set()
 
     def serve(client: int, index: int) -> None:
+        assert last.wait(60)
         served.append(index)
-        time.sleep(0.1)  # ten a second
 
-    found = open_loop(serve, rate=100, seconds=0.6, queue=2)
+    monkeypatch.setattr("rmbg_trt.bench.open_loop._sleep_until", sleep_until)
+    found = open_loop(serve, rate=1000, seconds=0.06, queue=2)
     assert found.dropped + len(found.done) == 60
-    assert found.dropped == 60 - len(served)
     assert [index for index, value in enumerate(found.latency_ms) if value is not None] == served == sorted(served)
+    assert served[:2] == [0, 1]
+    assert len(served) <= 1 + 2 + 1
     assert not found.held
-    assert 2 <= len(served) <= 6 + 1 + 2  # in 0.6 s, in work at the end, and in the queue
-    assert found.served_per_second <= 10.5
     assert found.waiting <= 2
 
 
 def test_latency_counts_from_the_schedule_and_arrivals_are_even() -> None:
-    found = open_loop(lambda client, index: time.sleep(0.02), rate=20, seconds=0.5, queue=5)
-    assert found.due_ms == pytest.approx([50 * index for index in range(10)], abs=1e-3)
+    found = open_loop(lambda client, index: time.sleep(0.02), rate=40, seconds=0.25, queue=5)
+    assert found.due_ms == pytest.approx([25 * index for index in range(10)], abs=1e-3)
     assert min(found.done) >= 20
     assert found.late_ms >= 0
 
@@ -159,7 +168,7 @@ def test_workers_serve_side_by_side() -> None:
 
     def serve(client: int, index: int) -> None:
         clients.add(client)
-        together.wait(20)
+        together.wait(60)
 
     found = open_loop(serve, rate=200, seconds=0.1, workers=2, queue=50)
     assert clients == {0, 1}
@@ -173,8 +182,8 @@ def test_an_error_in_the_open_loop_ends_it() -> None:
 
     begin = time.perf_counter()
     with pytest.raises(RuntimeError, match="the network failed"):
-        open_loop(serve, rate=50, seconds=60, workers=2, queue=4)
-    assert time.perf_counter() - begin < 30
+        open_loop(serve, rate=50, seconds=300, workers=2, queue=4)
+    assert time.perf_counter() - begin < 200
 
 
 def test_a_rate_is_held_only_without_drops_and_without_a_backlog() -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
@@ -34,9 +33,11 @@ def test_every_plot_is_a_picture(report: dict[str, Any], tmp_path: Path) -> None
     kinds = ("stages", "distribution", "frame_size", "throughput", "open_loop")
     assert [path.name for path in written] == [f"made_model.onnx_{kind}.png" for kind in kinds]
     for path in written:
-        picture = np.asarray(Image.open(path).convert("RGB"))
-        assert picture.shape[1] > 600
-        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20, "an empty plot"
+        picture = Image.open(path).convert("RGB")
+        assert picture.width > 600
+        colors = picture.getcolors(picture.width * picture.height)
+        assert colors is not None
+        assert len(colors) > 20, "an empty plot"
 
 
 def test_what_was_not_measured_is_not_plotted(report: dict[str, Any], tmp_path: Path) -> None:

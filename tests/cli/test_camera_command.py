@@ -3,25 +3,30 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import typer.testing
+from tests.live.parts import TIMEOUT_S, until
 from tests.video import restless
 from tests.video.clips import make_clip, pictures, smooth
 
 import rmbg_trt.engine
 from rmbg_trt import Engine, models
 from rmbg_trt.cli import app
+from rmbg_trt.live.clip import Pace
 
 
 @pytest.fixture
@@ -51,11 +56,12 @@ def test_a_file_into_a_recording(asked: list[dict[str, Any]], clip: Path, tmp_pa
         {"model": "u2netp", "device": "auto", "runtime": "auto", "precision": "auto", "size": 64,
          "filter": "area", "stretch": "none", "slots": 2, "color": "rgb"}
     ]  # fmt: skip
-    assert re.search(
-        r"12 frames in [\d.]+ s: \d+ matted \([\d.]+ fps\), \d+ dropped as stale; latency \d+ ms", said(result)
+    told = re.search(
+        r"12 frames in [\d.]+ s: (\d+) matted \([\d.]+ fps\), (\d+) dropped as stale; latency \d+ ms", said(result)
     )
+    assert told is not None, said(result)
     found = pictures(target)
-    assert len(found) > 3
+    assert len(found) == int(told[1]) == 12 - int(told[2])
     assert found[0].shape == (24, 32, 3)
     mirrored = smooth()[::2, ::-2].astype(int)
     assert np.abs(found[0].astype(int) - mirrored).mean() < 6
@@ -79,28 +85,57 @@ def test_edges_colours_and_rest(
     flags: str,
     options: dict[str, Any],
 ) -> None:
-    def engine(model: Any, *, stretch: Any, slots: int, **_: Any) -> Engine:
-        return fake_engine(restless.predict, size=restless.SIZE, slots=slots, color="rgb", stretch=stretch)
+    done, read = itertools.count(), itertools.count()
+    matted = 0
 
+    def predict(tensor: Any) -> Any:
+        nonlocal matted
+        made = restless.predict(tensor)
+        matted = next(done) + 1
+        return made
+
+    def wait_for_the_network(pace: Any, time_s: Any, stop: Any) -> None:
+        """In the place of the clock, so that no frame is dropped on however slow a machine."""
+        before = next(read)
+        until(lambda: matted >= before)
+
+    def engine(model: Any, *, stretch: Any, slots: int, **_: Any) -> Engine:
+        return fake_engine(predict, size=restless.SIZE, slots=slots, color="rgb", stretch=stretch)
+
+    monkeypatch.setattr(Pace, "wait", wait_for_the_network)
     monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
     clip = restless.clip(tmp_path / "a.mkv", restless.frames(10))
     result = command(clip, "--no-preview", "--record", tmp_path / "o.mkv", *flags.split())
     assert result.exit_code == 0, result.stderr
     found = pictures(tmp_path / "o.mkv", "rgba")
-    assert len(found) > 3
-    frames = [restless.frame(restless.number_of(each)) for each in found]  # live, so that some may be missing
-    assert restless.same(found, restless.expected(fake_engine, frames, **options))
-    assert restless.same(found, restless.expected(fake_engine, frames)) == (options == {})
+    assert restless.same(found, restless.expected(fake_engine, restless.frames(10), **options))
+    assert restless.same(found, restless.expected(fake_engine, restless.frames(10))) == (options == {})
 
 
-def test_it_loops_for_as_long_as_is_said(asked: list[dict[str, Any]], clip: Path, tmp_path: Path) -> None:
-    result = command(clip, "--no-preview", "--loop", "--duration", "1.2", "--fps", "10")
+def test_it_loops_for_as_long_as_is_said(
+    asked: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a tenth of a second with each frame of the clip."""
+    frames = 0
+
+    def wait(pace: Any, time_s: Any, stop: threading.Event) -> None:
+        nonlocal frames
+        frames += 1
+        stop.wait(0.005)
+
+    clock = SimpleNamespace(monotonic=lambda: 1000 + frames / 10)
+    monkeypatch.setattr(Pace, "wait", wait)
+    for module in ("capture", "live_matter"):
+        monkeypatch.setattr(f"rmbg_trt.live.{module}.time", clock)
+    clip = make_clip(tmp_path / "short.mp4", 2)
+    result = command(clip, "--no-preview", "--loop", "--duration", "0.8", "--fps", "5")
     assert result.exit_code == 0
-    found = re.search(r"(\d+) frames in ([\d.]+) s", said(result))
-    assert found is not None
-    assert int(found[1]) > 14
-    assert 1.1 < float(found[2]) < 4
+    found = re.search(r"(\d+) frames in ([\d.]+) s: (\d+) matted", said(result))
+    assert found is not None, said(result)
+    assert int(found[1]) >= 8
+    assert float(found[2]) >= 0.8
+    assert 1 <= int(found[3]) <= int(found[1]) / 2 + 1
 
 
 @pytest.mark.parametrize(
@@ -130,7 +165,7 @@ def test_a_recording_that_is_there(asked: list[dict[str, Any]], clip: Path, tmp_
     assert command(clip, "--no-preview", "--record", target).exit_code == 2
     assert target.read_text() == "mine"
     assert command(clip, "--no-preview", "--record", target, "--overwrite").exit_code == 0
-    assert len(pictures(target)) > 3
+    assert len(pictures(target)) > 0
 
 
 def test_a_bad_file_is_a_job_that_failed(asked: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -192,10 +227,10 @@ def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
 @posix
 def test_stdout_holds_frames_and_nothing_else(clip: Path, small_model: Path) -> None:
     process = started(clip, "--no-preview", "--stdout", "bgra", "--model", small_model, stdout=subprocess.PIPE)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0, errors
     frames = len(out) / (48 * 64 * 4)
-    assert frames == int(frames) >= 3
+    assert frames == int(frames) >= 1
     assert np.abs(np.frombuffer(out, np.uint8)[:3].astype(int) - smooth()[0, 0, ::-1]).max() <= 6
     assert b"stdout: bgra, 64x48, 4 bytes a pixel" in errors
 
@@ -207,17 +242,15 @@ def test_a_signal_ends_it_with_a_whole_recording(
 ) -> None:
     out = tmp_path / "out"
     process = started(clip, "--no-preview", "--loop", "--record", out / "o.mov", "--model", small_model)
-    deadline = time.monotonic() + 60
-    while not list(out.glob(".rmbg-*.part.mov")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    time.sleep(0.5)
+    until(lambda: list(out.glob(".rmbg-*.part.mov")) or process.poll() is not None)
+    time.sleep(0.2)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == code, errors
     assert [each.name for each in out.iterdir()] == ["o.mov"]
     count = re.search(rb"o.mov: (\d+) frames", errors.replace(b"\n", b" "))
     assert count is not None, errors
-    assert len(pictures(out / "o.mov")) == int(count[1]) > 3
+    assert len(pictures(out / "o.mov")) == int(count[1]) > 0
 
 
 @posix
@@ -228,6 +261,6 @@ def test_a_reader_that_goes_ends_it_well(clip: Path, small_model: Path) -> None:
     assert process.stdout is not None
     assert len(process.stdout.read(48 * 64 * 3)) == 48 * 64 * 3
     process.stdout.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=TIMEOUT_S) == 0
     assert process.stderr is not None
     assert b"Traceback" not in process.stderr.read()

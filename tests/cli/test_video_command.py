@@ -217,7 +217,7 @@ def test_rmbg_trt_and_its_command_line_need_no_pyav(in_python: Callable[..., str
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child is a matter of consoles there")
 def test_ctrl_c_leaves_nothing(tmp_path: Path, small_model: Path) -> None:
-    clip = make_clip(tmp_path / "a.mp4", [smooth(n % 30) for n in range(40)])
+    clip = make_clip(tmp_path / "a.mp4", [smooth(n % 30) for n in range(400)])
     script = (
         "import time, rmbg_trt.video.sink as sink\n"
         "write = sink.FileSink.write\n"
@@ -238,7 +238,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, small_model: Path) -> None:
     while not left_over(tmp_path) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     assert left_over(tmp_path), process.communicate()[1]
-    time.sleep(0.3)
+    time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors

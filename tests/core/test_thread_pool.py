@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,21 +58,35 @@ def test_ops_of_many_threads_share_the_pool() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
         assert not thread.is_alive(), "the pool is stuck"
     assert wrong == []
+
+
+def until_others_sleep() -> None:
+    """Waits until no other thread of this process has been seen at work for a while."""
+    me, quiet = threading.get_native_id(), 0
+    for _ in range(3000):
+        time.sleep(0.01)
+        working = False
+        for path in Path("/proc/self/task").glob("*/stat"):  # none where there is no /proc
+            with contextlib.suppress(OSError):  # it has just ended
+                working |= path.parent.name != str(me) and path.read_text().rpartition(")")[2].split()[0] == "R"
+        quiet = 0 if working else quiet + 1
+        if quiet == 5:
+            return
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_which_lost_the_threads_still_finishes() -> None:
     expected = _core.resample(PICTURE, SIZE)
-    time.sleep(0.05)  # the pool's threads are asleep then, and hold no lock
+    until_others_sleep()  # and hold no lock
     child = os.fork()
     if child == 0:
         same = np.array_equal(_core.resample(PICTURE, SIZE), expected)
         os._exit(0 if same else 7)
-    for _ in range(300):
+    for _ in range(600):
         finished, status = os.waitpid(child, os.WNOHANG)
         if finished:
             assert os.waitstatus_to_exitcode(status) == 0

@@ -56,6 +56,7 @@ class FakeCv2:
         self.captures: list[FakeCapture] = []
         self.gui = "QT5"
         self.window: str | None = None
+        self.closed_by_hand = False
         self.window_size = (0, 0)
         self.shown: list[Any] = []
         self.keys = ""
@@ -78,13 +79,19 @@ class FakeCv2:
         self.window_size = width, height
 
     def imshow(self, title: str, pixels: Any) -> None:
-        assert title == self.window
+        assert title == self.window or self.closed_by_hand
         self.shown.append(pixels)
 
     def waitKey(self, delay: int) -> int:
         assert delay == 1  # 0 would wait for ever
+        if not self.keys:  # and nothing is written, or a key that is pressed right now would be lost
+            return -1
         key, self.keys = self.keys[:1], self.keys[1:]
-        return ord(key) if key else -1
+        return ord(key)
+
+    def close_by_hand(self) -> None:
+        self.closed_by_hand = True
+        self.window = None
 
     def getWindowProperty(self, title: str, which: int) -> float:
         return 1.0 if self.window == title else -1.0

@@ -3,6 +3,9 @@
 
 The upper half of a frame holds the number, white on black. The network reads it there and writes it into the lower
 half of the alpha, whose upper half is opaque; so a cutout, and a composite over black, say it twice.
+
+No test counts on speed: what a run is to do is waited for (`until`), and where it matters which frame comes when, the
+source waits for the network (`Patient`) or both go by a clock that the test moves.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmbg_trt.errors import Error
-from rmbg_trt.live import Matted, Show, Sink
+from rmbg_trt.live import LiveMatter, LiveOptions, LiveReport, Matted, Show, Sink
 
 Array = NDArray[np.uint8]
-BLOCK, BITS = 16, 12
+TIMEOUT_S = 60.0  # for what takes a moment: only a program that hangs takes that long
+BLOCK, BITS = 16, 20
 HEIGHT, WIDTH = 2 * BLOCK, BITS * BLOCK
 
 
@@ -108,26 +113,53 @@ class NumberedSource:
         self.closed += 1
 
 
+class Patient:
+    """A source whose next frame comes only when ``ready(number)`` holds, number being how many came before.
+
+    With ``lambda number: matter.finished >= number`` the network is done with all of them, so that no frame is dropped
+    on however slow a machine.
+    """
+
+    def __init__(self, source: Any, ready: Callable[[int], Any]) -> None:
+        self._source, self._ready, self._count = source, ready, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def read(self, stop: threading.Event) -> Any:
+        until(lambda: stop.is_set() or self._ready(self._count))
+        picture = self._source.read(stop)
+        self._count += picture is not None
+        return picture
+
+
 class Answer:
     def __init__(self) -> None:
         self.there = threading.Event()
         self.value: Any = None
 
     def result(self) -> Any:
-        assert self.there.wait(20)
+        assert self.there.wait(TIMEOUT_S)
         if isinstance(self.value, Exception):
             raise self.value
         return self.value
 
 
 class SlowMatter:
-    """A network that takes a while for each frame, one after the other, in a thread of its own, as a device does."""
+    """A network that takes a while for each frame, one after the other, in a thread of its own, as a device does.
+
+    While ``go`` is not set it stands still.
+    """
 
     def __init__(self, seconds: float = 0.0, slots: int = 4, alpha: Callable[[Array], Array] = coded_alpha) -> None:
         self.info = SimpleNamespace(slots=slots)
         self.resets: list[int] = []
         self.submitted: list[tuple[str, Any]] = []
-        self.most_in_flight = self._in_flight = self.finished = 0
+        self.most_in_flight = self.in_flight = self.finished = 0
+        self.go = threading.Event()
+        self.go.set()
+        self.took_s: list[float] = []
+        self._lock = threading.Lock()
         self._seconds, self._alpha = seconds, alpha
         self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True).start()
@@ -137,25 +169,30 @@ class SlowMatter:
         assert frame.flags["C_CONTIGUOUS"] or frame.strides[1:] == (3, 1)
         answer = Answer()
         self.submitted.append((output, background))
-        self._in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        with self._lock:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self._jobs.put((frame, output, background, answer))
         return answer
 
     def reset(self) -> None:
-        assert self._in_flight == 0, "reset while a frame is in flight"
+        assert self.in_flight == 0, "reset while a frame is in flight"
         self.resets.append(self.finished)
 
     def _work(self) -> None:
         while True:
             frame, output, background, answer = self._jobs.get()
+            begin = time.monotonic()
             time.sleep(self._seconds)
-            self._in_flight -= 1
-            self.finished += 1
+            assert self.go.wait(TIMEOUT_S)
+            with self._lock:
+                self.in_flight -= 1
             try:
                 answer.value = self._made(frame, output, background)
             except Exception as error:
                 answer.value = error
+            self.finished += 1
+            self.took_s.append(time.monotonic() - begin)
             answer.there.set()
 
     def _made(self, frame: Array, output: str, background: Any) -> Array:
@@ -170,25 +207,34 @@ class SlowMatter:
 
 
 class Kept(Sink):
-    """Keeps what it gets, and when; takes its time for each."""
+    """Keeps what it gets. While ``go`` is not set it stands still, with one result in its hands.
+
+    Args:
+        keep: Results that may wait for it; by default all, so that it has each.
+    """
 
     name = "kept"
+    patience_s = TIMEOUT_S
 
-    def __init__(self, seconds: float = 0.0, keep: int = 1) -> None:
+    def __init__(self, keep: int = 1 << 20) -> None:
         self.keep = keep
         self.matted: list[Matted] = []
-        self.latency_ms: list[float] = []
+        self.came_s: list[float] = []
         self.show: Show | None = None
+        self.busy = False
         self.finished = 0
-        self._seconds = seconds
+        self.go = threading.Event()
+        self.go.set()
 
     def start(self, show: Show) -> None:
         self.show = show
 
     def write(self, matted: Matted) -> None:
-        time.sleep(self._seconds)
+        self.busy = True
+        assert self.go.wait(TIMEOUT_S)
+        self.busy = False
         self.matted.append(matted)
-        self.latency_ms.append(1e3 * (time.monotonic() - matted.captured_s))
+        self.came_s.append(time.monotonic())
 
     def finish(self) -> None:
         self.finished += 1
@@ -198,13 +244,57 @@ class Kept(Sink):
         return [each.number for each in self.matted]
 
 
+class Running:
+    """A run in a thread of its own, to be spoken to from the test.
+
+    Attributes:
+        live: The run.
+        said: Its messages.
+    """
+
+    def __init__(self, source: Any, matter: Any, *sinks: Sink, recording: Path | None = None, **options: Any) -> None:
+        self.said: list[str] = []
+        self.live = LiveMatter(
+            source, matter, sinks, LiveOptions(**options), recording=recording, tell=self.said.append
+        )
+        self._report: LiveReport | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        until(lambda: len(self.live.report().sinks) == len(sinks))
+
+    def _run(self) -> None:
+        try:
+            self._report = self.live.run()
+        except BaseException as error:
+            self._error = error
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Waits for something that the run does."""
+        until(lambda: condition() or not self._thread.is_alive())
+        assert condition(), f"the run ended before: {self._error or self._report}"
+
+    def end(self) -> LiveReport:
+        """Stops it. Raises what it raised."""
+        self.live.stop()
+        return self.result()
+
+    def result(self) -> LiveReport:
+        """Waits for its own end. Raises what it raised."""
+        self._thread.join(TIMEOUT_S)
+        if self._error is not None:
+            raise self._error
+        assert self._report is not None, "it does not end"
+        return self._report
+
+
 def our_threads() -> Iterator[str]:
     return (thread.name for thread in threading.enumerate() if thread.name.startswith("rmbg-"))
 
 
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], Any]) -> None:
     """Waits for something that another thread does."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
+        time.sleep(0.002)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
-from tests.live.parts import NumberedSource, coded, until
+from tests.live.parts import TIMEOUT_S, NumberedSource, coded, until
 
 from rmbg_trt.errors import Error
 from rmbg_trt.live import LiveOptions, capture
@@ -35,6 +36,21 @@ class Reading:
         """Everything, with nothing dropped: the shelf is made long."""
         self.capture.shelf._length = 1 << 20
         self.capture.run()
+        return self.taken()
+
+    def begin(self) -> None:
+        """As `all`, in a thread."""
+        self.capture.shelf._length = 1 << 20
+        self.thread = threading.Thread(target=self.capture.run, daemon=True)
+        self.thread.start()
+
+    def end(self) -> list[LiveFrame]:
+        self.stop.set()
+        self.thread.join(TIMEOUT_S)
+        assert not self.thread.is_alive()
+        return self.taken()
+
+    def taken(self) -> list[LiveFrame]:
         shelf = self.capture.shelf
         return [frame for frame in iter(lambda: shelf.take(0), None) if frame is not None]
 
@@ -59,25 +75,36 @@ def test_a_picture_is_not_made_of_a_frame_that_is_dropped() -> None:
     assert made == []
 
 
-def test_a_rate_thins_frames_out_evenly() -> None:
-    frames = Reading(NumberedSource(100, [60], live=False), fps=25).all()
-    assert 14 <= len(frames) <= 17
-    steps = [after.number - before.number for before, after in itertools.pairwise(frames)]
-    assert set(steps) <= {3, 4, 5}, steps
+@pytest.mark.parametrize("early_s", [0.0, 0.003])
+def test_a_rate_thins_frames_out_evenly(early_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100 frames a second, by the source's own clock; also where some of those that are due come a bit early."""
+    source = NumberedSource(ends=[60], live=False)
+    clock = SimpleNamespace(monotonic=lambda: 1000 + source.number / 100 - early_s * (source.number % 8 == 5))
+    monkeypatch.setattr(capture, "time", clock)
+    frames = Reading(source, fps=25).all()
+    assert [frame.number for frame in frames] == list(range(0, 60, 4))
+
+
+def test_a_rate_that_does_not_divide_the_sources_is_held_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = NumberedSource(ends=[60], live=False)
+    monkeypatch.setattr(capture, "time", SimpleNamespace(monotonic=lambda: 1000 + source.number / 100))
+    numbers = [frame.number for frame in Reading(source, fps=30).all()]
+    assert len(numbers) == 18
+    assert set(np.diff(numbers)) == {3, 4}
+
+
+def test_a_source_slower_than_the_rate_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = NumberedSource(ends=[20], live=False)
+    monkeypatch.setattr(capture, "time", SimpleNamespace(monotonic=lambda: 1000 + source.number / 20))
+    assert len(Reading(source, fps=25).all()) == 20
 
 
 def test_a_loop_begins_again_as_another_scene() -> None:
     source = NumberedSource(ends=[4], live=False)
     reading = Reading(source, loop=True)
-    reading.capture.shelf._length = 1 << 20
-    thread = threading.Thread(target=reading.capture.run, daemon=True)
-    thread.start()
+    reading.begin()
     until(lambda: reading.capture.frames > 9)
-    reading.stop.set()
-    thread.join(5)
-    assert not thread.is_alive()
-    scenes = [frame.scene for frame in (reading.capture.shelf.take(0) for _ in range(10)) if frame]
-    assert scenes == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
+    assert [frame.scene for frame in reading.end()][:10] == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
     assert source.closed > 2
 
 
@@ -102,17 +129,12 @@ def test_without_reconnecting_a_loss_is_the_end() -> None:
 
 
 def test_looking_for_a_camera_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_FIRST_WAIT_S", 60.0)
-    monkeypatch.setattr(capture, "_LONGEST_WAIT_S", 60.0)
+    monkeypatch.setattr(capture, "_FIRST_WAIT_S", 10 * TIMEOUT_S)
+    monkeypatch.setattr(capture, "_LONGEST_WAIT_S", 10 * TIMEOUT_S)
     reading = Reading(NumberedSource(ends=[1]))
-    thread = threading.Thread(target=reading.capture.run, daemon=True)
-    thread.start()
+    reading.begin()
     until(lambda: reading.capture.lost)
-    begin = time.monotonic()
-    reading.stop.set()
-    thread.join(5)
-    assert not thread.is_alive()
-    assert time.monotonic() - begin < 1
+    reading.end()
 
 
 class Refusing(NumberedSource):
@@ -138,25 +160,26 @@ def test_no_frame_at_all(live: bool, message: str) -> None:
 
 @pytest.mark.parametrize("live", [True, False])
 def test_a_pause_throws_a_cameras_frames_away_and_holds_a_file(live: bool) -> None:
-    source = NumberedSource(ends=[1 << 20], live=live)
+    source = NumberedSource(live=live)
     reading = Reading(source)
-    reading.capture.shelf._length = 1 << 20
-    thread = threading.Thread(target=reading.capture.run, daemon=True)
-    thread.start()
+    reading.begin()
     until(lambda: reading.capture.frames > 3)
+    before = source.number
     reading.paused.set()
-    time.sleep(0.05)
-    before, taken = source.number, reading.capture.shelf.take(0)
-    while reading.capture.shelf.take(0) is not None:
-        pass
-    time.sleep(0.1)
-    assert taken is not None
-    assert reading.capture.shelf.take(0) is None
-    assert (source.number > before) == live
-    assert reading.capture.shelf.dropped == 0
+    begin = source.number
+    if live:
+        until(lambda: source.number > begin + 10)
+    else:
+        time.sleep(0.1)
+    end = source.number
     reading.paused.clear()
-    later = reading.capture.shelf.take(5)
-    reading.stop.set()
-    thread.join(5)
-    assert later is not None
-    assert (later.number > before + 1) == live
+    after = source.number
+    until(lambda: source.number > after + 3)
+    there = {frame.number for frame in reading.end()}
+    gone = set(range(source.number - 1)) - there
+    assert reading.capture.shelf.dropped == 0
+    if live:  # but for what was being read when it began and ended
+        assert set(range(begin, end - 1)) <= gone <= set(range(before - 1, after + 1))
+    else:
+        assert end <= begin + 1
+        assert len(gone) <= 1

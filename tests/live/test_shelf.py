@@ -40,12 +40,12 @@ def test_after_the_end_what_is_there_can_be_taken_and_nothing_is_added() -> None
 def test_whoever_waits_is_woken() -> None:
     shelf: Shelf[int] = Shelf()
     threading.Timer(0.05, shelf.put, [7]).start()
-    assert shelf.take(5) == 7
+    assert shelf.take(60) == 7
     threading.Timer(0.05, shelf.end).start()
-    assert shelf.take(5) is None
+    assert shelf.take(60) is None
     begin = time.monotonic()
     assert Shelf[int]().take(0.05) is None
-    assert 0.04 < time.monotonic() - begin < 2
+    assert 0.04 < time.monotonic() - begin < 30
 
 
 def test_latencies(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ CMAKE = shutil.which("cmake", path=PATH)
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),  # it compiles the core
     pytest.mark.skipif(not (ROOT / "CMakeLists.txt").exists(), reason="needs the sources"),
     pytest.mark.skipif(CMAKE is None, reason="needs cmake"),
     pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler"),
@@ -26,7 +27,7 @@ pytestmark = [
 
 def check(*command: str) -> str:
     environment = {**os.environ, "PATH": PATH, "CMAKE_ARGS": ""}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=500)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=1500)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

@@ -360,5 +360,5 @@ def test_close_while_threads_submit_hangs_nobody() -> None:
         closing = threading.Thread(target=pipeline.close, daemon=True)
         closing.start()
         for thread in (closing, *feeding):
-            thread.join(10)
+            thread.join(TIMEOUT_S)
             assert not thread.is_alive(), f"deadlock at attempt {attempt}"

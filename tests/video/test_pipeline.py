@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,10 @@ class Later:
     """A ticket."""
 
     value: int
-    wait_s: float = 0.0
+    before: Callable[[], Any] = lambda: None
 
     def result(self) -> int:
-        time.sleep(self.wait_s)
+        self.before()
         if self.value < 0:
             raise ValueError("matte")
         return self.value * 10
@@ -42,14 +42,23 @@ def test_all_frames_in_order() -> None:
 
 
 def test_the_stages_overlap() -> None:
-    def slow() -> Iterator[int]:
+    """While the first frame is written, the second is waited for, and the fifth is read."""
+    meeting = threading.Barrier(3, timeout=60)  # passes only when all three are there
+
+    def frames() -> Iterator[int]:
         for number in range(12):
-            time.sleep(0.03)
+            if number == 4:
+                meeting.wait()
             yield number
 
-    begin = time.perf_counter()
-    run_pipeline(slow(), lambda n: Later(n, 0.03), lambda *_: time.sleep(0.03), slots=2)
-    assert time.perf_counter() - begin < 3 * 12 * 0.03 * 0.75
+    def submit(number: int) -> Later:
+        return Later(number, meeting.wait if number == 1 else lambda: None)
+
+    def write(number: int, result: int) -> None:
+        if number == 0:
+            meeting.wait()
+
+    run_pipeline(frames(), submit, write, slots=2)
 
 
 @pytest.mark.parametrize("slots", [1, 3])
