@@ -17,7 +17,7 @@ def inspect(path: Path) -> Rows:
     """Describes a model file.
 
     Args:
-        path: A ``.plan``/``.engine`` of any TensorRT, an ``.onnx`` file, or a checkpoint.
+        path: A ``.plan``/``.engine`` of any TensorRT, an ``.onnx`` file, an OpenVINO ``.xml``, or a checkpoint.
 
     Returns:
         (what, value) in the order to be shown. A plan is described by its sidecar; where its runtime and a GPU are
@@ -31,18 +31,20 @@ def inspect(path: Path) -> Rows:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     from ..networks.tensorrt_plan import plan_kind
-    from .source import file_sha256
+    from .source import model_sha256
 
     try:
         with path.open("rb") as file:
             kind = plan_kind(file.read(64))
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    rows = [("file", f"{path.name}, {_size(path.stat().st_size)}"), ("sha256", file_sha256(path))]
+    rows = [("file", f"{path.name}, {_size(path.stat().st_size)}"), ("sha256", model_sha256(path))]
     if kind is not None:
         rows += _plan(path, kind)
     elif path.suffix.lower() == ".onnx":
         rows += _onnx(path)
+    elif path.suffix.lower() == ".xml":
+        rows += _openvino(path)
     else:
         rows += _checkpoint(path)
     try:
@@ -88,6 +90,26 @@ def _onnx(path: Path) -> Rows:
         ("nodes", f"{sum(counts.values())}: " + ", ".join(f"{count} {name}" for name, count in counts.items())),
     ]
     return [*rows, ("architecture", _architecture(model))]
+
+
+def _openvino(path: Path) -> Rows:
+    from collections import Counter
+
+    from ..networks.openvino_network import import_openvino, is_quantised, read_model
+
+    model = read_model(import_openvino().Core(), path, None)
+    counts = Counter(op.get_type_name() for op in model.get_ops())
+    constants = counts.pop("Constant", 0)
+    ends = [("input", model.inputs[0]), ("output", model.outputs[0])]
+    return [
+        ("kind", "OpenVINO, 8 bit" if is_quantised(model) else "OpenVINO"),
+        *(
+            (what, f"{port.get_any_name()} {list(port.shape)} {port.element_type.get_type_name()}")
+            for what, port in ends
+        ),
+        ("nodes", f"{counts.total()}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common())),
+        ("constants", str(constants)),
+    ]
 
 
 def _architecture(model: Any) -> str:

@@ -118,6 +118,14 @@ def fixed_size(graph: Any) -> tuple[int, int] | None:
     return (height, width) if height and width else None
 
 
+def model_sha256(path: Path) -> str:
+    """The sha256 of a model, hexadecimal: of its file, and of the ``.bin`` beside an OpenVINO ``.xml``."""
+    weights = path.with_suffix(".bin")
+    if path.suffix.lower() != ".xml" or not weights.is_file():
+        return file_sha256(path)
+    return hashlib.sha256((file_sha256(path) + file_sha256(weights)).encode()).hexdigest()
+
+
 def file_sha256(path: Path) -> str:
     """The sha256 of a file, hexadecimal. Raises ModelError when it cannot be read."""
     digest = hashlib.sha256()

@@ -263,7 +263,7 @@ class _Totals:
         self.abs_sum += float(difference.sum())
         self.largest[name] = max(float(difference.max()), self.largest.get(name, 0.0))
         for one, other in zip(expected, got, strict=True):
-            a, b = _alpha(one), _alpha(other)
+            a, b = recipe_alpha(one), recipe_alpha(other)
             self.alpha_sum += int(np.abs(a.astype(np.int64) - b).sum())
             self.intersection += int(np.count_nonzero((a >= 128) & (b >= 128)))
             self.union += int(np.count_nonzero((a >= 128) | (b >= 128)))
@@ -278,7 +278,7 @@ class _Totals:
         return Comparison(what, pictures, self.largest[worst], mean_abs, mean_alpha, iou, worst, 0, limits)
 
 
-def _alpha(probability: Floats) -> NDArray[np.uint8]:
+def recipe_alpha(probability: Floats) -> NDArray[np.uint8]:
     """The recipe's alpha: (p - min) / (max - min), zeros for a constant, times 255, truncated."""
     low, high = probability.min(), probability.max()
     if low == high:

@@ -110,3 +110,27 @@ def flat_input(path: Path) -> Path:
     """Takes (1, 3): no picture at all."""
     nodes = [helper.make_node("Sigmoid", ["input"], ["matte"])]
     return _save(path, nodes, [_tensor("input", 1, 3)], [_tensor("matte", 1, 3)], {})
+
+
+def leaky(path: Path, height: int, width: int, constant: float = 500) -> Path:
+    """Four layers; a channel of the third is always one large number, which the last layer takes off again."""
+    colours = np.zeros((4, 4, 1, 1), np.float32)
+    colours[1:, 1:, 0, 0] = np.eye(3)
+    constants = {
+        "weights": colours[:, 1:],
+        "bias": np.array([0, 3, 3, 3], np.float32),
+        "zeros": np.zeros(4, np.float32),
+        "colours": colours,
+        "constant": np.array([constant, 0, 0, 0], np.float32),
+        "last weights": np.array([1, 1, -0.5, 0.7], np.float32).reshape(1, 4, 1, 1),
+        "last bias": np.array([-constant - 3.6], np.float32),
+    }
+    layers = [("weights", "bias"), ("colours", "zeros"), ("colours", "constant"), ("last weights", "last bias")]
+    nodes, value = [], "input"
+    for name, parameters in zip(("first", "second", "third", "last"), layers, strict=True):
+        nodes.append(helper.make_node("Conv", [value, *parameters], [f"{name} sum"], name=name))
+        nodes.append(helper.make_node("Sigmoid" if name == "last" else "Relu", [f"{name} sum"], [f"{name} out"]))
+        value = f"{name} out"
+    nodes[-1].output[0] = "matte"
+    shape = (1, 1, height, width)
+    return _save(path, nodes, [_tensor("input", 1, 3, height, width)], [_tensor("matte", *shape)], constants)

@@ -68,6 +68,7 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 CONTENDERS = (
     Contender(OURS, "", "peer_rmbg_trt", {"precision": "auto", "device": "cpu"}),
     Contender("rmbg-trt fp32", "", "peer_rmbg_trt", {"precision": "fp32", "device": "cpu"}),
+    Contender("rmbg-trt int8", "", "peer_rmbg_trt", {"precision": "int8", "device": "cpu"}),
     Contender("rmbg-trt GPU", "", "peer_rmbg_trt", {"precision": "auto", "device": "cuda"}, gpu=True),
     Contender(REFERENCE, "onnxruntime", "peer_onnxruntime", {"provider": CPU}),
     Contender("onnxruntime CUDA", "onnxruntime", "peer_onnxruntime", {"provider": CUDA}, gpu=True),

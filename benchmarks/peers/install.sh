@@ -79,7 +79,7 @@ for name in $names; do
     rmbg-trt)
         fresh "$name"
         our_wheel
-        pinned --constraint constraints.txt "$wheel[cpu,video]" scikit-image psutil
+        pinned --constraint constraints.txt "$wheel[int8,video]" scikit-image psutil
         ;;
     onnxruntime)
         fresh "$name"

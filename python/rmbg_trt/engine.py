@@ -11,6 +11,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -49,7 +50,9 @@ class Engine:
             "cuda" works on the GPU or raises.
         runtime: "auto"; for the CPU "native" (this package's own network) or "openvino"; for a GPU "tensorrt",
             "tensorrt_rtx" or "torch".
-        precision: "auto" (fp16 on a GPU; bf16 where the processor has it, else fp32), "fp32", "bf16" or "fp16".
+        precision: "auto" (fp16 on a GPU; bf16 where the processor has it, else fp32), "fp32", "bf16", "fp16", or for
+            the CPU "int8", which makes u2net faster. The model is quantised with photographs, which takes minutes once,
+            compared with fp32, refused if it loses too much, and kept (docs/int8.md).
         size: Network input, one side or (height, width), from 32 to 4096. None: the model's own (U²-Net was trained
             at 320 x 320), or 320 where that is open. Other sizes work for networks that are convolutions throughout.
         color: Channel order of NumPy frames, results and colours: "bgr" (as OpenCV) or "rgb". PIL images are always
@@ -63,6 +66,9 @@ class Engine:
             network's input. Of use for frames well above the network's size.
         decontaminate: Give the edge of a cutout or composite the subject's own colours, without those of the old
             background, which show as a halo over a new one.
+        calibration: For precision "int8": a folder of photographs of the kind that the frames will be; with ``images/``
+            and ``masks/`` of the same names in it (or a prepared set) int8 is judged by the masks, else by the mattes
+            of fp32. None: photographs that come with the package.
         compile: With runtime "torch": let ``torch.compile`` make the network faster, which takes minutes at the start.
 
     Raises:
@@ -89,6 +95,7 @@ class Engine:
         stretch: Stretch | tuple[float, float] = "minmax",
         refine: bool = False,
         decontaminate: bool = False,
+        calibration: str | os.PathLike[str] | None = None,
         compile: bool = False,
     ) -> None:
         self._color: Color = _one_of("color", color, ("bgr", "rgb"))
@@ -96,7 +103,10 @@ class Engine:
         stretched = _stretch(stretch)
         if isinstance(slots, bool) or not isinstance(slots, int) or not 1 <= slots <= 64:
             raise InputError(f"slots is {slots!r}; expected a whole number from 1 to 64")
-        request = Request(precision, _size(size), slots, compile=bool(compile))
+        if calibration is not None and precision != "int8":
+            raise InputError(f"calibration is for precision 'int8', and precision is {precision!r}")
+        photographs = None if calibration is None else Path(calibration)
+        request = Request(precision, _size(size), slots, compile=bool(compile), calibration=photographs)
         path = models.resolve(model)
         opened, reason = open_network(path, device=device, runtime=runtime, precision=precision, request=request)
         if refine:

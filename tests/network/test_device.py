@@ -102,7 +102,7 @@ def test_devices_that_are_none(device: Any) -> None:
         ("cpu", "tensorrt", "auto", "'tensorrt' runs on a GPU; with device='cpu' take 'native' or 'openvino'"),
         ("cpu", "tensorrt_rtx", "fp32", "'tensorrt_rtx' runs on a GPU"),
         ("cpu", "torch", "auto", "'torch' runs on a GPU"),
-        ("cpu", "auto", "fp16", "'fp16' is for the GPU; on the CPU take 'fp32' or 'bf16'"),
+        ("cpu", "auto", "fp16", "'fp16' is for the GPU; on the CPU take 'fp32', 'bf16' or 'int8'"),
         ("auto", "openvino", "fp16", "'fp16' is for the GPU"),
         ("cuda", "auto", "bf16", "'bf16' is for the CPU; on a GPU take 'fp16' or 'fp32'"),
         ("auto", "torch", "bf16", "'bf16' is for the CPU"),

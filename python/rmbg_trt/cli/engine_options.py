@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import enum
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,8 +14,6 @@ import typer
 from .console import download_bar, say
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..engine import Engine
     from ..video_matter import VideoMatter
 
@@ -47,7 +46,13 @@ DeviceOption = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda or cuda:N; cuda fails where there is none.")
 ]
 RuntimeOption = Annotated[str, typer.Option("--runtime", help="What runs the network; see 'rmbg-trt doctor'.")]
-PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, fp32, bf16, ...: the network's arithmetic.")]
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", help="auto, fp32, bf16, int8, fp16: the network's arithmetic.")
+]
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option("--calibration", metavar="FOLDER", help="Photographs, or images/ and masks/, to make int8 with."),
+]
 SizeOption = Annotated[
     str | None, typer.Option("--size", metavar="N|HxW", help="Network input, for models that are open.")
 ]

@@ -6,11 +6,12 @@ from __future__ import annotations
 import enum
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .console import EXIT_USAGE, error_boundary, fail, out, say, setup_logging, stages_bar
+from .engine_options import CalibrationOption
 
 if TYPE_CHECKING:
     from ..export.job import Report
@@ -27,6 +28,7 @@ class _Runtime(str, enum.Enum):
 class _Precision(str, enum.Enum):
     fp16 = "fp16"
     fp32 = "fp32"
+    int8 = "int8"
 
 
 @error_boundary()
@@ -41,7 +43,9 @@ def export(
     runtime: Annotated[
         _Runtime, typer.Option(help="auto takes TensorRT where there is a GPU, else TensorRT-RTX.")
     ] = _Runtime.auto,
-    precision: Annotated[_Precision, typer.Option(help="Arithmetic of the convolutions.")] = _Precision.fp16,
+    precision: Annotated[
+        _Precision, typer.Option(help="Arithmetic of the convolutions; int8 makes an OpenVINO model for the CPU.")
+    ] = _Precision.fp16,
     size: Annotated[
         tuple[int, int] | None, typer.Option(metavar="H W", help="Network input; the source's own by default.")
     ] = None,
@@ -64,6 +68,7 @@ def export(
         Path | None,
         typer.Option("--verify", metavar="IMAGES", help="Up to 16 photographs to verify with, not the four inside."),
     ] = None,
+    calibration: CalibrationOption = None,
     force: Annotated[bool, typer.Option("--force", help="Write a model even if its verification fails.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     inspect: Annotated[
@@ -90,6 +95,9 @@ def export(
     ONNX for other programs:
     [bold]rmbg-trt export u2netp.pth -o u2netp.onnx --onnx-only --precision fp32[/bold]
 
+    8 bit for the CPU, made with photographs of yours and judged by masks:
+    [bold]rmbg-trt export u2net -o u2net.xml --precision int8 --calibration photos --verify val[/bold]
+
     What is inside: [bold]rmbg-trt export --inspect u2net.plan[/bold]
     """
     setup_logging(verbose)
@@ -104,6 +112,14 @@ def export(
         fail("give a SOURCE to export, or --inspect FILE; see: rmbg-trt export --help", EXIT_USAGE)
     from ..errors import InputError
 
+    if precision is _Precision.int8:
+        if dynamic or batch != "1" or onnx_only or targets or workspace or timing_cache:
+            fail("--precision int8 is for the CPU and for one picture of one size; no options of plans", EXIT_USAGE)
+        file = target or Path(Path(source).stem + ".int8.xml")
+        _int8(source, file, calibration=calibration, verify=pictures, size=size, force=force, overwrite=overwrite)
+        return
+    if calibration is not None:
+        fail("--calibration is for --precision int8", EXIT_USAGE)
     try:
         options = _options(
             precision=precision.value,
@@ -138,6 +154,24 @@ def _run(source: str, target: Path, options: Options) -> Report:
 
     with stages_bar(STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as tell:
         return run_export(source, target, options, progress=tell)
+
+
+def _int8(source: str, target: Path, **options: Any) -> None:
+    from rich import progress
+
+    from ..export.int8_job import STAGES, export_int8
+
+    with stages_bar(STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as tell:
+        made = export_int8(source, target, progress=tell, **options)
+    say(f"calibrated with {made.samples.what}; {made.check}")
+    say(f"in float32: {', '.join(made.fp32_layers) or 'nothing'}")
+    failures = made.check.failures()
+    if failures and not options["force"]:
+        fail("nothing was written, because the verification failed (--force writes it anyway):\n" + _list(failures))
+    if failures:
+        say("Written although the verification failed:\n" + _list(failures), style="yellow")
+    size = (target.stat().st_size + target.with_suffix(".bin").stat().st_size) / 1e6
+    typer.echo(f"{target}: int8, {size:.2f} MB")
 
 
 def _show(report: Report) -> None:

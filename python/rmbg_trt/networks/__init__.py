@@ -57,6 +57,7 @@ class Request:
         slots: Instances of the network to make.
         device_index: The GPU, or None for the CPU. ``open_network`` sets it.
         compile: Let PyTorch compile its network first; the other runtimes do not look at it.
+        calibration: Folder of photographs to make an int8 model with, or None for the package's own.
     """
 
     precision: str
@@ -64,6 +65,7 @@ class Request:
     slots: int
     device_index: int | None = None
     compile: bool = False
+    calibration: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class Opened:
         runtime: Name of the runtime, one of ``RUNTIMES``.
         runtime_version: Its version.
         device_name: The processor it runs on.
-        precision: Arithmetic of the convolutions: "fp32", "bf16" or "fp16"; "unknown" for a plan without a sidecar.
+        precision: Arithmetic of the convolutions: "fp32", "bf16", "fp16" or "int8"; "unknown" for a plan without a
+            sidecar.
         reason: Why this precision, and what else is worth knowing.
         device: "cpu" or "cuda:N".
         device_index: The GPU, or None.
@@ -138,8 +141,8 @@ def _choose_device(device: str, runtime: str, precision: str) -> tuple[int | Non
         return None, why
     if runtime in CPU_RUNTIMES:
         return None, f"CPU because runtime {runtime!r} was asked for"
-    if precision == "bf16":
-        return None, "CPU because precision 'bf16' was asked for"
+    if precision in ("bf16", "int8"):
+        return None, f"CPU because precision {precision!r} was asked for"
     return gpu_index(device), ""
 
 
@@ -194,9 +197,12 @@ def _sentence(why: str, reason: str, passed_over: list[str]) -> str:
 def _by_preference(precision: str) -> list[str]:
     """Runtimes for the CPU, fastest first.
 
-    OpenVINO multiplies in bfloat16 where the processor can; elsewhere our own Winograd network is ahead.
+    OpenVINO multiplies in bfloat16 where the processor can, and it alone in int8; elsewhere our own Winograd network
+    is ahead.
     """
     from .. import _core
 
+    if precision == "int8":
+        return ["openvino"]
     wants_bf16 = precision == "bf16" or (precision == "auto" and _core.cpu_info()["bf16"])
     return ["openvino", "native"] if wants_bf16 else ["native", "openvino"]

@@ -1,16 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of files that can be made again: the newest few are kept."""
+"""Folders of files that can be made again: named after what they are made of, and the newest few are kept."""
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import time
 from pathlib import Path
 
+from .. import models
+
 BUILDING = ".building-"  # how the names of folders begin in which something is being made
 _ABANDONED_SECONDS = 24 * 3600
+
+
+def content_sha256(path: Path) -> str:
+    """The sha256 of a model; that of a catalogue model is known, and was checked when the model was resolved."""
+    from ..export.source import model_sha256
+
+    for name, model in models.CATALOGUE.items():
+        if path == models.model_path(name):
+            return model.sha256
+    return model_sha256(path)
 
 
 def touch(path: Path) -> None:
@@ -24,13 +37,17 @@ def prune(folder: Path, suffix: str, keep: int) -> None:
 
     Args:
         folder: The folder; it need not be there.
-        suffix: Of the files to count, such as ".plan". With each goes what its name begins with ("x.plan.json").
+        suffix: Of the files, or folders, to count, such as ".plan". With each goes what its name begins with
+            ("x.plan.json").
         keep: How many stay.
     """
     with contextlib.suppress(OSError):
         files = sorted(folder.glob(f"*{suffix}"), key=_last_use, reverse=True)
         for old in files[keep:]:
-            for file in (old, *folder.glob(f"{old.name}.*")):
+            if old.is_dir():
+                shutil.rmtree(old, ignore_errors=True)
+                continue
+            for file in (old, *folder.glob(f"{glob.escape(old.name)}.*")):
                 with contextlib.suppress(OSError):  # in use, or another process was faster
                     file.unlink()
         for left in folder.glob(f"{BUILDING}*"):

@@ -15,7 +15,7 @@ from .tensorrt_runtime import RUNTIMES as TENSORRT
 CPU_RUNTIMES = ("native", "openvino")
 GPU_RUNTIMES = (*TENSORRT, "torch")  # the fastest first
 RUNTIMES = (*CPU_RUNTIMES, *GPU_RUNTIMES)
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 _CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
@@ -73,6 +73,7 @@ def check_options(device: str, runtime: str, precision: str) -> None:
 
     Raises:
         InputError: One has no such value, or they do not go together; the message says what does.
+        UnavailableError: int8 is asked of a GPU.
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
@@ -86,7 +87,9 @@ def check_options(device: str, runtime: str, precision: str) -> None:
     if device not in ("auto", "cpu") and runtime in CPU_RUNTIMES:
         raise InputError(f"runtime {runtime!r} runs on the CPU; with device={device!r} take {_words(GPU_RUNTIMES)}")
     if precision == "fp16" and on_cpu:
-        raise InputError("precision 'fp16' is for the GPU; on the CPU take 'fp32' or 'bf16'")
+        raise InputError("precision 'fp16' is for the GPU; on the CPU take 'fp32', 'bf16' or 'int8'")
+    if precision == "int8" and (on_gpu or device not in ("auto", "cpu")):
+        raise UnavailableError("precision 'int8' is for the CPU, with OpenVINO; on a GPU take 'fp16' or 'fp32'")
     if precision == "bf16" and (on_gpu or device not in ("auto", "cpu")):
         raise InputError("precision 'bf16' is for the CPU; on a GPU take 'fp16' or 'fp32'")
 

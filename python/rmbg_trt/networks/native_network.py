@@ -17,14 +17,14 @@ def open(path: Path, request: Request) -> Opened:
     """Opens an ONNX file.
 
     Raises:
-        UnsupportedNetworkError: The model has a layer that our network does not, or bf16 is asked for.
+        UnsupportedNetworkError: The model has a layer that our network does not, or bf16 or int8 is asked for.
         UnavailableError: OpenVINO, which reads the file, is not installed.
         ModelError: The file cannot be read or is not an image-to-matte network.
         InputError: The size does not fit the model.
     """
     from .. import _core
 
-    if request.precision == "bf16":
+    if request.precision in ("bf16", "int8"):
         raise UnsupportedNetworkError("it computes in fp32 only")
     core = import_openvino().Core()
     source = read_model(core, path, request.size)

@@ -24,28 +24,22 @@ DEFAULT_SIDE = 320
 
 
 def open(path: Path, request: Request) -> Opened:
-    """Opens an ONNX file (or OpenVINO's own .xml).
+    """Opens an ONNX file (or OpenVINO's own .xml). For int8 the model is quantised first, unless it is already.
 
     Raises:
-        UnavailableError: OpenVINO is not installed, or bf16 is asked of a processor that has none.
-        ModelError: The file cannot be read or is not an image-to-matte network.
+        UnavailableError: OpenVINO (for int8 NNCF) is not installed, or bf16 is asked of a processor that has none.
+        ModelError: The file cannot be read or is not an image-to-matte network, or int8 would lose too much.
         InputError: The size does not fit the model.
     """
     openvino = import_openvino()
-    from .. import _core
-
-    precision, reason = choose_precision(request.precision)
     core = openvino.Core()
     model = read_model(core, path, request.size)
-    compiled = core.compile_model(
-        model,
-        "CPU",
-        {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-            "INFERENCE_NUM_THREADS": _core.cpu_info()["workers"],
-        },
-    )
+    if request.precision == "int8" or is_quantised(model):
+        model, reason = _int8_model(core, model, path, request)
+        precision = "int8"
+    else:
+        precision, reason = choose_precision(request.precision)
+    compiled = compile_model(core, model, precision)
     return Opened(
         networks=[_instance(compiled) for _ in range(request.slots)],
         runtime="openvino",
@@ -54,6 +48,33 @@ def open(path: Path, request: Request) -> Opened:
         precision=precision,
         reason=reason,
     )
+
+
+def compile_model(core: Any, model: Any, precision: str) -> Any:
+    """Compiles for the CPU and for latency. What an int8 model leaves in floating point stays in float32."""
+    from .. import _core
+
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "INFERENCE_NUM_THREADS": _core.cpu_info()["workers"],
+    }
+    return core.compile_model(model, "CPU", options)
+
+
+def is_quantised(model: Any) -> bool:
+    """Whether an ``openvino.Model`` computes in 8 bit."""
+    return any(op.get_type_name() == "FakeQuantize" for op in model.get_ops())
+
+
+def _int8_model(core: Any, model: Any, path: Path, request: Request) -> tuple[Any, str]:
+    """The int8 model of a model, the model itself if it is one, and how it was made and verified."""
+    from . import int8_cache
+
+    if is_quantised(model):
+        return model, "; ".join(filter(None, ["int8 because the file is", int8_cache.describe(path)]))
+    file = int8_cache.quantised(path, request.size, request.calibration)
+    return read_model(core, file, None), f"int8 because it was asked for; {int8_cache.describe(file)}"
 
 
 def choose_precision(asked: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from ..errors import Error, ModelError, UnavailableError
 from ..sidecar import sidecar_path
 from . import Opened, Request, tensorrt_network
 from .build_progress import build_progress
-from .cache_folder import BUILDING, prune, touch
+from .cache_folder import BUILDING, content_sha256, prune, touch
 from .device import gpu_properties
 from .tensorrt_runtime import TensorRt, known_targets, load
 
@@ -80,7 +80,7 @@ def plan_path(path: Path, runtime: TensorRt, options: Options, gpu: dict[str, An
     from .. import __version__
 
     parts = {
-        "content": _content_sha256(path),
+        "content": content_sha256(path),
         "options": dataclasses.asdict(options),
         "runtime": [runtime.name, runtime.version],
         "gpu": [gpu["name"], *gpu["compute_capability"]],
@@ -169,16 +169,6 @@ def _forget(plan: Path) -> None:
         sidecar_path(plan).unlink(missing_ok=True)
     except OSError as error:
         raise Error(f"{plan} cannot be removed: {error.strerror or error}") from error
-
-
-def _content_sha256(path: Path) -> str:
-    """The sha256 of a model file; that of a catalogue model is known, and was checked when the model was resolved."""
-    from ..export.source import file_sha256
-
-    for name, model in models.CATALOGUE.items():
-        if path == models.model_path(name):
-            return model.sha256
-    return file_sha256(path)
 
 
 def _driver_version() -> str:

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an int8 network is good enough: its mattes against masks, or against those of the fp32 network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .. import _core
+from ..errors import ModelError
+from .pictures import Picture
+from .predict import Predict
+from .verify import recipe_alpha
+
+MAX_LOSS = 0.005
+"""What int8 may lose of the mean IoU with masks."""
+
+MIN_AGREEMENT = 0.98
+"""The least mean IoU of int8's mattes with fp32's, where there are no masks and fp32's mattes stand for them. Pixels
+that fp32 itself is undecided about (alpha 64 to 191) do not count: there it is chance which side of one half they fall
+on, and whole parts of difficult pictures are of that kind. U²-Net that keeps ``MAX_LOSS`` has 0.99 and more, one that
+collapsed 0.65."""
+
+
+@dataclass(frozen=True)
+class Int8Check:
+    """Figures of int8 against fp32. IoU is that of alpha >= 128, the mean over the pictures.
+
+    Attributes:
+        pictures: How many.
+        masks: Whether there were masks; else fp32's mattes stand for them.
+        iou_fp32: fp32 with the masks; 1 without masks.
+        iou: int8 with the masks, or with fp32's mattes where they are decided.
+        mean_alpha: The mean difference of alpha between the two, 0 to 255.
+        worst_picture: The one with the largest loss.
+    """
+
+    pictures: int
+    masks: bool
+    iou_fp32: float
+    iou: float
+    mean_alpha: float
+    worst_picture: str
+
+    @property
+    def loss(self) -> float:
+        """Of IoU; negative where int8 is better."""
+        return self.iou_fp32 - self.iou
+
+    @property
+    def passed(self) -> bool:
+        """Whether the loss is small enough."""
+        return self.loss <= (MAX_LOSS if self.masks else 1 - MIN_AGREEMENT)
+
+    def failures(self) -> list[str]:
+        """What failed, a sentence each; empty when it passed."""
+        if self.passed:
+            return []
+        bound = f"at most {MAX_LOSS:g}" if self.masks else f"at most {1 - MIN_AGREEMENT:g} where there are no masks"
+        return [f"int8 loses {self.loss:.4f} of IoU ({self}; most on {self.worst_picture}); expected {bound}"]
+
+    def __str__(self) -> str:
+        if self.masks:
+            return f"IoU {self.iou:.4f}, fp32 {self.iou_fp32:.4f}, on {self.pictures} pictures with masks"
+        return f"IoU {self.iou:.4f} with fp32's mattes on {self.pictures} pictures"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"what": "fp32 and int8", **dataclasses.asdict(self), "passed": self.passed}
+
+
+def check_of(figures: dict[str, Any]) -> Int8Check:
+    """From what ``to_dict`` gave. Raises KeyError or TypeError where something is missing."""
+    return Int8Check(**{each.name: figures[each.name] for each in dataclasses.fields(Int8Check)})
+
+
+def check_int8(
+    fp32: Predict,
+    int8: Predict,
+    pictures: Iterable[tuple[Picture, NDArray[np.uint8] | None]],
+    size: tuple[int, int],
+    step: Callable[[], None] = lambda: None,
+) -> Int8Check:
+    """Compares two networks through the whole recipe, from the picture to alpha at its size.
+
+    Args:
+        fp32: The network before.
+        int8: The network after.
+        pictures: With masks (H, W) uint8, or all without.
+        size: (height, width) of the networks' input.
+        step: Called after each picture.
+
+    Raises:
+        InputError: There is no picture.
+        ModelError: A network gives NaN or Inf.
+    """
+    from ..training.metrics import iou
+
+    before, after, differences, names, masks = [], [], [], [], False
+    for picture, truth in pictures:
+        x = _core.preprocess(picture.rgb, size, color="rgb")
+        expected, got = (_matte(run(x), picture) for run in (fp32, int8))
+        masks = masks or truth is not None
+        before.append(1.0 if truth is None else iou(expected, truth))
+        after.append(_agreement(got, expected) if truth is None else iou(got, truth))
+        differences.append(float(np.abs(got.astype(np.int16) - expected).mean()))
+        names.append(picture.name)
+        step()
+    if not names:
+        raise ModelError("int8 was verified with no picture at all; give others")
+    worst = names[int(np.argmax(np.subtract(before, after)))]
+    mean_before, mean_after, mean_alpha = (float(np.mean(each)) for each in (before, after, differences))
+    return Int8Check(len(names), masks, mean_before, mean_after, mean_alpha, worst)
+
+
+def _agreement(alpha: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
+    """IoU of two alphas, without the pixels that the expected one is undecided about."""
+    from ..training.metrics import iou
+
+    decided = (expected < 64) | (expected >= 192)
+    return iou(decided & (alpha >= 128), decided & (expected >= 128))
+
+
+def _matte(probability: NDArray[np.float32], picture: Picture) -> NDArray[np.uint8]:
+    """The recipe's alpha at the picture's size."""
+    if not np.isfinite(probability).all():
+        raise ModelError(f"the network gives NaN or Inf on {picture.name}; its weights are broken")
+    height, width = picture.rgb.shape[:2]
+    alpha = Image.fromarray(recipe_alpha(probability.reshape(probability.shape[-2:])))
+    return np.asarray(alpha.resize((width, height), Image.Resampling.LANCZOS))

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an fp32 network to one of 8-bit integers for the CPU: NNCF's quantisation after training, with two exceptions.
+
+Where a channel of a layer's input hardly ever leaves a large constant (see `centre`), one step of 8 bit is larger than
+all that the other channels say. That alone makes U²-Net's matte collapse. Such layers are found beforehand and stay in
+float32: two of 119, and small ones. So do the first two, whose errors everything after them inherits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ModelError, UnavailableError
+
+log = logging.getLogger("rmbg_trt.export")
+
+MAX_NOISE = 0.1  # of what a layer's input says; in U²-Net healthy ones have up to 0.07, the others from 0.13
+FIRST = 2  # convolutions that stay in float32 at the beginning
+MEASURED_ON = 4  # pictures
+RECIPE = 1  # changes when the same pictures would give another model
+
+Floats = NDArray[np.float32]
+Progress = Callable[[str, int, int], None]
+"""``progress(stage, done, total)``; ``total`` is 0 while it is not known."""
+
+
+def to_int8(model: Any, inputs: Sequence[Floats], progress: Progress) -> tuple[Any, list[str]]:
+    """Quantises a network.
+
+    Args:
+        model: ``openvino.Model`` in fp32 of a static shape; its constants are folded in place.
+        inputs: Of the network, (1, 3, H, W) each, made of pictures of the kind that it is for. The same
+            ones in the same order give the same result.
+        progress: Called as work goes on.
+
+    Returns:
+        The quantised ``openvino.Model``, and the names of the convolutions that stay in float32.
+
+    Raises:
+        UnavailableError: NNCF is not installed.
+        ModelError: NNCF cannot quantise it.
+    """
+    nncf = import_nncf()
+    fold_constants(model)
+    progress("looking for sensitive layers", 0, 0)
+    noises = step_noise(model, inputs[:MEASURED_ON])
+    kept = [name for index, (name, noise) in enumerate(noises.items()) if index < FIRST or noise > MAX_NOISE]
+    log.info("these layers stay in float32: %s", ", ".join(kept) or "none")
+    seen = 0
+
+    def watched(index: int) -> Floats:
+        nonlocal seen
+        seen += 1
+        progress("calibrating", min(seen, len(inputs)), len(inputs))
+        return inputs[index]
+
+    with _quiet():
+        try:
+            quantised = nncf.quantize(
+                model,
+                nncf.Dataset(range(len(inputs)), watched),
+                preset=nncf.QuantizationPreset.MIXED,
+                subset_size=len(inputs),
+                advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
+                ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
+            )
+        except Exception as error:  # its own classes, and what its libraries raise
+            raise ModelError(f"NNCF cannot quantise the model: {str(error).partition(chr(10))[0]}") from error
+    return quantised, kept
+
+
+def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:
+    """What one range for all channels of a convolution's input costs in 8 bit.
+
+    The rounding error of a channel is a twelfth of the step's square, and what the channel says is its variance; the
+    weights that read it count for both.
+
+    Args:
+        model: ``openvino.Model`` with folded constants.
+        inputs: At least one.
+
+    Returns:
+        For each convolution, by name and in their order, the worst picture's rms(error) / rms(content) over its
+        weighted channels.
+    """
+    import openvino
+    from openvino import opset13 as ops
+
+    layers, figures = [], []
+    for layer in model.get_ordered_ops():
+        weights = _weights(layer)
+        if weights is None:
+            continue
+        x = layer.input_value(0)
+        plane, all_axes = np.array([2, 3], np.int64), np.array([0, 1, 2, 3], np.int64)
+        variance = ops.reduce_mean(ops.squared_difference(x, ops.reduce_mean(x, plane, keep_dims=True)), plane)
+        figures += [variance, ops.reduce_min(x, all_axes), ops.reduce_max(x, all_axes)]
+        layers.append((layer.get_friendly_name(), np.square(weights, dtype=np.float64).sum(axis=(0, 2, 3))))
+    if not layers:
+        return {}
+    probe = openvino.Model([each.output(0) for each in figures], model.get_parameters(), "probe")
+    run = openvino.Core().compile_model(probe, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    noise: dict[str, float] = {}
+    for picture in inputs:
+        found = list(run([picture]).values())
+        for index, (name, gain) in enumerate(layers):
+            variance, low, high = (np.asarray(each, np.float64) for each in found[3 * index : 3 * index + 3])
+            step = (max(float(high), 0.0) - min(float(low), 0.0)) / 255
+            content = float((variance.reshape(-1) * gain).sum())
+            error = step * step / 12 * float(gain.sum())
+            noise[name] = max(noise.get(name, 0.0), (error / content) ** 0.5 if content else 0.0)
+    return noise
+
+
+def fold_constants(model: Any) -> None:
+    """Computes what does not depend on the picture, such as a bias that is reshaped to its layer, in place."""
+    from openvino.passes import ConstantFolding, Manager
+
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
+
+
+def import_nncf() -> Any:
+    """NNCF, without its messages on stdout and without its telemetry.
+
+    Raises:
+        UnavailableError: It is not installed.
+    """
+    if importlib.util.find_spec("nncf") is None:
+        raise UnavailableError('int8 is made with NNCF, which is not installed: pip install "rmbg-trt[int8]"')
+    loggers, told = logging.getLoggerClass(), os.environ.get("NNCF_CI")
+    try:
+        os.environ["NNCF_CI"] = "1"
+        with contextlib.redirect_stdout(io.StringIO()):
+            import nncf
+    finally:
+        logging.setLoggerClass(loggers)  # it puts its own class there
+        if told is None:
+            del os.environ["NNCF_CI"]
+        else:
+            os.environ["NNCF_CI"] = told
+    return nncf
+
+
+def _weights(layer: Any) -> NDArray[Any] | None:
+    """The constant weights (O, I, h, w) of a convolution, or None for another layer."""
+    if layer.get_type_name() != "Convolution" or len(layer.input_value(0).get_partial_shape()) != 4:
+        return None
+    source = layer.input_value(1).get_node()
+    if source.get_type_name() == "Convert":  # stored in half precision
+        source = source.input_value(0).get_node()
+    return np.asarray(source.get_data()) if source.get_type_name() == "Constant" else None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """NNCF's messages and bars go to stdout, where a picture may be on its way; ours are shown instead."""
+    import rich
+
+    console, logger = rich.get_console(), logging.getLogger("nncf")
+    before, level = console.quiet, logger.level
+    console.quiet = True
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        console.quiet = before
+        logger.setLevel(level)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""int8 models for the CPU: made and verified once, then taken from the user's cache. So are refusals.
+
+A model in the cache is a folder, whole or absent. Its name comes from everything that it depends on, so nothing is ever
+outdated; the ones used last are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import models
+from ..errors import Error, ModelError
+from ..sidecar import Sidecar, read_sidecar, write_sidecar
+from .build_progress import build_progress
+from .cache_folder import BUILDING, content_sha256, prune, touch
+
+if TYPE_CHECKING:
+    from ..export.calibration import Samples
+
+log = logging.getLogger("rmbg_trt")
+
+KEPT_MODELS = 8
+_FILE = "model.xml"
+_making = threading.Lock()  # of two engines that want the same model, one makes it
+
+
+def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None) -> Path:
+    """The int8 model of a model; it is made first where it is not in the cache.
+
+    Args:
+        path: An ONNX file or OpenVINO's own .xml, in fp32.
+        size: Network input (height, width); None takes the model's own.
+        calibration: Folder of photographs; None takes the package's.
+
+    Returns:
+        The ``.xml`` file in the cache, with its sidecar.
+
+    Raises:
+        ModelError: int8 loses too much, or the model is damaged or cannot be quantised.
+        UnavailableError: OpenVINO or NNCF is not installed.
+        InputError: There is no such folder, or the size does not fit the model.
+        Error: The cache cannot be written.
+    """
+    from ..export.calibration import find_samples
+
+    samples = find_samples(calibration)
+    folder = model_folder(path, size, samples)
+    with _making:
+        found = _read(folder)
+        if found is None:
+            found = _make(path, size, samples, folder)
+    touch(folder)
+    if found.forced:
+        from ..export.int8_checks import check_of
+
+        raise ModelError(
+            f"{path.name} in int8 is refused: {check_of(found.verification[0]).failures()[0]}. Take precision='fp32' "
+            "or 'auto', or calibrate with more photographs of the kind that the model is for "
+            f"(this time: {found.source['calibration']}). This is remembered in {folder}"
+        )
+    return folder / _FILE
+
+
+def model_folder(path: Path, size: tuple[int, int] | None, samples: Samples) -> Path:
+    """Where the int8 model of a model lies, or would."""
+    import openvino
+
+    from .. import __version__
+    from ..export import to_int8
+
+    processor = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+    parts = {
+        "content": content_sha256(path),
+        "size": size,
+        "samples": samples.sha256(),
+        "processor": str(processor),  # whose arithmetic it was verified with
+        "openvino": str(openvino.__version__),
+        "package": __version__,
+        "recipe": [to_int8.RECIPE, to_int8.MAX_NOISE],
+    }
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+    return models.cache_dir() / "int8" / f"{path.stem[:40]}-{digest}.int8"
+
+
+def _read(folder: Path) -> Sidecar | None:
+    """What is known of the model in a folder; None where there is none. A damaged one is removed."""
+    from ..export.int8_checks import check_of
+    from ..export.source import model_sha256
+
+    if not folder.is_dir():
+        return None
+    try:
+        found = read_sidecar(folder / _FILE)
+        if found is None:
+            raise ModelError(f"{folder / _FILE} has no sidecar")
+        check_of(found.verification[0])
+        if found.forced or model_sha256(folder / _FILE) == found.sha256:
+            return found
+        raise ModelError(f"{folder / _FILE} is not what was written")
+    except (ModelError, LookupError, TypeError) as error:
+        log.warning("the cached int8 model %s cannot be used and is made again: %s", folder, error)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise Error(f"{folder} cannot be removed: {error.strerror or error}") from error
+    return None
+
+
+def _make(path: Path, size: tuple[int, int] | None, samples: Samples, folder: Path) -> Sidecar:
+    """Makes the model in a folder of its own and renames that; a refused one leaves only its sidecar."""
+    from ..export.int8_job import make_int8, sidecar_of, write_int8
+
+    log.info("making an int8 model of %s, once, with %s; it is kept in %s", path.name, samples.what, folder)
+    with build_progress(f"int8 model of {path.stem}") as progress:
+        made = make_int8(path, size, samples, progress)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder.parent, ignore_cleanup_errors=True) as place:
+            whole = Path(place) / "whole"
+            if made.check.passed:
+                write_int8(made, whole / _FILE)
+            else:
+                whole.mkdir()
+                write_sidecar(whole / _FILE, sidecar_of(made, whole / _FILE))
+            _put(whole, folder)
+    except OSError as error:
+        raise Error(f"the cache {folder.parent} cannot be written: {error.strerror or error}") from error
+    prune(folder.parent, folder.suffix, KEPT_MODELS)
+    found = _read(folder)
+    if found is None:
+        raise Error(f"the int8 model that was just written to {folder} is damaged; look at the disk")
+    return found
+
+
+def _put(whole: Path, folder: Path) -> None:
+    try:
+        whole.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster, and its model is as good
+            raise
+
+
+def describe(path: Path) -> str:
+    """How an int8 model was made and verified, as far as its sidecar tells; nothing where there is none."""
+    from ..export.int8_checks import check_of
+
+    sidecar = read_sidecar(path)
+    if sidecar is None or sidecar.precision != "int8":
+        return ""
+    try:
+        check: Any = check_of(sidecar.verification[0])
+    except (LookupError, TypeError) as error:
+        raise ModelError(f"{path}: its sidecar is damaged ({error}); remove it, or export the model again") from error
+    verdict = "it FAILED its verification: " if sidecar.forced else ""
+    return f"calibrated with {sidecar.source.get('calibration', 'unknown pictures')}; {verdict}{check}"

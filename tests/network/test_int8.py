@@ -1,0 +1,439 @@
+# SPDX-License-Identifier: Apache-2.0
+"""int8 on the CPU: quantised once, verified, refused where it loses too much, and kept whole."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests import reference, small_models
+
+import rmbg_trt
+from rmbg_trt import Engine, InputError, ModelError, UnavailableError
+from rmbg_trt.errors import Error
+from rmbg_trt.export import calibration, int8_job, to_int8
+from rmbg_trt.export.int8_checks import check_int8, check_of
+from rmbg_trt.export.int8_job import export_int8
+from rmbg_trt.export.pictures import Picture
+from rmbg_trt.networks import int8_cache
+from rmbg_trt.sidecar import read_sidecar
+
+pytest.importorskip("openvino")
+pytest.importorskip("nncf")
+
+LEAVE_NONE_IN_FLOAT = 1e9
+
+
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("int8") / "home"
+
+
+@pytest.fixture(autouse=True)
+def home(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that the tests of this file share; those that look into it begin with ``emptied``."""
+    monkeypatch.setenv("RMBG_TRT_HOME", str(shared_home))
+    monkeypatch.setattr(calibration, "CALIBRATE", 6)
+    monkeypatch.setattr(calibration, "VARIED", 5)
+    return shared_home
+
+
+@pytest.fixture
+def emptied(home: Path) -> Path:
+    shutil.rmtree(home, ignore_errors=True)
+    return home / "int8"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Its third layer has a channel that is always 500, which the last layer takes off again."""
+    return small_models.leaky(tmp_path / "leaky.onnx", 64, 64)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The models that were quantised."""
+    calls: list[Path] = []
+    make = int8_job.make_int8
+
+    def noted(path: Path, *rest: Any) -> Any:
+        calls.append(path)
+        return make(path, *rest)
+
+    monkeypatch.setattr(int8_job, "make_int8", noted)
+    return calls
+
+
+def open_(path: Path, **options: Any) -> Engine:
+    return Engine(path, **{"device": "cpu", "precision": "int8", "color": "rgb", "slots": 1, **options})
+
+
+def ready(path: Path, **options: Any) -> str:
+    with open_(path, **options) as engine:
+        return engine.info.reason
+
+
+def folder_of(place: Path, *, masks: bool, count: int = 8) -> Path:
+    """Photographs; their masks are where the picture is bright, which is nothing that the network knows."""
+    for index in range(count):
+        rgb = np.roll(reference.photograph("coffee")[:200, :300], 20 * index, axis=1)
+        for name, pixels in (("images", rgb), ("masks", np.where(rgb[:, :, 0] > 150, 255, 0).astype(np.uint8))):
+            if masks or name == "images":
+                (place / name).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(place / name / f"{index}.png")
+    return place
+
+
+# What it computes.
+
+
+def test_the_matte_is_that_of_fp32(model: Path) -> None:
+    frame = reference.photograph("astronaut")
+    with open_(model) as int8, open_(model, precision="fp32") as fp32:
+        assert (int8.info.precision, int8.info.runtime) == ("int8", "openvino")
+        difference = np.abs(int8.run(frame).astype(int) - fp32.run(frame))
+    assert 0 < difference.mean() < 5, "equal mattes would mean that nothing was quantised"
+
+
+def test_the_layer_that_8_bit_would_spoil_stays_in_float(model: Path) -> None:
+    core = pytest.importorskip("openvino").Core()
+    network = core.read_model(str(model))
+    to_int8.fold_constants(network)
+    inputs = calibration.find_samples(None).inputs((64, 64))
+    noise = {name.partition("/")[0]: value for name, value in to_int8.step_noise(network, inputs).items()}
+    assert list(noise) == ["first", "second", "third", "last"]
+    assert max(noise[name] for name in ("first", "second", "third")) < 0.02 < to_int8.MAX_NOISE < noise["last"]
+    ready(model)
+    sidecar = read_sidecar(next((int8_cache.models.cache_dir() / "int8").glob("leaky*")) / "model.xml")
+    assert sidecar is not None
+    assert [name.partition("/")[0] for name in sidecar.fp32_layers] == ["first", "second", "last"]
+
+
+def test_noise_by_hand(tmp_path: Path) -> None:
+    """One layer whose input goes from -1 to 1 in two channels of variance 1 and 0, and a third that is 4."""
+    import openvino
+
+    network = openvino.Core().read_model(str(small_models.matte(tmp_path / "model.onnx", 2, 2)))
+    to_int8.fold_constants(network)
+    x = np.zeros((1, 3, 2, 2), np.float32)
+    x[0, 0], x[0, 2] = [[-1, 1], [1, -1]], 4
+    weights = np.array([0.9, 0.15, -0.6])  # of small_models.matte
+    error = (5 / 255) ** 2 / 12 * (weights**2).sum()
+    (noise,) = to_int8.step_noise(network, [x]).values()
+    assert noise == pytest.approx((error / weights[0] ** 2) ** 0.5, rel=1e-4)
+
+
+def test_the_reason_has_the_figures(model: Path, home: Path) -> None:
+    reason = ready(model)
+    assert "int8 because it was asked for; calibrated with variations of 4 pictures of the package" in reason
+    assert "with fp32's mattes on 5 pictures" in reason
+
+
+# Calibration.
+
+
+def test_a_folder_of_photographs(model: Path, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "photos", masks=False)
+    assert "calibrated with 4 pictures of photos; IoU " in ready(model, calibration=folder)
+    assert "with fp32's mattes on 4 pictures" in ready(model, calibration=str(folder))
+
+
+def test_masks_are_the_truth(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "photos", masks=True)
+    samples = calibration.find_samples(folder)
+    assert [each.image.name for each in samples.calibrate] == ["0.png", "2.png", "4.png", "6.png"]
+    assert [each.mask and each.mask.name for each in samples.verify] == ["1.png", "3.png", "5.png", "7.png"]
+    for picture, truth in samples.to_verify():
+        np.testing.assert_array_equal(truth, np.where(picture.rgb[:, :, 0] > 150, 255, 0))
+    other = calibration.find_samples(folder, folder_of(tmp_path / "val", masks=True, count=2))
+    assert (len(other.calibrate), [each.image.parts[-3] for each in other.verify]) == (6, ["val", "val"])
+    assert other.what == "6 pictures of photos"
+
+
+def test_figures_by_hand() -> None:
+    """A picture of four pixels in a row; the truth is the right half."""
+    picture = Picture("four", np.zeros((1, 4, 3), np.uint8))
+    truth = np.array([[0, 0, 255, 255]], np.uint8)
+
+    def gives(*values: float) -> Any:
+        return lambda x: np.array(values, np.float32).reshape(1, 1, 1, 4)
+
+    fp32, int8 = gives(0, 0, 1, 1), gives(0, 0.6, 1, 1)
+    check = check_int8(fp32, int8, [(picture, truth), (picture, truth)], (1, 4))
+    assert (check.pictures, check.masks, check.iou_fp32, check.worst_picture) == (2, True, 1, "four")
+    assert check.iou == pytest.approx(2 / 3)
+    assert check.mean_alpha == 153 / 4
+    assert check.failures()[0].startswith("int8 loses 0.3333 of IoU")
+    assert check_of(json.loads(json.dumps(check.to_dict()))) == check
+    undecided = check_int8(gives(0, 0.4, 0.4, 1), gives(0, 0.7, 0.2, 1), [(picture, None)], (1, 4))
+    assert (undecided.iou, undecided.masks) == (1, False)
+    same = check_int8(int8, int8, [(picture, None)], (1, 4))
+    assert (same.loss, same.masks, same.failures()) == (0, False, [])
+    with pytest.raises(ModelError, match="NaN or Inf on four"):
+        check_int8(fp32, gives(0, float("nan"), 0, 1), [(picture, None)], (1, 4))
+    with pytest.raises(ModelError, match="no picture at all"):
+        check_int8(fp32, int8, [], (1, 4))
+
+
+def test_few_pictures_are_varied(tmp_path: Path) -> None:
+    samples = calibration.find_samples(folder_of(tmp_path / "photos", masks=False, count=3))
+    inputs = samples.inputs((64, 48))
+    assert [each.shape for each in inputs] == [(1, 3, 64, 48)] * calibration.CALIBRATE
+    assert len({each.tobytes() for each in inputs}) == len(inputs)
+    assert [each.tobytes() for each in samples.inputs((64, 48))] == [each.tobytes() for each in inputs]
+
+
+def test_damaged_pictures_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = folder_of(tmp_path / "photos", masks=True, count=3)
+    (folder / "images/0.png").write_bytes(b"no picture")
+    (folder / "masks/1.png").write_bytes(b"no mask")
+    assert [picture.name for picture, _ in calibration.find_samples(folder).to_verify()] == ["2.png"]
+    assert "0.png" in caplog.text
+    assert "1.png" in caplog.text
+    for each in (folder / "images").iterdir():
+        each.write_bytes(b"no picture")
+    with pytest.raises(InputError, match="none can be read"):
+        calibration.find_samples(folder).inputs((64, 64))
+
+
+def test_no_such_calibration(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="there are no pictures in the folder"):
+        open_(model, calibration=tmp_path / "empty")
+    with pytest.raises(InputError, match=r"'.*nowhere'; expected a folder of photographs"):
+        open_(model, calibration=tmp_path / "nowhere")
+    with pytest.raises(InputError, match="calibration is for precision 'int8', and precision is 'auto'"):
+        Engine(model, calibration=tmp_path)
+
+
+# The cache.
+
+
+def test_it_is_made_once(model: Path, made: list[Path], emptied: Path, tmp_path: Path) -> None:
+    assert ready(model) == ready(model)
+    assert made == [model]
+    assert [sorted(file.name for file in folder.iterdir()) for folder in emptied.iterdir()] == [
+        ["model.bin", "model.xml", "model.xml.json"]
+    ]
+    ready(model, size=32)
+    ready(model, calibration=folder_of(tmp_path / "photos", masks=False))
+    Image.new("RGB", (50, 50), "red").save(tmp_path / "photos/images/3.png")
+    ready(model, calibration=tmp_path / "photos")
+    assert len(made) == 4
+
+
+def test_from_the_cache_nncf_is_not_needed(model: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    ready(model)
+    before = len(made)
+    without(monkeypatch, "nncf")
+    assert "int8" in ready(model)
+    assert len(made) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [("model.xml", "cut"), ("model.xml", "gone"), ("model.bin", "changed"), ("model.xml.json", "cut")],
+)
+def test_a_damaged_model_in_the_cache_is_made_again(
+    model: Path, file: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = int8_cache.quantised(model, None, None).with_name(file)
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else content[:-1] + b"~")
+    assert "calibrated with" in ready(model)
+    assert "cannot be used and is made again" in caplog.text
+    caplog.clear()
+    ready(model)
+    assert not caplog.records
+
+
+def test_of_two_threads_one_makes_it(model: Path, made: list[Path], emptied: Path) -> None:
+    together = threading.Barrier(3)
+
+    def get(_: int) -> Path:
+        together.wait()
+        return int8_cache.quantised(model, None, None)
+
+    with ThreadPoolExecutor(3) as pool:
+        files = set(pool.map(get, range(3)))
+    assert len(files) == len(made) == 1
+
+
+def test_another_process_may_be_faster(tmp_path: Path) -> None:
+    for name in ("whole", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.xml").write_text(name)
+    int8_cache._put(tmp_path / "whole", tmp_path / "there")
+    assert (tmp_path / "there/model.xml").read_text() == "there"
+    with pytest.raises(OSError, match="nowhere"):
+        int8_cache._put(tmp_path / "whole", tmp_path / "nowhere/there")
+
+
+def test_the_ones_used_last_are_kept(model: Path, emptied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(int8_cache, "KEPT_MODELS", 1)
+    first = int8_cache.quantised(model, None, None)
+    os.utime(first.parent, (1e9, 1e9))
+    second = int8_cache.quantised(model, (32, 32), None)
+    assert list(emptied.iterdir()) == [second.parent]
+
+
+def test_the_cache_cannot_be_written(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "file"))
+    with pytest.raises(Error, match="cannot be written"):
+        open_(model)
+
+
+def test_nothing_is_left_of_what_failed(model: Path, emptied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(int8_cache, "_put", fail)
+    with pytest.raises(Error, match="No space left on device"):
+        open_(model)
+    assert list(emptied.iterdir()) == []
+
+
+# Refused.
+
+
+def test_a_model_that_loses_too_much_is_refused_and_that_is_remembered(
+    model: Path, made: list[Path], emptied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(to_int8, "MAX_NOISE", LEAVE_NONE_IN_FLOAT)
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"leaky\.onnx in int8 is refused: int8 loses 0\.\d+ of IoU") as caught:
+            open_(model)
+    message = str(caught.value)
+    assert all(
+        words in message for words in ("at most 0.02", "precision='fp32'", str(emptied), "4 pictures of the package")
+    )
+    assert made == [model]
+    assert [file.name for folder in emptied.iterdir() for file in folder.iterdir()] == ["model.xml.json"]
+
+
+def test_with_masks_the_bound_is_stricter(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(to_int8, "MAX_NOISE", LEAVE_NONE_IN_FLOAT)
+    folder = folder_of(tmp_path / "photos", masks=False)
+    with Engine(model, device="cpu", precision="fp32", color="rgb") as engine:
+        for path in list((folder / "images").iterdir()):
+            (folder / "masks").mkdir(exist_ok=True)
+            alpha = engine.run(np.asarray(Image.open(path)))
+            Image.fromarray(np.where(alpha >= 128, 255, 0).astype(np.uint8)).save(folder / "masks" / path.name)
+    with pytest.raises(ModelError, match=r"fp32 1\.0000, on 4 pictures with masks.*expected at most 0\.005"):
+        open_(model, calibration=folder)
+
+
+# Files that are int8.
+
+
+def test_an_exported_file_is_opened_as_what_it_is(
+    model: Path, tmp_path: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out" / "leaky_int8.xml"
+    stages: list[str] = []
+    report = export_int8(str(model), out, progress=lambda stage, done, total: stages.append(stage))
+    assert report.check.passed
+    assert list(dict.fromkeys(stages)) == list(int8_job.STAGES)
+    assert sorted(file.name for file in out.parent.iterdir()) == [
+        "leaky_int8.bin",
+        "leaky_int8.xml",
+        "leaky_int8.xml.json",
+    ]
+    with pytest.raises(InputError, match=r"is there already; give --overwrite"):
+        export_int8(str(model), out)
+    frame = reference.photograph("rocket")
+    with open_(model) as cached:
+        expected = cached.run(frame)
+    without(monkeypatch, "nncf")
+    with open_(out) as int8, open_(out, precision="auto") as auto:
+        assert int8.info.precision == auto.info.precision == "int8"
+        assert "int8 because the file is; calibrated with variations" in auto.info.reason
+        np.testing.assert_array_equal(int8.run(frame), expected)
+    assert len(made) <= 2, "opening the file makes nothing"
+    (out.parent / "leaky_int8.xml.json").unlink()
+    with open_(out) as bare:
+        assert bare.info.reason.endswith("int8 because the file is")
+
+
+def test_int8_of_int8(model: Path, tmp_path: Path) -> None:
+    file = int8_cache.quantised(model, None, None)
+    with pytest.raises(ModelError, match="computes in 8 bit already"):
+        export_int8(str(file), tmp_path / "again.xml")
+
+
+def test_a_failed_export_writes_nothing_unless_forced(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(to_int8, "MAX_NOISE", LEAVE_NONE_IN_FLOAT)
+    out = tmp_path / "out" / "bad.xml"
+    assert not export_int8(str(model), out).check.passed
+    assert not out.exists()
+    export_int8(str(model), out, force=True)
+    assert json.loads((out.parent / "bad.xml.json").read_text())["forced"]
+    with open_(out) as engine:
+        assert "FAILED its verification" in engine.info.reason
+
+
+def test_the_name_of_an_export(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ends in \.xml"):
+        export_int8(str(model), tmp_path / "model.plan")
+
+
+# What cannot be.
+
+
+def test_what_to_install(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path))
+    without(monkeypatch, "nncf")
+    with pytest.raises(UnavailableError, match=r'NNCF, which is not installed: pip install "rmbg-trt\[int8\]"'):
+        open_(model)
+
+
+@pytest.mark.parametrize("options", [{"device": "cuda"}, {"device": "auto", "runtime": "tensorrt"}])
+def test_int8_is_for_the_cpu(model: Path, options: dict[str, str]) -> None:
+    with pytest.raises(UnavailableError, match="'int8' is for the CPU, with OpenVINO; on a GPU take 'fp16' or 'fp32'"):
+        open_(model, **options)
+
+
+def test_our_own_network_has_no_int8(model: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"runtime 'native' cannot run leaky\.onnx: it computes in fp32 only"):
+        open_(model, runtime="native")
+
+
+def test_nncf_leaves_stdout_logging_and_the_environment_alone(
+    model: Path, emptied: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLoggerClass()
+    ready(model)
+    assert capfd.readouterr().out == "", "a picture may be on its way there"
+    assert logging.getLoggerClass() is logger
+    assert "NNCF_CI" not in os.environ
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    find: Callable[..., Any] = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name in packages else find(name, *rest)
+    )
+
+
+def test_another_version_makes_it_again(model: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    ready(model)
+    monkeypatch.setattr(rmbg_trt, "__version__", "99")
+    before = len(made)
+    ready(model)
+    assert len(made) == before + 1

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``rmbg-trt export --precision int8`` as it is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import small_models
+from typer.testing import CliRunner
+
+from rmbg_trt import Engine
+from rmbg_trt.cli import app
+from rmbg_trt.export import calibration, int8_job
+
+pytest.importorskip("openvino")
+pytest.importorskip("nncf")
+
+
+def _run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["export", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_a_model_is_made_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "CALIBRATE", 6)
+    monkeypatch.setattr(calibration, "VARIED", 5)
+    model, out = small_models.leaky(tmp_path / "leaky.onnx", 48, 64), tmp_path / "small.xml"
+    done = _run(model, "-o", out, "--precision", "int8", "--size", 64, 64)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(f"{out}: int8, 0.0")
+    assert "in float32: first/WithoutBiases, second/WithoutBiases, last/WithoutBiases" in done.stderr
+    with Engine(out, device="cpu") as engine:
+        assert (engine.info.precision, engine.info.input_size) == ("int8", (64, 64))
+    shown = _run("--inspect", out)
+    assert shown.exit_code == 0, shown.output
+    assert all(words in " ".join(shown.stdout.split()) for words in ("OpenVINO", "int8", "4 pictures of the package"))
+
+
+def test_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = []
+
+    class CaughtError(Exception):
+        """Ends the command where the work would begin."""
+
+    def export_int8(source: str, out: Path, **options: Any) -> None:
+        options.pop("progress")
+        calls.append((source, out, options))
+        raise CaughtError
+
+    monkeypatch.setattr(int8_job, "export_int8", export_int8)
+    with pytest.raises(CaughtError):
+        _run("u2net", "--precision", "int8", "--calibration", "photos", "--verify", "val", "--overwrite")
+    options = {"calibration": Path("photos"), "verify": Path("val"), "size": None, "force": False, "overwrite": True}
+    assert calls == [("u2net", Path("u2net.int8.xml"), options)]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--precision", "int8", "--targets", "sm89"], "no options of plans"),
+        (["--precision", "int8", "--dynamic", "160", "320", "640"], "no options of plans"),
+        (["--calibration", "photos"], "--calibration is for --precision int8"),
+    ],
+)
+def test_what_does_not_go_together(options: list[str], words: str) -> None:
+    done = _run("u2net", *options)
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_the_help_has_an_example() -> None:
+    text = " ".join(_run("--help").stdout.split())
+    assert "--precision int8 --calibration photos" in text
