@@ -16,6 +16,7 @@ import typer
 
 from .console import EXIT_FAILED, EXIT_USAGE, error_boundary, fail, say, setup_logging
 from .engine_options import (
+    CalibrationOption,
     DecontaminateOption,
     DeviceOption,
     Filter,
@@ -93,6 +94,7 @@ def camera(
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
+    calibration: CalibrationOption = None,
     size: SizeOption = None,
     resampling: FilterOption = Filter.lanczos,
     slots: Annotated[
@@ -150,6 +152,7 @@ def camera(
                 device=device,
                 runtime=runtime,
                 precision=precision,
+                calibration=calibration,
                 size=network_size,
                 filter=resampling.value,
                 slots=slots,

@@ -10,6 +10,7 @@ import typer
 
 from .console import EXIT_USAGE, error_boundary, fail, say, setup_logging
 from .engine_options import (
+    CalibrationOption,
     DecontaminateOption,
     DeviceOption,
     Filter,
@@ -71,6 +72,7 @@ def image(
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
+    calibration: CalibrationOption = None,
     size: SizeOption = None,
     resampling: FilterOption = Filter.lanczos,
     jobs: Annotated[
@@ -141,6 +143,7 @@ def image(
         device=device,
         runtime=runtime,
         precision=precision,
+        calibration=calibration,
         size=network_size,
         filter=resampling.value,
         refine=refine,

@@ -14,6 +14,7 @@ import typer
 
 from .console import EXIT_FAILED, EXIT_USAGE, console, error_boundary, fail, say, setup_logging
 from .engine_options import (
+    CalibrationOption,
     DecontaminateOption,
     DeviceOption,
     Filter,
@@ -99,6 +100,7 @@ def video(
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
+    calibration: CalibrationOption = None,
     size: SizeOption = None,
     resampling: FilterOption = Filter.lanczos,
     slots: Annotated[int, typer.Option(min=1, max=64, help="Frames the engine works on at once.")] = 2,
@@ -159,6 +161,7 @@ def video(
         device=device,
         runtime=runtime,
         precision=precision,
+        calibration=calibration,
         size=network_size,
         filter=resampling.value,
         slots=slots,
