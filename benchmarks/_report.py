@@ -14,10 +14,12 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -38,6 +40,7 @@ PACKAGES = (
     "pymatting",
     "scipy",
 )
+Bound = dict[str, Any]
 console = Console() if sys.stdout.isatty() else Console(width=110)  # tables stay whole in a log
 
 
@@ -107,6 +110,36 @@ def save(claim: str, options: argparse.Namespace, figures: dict[str, Any]) -> No
     path = RESULTS / f"{claim}{f'_{options.tag}' if options.tag else ''}.json"
     path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     console.print(f"saved {path.relative_to(ROOT)}")
+
+
+def bound(value: float, *, at_most: float | None = None, at_least: float | None = None, unit: str = "") -> Bound:
+    """What was claimed beside what was measured. Those under a "bounds" in the figures head the page of results."""
+    met = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
+    asked = {name: each for name, each in (("at_most", at_most), ("at_least", at_least)) if each is not None}
+    return {"is": float(f"{value:.4g}"), **asked, "unit": unit, "met": met}
+
+
+def asked(figure: Bound) -> str:
+    """The claim of a bound, in words."""
+    words = [f"{name.replace('_', ' ')} {figure[name]:g}" for name in ("at_most", "at_least") if name in figure]
+    return f"{', '.join(words)} {figure['unit']}".rstrip()
+
+
+def bounds_in(figures: Any) -> Iterator[tuple[str, Bound]]:
+    """All bounds of a report, by name, however deep they lie."""
+    if isinstance(figures, dict):
+        for name, each in figures.items():
+            yield from each.items() if name == "bounds" else bounds_in(each)
+
+
+def show_bounds(figures: Any) -> None:
+    """Prints them."""
+    table = Table("claim", "is", "asked", "", title="bounds", title_justify="left")
+    for name, each in bounds_in(figures):
+        is_ = f"{each['is']:g} {each['unit']}".rstrip()
+        table.add_row(name, is_, asked(each), "met" if each["met"] else "MISSED")
+    if table.row_count:
+        console.print(table)
 
 
 def _git(*arguments: str) -> str | None:

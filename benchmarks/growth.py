@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from _photograph import photograph
-from _report import console, parser, save
+from _report import bound, console, parser, save, show_bounds
 from _timing import rest, shown, spread
 from rich.table import Table
 
@@ -55,7 +55,7 @@ def of_sizes(engine: Engine, rounds: int) -> dict[str, Any]:
                 whole[lines].append(elapsed_ms)
                 outside[lines].append(elapsed_ms - log.times()[-1]["network_ms"])
     base = LINES[0]
-    figures = {}
+    figures: dict[str, Any] = {}
     for lines in LINES:
         pixels = frames[lines].size / frames[base].size
         over = [a / b / pixels for a, b in zip(outside[lines], outside[base], strict=True)]
@@ -65,7 +65,9 @@ def of_sizes(engine: Engine, rounds: int) -> dict[str, Any]:
             "outside_the_network_ms": spread(outside[lines]),
             "growth_beside_the_pixels": spread(over),
         }
-    return figures
+    growth = max(figure["growth_beside_the_pixels"]["median"] for figure in figures.values())
+    claim = "time outside the network, its growth over that of the pixels"
+    return {"frames": figures, "bounds": {claim: bound(growth, at_most=1)}}
 
 
 def of_counts(engine: Engine, counts: list[int], rounds: int) -> dict[str, Any]:
@@ -94,8 +96,7 @@ def of_counts(engine: Engine, counts: list[int], rounds: int) -> dict[str, Any]:
     rises = [medians[b] / medians[a] for a in counts for b in counts if b > a]
     return {
         "ms_a_picture": {str(count): spread(each) for count, each in times.items()},
-        "largest_rise": round(max(rises), 3) if rises else None,
-        "at_most": MOST_GROWTH,
+        "bounds": {"time a picture, of many over of fewer": bound(max(rises, default=1.0), at_most=MOST_GROWTH)},
     }
 
 
@@ -103,7 +104,7 @@ def show(sizes: dict[str, Any], counts: dict[str, Any]) -> None:
     table = Table(title="Outside the network", title_justify="left")
     for column in ("frame", "whole, ms", "outside, ms", "growth beside the pixels'"):
         table.add_column(column)
-    for name, figure in sizes.items():
+    for name, figure in sizes["frames"].items():
         keys = ("whole_ms", "outside_the_network_ms", "growth_beside_the_pixels")
         table.add_row(name, *(shown(figure[key]) for key in keys))
     console.print(table)
@@ -113,7 +114,7 @@ def show(sizes: dict[str, Any], counts: dict[str, Any]) -> None:
     for count, figure in counts["ms_a_picture"].items():
         table.add_row(count, shown(figure, 1))
     console.print(table)
-    console.print(f"largest rise from a count to a larger one: {counts['largest_rise']} (at most {MOST_GROWTH})")
+    show_bounds({"sizes": sizes, "counts": counts})
 
 
 def main() -> None:

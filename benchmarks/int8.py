@@ -61,13 +61,17 @@ def measure(model: str, pairs: list[Pair], calibration: Path | None, rounds: int
         times = _timing.interleave(
             {name: lambda engine=engine: engine.run(frame) for name, engine in engines.items()}, rounds
         )
-        return {
+        figures: dict[str, Any] = {
             "times": _timing.summary(times),
             "int8_over_native": _timing.ratio(times, INT8, NATIVE),
             "int8_over_openvino": _timing.ratio(times, INT8, OPENVINO),
             "quality": quality(native, int8, pairs) if pairs else None,
             "engine": int8.info.reason,
         }
+    if pairs:
+        lost = figures["quality"]["iou_loss"]
+        figures["bounds"] = {f"{model}: IoU that int8 loses, {len(pairs)} masks": _report.bound(lost, at_most=0.005)}
+    return figures
 
 
 def quality(fp32: Engine, int8: Engine, pairs: list[Pair]) -> dict[str, float]:
@@ -102,6 +106,7 @@ def show(model: str, figures: dict[str, Any]) -> None:
     _report.console.print(table)
     for name, value in (figures["quality"] or {}).items():
         _report.console.print(f"  {name.replace('_', ' ')}: {value}", highlight=False)
+    _report.show_bounds(figures)
     _report.console.print(f"  {figures['engine']}", highlight=False)
 
 

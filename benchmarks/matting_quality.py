@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _report import console, parser, save
+from _report import bound, console, parser, save, show_bounds
 from _scenes import Bytes, Numbers, Scene, scenes
 from _timing import ratio, rest, shown, summary
 from numpy.typing import NDArray
@@ -112,15 +112,11 @@ def refinement() -> dict[str, Any]:
         )
 
     bounds = {
-        f"{name} on {kind}, worst scene": bound(worst(kind, metric), most, "%")
+        f"{name} on {kind}, worst scene": bound(worst(kind, metric), at_most=most, unit="%")
         for kind, most in (("hair", -25.0), ("hard", 1.0))
         for metric, name in (("sad", "SAD"), ("grad", "Grad"))
     }
     return {"scenes": found, "bounds": bounds}
-
-
-def bound(value: float, most: float, unit: str = "") -> dict[str, Any]:
-    return {"is": value, "at_most": most, "unit": unit, "met": value <= most}
 
 
 # ---- foreground ------------------------------------------------------------------------------------------------
@@ -159,8 +155,8 @@ def foreground(rounds: int) -> dict[str, Any]:
             "of_pymatting": round(errors["rmbg-trt"] / errors["pymatting"], 3),
         }
     bounds = {
-        "error over the frame's, worst scene": bound(max(each["of_the_frame"] for each in found.values()), 0.5),
-        "error over pymatting's, worst scene": bound(max(each["of_pymatting"] for each in found.values()), 1.3),
+        "error over the frame's, worst scene": bound(max(each["of_the_frame"] for each in found.values()), at_most=0.5),
+        "error over pymatting's, worst scene": bound(max(each["of_pymatting"] for each in found.values()), at_most=1.3),
     }
     return {"pymatting": version("pymatting"), "scenes": found, "bounds": bounds, "time": foreground_time(rounds)}
 
@@ -236,8 +232,8 @@ def stabilisation(model: str, clip: Path, masks: NDArray[np.bool_]) -> dict[str,
             what = f"{model}{', refined' if refine else ''}"
             change = percent(both[True]["flicker"] / both[False]["flicker"])
             lost = round(both[False]["iou"] - both[True]["iou"], 4)
-            bounds[f"flicker, {what}"] = bound(change, -40.0, "%")
-            bounds[f"mean IoU lost, {what}"] = bound(lost, 0.005)
+            bounds[f"flicker, {what}"] = bound(change, at_most=-40.0, unit="%")
+            bounds[f"mean IoU lost, {what}"] = bound(lost, at_most=0.005)
     return {"variants": found, "bounds": bounds}
 
 
@@ -255,12 +251,7 @@ def tables(figures: dict[str, Any]) -> None:
     for name in ("plain", "decontaminate", "added", "pymatting"):
         console.print(f"{name}: {shown(times[name], 1)} ms")
     console.print(f"pymatting / added: {shown(times['pymatting_over_added'], 1)}")
-    bounds = Table("claim", "is", "asked", "", title="bounds")
-    for part in figures.values():
-        for name, each in part.get("bounds", {}).items():
-            most = f"at most {each['at_most']:g} {each['unit']}"
-            bounds.add_row(name, f"{each['is']:g} {each['unit']}", most, "met" if each["met"] else "MISSED")
-    console.print(bounds)
+    show_bounds(figures)
 
 
 def main() -> None:

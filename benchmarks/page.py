@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from _report import asked, bounds_in
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 
@@ -49,6 +51,13 @@ HEAD = """<!-- Made by benchmarks/page.py of benchmarks/results; changes here ar
 Every figure is one of a file in [benchmarks/results](../benchmarks/results), with the command that made it; run it on
 your machine. Contenders run by turns in one run, so compare ratios, not milliseconds, between machines. A range in
 brackets is the quartiles. `rmbg-trt bench` measures latency on your machine ([bench.md](bench.md)).
+"""
+GLANCE = """## At a glance
+
+What is claimed, and what was measured. A claim on time is on the median of the ratios within the rounds of one run.
+
+| benchmark | claim | measured | asked | met |
+|---|---|---|---|---|
 """
 
 
@@ -85,9 +94,21 @@ def rows(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
             yield " · ".join(name.replace("_", " ") for name in path), shown(value)
     elif isinstance(value, dict):
         for name, each in value.items():
+            if name == "bounds":  # at the head of the page
+                continue
             yield from rows(each, (*path, name))
     else:
         yield " · ".join(name.replace("_", " ") for name in path), f"{len(value)} entries, in the file"
+
+
+def glance(files: list[tuple[str, Path]]) -> str:
+    """The claims of all results, each with its title, in one table."""
+    lines = []
+    for title, file in files:
+        for name, each in bounds_in(json.loads(file.read_text(encoding="utf-8"))["figures"]):
+            is_ = f"{each['is']:g} {each['unit']}".rstrip()
+            lines.append(f"| {title} | {name} | {is_} | {asked(each)} | {'yes' if each['met'] else '**no**'} |")
+    return GLANCE + "\n".join(lines) + "\n"
 
 
 def section(title: str, command: str, file: Path) -> str:
@@ -99,15 +120,16 @@ def section(title: str, command: str, file: Path) -> str:
     return (
         f"## {title}\n\n`python benchmarks/{command}` · [{file.name}](../benchmarks/results/{file.name}) · "
         f"{report['date']}, commit {commit['hash']}{changed}\n\n{machine['cpu']}, {machine['cores']} cores{gpus}\n\n"
-        f"| figure | |\n|---|---|\n{table}\n"
+        f"<details><summary>All figures</summary>\n\n| figure | |\n|---|---|\n{table}\n\n</details>\n"
     )
 
 
 def page(results: Path) -> str:
-    parts, never = [HEAD], []
+    parts, never, shown_files = [], [], []
     for claim, title, command in CLAIMS:
         files = sorted(results.glob(f"{claim}.json")) + sorted(results.glob(f"{claim}_[!a-z]*.json"))
         parts += [section(title, command, file) for file in files]
+        shown_files += [(title, file) for file in files]
         if not files:
             never.append(f"* {title}: `python benchmarks/{command}`")
     if never:
@@ -115,7 +137,7 @@ def page(results: Path) -> str:
     gpu = any(json.loads(file.read_text(encoding="utf-8"))["machine"].get("gpus") for file in results.glob("*.json"))
     if not gpu:
         parts.append("**No result on this page was measured on a GPU yet.**\n")
-    return "\n".join(parts)
+    return "\n".join([HEAD, glance(shown_files), *parts])
 
 
 def main() -> int:

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from _photograph import NAMES, photograph, size
-from _report import console, parser, save
-from _timing import rest, shown, summary
+from _report import Bound, bound, console, parser, save, show_bounds
+from _timing import ratio, rest, shown, summary
 from peers.children import Child, ChildError, provide_weights
 from peers.contenders import CONTENDERS, OURS, REFERENCE, Contender
 from peers.folder_task import folder_task
@@ -41,6 +41,12 @@ from rich.table import Table
 
 WARM_UP = 2  # the first run of torch.compile compiles
 OURS_ON_GPU, OURS_FP32 = "rmbg-trt GPU", "rmbg-trt fp32"
+AT_MOST = {  # of a rival's time
+    ("u2netp", OURS, "rembg"): 0.42,
+    ("u2net", OURS, "rembg"): 0.48,
+    ("u2net", "rmbg-trt int8", "rembg"): 0.30,
+    **{(model, OURS, rival): 0.45 for model in ("u2netp", "u2net") for rival in ("pytorch", "backgroundremover kept")},
+}
 
 
 def opened(wanted: list[Contender], model: str, stack: ExitStack) -> tuple[dict[str, Child], dict[str, str]]:
@@ -129,9 +135,19 @@ def compare(model: str, options: Any) -> dict[str, Any]:
         "agreement_with_the_reference_recipe": {
             name: {"pictures": each, "median": middle(each), "worst": worst(each)} for name, each in agreements.items()
         },
+        "bounds": bounds(model, times),
         "weights": {each.name: each.weights for each in wanted if each.name in times},
         "contenders": facts,
         "not_run": not_run,
+    }
+
+
+def bounds(model: str, times: dict[str, list[float]]) -> dict[str, Bound]:
+    """What is claimed of a model, as shares of the rivals' time within each round."""
+    return {
+        f"{model}: {ours}, of the time of {rival}": bound(ratio(times, ours, rival)["median"], at_most=most)
+        for (of, ours, rival), most in AT_MOST.items()
+        if of == model and ours in times and rival in times
     }
 
 
@@ -155,6 +171,7 @@ def show(model: str, figures: dict[str, Any]) -> None:
             *mask_columns(name, figures),
         )
     console.print(table)
+    show_bounds(figures)
     for name, reason in figures["not_run"].items():
         console.print(f"  not run: {name}: {reason}", highlight=False, markup=False)
 

@@ -33,7 +33,7 @@ from typing import Any
 import av
 import numpy as np
 from _photograph import photograph
-from _report import console, parser, save
+from _report import bound, console, parser, save, show_bounds
 from _timing import interleave, ratio, shown, summary
 from memory import made_network, resident_mib
 from rich.table import Table
@@ -42,6 +42,7 @@ from rmbg_trt import Engine, VideoMatter
 from rmbg_trt.video import Progress, matte_video
 from rmbg_trt.video.source import Source
 
+LEAST = 0.9
 _TENTHS = 10
 _PLAIN = {"refine": False, "decontaminate": False, "stabilize": False}
 _FINISHES = {
@@ -76,6 +77,11 @@ def rates(engine: Engine, options: Any, folder: Path) -> dict[str, Any]:
         "times_of_all_frames": summary(times),
         "frames_per_second": {name: round(1e3 * len(frames) / each, 2) for name, each in medians.items()},
         "rate_of_the_job_over_that_of_the_network": ratio(times, "network alone", "job"),
+        "bounds": {
+            "a video job's rate over that of the network": bound(
+                ratio(times, "network alone", "job")["median"], at_least=LEAST
+            )
+        },
         "with_its_finish": ratio(times, "network alone", "job with its finish"),
     }
 
@@ -169,6 +175,7 @@ def main() -> None:
     for name, value in figures.get("memory", {}).items():
         table.add_row(name.replace("_", " "), str(value))
     console.print(table)
+    show_bounds(figures)
     save("video_throughput", options, figures)
 
 

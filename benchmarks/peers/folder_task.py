@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from _photograph import NAMES, photograph
-from _report import console
+from _report import bound, console, show_bounds
 from _timing import ratio, shown, summary
 from PIL import ImageOps
 from rich.table import Table
@@ -21,6 +21,7 @@ from .contenders import OURS, installed
 from .masks import agreement, alpha_of, worst
 
 RIVAL = "rembg"
+MOST = 0.45  # of its time
 
 
 def commands(model: str, source: Path, target: Path) -> dict[str, list[str]]:
@@ -101,6 +102,11 @@ def folder_task(model: str, options: Any) -> dict[str, Any]:
         "cutouts_made": {each: len(names) for each, names in made.items()},
         "times_of_the_folder": summary(times),
         "times_as_fast_as_rembg": ratio(times, RIVAL, OURS),
+        "bounds": {
+            f"{model}: a folder to cutouts, of the time of {RIVAL}": bound(
+                ratio(times, OURS, RIVAL)["median"], at_most=MOST
+            )
+        },
         "pictures_per_second": {each: round(1e3 * count / float(np.median(ms)), 3) for each, ms in times.items()},
         "agreement_of_the_cutouts": {"pictures": len(alike), "worst": worst(alike)} if alike else None,
     }
@@ -118,5 +124,6 @@ def show(model: str, figures: dict[str, Any]) -> None:
         made = str(figures["cutouts_made"][name])
         table.add_row(name, shown(seconds), str(figures["pictures_per_second"][name]), made)
     console.print(table)
+    show_bounds(figures)
     console.print(f"ours is {shown(figures['times_as_fast_as_rembg'])} times as fast; worst of the alphas: "
                   f"{figures['agreement_of_the_cutouts']}", highlight=False)  # fmt: skip
