@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Built with the environment's own tools: in pip's isolation their paths change, and each build would start over.
+PIP_INSTALL := $(PIP) --no-build-isolation --constraint constraints.txt
 CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 
 .PHONY: help demo test lint types format bench-guard gpu-check clean
@@ -11,16 +13,17 @@ CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(BIN)/python:
+$(VENV)/.ready:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(PIP) --upgrade pip setuptools wheel "scikit-build-core>=0.11" "pybind11>=3.0" "cmake>=3.24" ninja
+	@touch $@
 
 # The tools and what mypy looks into; the package itself is checked where it stands.
-$(VENV)/.tools: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.tools: pyproject.toml constraints.txt | $(VENV)/.ready
 	$(PIP_INSTALL) ".[dev]"
 	@touch $@
 
-demo: $(BIN)/python  ## build, fetch the weights, cut out a real photograph
+demo: $(VENV)/.ready  ## build, fetch the weights, cut out a real photograph
 	$(PIP_INSTALL) ".[cpu]"
 	$(BIN)/rmbg-trt models pull u2net
 	mkdir -p demo
@@ -28,7 +31,7 @@ demo: $(BIN)/python  ## build, fetch the weights, cut out a real photograph
 	$(BIN)/rmbg-trt image docs/images/astronaut.jpg -o demo/astronaut_blur.jpg --background blur --overwrite
 	@echo "Done: look at demo/astronaut_cutout.png and demo/astronaut_blur.jpg"
 
-test: $(BIN)/python  ## build and run all tests
+test: $(VENV)/.ready  ## build and run all tests
 	$(PIP_INSTALL) ".[test]"
 	$(BIN)/python -m pytest
 
@@ -47,7 +50,7 @@ format: $(VENV)/.tools  ## put Python and C++ into the house style
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CLANG_SOURCES)
 
-bench-guard: $(BIN)/python  ## did anything round the network become slower? (for information)
+bench-guard: $(VENV)/.ready  ## did anything round the network become slower? (for information)
 	$(PIP_INSTALL) ".[test]"
 	$(BIN)/python benchmarks/guard.py
 

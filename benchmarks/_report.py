@@ -44,10 +44,12 @@ Bound = dict[str, Any]
 console = Console() if sys.stdout.isatty() else Console(width=110)  # tables stay whole in a log
 
 
-def parser(doc: str | None) -> argparse.ArgumentParser:
+def parser(doc: str | None, *, saves: bool = True) -> argparse.ArgumentParser:
     """Options that all benchmarks share; the script's docstring is its help."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--no-save", action="store_true", help="print only; leave benchmarks/results/ as it is")
+    made.set_defaults(no_save=False)
+    if saves:
+        made.add_argument("--no-save", action="store_true", help="print only; leave benchmarks/results/ as it is")
     made.add_argument("--tag", default="", help="added to the result's file name, for a second kind of machine")
     return made
 

@@ -176,7 +176,7 @@ def compare(figures: dict[str, dict[str, Any]], stored: dict[str, Any] | None) -
 
 
 def main() -> int:
-    made = parser(__doc__)
+    made = parser(__doc__, saves=False)
     made.add_argument("--rounds", type=int, default=20, help="of each part (default: %(default)s)")
     made.add_argument("--store", action="store_true", help="keep these figures to compare with")
     made.add_argument("--strict", action="store_true", help="exit code 1 where something is slower")

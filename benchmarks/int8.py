@@ -81,7 +81,7 @@ def quality(fp32: Engine, int8: Engine, pairs: list[Pair]) -> dict[str, float]:
         pixels = np.ascontiguousarray(read_picture(pair.image).pixels[:, :, :3])
         before, after = fp32.run(pixels), int8.run(pixels)
         truth = read_truth(pair, pixels.shape[:2])
-        row = [measure(alpha, truth) for measure in (metrics.iou, metrics.mae) for alpha in (before, after)]
+        row = [metric(alpha, truth) for metric in (metrics.iou, metrics.mae) for alpha in (before, after)]
         rows.append([*row, metrics.iou(after, before), 255 * metrics.mae(after, before / 255)])
     iou_fp32, iou_int8, mae_fp32, mae_int8, agreement, mean_alpha = np.mean(rows, axis=0)
     losses = np.subtract(*np.transpose(rows)[:2])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pictures that an int8 network is calibrated and verified with: a user's folder, or the package's photographs.
 
-Of a folder every second picture is calibrated with, and the others are verified with: a network that was only fitted to
-the pictures it is judged on is found out.
+Of a folder of eight or more every second picture is calibrated with, and the others are verified with: a network that
+was only fitted to the pictures it is judged on is found out. Fewer, and the package's own four, are used for both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from .. import _core
-from ..errors import InputError, UnavailableError
+from ..errors import InputError, ModelError, UnavailableError
 from ..folder_job.find import pictures_below
 from ..image import read_picture
 from .pictures import SHIPPED, Picture
@@ -29,6 +29,7 @@ log = logging.getLogger("rmbg_trt.export")
 
 CALIBRATE, VERIFY = 48, 100  # the most pictures taken; more change nothing but the time
 VARIED = 24  # variations to verify with
+MASKS = ("mask", "masks")  # folders whose pictures are none to calibrate with
 FEW = 8  # fewer are all used for both, in variations
 
 
@@ -62,9 +63,9 @@ class Samples:
         return max(len(self.verify), VARIED if self.varied and not any(each.mask for each in self.verify) else 0)
 
     def sha256(self) -> str:
-        """Of the content of all files, in their order. Raises ModelError where one cannot be read."""
+        """Of the content of all files, in their order; those that cannot be read count as empty."""
         files = [file for each in (*self.calibrate, *self.verify) for file in (each.image, each.mask) if file]
-        return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
+        return hashlib.sha256("".join(map(_sha256, files)).encode()).hexdigest()
 
     def inputs(self, size: tuple[int, int]) -> list[Floats]:
         """The network's inputs to calibrate with: (1, 3, height, width) float32 each, as the engine makes them.
@@ -72,9 +73,8 @@ class Samples:
         Raises:
             InputError: None of the pictures can be read.
         """
-        pictures = [rgb for _, rgb in self._read(self.calibrate)]
-        if self.varied:
-            pictures = list(variations(pictures, CALIBRATE, seed=0))
+        read = (rgb for _, rgb in self._read(self.calibrate))  # photographs may be large: one at a time
+        pictures = variations(list(read), CALIBRATE, seed=0) if self.varied else read
         return [_core.preprocess(rgb, size, color="rgb") for rgb in pictures]
 
     def to_verify(self) -> Iterator[tuple[Picture, NDArray[np.uint8] | None]]:
@@ -171,8 +171,23 @@ def _in_folder(folder: Path) -> list[Sample]:
         pictures = list(map(Sample, pictures_below(folder)))
         if not pictures:
             raise InputError(f"there are no pictures in the folder {folder}; calibration takes photographs")
+        masks = next((each.image.parent for each in pictures if each.image.parent.name.lower() in MASKS), None)
+        if masks is not None:
+            raise InputError(f"{masks} holds masks, not photographs; give {masks.parent} with images/ and masks/ in it")
         return pictures
-    return [Sample(pair.image, pair.mask) for pair in pairs if pair.image.is_file() and pair.mask.is_file()]
+    whole = [Sample(pair.image, pair.mask) for pair in pairs if pair.image.is_file() and pair.mask.is_file()]
+    if not whole:
+        raise InputError(f"{folder}: none of its pictures has a mask of the same name beside it")
+    if len(whole) < len(pairs):
+        log.warning("%s: %d pictures without a mask are left out", folder, len(pairs) - len(whole))
+    return whole
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return file_sha256(file)
+    except ModelError:  # it will be left out
+        return ""
 
 
 def _spread(samples: Sequence[Sample], most: int) -> tuple[Sample, ...]:

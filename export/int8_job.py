@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import logging
 import tempfile
@@ -80,18 +81,21 @@ def export_int8(
     from .. import models
     from ..networks.device import file_kind
 
-    if out.suffix.lower() != ".xml":
+    if out.suffix != ".xml":
         raise InputError(f"{out}: an int8 model is a file of OpenVINO, which ends in .xml")
     for file in (out, out.with_suffix(".bin"), sidecar_path(out)):
         if file.exists() and not overwrite:
             raise InputError(f"{file} is there already; give --overwrite to replace it, or another name with -o")
     check_writable(out)
     path, samples = models.resolve(source), find_samples(calibration, verify)
+    given = path
     if file_kind(path) == "checkpoint":
         from ..networks.onnx_cache import convert
 
         path, size = convert(path, size)[0], None
     made = make_int8(path, size, samples, progress)
+    if given != path:
+        made = dataclasses.replace(made, source=given, source_sha256=model_sha256(given))
     if made.check.passed or force:
         write_int8(made, out)
     return made
@@ -121,6 +125,8 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, progre
     height, width = (int(side.get_length()) for side in model.inputs[0].partial_shape[2:])
     fp32 = _predict(core, model.clone())
     quantised, kept = to_int8(model, samples.inputs((height, width)), progress)
+    if not is_quantised(quantised):
+        raise ModelError(f"{path.name} has no layer that can be quantised; take precision='fp32' or 'auto'")
     done, total = 0, samples.to_verify_count
 
     def step() -> None:
@@ -144,6 +150,7 @@ def write_int8(made: Int8Model, out: Path) -> None:
             xml = Path(folder) / out.name
             openvino.save_model(made.model, str(xml), compress_to_fp16=False)
             write_sidecar(xml, sidecar_of(made, xml))
+            out.unlink(missing_ok=True)  # never an old one beside new weights
             for file in (xml.with_suffix(".bin"), sidecar_path(xml), xml):
                 file.replace(out.with_name(file.name))
     except (OSError, RuntimeError) as error:  # OpenVINO raises the second for a full disk

@@ -25,7 +25,7 @@ from .networks import Request, open_network
 from .ticket import Ticket, in_order
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 log = logging.getLogger("rmbg_trt")
 
@@ -105,7 +105,10 @@ class Engine:
             raise InputError(f"slots is {slots!r}; expected a whole number from 1 to 64")
         if calibration is not None and precision != "int8":
             raise InputError(f"calibration is for precision 'int8', and precision is {precision!r}")
-        photographs = None if calibration is None else Path(calibration)
+        try:
+            photographs = None if calibration is None else Path(calibration)
+        except TypeError:
+            raise InputError(f"calibration is {calibration!r}; expected the path of a folder") from None
         request = Request(precision, _size(size), slots, compile=bool(compile), calibration=photographs)
         path = models.resolve(model)
         opened, reason = open_network(path, device=device, runtime=runtime, precision=precision, request=request)

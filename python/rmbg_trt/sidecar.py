@@ -45,7 +45,7 @@ class Sidecar:
         sha256: Of the model, hexadecimal.
         input: The picture.
         output: The matte, a probability.
-        precision: "fp32" or "fp16".
+        precision: "fp32", "fp16" or "int8".
         fp32_layers: Layers of an fp16 model that stay in float32, because half precision would spoil them.
         normalisation: How a picture becomes the input: "color", "divide_by", "mean" and "std".
         source: What was exported: "name", "sha256", "architecture".

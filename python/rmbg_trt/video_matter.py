@@ -16,7 +16,7 @@ from .frame_job import Quality
 from .ticket import Ticket, in_order
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 VideoStretch = Literal["none", "minmax", "running"]
 _STRETCHES = ("none", "minmax", "running")

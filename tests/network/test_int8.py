@@ -207,6 +207,22 @@ def test_damaged_pictures_are_left_out(tmp_path: Path, caplog: pytest.LogCapture
         calibration.find_samples(folder).inputs((64, 64))
 
 
+def test_a_picture_that_is_gone_is_left_out(model: Path, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "photos", masks=False, count=2)
+    (folder / "images/gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert "variations of 3 pictures of photos" in ready(model, calibration=folder)
+
+
+def test_masks_are_no_photographs(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "set" / "train", masks=True, count=2)
+    with pytest.raises(InputError, match=r"masks holds masks, not photographs; give .*train with images/ and masks/"):
+        calibration.find_samples(folder.parent)
+    for each in (folder / "masks").iterdir():
+        each.rename(each.with_stem(f"other_{each.stem}"))
+    with pytest.raises(InputError, match="mask"):
+        calibration.find_samples(folder)
+
+
 def test_no_such_calibration(model: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="there are no pictures in the folder"):
@@ -215,6 +231,8 @@ def test_no_such_calibration(model: Path, tmp_path: Path) -> None:
         open_(model, calibration=tmp_path / "nowhere")
     with pytest.raises(InputError, match="calibration is for precision 'int8', and precision is 'auto'"):
         Engine(model, calibration=tmp_path)
+    with pytest.raises(InputError, match="calibration is 5; expected the path of a folder"):
+        open_(model, calibration=5)
 
 
 # The cache.
@@ -290,10 +308,13 @@ def test_the_ones_used_last_are_kept(model: Path, emptied: Path, monkeypatch: py
     assert list(emptied.iterdir()) == [second.parent]
 
 
-def test_the_cache_cannot_be_written(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_the_cache_cannot_be_written_shows_before_the_work(
+    model: Path, made: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "file"))
-    with pytest.raises(Error, match="cannot be written"):
+    monkeypatch.setattr(int8_job, "to_int8", lambda *_: pytest.fail("it was quantised for nothing"))
+    with pytest.raises(Error, match="could not be written"):
         open_(model)
 
 
@@ -337,6 +358,32 @@ def test_with_masks_the_bound_is_stricter(model: Path, tmp_path: Path, monkeypat
         open_(model, calibration=folder)
 
 
+def test_a_refusal_leaves_the_onnx_file_of_a_checkpoint(
+    model: Path, tmp_path: Path, emptied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(to_int8, "MAX_NOISE", LEAVE_NONE_IN_FLOAT)
+    cached, checkpoint = tmp_path / "best-0123.onnx", tmp_path / "best.pth"
+    model.rename(cached)
+    checkpoint.touch()
+    conversions: list[Path] = []
+
+    def convert(path: Path, size: Any) -> tuple[Path, bool]:
+        conversions.append(path)
+        return cached, False  # from the cache
+
+    monkeypatch.setattr("rmbg_trt.networks.onnx_cache.convert", convert)
+    with pytest.raises(ModelError, match=r"^best\.pth in int8 is refused"):
+        open_(checkpoint)
+    assert cached.is_file()
+    assert conversions == [checkpoint]
+
+
+def test_nothing_to_quantise(tmp_path: Path) -> None:
+    one_layer = small_models.matte(tmp_path / "model.onnx", 64, 64)
+    with pytest.raises(ModelError, match=r"model\.onnx has no layer that can be quantised"):
+        open_(one_layer)
+
+
 # Files that are int8.
 
 
@@ -359,11 +406,21 @@ def test_an_exported_file_is_opened_as_what_it_is(
     with open_(model) as cached:
         expected = cached.run(frame)
     without(monkeypatch, "nncf")
+    before = len(made)
     with open_(out) as int8, open_(out, precision="auto") as auto:
         assert int8.info.precision == auto.info.precision == "int8"
         assert "int8 because the file is; calibrated with variations" in auto.info.reason
         np.testing.assert_array_equal(int8.run(frame), expected)
-    assert len(made) <= 2, "opening the file makes nothing"
+    assert len(made) == before, "opening the file makes nothing"
+    with pytest.raises(InputError, match=r"leaky_int8\.xml computes in int8; precision is 'fp32'"):
+        open_(out, precision="fp32", runtime="openvino")
+    with pytest.raises(InputError, match="is int8 already; leave calibration out"):
+        open_(out, calibration=tmp_path)
+    sidecar = out.parent / "leaky_int8.xml.json"
+    told = sidecar.read_text()
+    sidecar.write_text(told.replace('"sha256": "', '"sha256": "0', 1))
+    with open_(out) as other:
+        assert "its sidecar is that of another model" in other.info.reason
     (out.parent / "leaky_int8.xml.json").unlink()
     with open_(out) as bare:
         assert bare.info.reason.endswith("int8 because the file is")
@@ -405,12 +462,12 @@ def test_what_to_install(model: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("options", [{"device": "cuda"}, {"device": "auto", "runtime": "tensorrt"}])
 def test_int8_is_for_the_cpu(model: Path, options: dict[str, str]) -> None:
-    with pytest.raises(UnavailableError, match="'int8' is for the CPU, with OpenVINO; on a GPU take 'fp16' or 'fp32'"):
+    with pytest.raises(InputError, match="'int8' is for the CPU, with OpenVINO; on a GPU take 'fp16' or 'fp32'"):
         open_(model, **options)
 
 
 def test_our_own_network_has_no_int8(model: Path) -> None:
-    with pytest.raises(UnavailableError, match=r"runtime 'native' cannot run leaky\.onnx: it computes in fp32 only"):
+    with pytest.raises(InputError, match="our own network computes in fp32"):
         open_(model, runtime="native")
 
 

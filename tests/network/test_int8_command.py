@@ -59,6 +59,7 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     ("options", "words"),
     [
         (["--precision", "int8", "--targets", "sm89"], "no options of plans"),
+        (["--precision", "int8", "--runtime", "tensorrt"], "no options of plans"),
         (["--precision", "int8", "--dynamic", "160", "320", "640"], "no options of plans"),
         (["--calibration", "photos"], "--calibration is for --precision int8"),
     ],
@@ -67,6 +68,23 @@ def test_what_does_not_go_together(options: list[str], words: str) -> None:
     done = _run("u2net", *options)
     assert done.exit_code == 2
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("command", ["image", "video", "camera"])
+@pytest.mark.parametrize("precision", ["int8", "auto"])
+def test_every_command_hands_calibration_on(command: str, precision: str, tmp_path: Path) -> None:
+    made = {"image": [tmp_path / "a.png", "-o", tmp_path / "b.png"], "video": [tmp_path / "a.mp4", "-o", "b.mov"]}
+    for name in ("a.png", "a.mp4"):
+        (tmp_path / name).write_bytes(b"looked at later")
+    options = ["--precision", precision, "--calibration", tmp_path / "nowhere", "--model", "no/such.onnx"]
+    done = CliRunner().invoke(
+        app, [command, *map(str, made.get(command, ["--no-preview", "--record", "c.mov"])), *map(str, options)]
+    )
+    assert done.exit_code == 2
+    said = " ".join(done.stderr.split())
+    assert (
+        "expected a folder of photographs" if precision == "int8" else "--calibration is for --precision int8"
+    ) in said
 
 
 def test_the_help_has_an_example() -> None:

@@ -26,7 +26,7 @@ class NoDriver:
     """In place of ``HWAccel``: no machine that runs this has the GPU that it speaks of."""
 
     def __init__(self, kind: str, device: str, *, allow_software_fallback: bool) -> None:
-        assert (kind, allow_software_fallback) == ("cuda", True)
+        assert kind == "cuda"
         raise av.PermissionError(1, f"no driver for {device}")
 
 
@@ -82,21 +82,31 @@ def test_a_file_that_cannot_be_read_is_not_the_gpus_fault(tmp_path: Path, requir
         ClipFile(tmp_path / "a.mp4", decoder=Decoder(0, required))
 
 
-@pytest.mark.parametrize("kind", ["ffv1", "libx264"])
-def test_what_no_gpu_decodes_is_said(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_clip(tmp_path / "a.mkv", 1, codec=kind)
+@pytest.mark.parametrize("required", [False, True])
+def test_what_no_gpu_decodes(tmp_path: Path, required: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_clip(tmp_path / "a.mkv", 1, codec="ffv1", pixel_format="bgr0")
     really, asked = av.open, []
 
     def open_without(path: str, hwaccel: Any = None) -> Any:
         asked.append(hwaccel)
         return really(path)  # as a machine whose GPU knows none of its streams
 
-    monkeypatch.setattr(decoders, "HWAccel", lambda *given, **_: given)
+    monkeypatch.setattr(decoders, "HWAccel", lambda *given, allow_software_fallback: (*given, allow_software_fallback))
     monkeypatch.setattr(decoders.av, "open", open_without)
-    clip = ClipFile(path, decoder=Decoder(1))
-    assert asked[-1] == ("cuda", "1")
-    assert clip.report.notes == [f"no GPU decodes {clip.stream.codec_context.name}; the processor did"]
-    clip.close()
+    if required:
+        with pytest.raises(UnavailableError, match=r"a\.mkv: no GPU decodes ffv1 here; take decoder 'cpu' or 'auto'"):
+            ClipFile(path, decoder=Decoder(1, required=True))
+    else:
+        clip = ClipFile(path, decoder=Decoder(1))
+        assert clip.report.notes == []
+        clip.close()
+    assert asked == [("cuda", "1", not required)]
+
+
+def test_ffmpeg_says_itself_what_it_does_not_know(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mkv", 1, codec="ffv1", pixel_format="bgr0")
+    with pytest.raises(UnavailableError, match="decoder 'cpu' or 'auto'"):
+        ClipFile(path, decoder=Decoder(0, required=True))
 
 
 @pytest.mark.parametrize("pixel_format", ["nv12", "p010le"])

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..live import LiveMatter, LiveOptions, LiveReport, Sink
 
 
-class _Raw(str, enum.Enum):
+class _Raw(enum.StrEnum):
     rgb24 = "rgb24"
     bgra = "bgra"
 

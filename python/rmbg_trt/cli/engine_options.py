@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import download_bar, say
+from .console import EXIT_USAGE, download_bar, fail, say
 
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..video_matter import VideoMatter
 
 
-class Output(str, enum.Enum):
+class Output(enum.StrEnum):
     """Values of ``--output``."""
 
     alpha = "alpha"
@@ -26,7 +26,7 @@ class Output(str, enum.Enum):
     composite = "composite"
 
 
-class Filter(str, enum.Enum):
+class Filter(enum.StrEnum):
     """Values of ``--filter``."""
 
     lanczos = "lanczos"
@@ -34,7 +34,7 @@ class Filter(str, enum.Enum):
     area = "area"
 
 
-class Stretch(str, enum.Enum):
+class Stretch(enum.StrEnum):
     """Values of ``--stretch`` where nothing but these makes sense."""
 
     minmax = "minmax"
@@ -139,10 +139,19 @@ def open_engine(model: str, **options: Any) -> Engine:
     from .. import models
     from ..engine import Engine
 
+    _check_calibration(options.get("calibration"), options.get("precision"))
     path = fetch(model)
     engine = Engine(model if model in models.CATALOGUE else path, color="rgb", **options)
     say(str(engine.info))
     return engine
+
+
+def _check_calibration(folder: Path | None, precision: str | None) -> None:
+    """Before anything is fetched."""
+    if folder is not None and precision != "int8":
+        fail("--calibration is for --precision int8", EXIT_USAGE)
+    if folder is not None and not folder.is_dir():
+        fail(f"--calibration is {folder}; expected a folder of photographs", EXIT_USAGE)
 
 
 @contextlib.contextmanager

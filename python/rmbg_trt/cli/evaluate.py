@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 _SHOWN_FAILURES = 20
 
 
-class _Split(str, enum.Enum):
+class _Split(enum.StrEnum):
     train = "train"
     val = "val"
     test = "test"
     all = "all"
 
 
-class _Matte(str, enum.Enum):
+class _Matte(enum.StrEnum):
     auto = "auto"
     always = "always"
     never = "never"

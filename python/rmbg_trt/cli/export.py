@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ..export.shape import Range
 
 
-class _Runtime(str, enum.Enum):
+class _Runtime(enum.StrEnum):
     auto = "auto"
     tensorrt = "tensorrt"
     tensorrt_rtx = "tensorrt_rtx"
 
 
-class _Precision(str, enum.Enum):
+class _Precision(enum.StrEnum):
     fp16 = "fp16"
     fp32 = "fp32"
     int8 = "int8"
@@ -38,7 +38,8 @@ def export(
         typer.Argument(metavar="SOURCE", help="A catalogue name, a checkpoint, a .pth or an .onnx file."),
     ] = None,
     target: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write. Default: NAME.plan here.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="OUT", help="The file to write. Default: NAME.plan, or .int8.xml, here."),
     ] = None,
     runtime: Annotated[
         _Runtime, typer.Option(help="auto takes TensorRT where there is a GPU, else TensorRT-RTX.")
@@ -66,7 +67,9 @@ def export(
     onnx_only: Annotated[bool, typer.Option("--onnx-only", help="Stop at ONNX; needs no TensorRT.")] = False,
     pictures: Annotated[
         Path | None,
-        typer.Option("--verify", metavar="IMAGES", help="Up to 16 photographs to verify with, not the four inside."),
+        typer.Option(
+            "--verify", metavar="IMAGES", help="Up to 16 photographs (int8: 100) to verify with, not the four inside."
+        ),
     ] = None,
     calibration: CalibrationOption = None,
     force: Annotated[bool, typer.Option("--force", help="Write a model even if its verification fails.")] = False,
@@ -113,7 +116,8 @@ def export(
     from ..errors import InputError
 
     if precision is _Precision.int8:
-        if dynamic or batch != "1" or onnx_only or targets or workspace or timing_cache:
+        plans = runtime is not _Runtime.auto or onnx_only or targets or workspace or timing_cache
+        if plans or dynamic or batch != "1":
             fail("--precision int8 is for the CPU and for one picture of one size; no options of plans", EXIT_USAGE)
         file = target or Path(Path(source).stem + ".int8.xml")
         _int8(source, file, calibration=calibration, verify=pictures, size=size, force=force, overwrite=overwrite)

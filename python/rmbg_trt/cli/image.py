@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..image import Format
 
 
-class _Format(str, enum.Enum):
+class _Format(enum.StrEnum):
     png = "png"
     webp = "webp"
     tiff = "tiff"

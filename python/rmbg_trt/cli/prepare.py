@@ -47,7 +47,7 @@ def _joined(args: list[str]) -> Iterator[str]:
         yield _BETWEEN.join(values)
 
 
-class _Duplicates(str, enum.Enum):
+class _Duplicates(enum.StrEnum):
     keep = "keep"
     drop = "drop"
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..video_matter import VideoMatter
 
 
-class _Format(str, enum.Enum):
+class _Format(enum.StrEnum):
     mp4 = "mp4"
     mov = "mov"
     webm = "webm"
@@ -46,7 +46,7 @@ class _Format(str, enum.Enum):
     png = "png"
 
 
-class _Decoder(str, enum.Enum):
+class _Decoder(enum.StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UnavailableError
+from ..errors import ModelError, UnavailableError
 from .device import (
     CPU_RUNTIMES,
     GPU_RUNTIMES,
@@ -92,6 +92,10 @@ class Opened:
     reason: str
     device: str = "cpu"
     device_index: int | None = None
+
+
+class RefusedError(ModelError):
+    """The model is sound, but not in the precision that is asked for."""
 
 
 class UnsupportedNetworkError(Exception):

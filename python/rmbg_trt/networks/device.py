@@ -73,7 +73,6 @@ def check_options(device: str, runtime: str, precision: str) -> None:
 
     Raises:
         InputError: One has no such value, or they do not go together; the message says what does.
-        UnavailableError: int8 is asked of a GPU.
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
@@ -89,7 +88,9 @@ def check_options(device: str, runtime: str, precision: str) -> None:
     if precision == "fp16" and on_cpu:
         raise InputError("precision 'fp16' is for the GPU; on the CPU take 'fp32', 'bf16' or 'int8'")
     if precision == "int8" and (on_gpu or device not in ("auto", "cpu")):
-        raise UnavailableError("precision 'int8' is for the CPU, with OpenVINO; on a GPU take 'fp16' or 'fp32'")
+        raise InputError("precision 'int8' is for the CPU, with OpenVINO; on a GPU take 'fp16' or 'fp32'")
+    if precision == "int8" and runtime == "native":
+        raise InputError("precision 'int8' is for runtime 'openvino'; our own network computes in fp32")
     if precision == "bf16" and (on_gpu or device not in ("auto", "cpu")):
         raise InputError("precision 'bf16' is for the CPU; on a GPU take 'fp16' or 'fp32'")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 import tempfile
 import threading
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import models
 from ..errors import Error, ModelError
+from ..image.atomic import check_writable
 from ..sidecar import Sidecar, read_sidecar, write_sidecar
 from .build_progress import build_progress
 from .cache_folder import BUILDING, content_sha256, prune, touch
@@ -53,10 +53,10 @@ def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None
 
     samples = find_samples(calibration)
     folder = model_folder(path, size, samples)
-    with _making:
-        found = _read(folder)
-        if found is None:
-            found = _make(path, size, samples, folder)
+    found = _read(folder)
+    if found is None:
+        with _making:
+            found = _read(folder) or _make(path, size, samples, folder)
     touch(folder)
     if found.forced:
         from ..export.int8_checks import check_of
@@ -108,7 +108,10 @@ def _read(folder: Path) -> Sidecar | None:
     except (ModelError, LookupError, TypeError) as error:
         log.warning("the cached int8 model %s cannot be used and is made again: %s", folder, error)
     try:
-        shutil.rmtree(folder)
+        with tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder.parent, ignore_cleanup_errors=True) as place:
+            folder.rename(Path(place) / "damaged")
+    except FileNotFoundError:  # another process was faster
+        pass
     except OSError as error:
         raise Error(f"{folder} cannot be removed: {error.strerror or error}") from error
     return None
@@ -118,7 +121,8 @@ def _make(path: Path, size: tuple[int, int] | None, samples: Samples, folder: Pa
     """Makes the model in a folder of its own and renames that; a refused one leaves only its sidecar."""
     from ..export.int8_job import make_int8, sidecar_of, write_int8
 
-    log.info("making an int8 model of %s, once, with %s; it is kept in %s", path.name, samples.what, folder)
+    check_writable(folder)
+    log.warning("making an int8 model of %s, once, with %s; it is kept in %s", path.name, samples.what, folder)
     with build_progress(f"int8 model of {path.stem}") as progress:
         made = make_int8(path, size, samples, progress)
     try:
@@ -151,10 +155,13 @@ def _put(whole: Path, folder: Path) -> None:
 def describe(path: Path) -> str:
     """How an int8 model was made and verified, as far as its sidecar tells; nothing where there is none."""
     from ..export.int8_checks import check_of
+    from ..export.source import model_sha256
 
     sidecar = read_sidecar(path)
     if sidecar is None or sidecar.precision != "int8":
         return ""
+    if sidecar.sha256 != model_sha256(path):
+        return "its sidecar is that of another model"
     try:
         check: Any = check_of(sidecar.verification[0])
     except (LookupError, TypeError) as error:

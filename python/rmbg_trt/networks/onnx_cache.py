@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .. import models
 from ..errors import Error, ModelError, UnavailableError
-from . import Opened
+from . import Opened, RefusedError
 from .build_progress import build_progress
 from .cache_folder import prune, touch
 from .recipe import check_normalisation
@@ -48,6 +48,8 @@ def open_converted(path: Path, size: tuple[int, int] | None, open_onnx: Callable
         file, made = convert(path, size)
         try:
             opened, passed_over = open_onnx(file)
+        except RefusedError as error:  # the file is as good as it was
+            raise ModelError(str(error).replace(file.name, path.name)) from error
         except ModelError as error:
             if made or last:
                 raise

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, ModelError, UnavailableError
-from . import Opened, Request
+from . import Opened, RefusedError, Request
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,8 +72,15 @@ def _int8_model(core: Any, model: Any, path: Path, request: Request) -> tuple[An
     from . import int8_cache
 
     if is_quantised(model):
+        if request.precision not in ("auto", "int8"):
+            raise InputError(f"{path.name} computes in int8; precision is {request.precision!r}, expected 'auto'")
+        if request.calibration is not None:
+            raise InputError(f"{path.name} is int8 already; leave calibration out")
         return model, "; ".join(filter(None, ["int8 because the file is", int8_cache.describe(path)]))
-    file = int8_cache.quantised(path, request.size, request.calibration)
+    try:
+        file = int8_cache.quantised(path, request.size, request.calibration)
+    except ModelError as error:
+        raise RefusedError(str(error)) from error
     return read_model(core, file, None), f"int8 because it was asked for; {int8_cache.describe(file)}"
 
 
@@ -115,7 +122,7 @@ def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
     try:
         model = core.read_model(str(path))
     except Exception as error:  # OpenVINO raises RuntimeError and several of its own
-        raise ModelError(f"{path}: not a readable ONNX model ({_first_line(error)})") from error
+        raise ModelError(f"{path}: not a readable model ({_first_line(error)})") from error
     if len(model.inputs) != 1:
         raise ModelError(f"{path}: has {len(model.inputs)} inputs ({_names(model.inputs)}); expected one picture")
     if not model.outputs:

@@ -16,7 +16,7 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..errors import InputError
+from ..errors import InputError, UnavailableError
 from .decoder import PROCESSOR, Decoder, open_container
 from .frame_times import FrameTimes, Timed
 from .report import Report
@@ -68,7 +68,11 @@ class ClipFile:
         self.stream = self._video()
         self.stream.thread_type = "AUTO"
         if decoder.gpu is not None and not self.stream.codec_context.is_hwaccel:
-            self.report.note(f"no GPU decodes {self.stream.codec_context.name}; the processor did")
+            if decoder.required:
+                self.close()
+                name = self.stream.codec_context.name
+                raise UnavailableError(f"{self.path}: no GPU decodes {name} here; take decoder 'cpu' or 'auto'")
+            log.info("%s is decoded on the processor", self.path)
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 90000)
         self.begin_s = Fraction(self.stream.start_time or 0) * self.time_base
         self._times = FrameTimes(round(1 / (self.usual_rate * self.time_base)))

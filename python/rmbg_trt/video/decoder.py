@@ -2,7 +2,8 @@
 """Where a clip is decoded: on the processor, or by an NVIDIA GPU's own decoder (NVDEC), which FFmpeg drives.
 
 A frame that the GPU decoded comes back as NV12, or P010 where it has ten bits, with its time, colour and rotation; from
-there on its way is that of any other frame.
+there on its way is that of any other frame. FFmpeg has no such decoder for ProRes, FFV1 and the like, and PyAV takes
+another one for AV1.
 """
 
 from __future__ import annotations
@@ -56,10 +57,7 @@ PROCESSOR = Decoder()
 
 
 def open_container(path: str, decoder: Decoder) -> InputContainer:
-    """Opens a file whose video that decoder decodes.
-
-    A stream of a kind that the GPU does not know is decoded by the processor all the same; ``is_hwaccel`` of its codec
-    context says so.
+    """Opens a file whose video that decoder decodes, if it knows that kind of video.
 
     Raises:
         UnavailableError: The GPU is required and cannot be had.
@@ -68,7 +66,7 @@ def open_container(path: str, decoder: Decoder) -> InputContainer:
     if decoder.gpu is None:
         return av.open(path)
     try:
-        return av.open(path, hwaccel=HWAccel("cuda", str(decoder.gpu), allow_software_fallback=True))
+        return av.open(path, hwaccel=HWAccel("cuda", str(decoder.gpu), allow_software_fallback=not decoder.required))
     except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:  # of the GPU, or of the file
         container = av.open(path)
         reason = f"GPU {decoder.gpu} cannot decode video here ({getattr(error, 'strerror', None) or error})"
