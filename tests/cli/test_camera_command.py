@@ -53,7 +53,7 @@ def test_a_file_into_a_recording(asked: list[dict[str, Any]], clip: Path, tmp_pa
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
     assert asked == [
-        {"model": "u2netp", "device": "auto", "runtime": "auto", "precision": "auto", "size": 64,
+        {"model": "u2netp", "device": "auto", "runtime": "auto", "precision": "auto", "calibration": None, "size": 64,
          "filter": "area", "stretch": "none", "slots": 2, "color": "rgb"}
     ]  # fmt: skip
     told = re.search(

@@ -108,6 +108,7 @@ def test_engine_options(engine: type[FakeEngine], tmp_path: Path) -> None:
         "device": "cpu",
         "runtime": "r",
         "precision": "fp32",
+        "calibration": None,
         "size": (320, 480),
         "filter": "area",
         "refine": False,
