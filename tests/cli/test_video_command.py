@@ -62,7 +62,7 @@ def test_engine_options(asked: list[dict[str, Any]], tmp_path: Path) -> None:
     engine = "--model my.onnx --device cpu --runtime r --precision fp32 --size 320x480 --filter area --stretch minmax"
     assert command(clip, "-o", tmp_path / "o.mkv", *engine.split(), "--slots", 3).exit_code == 0
     assert asked == [
-        {"model": Path("my.onnx"), "device": "cpu", "runtime": "r", "precision": "fp32", "calibration": None, "size": (320, 480),
+        {"model": Path("my.onnx"), "device": "cpu", "runtime": "r", "precision": "fp32", "calibration": None,
          "filter": "area", "stretch": "minmax", "slots": 3, "color": "rgb"}
     ]  # fmt: skip
 
