@@ -63,7 +63,7 @@ def test_engine_options(asked: list[dict[str, Any]], tmp_path: Path) -> None:
     assert command(clip, "-o", tmp_path / "o.mkv", *engine.split(), "--slots", 3).exit_code == 0
     assert asked == [
         {"model": Path("my.onnx"), "device": "cpu", "runtime": "r", "precision": "fp32", "calibration": None,
-         "filter": "area", "stretch": "minmax", "slots": 3, "color": "rgb"}
+         "size": (320, 480), "filter": "area", "stretch": "minmax", "slots": 3, "color": "rgb"}
     ]  # fmt: skip
 
 
