@@ -95,9 +95,9 @@ def _onnx(path: Path) -> Rows:
 def _openvino(path: Path) -> Rows:
     from collections import Counter
 
-    from ..networks.openvino_network import import_openvino, is_quantised, read_model
+    from ..networks.openvino_network import is_quantised, read_model, shared_core
 
-    model = read_model(import_openvino().Core(), path, None)
+    model = read_model(shared_core(), path, None)
     counts = Counter(op.get_type_name() for op in model.get_ops())
     constants = counts.pop("Constant", 0)
     ends = [("input", model.inputs[0]), ("output", model.outputs[0])]

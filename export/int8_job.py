@@ -115,10 +115,10 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, progre
         UnavailableError: OpenVINO or NNCF is not installed.
         InputError: No picture can be read, or the size does not fit the model.
     """
-    from ..networks.openvino_network import import_openvino, is_quantised, read_model
+    from ..networks.openvino_network import is_quantised, read_model, shared_core
 
     import_nncf()  # before anything that takes long
-    content, core = model_sha256(path), import_openvino().Core()
+    content, core = model_sha256(path), shared_core()
     model = read_model(core, path, size)
     if is_quantised(model):
         raise ModelError(f"{path} computes in 8 bit already; give the model that it was made from")

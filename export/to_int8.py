@@ -95,6 +95,8 @@ def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:
     import openvino
     from openvino import opset13 as ops
 
+    from ..networks.openvino_network import shared_core
+
     layers, figures = [], []
     for layer in model.get_ordered_ops():
         weights = _weights(layer)
@@ -108,7 +110,7 @@ def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:
     if not layers:
         return {}
     probe = openvino.Model([each.output(0) for each in figures], model.get_parameters(), "probe")
-    run = openvino.Core().compile_model(probe, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    run = shared_core().compile_model(probe, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     noise: dict[str, float] = {}
     for picture in inputs:
         found = list(run([picture]).values())

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 import torch
 from tests import reference
@@ -21,6 +20,7 @@ from rmbg_trt import Engine
 from rmbg_trt.export.graph import node_counts, serialize
 from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_onnx import to_onnx
+from rmbg_trt.networks.openvino_network import shared_core
 
 NAMES = [
     pytest.param("u2netp", marks=pytest.mark.weights),
@@ -151,8 +151,8 @@ def test_our_engine_runs_it(exported: Callable[..., Any], u2netp_path: Path, tmp
 
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_openvino_reads_it(dynamic: bool, module: Callable[..., Any], exported: Callable[..., Any]) -> None:
-    model = openvino.Core().read_model(serialize(exported("unet", dynamic=dynamic)))
-    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = shared_core().read_model(serialize(exported("unet", dynamic=dynamic)))
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     tensor = _pictures(1, (320, 320))
     assert np.abs(compiled(tensor)[0] - _probability(module("unet"), tensor)).max() <= 1e-4
 

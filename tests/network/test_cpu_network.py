@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -21,7 +20,7 @@ from tests import small_models
 from rmbg_trt import Engine, UnavailableError, _core
 from rmbg_trt.networks import UnsupportedNetworkError
 from rmbg_trt.networks.onnx_graph import import_graph
-from rmbg_trt.networks.openvino_network import read_model
+from rmbg_trt.networks.openvino_network import read_model, shared_core
 
 Floats = NDArray[np.float32]
 # Of values around 1. Winograd's transforms cost some bits (2e-5 seen); a wrong tap or border costs 1e-2.
@@ -33,7 +32,7 @@ def random_input(height: int, width: int, seed: int = 0) -> Floats:
 
 
 def native(path: Path, height: int, width: int) -> _core.CpuNetwork:
-    graph = import_graph(read_model(openvino.Core(), path, (height, width)))
+    graph = import_graph(read_model(shared_core(), path, (height, width)))
     return _core.CpuModel(graph).network()
 
 
@@ -249,7 +248,7 @@ def test_auto_takes_another_runtime_and_says_why_but_native_does_not(tmp_path: P
 def test_networks_of_one_model_run_side_by_side(tmp_path: Path) -> None:
     b = Builder()
     path = b.save(tmp_path / "m.onnx", b.conv(b.relu(b.conv("x", 3, 32)), 32, 1), (1, 3, 90, 70), (1, 1, 90, 70))
-    model = _core.CpuModel(import_graph(read_model(openvino.Core(), path, None)))
+    model = _core.CpuModel(import_graph(read_model(shared_core(), path, None)))
     inputs = [random_input(90, 70, seed) for seed in range(4)]
     wants = [oracle(path, x) for x in inputs]
     wrong: list[int] = []

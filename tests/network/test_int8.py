@@ -27,6 +27,7 @@ from rmbg_trt.export.int8_checks import check_int8, check_of
 from rmbg_trt.export.int8_job import export_int8
 from rmbg_trt.export.pictures import Picture
 from rmbg_trt.networks import int8_cache
+from rmbg_trt.networks.openvino_network import shared_core
 from rmbg_trt.sidecar import read_sidecar
 
 pytest.importorskip("openvino")
@@ -107,8 +108,7 @@ def test_the_matte_is_that_of_fp32(model: Path) -> None:
 
 
 def test_the_layer_that_8_bit_would_spoil_stays_in_float(model: Path) -> None:
-    core = pytest.importorskip("openvino").Core()
-    network = core.read_model(str(model))
+    network = shared_core().read_model(str(model))
     to_int8.fold_constants(network)
     inputs = calibration.find_samples(None).inputs((64, 64))
     noise = {name.partition("/")[0]: value for name, value in to_int8.step_noise(network, inputs).items()}
@@ -122,9 +122,7 @@ def test_the_layer_that_8_bit_would_spoil_stays_in_float(model: Path) -> None:
 
 def test_noise_by_hand(tmp_path: Path) -> None:
     """One layer whose input goes from -1 to 1 in two channels of variance 1 and 0, and a third that is 4."""
-    import openvino
-
-    network = openvino.Core().read_model(str(small_models.matte(tmp_path / "model.onnx", 2, 2)))
+    network = shared_core().read_model(str(small_models.matte(tmp_path / "model.onnx", 2, 2)))
     to_int8.fold_constants(network)
     x = np.zeros((1, 3, 2, 2), np.float32)
     x[0, 0], x[0, 2] = [[-1, 1], [1, -1]], 4

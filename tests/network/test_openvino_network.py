@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,31 @@ def check(model: Path, expected_size: tuple[int, int], *, oracle: Path | None = 
 @pytest.mark.parametrize("size", [(64, 64), (48, 80), (37, 51)])
 def test_models_of_a_fixed_size(tmp_path: Path, size: tuple[int, int]) -> None:
     check(small_models.matte(tmp_path / "model.onnx", *size), size)
+
+
+_IN_TURN = """
+import gc, os, pathlib, signal, sys, time
+from rmbg_trt import Engine
+
+engines = [Engine(pathlib.Path(sys.argv[1]), device="cpu", runtime="openvino") for _ in range(3)]
+while engines:
+    engines.pop(0).close()
+    gc.collect()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process on Windows")
+def test_ctrl_c_after_engines_that_went_in_the_order_they_came(tmp_path: Path) -> None:
+    """OpenVINO left Python's signal handler with a stack that was gone; see `shared_core`."""
+    model = small_models.matte(tmp_path / "model.onnx", 64, 64)
+    command = [sys.executable, "-c", _IN_TURN, str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 def test_models_of_an_open_size(tmp_path: Path) -> None:

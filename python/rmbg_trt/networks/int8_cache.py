@@ -75,8 +75,9 @@ def model_folder(path: Path, size: tuple[int, int] | None, samples: Samples) -> 
 
     from .. import __version__
     from ..export import to_int8
+    from .openvino_network import shared_core
 
-    processor = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+    processor = shared_core().get_property("CPU", "FULL_DEVICE_NAME")
     parts = {
         "content": content_sha256(path),
         "size": size,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import Opened, Request, UnsupportedNetworkError
 from .onnx_graph import import_graph
-from .openvino_network import import_openvino, read_model
+from .openvino_network import read_model, shared_core
 
 
 def open(path: Path, request: Request) -> Opened:
@@ -26,7 +26,7 @@ def open(path: Path, request: Request) -> Opened:
 
     if request.precision in ("bf16", "int8"):
         raise UnsupportedNetworkError("it computes in fp32 only")
-    core = import_openvino().Core()
+    core = shared_core()
     source = read_model(core, path, request.size)
     try:
         model = _core.CpuModel(import_graph(source))

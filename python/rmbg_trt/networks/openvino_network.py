@@ -7,6 +7,7 @@ has an infer request of its own on one compiled model.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,7 @@ def open(path: Path, request: Request) -> Opened:
         ModelError: The file cannot be read or is not an image-to-matte network, or int8 would lose too much.
         InputError: The size does not fit the model.
     """
-    openvino = import_openvino()
-    core = openvino.Core()
+    openvino, core = import_openvino(), shared_core()
     model = read_model(core, path, request.size)
     if request.precision == "int8" or is_quantised(model):
         model, reason = _int8_model(core, model, path, request)
@@ -197,6 +197,20 @@ def import_openvino() -> Any:
     import openvino
 
     return openvino
+
+
+@functools.cache
+def shared_core() -> Any:
+    """The one ``openvino.Core`` of the process, which is never dropped.
+
+    The CPU plugin of a core gives the thread that loads it a stack for signals, and gives it back when the core goes.
+    Of two cores that do not go in the reverse order, the first leaves the second's thread on memory that is gone, and
+    the next Ctrl-C ends Python with a segmentation fault.
+
+    Raises:
+        UnavailableError: OpenVINO is not installed.
+    """
+    return import_openvino().Core()
 
 
 def _names(ports: Any) -> str:
