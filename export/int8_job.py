@@ -165,7 +165,7 @@ def sidecar_of(made: Int8Model, xml: Path) -> Sidecar:
         xml: Its file; where there is none, because the model was refused, there is no sha256.
     """
     from .. import __version__
-    from ..training.models.config import IMAGENET_MEAN, IMAGENET_STD
+    from ..networks.recipe import MEAN, STD
 
     given, matte = (tuple(each.shape) for each in (made.model.inputs[0], made.model.outputs[0]))
     versions = {name: importlib.metadata.version(name) for name in ("openvino", "nncf")}
@@ -180,8 +180,8 @@ def sidecar_of(made: Int8Model, xml: Path) -> Sidecar:
             "assumed": True,  # the file does not say
             "color": "rgb",
             "divide_by": "maximum",
-            "mean": list(IMAGENET_MEAN),
-            "std": list(IMAGENET_STD),
+            "mean": list(MEAN),
+            "std": list(STD),
         },
         source={"name": made.source.name, "sha256": made.source_sha256, "calibration": made.samples.what},
         tools={"rmbg-trt": __version__, **versions},

@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -456,6 +458,31 @@ def test_what_to_install(model: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     without(monkeypatch, "nncf")
     with pytest.raises(UnavailableError, match=r'NNCF, which is not installed: pip install "rmbg-trt\[int8\]"'):
         open_(model)
+
+
+_WITH_ITS_EXTRA_ALONE = """
+import sys
+
+for name in ("torch", "onnx", "onnxruntime", "onnxscript", "kornia", "lightning", "torchmetrics", "cv2"):
+    sys.modules[name] = None
+from pathlib import Path
+from rmbg_trt import Engine
+from rmbg_trt.export.calibration import find_samples
+from rmbg_trt.export.int8_job import export_int8
+
+model, photographs, out = sys.argv[1:]
+assert Engine(model, device="cpu", precision="int8").info.precision == "int8"
+assert len(list(find_samples(Path(photographs)).to_verify())) == 4  # with their masks
+assert export_int8(model, Path(out)).check.passed
+"""
+
+
+def test_nothing_but_its_extra_is_needed(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "home"))
+    photographs = folder_of(tmp_path / "photos", masks=True)
+    command = [sys.executable, "-c", _WITH_ITS_EXTRA_ALONE, model, photographs, tmp_path / "out.xml"]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("options", [{"device": "cuda"}, {"device": "auto", "runtime": "tensorrt"}])
