@@ -121,6 +121,11 @@ def bound(value: float, *, at_most: float | None = None, at_least: float | None 
     return {"is": float(f"{value:.4g}"), **asked, "unit": unit, "met": met}
 
 
+def measured(figure: Bound) -> str:
+    """What a bound is."""
+    return f"{figure['is']:g} {figure['unit']}".rstrip()
+
+
 def asked(figure: Bound) -> str:
     """The claim of a bound, in words."""
     words = [f"{name.replace('_', ' ')} {figure[name]:g}" for name in ("at_most", "at_least") if name in figure]
@@ -138,8 +143,7 @@ def show_bounds(figures: Any) -> None:
     """Prints them."""
     table = Table("claim", "is", "asked", "", title="bounds", title_justify="left")
     for name, each in bounds_in(figures):
-        is_ = f"{each['is']:g} {each['unit']}".rstrip()
-        table.add_row(name, is_, asked(each), "met" if each["met"] else "MISSED")
+        table.add_row(name, measured(each), asked(each), "met" if each["met"] else "MISSED")
     if table.row_count:
         console.print(table)
 

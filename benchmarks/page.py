@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from _report import asked, bounds_in
+from _report import asked, bounds_in, measured
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -106,8 +106,9 @@ def glance(files: list[tuple[str, Path]]) -> str:
     lines = []
     for title, file in files:
         for name, each in bounds_in(json.loads(file.read_text(encoding="utf-8"))["figures"]):
-            is_ = f"{each['is']:g} {each['unit']}".rstrip()
-            lines.append(f"| {title} | {name} | {is_} | {asked(each)} | {'yes' if each['met'] else '**no**'} |")
+            lines.append(
+                f"| {title} | {name} | {measured(each)} | {asked(each)} | {'yes' if each['met'] else '**no**'} |"
+            )
     return GLANCE + "\n".join(lines) + "\n"
 
 

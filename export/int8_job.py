@@ -13,12 +13,13 @@ from typing import Any
 
 from ..errors import Error, InputError, ModelError
 from ..image.atomic import check_writable
+from ..networks.build_progress import Progress
 from ..sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
 from .calibration import Samples, find_samples
 from .int8_checks import Int8Check, check_int8
 from .predict import Predict
 from .source import model_sha256
-from .to_int8 import Progress, import_nncf, to_int8
+from .to_int8 import import_nncf, to_int8
 
 log = logging.getLogger("rmbg_trt.export")
 

@@ -13,13 +13,14 @@ import importlib.util
 import io
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, UnavailableError
+from ..networks.build_progress import Progress
 
 log = logging.getLogger("rmbg_trt.export")
 
@@ -29,8 +30,6 @@ MEASURED_ON = 4  # pictures
 RECIPE = 1  # changes when the same pictures would give another model
 
 Floats = NDArray[np.float32]
-Progress = Callable[[str, int, int], None]
-"""``progress(stage, done, total)``; ``total`` is 0 while it is not known."""
 
 
 def to_int8(model: Any, inputs: Sequence[Floats], progress: Progress) -> tuple[Any, list[str]]:

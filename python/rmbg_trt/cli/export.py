@@ -143,11 +143,7 @@ def export(
     chosen = target or Path(Path(source).stem + (".onnx" if onnx_only else ".plan"))
     report = _run(source, chosen, options)
     _show(report)
-    failures = report.checks.failures()
-    if failures and not report.written:
-        fail("nothing was written, because the verification failed (--force writes it anyway):\n" + _list(failures))
-    if failures:
-        say("Written although the verification failed:\n" + _list(failures), style="yellow")
+    _tell_failures(report.checks.failures(), written=report.written)
 
 
 def _run(source: str, target: Path, options: Options) -> Report:
@@ -169,13 +165,17 @@ def _int8(source: str, target: Path, **options: Any) -> None:
         made = export_int8(source, target, progress=tell, **options)
     say(f"calibrated with {made.samples.what}; {made.check}")
     say(f"in float32: {', '.join(made.fp32_layers) or 'nothing'}")
-    failures = made.check.failures()
-    if failures and not options["force"]:
+    _tell_failures(made.check.failures(), written=options["force"])
+    size = (target.stat().st_size + target.with_suffix(".bin").stat().st_size) / 1e6
+    typer.echo(f"{target}: int8, {size:.2f} MB")
+
+
+def _tell_failures(failures: list[str], *, written: bool) -> None:
+    """Says what failed in the verification; ends the command where nothing was written for it."""
+    if failures and not written:
         fail("nothing was written, because the verification failed (--force writes it anyway):\n" + _list(failures))
     if failures:
         say("Written although the verification failed:\n" + _list(failures), style="yellow")
-    size = (target.stat().st_size + target.with_suffix(".bin").stat().st_size) / 1e6
-    typer.echo(f"{target}: int8, {size:.2f} MB")
 
 
 def _show(report: Report) -> None:

@@ -153,16 +153,23 @@ def _put(whole: Path, folder: Path) -> None:
             raise
 
 
+def describe_file(path: Path) -> str:
+    """As `describe`, for a file that is not from the cache, whose sidecar may be that of another."""
+    from ..export.source import model_sha256
+
+    sidecar = read_sidecar(path)
+    if sidecar is not None and sidecar.precision == "int8" and sidecar.sha256 != model_sha256(path):
+        return "its sidecar is that of another model"
+    return describe(path)
+
+
 def describe(path: Path) -> str:
     """How an int8 model was made and verified, as far as its sidecar tells; nothing where there is none."""
     from ..export.int8_checks import check_of
-    from ..export.source import model_sha256
 
     sidecar = read_sidecar(path)
     if sidecar is None or sidecar.precision != "int8":
         return ""
-    if sidecar.sha256 != model_sha256(path):
-        return "its sidecar is that of another model"
     try:
         check: Any = check_of(sidecar.verification[0])
     except (LookupError, TypeError) as error:

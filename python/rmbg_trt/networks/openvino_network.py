@@ -76,7 +76,7 @@ def _int8_model(core: Any, model: Any, path: Path, request: Request) -> tuple[An
             raise InputError(f"{path.name} computes in int8; precision is {request.precision!r}, expected 'auto'")
         if request.calibration is not None:
             raise InputError(f"{path.name} is int8 already; leave calibration out")
-        return model, "; ".join(filter(None, ["int8 because the file is", int8_cache.describe(path)]))
+        return model, "; ".join(filter(None, ["int8 because the file is", int8_cache.describe_file(path)]))
     try:
         file = int8_cache.quantised(path, request.size, request.calibration)
     except ModelError as error:
