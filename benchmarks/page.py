@@ -14,18 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from _report import asked, bounds_in, measured
+from _tables import flat, markdown, shown
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 # In the order of the page: the claim, its title, its command.
 CLAIMS = [
-    ("versus_rembg", "A photograph to its mask, against rembg", "versus_rembg.py"),
     ("versus_peers", "A photograph to its mask, against every rival", "versus_peers.py"),
     ("versus_peers_folder", "Two hundred pictures to cutouts, against rembg's command", "versus_peers.py"),
     ("versus_peers_video", "A clip, against the rivals' commands", "versus_peers_video.py CLIP"),
@@ -59,46 +57,13 @@ What is claimed, and what was measured. A claim on time is on the median of the 
 | benchmark | claim | measured | asked | met |
 |---|---|---|---|---|
 """
+REPEATS = """## Run twice
 
+The ratios of the tables that were run twice from the start, with their quartiles within each run.
 
-def number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def shown(value: Any) -> str:
-    """A leaf of the figures in a table's cell."""
-    if isinstance(value, dict):
-        unit = f" {value['unit']}" if value.get("unit") else ""
-        return f"{number(value['median'])} ({number(value['p25'])} to {number(value['p75'])}){unit}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return number(value)
-    if isinstance(value, list):
-        return ", ".join(shown(each) for each in value)
-    return str(value).replace("|", "\\|").replace("\n", " ")
-
-
-def is_leaf(value: Any) -> bool:
-    if isinstance(value, dict):
-        return {"median", "p25", "p75"} <= value.keys()
-    if isinstance(value, list):
-        return len(value) <= 10 and all(not isinstance(each, (dict, list)) for each in value)
-    return True
-
-
-def rows(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Each figure with where it stands; long lists and lists of tables stay in the file."""
-    if is_leaf(value):
-        if value not in (None, [], ""):
-            yield " · ".join(name.replace("_", " ") for name in path), shown(value)
-    elif isinstance(value, dict):
-        for name, each in value.items():
-            if name == "bounds":  # at the head of the page
-                continue
-            yield from rows(each, (*path, name))
-    else:
-        yield " · ".join(name.replace("_", " ") for name in path), f"{len(value)} entries, in the file"
+| benchmark | ratio | first run | second run | change | quartiles overlap |
+|---|---|---|---|---|---|
+"""
 
 
 def glance(files: list[tuple[str, Path]]) -> str:
@@ -117,19 +82,44 @@ def section(title: str, command: str, file: Path) -> str:
     machine, commit = report["machine"], report["commit"]
     gpus = f", {', '.join(machine['gpus'])}" if machine.get("gpus") else ""
     changed = ", with changes" if commit.get("dirty") else ""
-    table = "\n".join(f"| {name} | {text} |" for name, text in rows(report["figures"]))
+    tables = "\n".join(markdown(report["figures"]))
     return (
         f"## {title}\n\n`python benchmarks/{command}` · [{file.name}](../benchmarks/results/{file.name}) · "
         f"{report['date']}, commit {commit['hash']}{changed}\n\n{machine['cpu']}, {machine['cores']} cores{gpus}\n\n"
-        f"<details><summary>All figures</summary>\n\n| figure | |\n|---|---|\n{table}\n\n</details>\n"
+        f"<details><summary>All figures</summary>\n\n{tables}\n</details>\n"
     )
+
+
+def repeats(files: list[tuple[str, Path]]) -> str:
+    """The ratios of runs that were made twice, the second time with the tag AGAIN, beside each other."""
+    lines = []
+    for title, file in files:
+        again = file.with_name(f"{file.stem}_AGAIN.json")
+        if not again.is_file():
+            continue
+        first, second = (flat(json.loads(each.read_text(encoding="utf-8"))["figures"]) for each in (file, again))
+        for name in first:
+            one, two = first[name], second.get(name)
+            if (
+                not isinstance(one, dict)
+                or not isinstance(two, dict)
+                or one.get("unit")
+                or one["p25"] == one["p75"] == 1
+            ):
+                continue
+            overlap = one["p25"] <= two["p75"] and two["p25"] <= one["p75"]
+            change = f"{100 * (two['median'] / one['median'] - 1):+.1f} %"
+            lines.append(
+                f"| {title} | {name} | {shown(one)} | {shown(two)} | {change} | {'yes' if overlap else '**no**'} |"
+            )
+    return REPEATS + "\n".join(lines) + "\n" if lines else ""
 
 
 def page(results: Path) -> str:
     parts, never, shown_files = [], [], []
     for claim, title, command in CLAIMS:
         files = sorted(results.glob(f"{claim}.json")) + sorted(results.glob(f"{claim}_[!a-z]*.json"))
-        parts += [section(title, command, file) for file in files]
+        parts += [section(title, command, file) for file in files if not file.stem.endswith("_AGAIN")]
         shown_files += [(title, file) for file in files]
         if not files:
             never.append(f"* {title}: `python benchmarks/{command}`")
@@ -138,7 +128,7 @@ def page(results: Path) -> str:
     gpu = any(json.loads(file.read_text(encoding="utf-8"))["machine"].get("gpus") for file in results.glob("*.json"))
     if not gpu:
         parts.append("**No result on this page was measured on a GPU yet.**\n")
-    return "\n".join([HEAD, glance(shown_files), *parts])
+    return "\n".join([HEAD, glance(shown_files), repeats(shown_files), *parts])
 
 
 def main() -> int:

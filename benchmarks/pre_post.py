@@ -6,11 +6,11 @@ their network replaced by a stub that gives the same stored prediction. Both get
 NumPy row is the engine with an array in and out. Before each run memory is walked through, since a real network would
 have pushed the picture out of the caches. The network's input and the mask must be equal to the bit.
 
-Needs rembg beside rmbg-trt (benchmarks/install_rivals.sh); no weights.
+Needs rembg beside rmbg-trt (`benchmarks/peers/install.sh rembg`); no weights.
 
 Examples:
-  benchmarks/.venv-rivals/bin/python benchmarks/pre_post.py
-  RMBG_NUM_THREADS=1 benchmarks/.venv-rivals/bin/python benchmarks/pre_post.py --sizes 1080x1920 --no-save
+  benchmarks/.venv-peers/rembg/bin/python benchmarks/pre_post.py
+  RMBG_NUM_THREADS=1 benchmarks/.venv-peers/rembg/bin/python benchmarks/pre_post.py --sizes 1080x1920 --no-save
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,8 @@ class Int8Check:
         iou: int8 with the masks, or with fp32's mattes where they are decided.
         mean_alpha: The mean difference of alpha between the two, 0 to 255.
         worst_picture: The one with the largest loss.
+        fp32_ms: Median time of the fp32 network, by turns with the other; 0 where it was not taken.
+        int8_ms: That of the int8 network.
     """
 
     pictures: int
@@ -47,11 +50,18 @@ class Int8Check:
     iou: float
     mean_alpha: float
     worst_picture: str
+    fp32_ms: float = 0.0
+    int8_ms: float = 0.0
 
     @property
     def loss(self) -> float:
         """Of IoU; negative where int8 is better."""
         return self.iou_fp32 - self.iou
+
+    @property
+    def share_of_time(self) -> float:
+        """What int8 takes of fp32's time on the processor that it was made on; 0 where that is not known."""
+        return self.int8_ms / self.fp32_ms if self.fp32_ms else 0.0
 
     @property
     def passed(self) -> bool:
@@ -66,18 +76,23 @@ class Int8Check:
         return [f"int8 loses {self.loss:.4f} of IoU ({self}; most on {self.worst_picture}); expected {bound}"]
 
     def __str__(self) -> str:
+        speed = f"; {self.share_of_time:.2f} of fp32's time" if self.fp32_ms else ""
         if self.masks:
-            return f"IoU {self.iou:.4f}, fp32 {self.iou_fp32:.4f}, on {self.pictures} pictures with masks"
-        return f"IoU {self.iou:.4f} with fp32's mattes on {self.pictures} pictures"
+            return f"IoU {self.iou:.4f}, fp32 {self.iou_fp32:.4f}, on {self.pictures} pictures with masks{speed}"
+        return f"IoU {self.iou:.4f} with fp32's mattes on {self.pictures} pictures{speed}"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"what": "fp32 and int8", **dataclasses.asdict(self), "passed": self.passed}
 
 
+_NOT_ALWAYS = ("fp32_ms", "int8_ms")  # there are files from before they were taken
+
+
 def check_of(figures: dict[str, Any]) -> Int8Check:
     """From what ``to_dict`` gave. Raises KeyError or TypeError where something is missing."""
-    return Int8Check(**{each.name: figures[each.name] for each in dataclasses.fields(Int8Check)})
+    names = [each.name for each in dataclasses.fields(Int8Check)]
+    return Int8Check(**{name: figures[name] for name in names if name in figures or name not in _NOT_ALWAYS})
 
 
 def check_int8(
@@ -103,9 +118,11 @@ def check_int8(
     from ..training.metrics import iou
 
     before, after, differences, names, masks = [], [], [], [], False
+    runs = (fp32, int8)
+    times_ms: tuple[list[float], list[float]] = ([], [])
     for picture, truth in pictures:
         x = _core.preprocess(picture.rgb, size, color="rgb")
-        expected, got = (_matte(run(x), picture) for run in (fp32, int8))
+        expected, got = (_matte(_timed(run, x, into), picture) for run, into in zip(runs, times_ms, strict=True))
         masks = masks or truth is not None
         before.append(1.0 if truth is None else iou(expected, truth))
         after.append(_agreement(got, expected) if truth is None else iou(got, truth))
@@ -116,7 +133,19 @@ def check_int8(
         raise ModelError("int8 was verified with no picture at all; give others")
     worst = names[int(np.argmax(np.subtract(before, after)))]
     mean_before, mean_after, mean_alpha = (float(np.mean(each)) for each in (before, after, differences))
-    return Int8Check(len(names), masks, mean_before, mean_after, mean_alpha, worst)
+    return Int8Check(len(names), masks, mean_before, mean_after, mean_alpha, worst, *map(_typical, times_ms))
+
+
+def _timed(run: Predict, x: NDArray[np.float32], into: list[float]) -> NDArray[np.float32]:
+    began = time.perf_counter()
+    result = run(x)
+    into.append(1e3 * (time.perf_counter() - began))
+    return result
+
+
+def _typical(times_ms: list[float]) -> float:
+    """The median, without the first, which finds nothing in the caches; 0 where there is no other."""
+    return round(float(np.median(times_ms[1:])), 3) if len(times_ms) > 1 else 0.0
 
 
 def _agreement(alpha: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:

@@ -19,10 +19,11 @@ from .calibration import Samples, find_samples
 from .int8_checks import Int8Check, check_int8
 from .predict import Predict
 from .source import model_sha256
-from .to_int8 import import_nncf, to_int8
+from .to_int8 import require_nncf, to_int8
 
 log = logging.getLogger("rmbg_trt.export")
 
+NO_FASTER = 0.97  # of fp32's time: less is not told from it
 STAGES = ("looking for sensitive layers", "calibrating", "verifying")
 
 
@@ -118,13 +119,13 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, progre
     """
     from ..networks.openvino_network import is_quantised, read_model, shared_core
 
-    import_nncf()  # before anything that takes long
+    require_nncf()  # before anything that takes long
     content, core = model_sha256(path), shared_core()
     model = read_model(core, path, size)
     if is_quantised(model):
         raise ModelError(f"{path} computes in 8 bit already; give the model that it was made from")
     height, width = (int(side.get_length()) for side in model.inputs[0].partial_shape[2:])
-    fp32 = _predict(core, model.clone())
+    fp32 = _fp32(core, model.clone())
     quantised, kept = to_int8(model, samples.inputs((height, width)), progress)
     if not is_quantised(quantised):
         raise ModelError(f"{path.name} has no layer that can be quantised; take precision='fp32' or 'auto'")
@@ -138,6 +139,9 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, progre
     progress("verifying", 0, total)
     check = check_int8(fp32, _predict(core, quantised), samples.to_verify(), (height, width), step)
     log.info("int8 of %s: %s", path.name, check)
+    if check.passed and check.share_of_time > NO_FASTER:
+        share = f"{check.share_of_time:.2f}"
+        log.warning("%s in int8 takes %s of fp32's time here: precision='auto' is as good or better", path.name, share)
     return Int8Model(quantised, path, content, kept, samples, check)
 
 
@@ -189,6 +193,18 @@ def sidecar_of(made: Int8Model, xml: Path) -> Sidecar:
         verification=[made.check.to_dict()],
         forced=not made.check.passed,
     )
+
+
+def _fp32(core: Any, model: Any) -> Predict:
+    """The network in fp32 as the engine runs it: our own, or OpenVINO's where that has not all its layers."""
+    from .. import _core
+    from ..networks import UnsupportedNetworkError
+    from ..networks.onnx_graph import import_graph
+
+    try:
+        return _core.CpuModel(import_graph(model)).network().run
+    except (UnsupportedNetworkError, ValueError):
+        return _predict(core, model)
 
 
 def _predict(core: Any, model: Any) -> Predict:

@@ -1,33 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an fp32 network to one of 8-bit integers for the CPU: NNCF's quantisation after training, with two exceptions.
 
-Where a channel of a layer's input hardly ever leaves a large constant (see `centre`), one step of 8 bit is larger than
-all that the other channels say. That alone makes U²-Net's matte collapse. Such layers are found beforehand and stay in
-float32: two of 119, and small ones. So do the first two, whose errors everything after them inherits.
+Where a channel of a layer's input hardly ever leaves a large constant, one step of 8 bit is larger than all that the
+other channels say. That alone makes U²-Net's matte collapse. Such layers are found beforehand (`step_noise`) and stay in
+float32: two of 119, and small ones. So does the first, whose errors everything after it inherits.
+
+NNCF works in a process of its own (nncf_child.py): it takes over logging and stdout, which belong to the program that
+we are part of, and keeps its memory.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
+import json
 import logging
-import os
-from collections.abc import Iterator, Sequence
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError, UnavailableError
+from ..errors import Error, ModelError, UnavailableError
 from ..networks.build_progress import Progress
 
 log = logging.getLogger("rmbg_trt.export")
 
 MAX_NOISE = 0.1  # of what a layer's input says; in U²-Net healthy ones have up to 0.07, the others from 0.13
-FIRST = 2  # convolutions that stay in float32 at the beginning
+FIRST = 1  # convolutions that stay in float32 at the beginning
 MEASURED_ON = 4  # pictures
-RECIPE = 1  # changes when the same pictures would give another model
+RECIPE = 2  # changes when the same pictures would give another model
+_CHILD = Path(__file__).with_name("nncf_child.py")
 
 Floats = NDArray[np.float32]
 
@@ -47,34 +53,59 @@ def to_int8(model: Any, inputs: Sequence[Floats], progress: Progress) -> tuple[A
     Raises:
         UnavailableError: NNCF is not installed.
         ModelError: NNCF cannot quantise it.
+        Error: The process in which NNCF works was ended, for instance for want of memory.
     """
-    nncf = import_nncf()
+    import openvino
+
+    from ..networks.openvino_network import shared_core
+
+    require_nncf()
     fold_constants(model)
     progress("looking for sensitive layers", 0, 0)
     noises = step_noise(model, inputs[:MEASURED_ON])
     kept = [name for index, (name, noise) in enumerate(noises.items()) if index < FIRST or noise > MAX_NOISE]
     log.info("these layers stay in float32: %s", ", ".join(kept) or "none")
-    seen = 0
+    with tempfile.TemporaryDirectory(prefix="rmbg-int8-") as place:
+        files = {name: str(Path(place) / name) for name in ("model.xml", "inputs.npy", "out.xml")}
+        openvino.save_model(model, files["model.xml"], compress_to_fp16=False)
+        np.save(files["inputs.npy"], np.concatenate(inputs))
+        asked = {"model": files["model.xml"], "inputs": files["inputs.npy"], "out": files["out.xml"], "kept": kept}
+        _run_child(asked, lambda taken: progress("calibrating", taken, len(inputs)))
+        # Read as bytes, because a file that is mapped to memory cannot be removed everywhere.
+        xml, weights = (Path(files["out.xml"]).with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin"))
+        return shared_core().read_model(xml, weights), kept
 
-    def watched(index: int) -> Floats:
-        nonlocal seen
-        seen += 1
-        progress("calibrating", min(seen, len(inputs)), len(inputs))
-        return inputs[index]
 
-    with _quiet():
-        try:
-            quantised = nncf.quantize(
-                model,
-                nncf.Dataset(range(len(inputs)), watched),
-                preset=nncf.QuantizationPreset.MIXED,
-                subset_size=len(inputs),
-                advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
-                ignored_scope=nncf.IgnoredScope(names=kept) if kept else None,
-            )
-        except Exception as error:  # its own classes, and what its libraries raise
-            raise ModelError(f"NNCF cannot quantise the model: {str(error).partition(chr(10))[0]}") from error
-    return quantised, kept
+def _run_child(asked: dict[str, Any], taken: Callable[[int], None]) -> None:
+    """Quantises in a process of its own, which ends with this call, however it ends."""
+    argument = json.dumps({"path": [each or str(Path.cwd()) for each in sys.path], **asked})
+    command, error = [sys.executable, str(_CHILD), argument], None
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            start_new_session=True,  # Ctrl-C comes to us, and we end it
+        ) as child:
+            try:
+                for line in child.stdout or ():
+                    told = json.loads(line)
+                    error = told.get("error", error)
+                    if "taken" in told:
+                        taken(told["taken"])
+            except BaseException:
+                child.kill()
+                raise
+        if child.returncode == 0:
+            return
+        if error is not None:
+            raise ModelError(f"NNCF cannot quantise the model: {error}")
+        said.seek(0)
+        last = (said.read().strip().splitlines() or ["nothing"])[-1]
+    why = "; there may be too little memory" if child.returncode < 0 else ""
+    raise Error(f"the process in which NNCF works ended with code {child.returncode}, and said: {last}{why}")
 
 
 def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:
@@ -131,26 +162,10 @@ def fold_constants(model: Any) -> None:
     passes.run_passes(model)
 
 
-def import_nncf() -> Any:
-    """NNCF, without its messages on stdout and without its telemetry.
-
-    Raises:
-        UnavailableError: It is not installed.
-    """
+def require_nncf() -> None:
+    """Raises UnavailableError where NNCF is not installed."""
     if importlib.util.find_spec("nncf") is None:
         raise UnavailableError('int8 is made with NNCF, which is not installed: pip install "rmbg-trt[int8]"')
-    loggers, told = logging.getLoggerClass(), os.environ.get("NNCF_CI")
-    try:
-        os.environ["NNCF_CI"] = "1"
-        with contextlib.redirect_stdout(io.StringIO()):
-            import nncf
-    finally:
-        logging.setLoggerClass(loggers)  # it puts its own class there
-        if told is None:
-            del os.environ["NNCF_CI"]
-        else:
-            os.environ["NNCF_CI"] = told
-    return nncf
 
 
 def _weights(layer: Any) -> NDArray[Any] | None:
@@ -161,19 +176,3 @@ def _weights(layer: Any) -> NDArray[Any] | None:
     if source.get_type_name() == "Convert":  # stored in half precision
         source = source.input_value(0).get_node()
     return np.asarray(source.get_data()) if source.get_type_name() == "Constant" else None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """NNCF's messages and bars go to stdout, where a picture may be on its way; ours are shown instead."""
-    import rich
-
-    console, logger = rich.get_console(), logging.getLogger("nncf")
-    before, level = console.quiet, logger.level
-    console.quiet = True
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        console.quiet = before
-        logger.setLevel(level)

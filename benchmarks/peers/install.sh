@@ -87,9 +87,10 @@ for name in $names; do
         [ $gpu = no ] || runtime="onnxruntime-gpu[cuda,cudnn]"
         pip_install --constraint constraints.txt "$runtime" pillow
         ;;
-    rembg)
+    rembg) # and rmbg-trt beside it, for pre_post.py, which has both in one process
         fresh "$name"
-        pinned "rembg[cpu,cli]==2.0.86"
+        our_wheel
+        pinned "rembg[cpu,cli]==2.0.86" "$wheel" psutil
         # Gradio, for rembg's web page, holds Pillow at 12, which resizes upright pictures otherwise than 13 does.
         pip_install --no-deps --upgrade --constraint constraints.txt pillow
         ;;

@@ -109,6 +109,9 @@ void register_device_frames(py::module_& m) {
   m.def(
       "lies_on_gpu", [](const py::object& object) { return lies_on_gpu(object); }, py::arg("object"),
       "Whether an array says that it is GPU memory.");
+  m.def(
+      "current_stream", [](const py::object& object) { return current_stream(object); }, py::arg("object"),
+      "The stream that an array's library works on now, its handle; 0 where only Python code knows.");
   m.def("run_on_device", &run_on_device, py::arg("pipeline"), py::arg("frame"), py::arg("out"), py::arg("color"),
         py::arg("output"), py::arg("premultiplied"), py::arg("background"), py::arg("blur_sigma"), py::arg("stream"),
         py::arg("nv12") = "", py::arg("refine") = false, py::arg("decontaminate") = false,

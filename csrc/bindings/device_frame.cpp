@@ -5,6 +5,7 @@
 #include <pybind11/numpy.h>
 
 #include "bindings/cuda_array_interface.h"
+#include "bindings/device_array.h"
 #include "bindings/dlpack_import.h"
 
 namespace rmbg {
@@ -39,6 +40,23 @@ py::object find_interface(const Giver& giver) {
   return giver.ask([&] { return find(giver.object, "__cuda_array_interface__"); });
 }
 
+/// An array of ours: what a protocol would say of it, without one.
+ForeignArray take_own(const DeviceArray& own, const Giver& giver, std::uintptr_t consumer_stream) {
+  const std::uintptr_t stream = consumer_stream != 0 ? consumer_stream : 1;
+  const std::int64_t item_bytes = own.element().dlpack.bits / 8;
+  ForeignArray array;
+  array.data = own.data();
+  array.shape = own.shape();
+  array.strides_bytes = strides_in_bytes(array.shape, nullptr, item_bytes, item_bytes, giver);
+  array.dtype = own.element().name;
+  array.device_kind = kDLCuda;
+  array.device_index = own.memory()->device();
+  array.owner = py::reinterpret_borrow<py::object>(giver.object);
+  own.memory()->hold_back(stream);
+  own.memory()->used_on(stream);
+  return array;
+}
+
 ForeignArray take_by_dlpack(const Giver& giver, int kind, std::uintptr_t consumer_stream) {
   // Only GPUs have streams: a maker on the host may refuse to hear of one.
   const py::object stream =
@@ -64,6 +82,7 @@ bool is_bytes(const DLDataType& type) { return type.code == kDLUInt && type.bits
 
 bool lies_on_gpu(py::handle object) {
   if (py::isinstance<py::array>(object) || is_class(object)) return false;
+  if (py::isinstance<DeviceArray>(object)) return true;
   const Giver giver{"array", object};
   DLTensor tensor{};
   const DLPackExchange* exchange = exchange_of(object);
@@ -74,8 +93,22 @@ bool lies_on_gpu(py::handle object) {
   return interface && !interface.is_none();
 }
 
+std::uintptr_t current_stream(py::handle object) {
+  if (is_class(object)) return 0;
+  if (py::isinstance<DeviceArray>(object)) {
+    const std::uintptr_t writer = object.cast<const DeviceArray&>().memory()->stream();
+    return writer != 0 ? writer : 1;
+  }
+  DLTensor tensor{};
+  const DLPackExchange* exchange = exchange_of(object);
+  if (exchange == nullptr || !peek(*exchange, object, tensor) || !is_gpu(tensor.device.device_type)) return 0;
+  return stream_of(*exchange, {"array", object}, tensor.device);
+}
+
 ForeignArray import_array(py::handle object, std::uintptr_t consumer_stream, const char* what) {
   const Giver giver{what, object};
+  if (py::isinstance<DeviceArray>(object))
+    return take_own(object.cast<const DeviceArray&>(), giver, consumer_stream);
   if (!is_class(object)) {
     DLTensor tensor{};
     const DLPackExchange* exchange = exchange_of(object);

@@ -117,6 +117,14 @@ bool peek(const DLPackExchange& exchange, py::handle object, DLTensor& tensor) {
   return false;
 }
 
+std::uintptr_t stream_of(const DLPackExchange& exchange, const Giver& giver, DLDevice device) {
+  void* stream = nullptr;
+  giver.ask([&] {
+    if (exchange.current_stream(device.device_type, device.device_id, &stream) != 0) throw py::error_already_set();
+  });
+  return stream != nullptr ? reinterpret_cast<std::uintptr_t>(stream) : 1;  // CUDA's 0 is the legacy default
+}
+
 ForeignArray take_by_exchange(const DLPackExchange& exchange, const Giver& giver) {
   DLManagedTensorVersioned* managed = nullptr;
   giver.ask([&] {
@@ -131,11 +139,7 @@ ForeignArray take_by_exchange(const DLPackExchange& exchange, const Giver& giver
   }
   read(*managed, giver, array);
   if (!is_gpu(array.device_kind)) return array;
-  void* stream = nullptr;
-  giver.ask([&] {
-    if (exchange.current_stream(array.device_kind, array.device_index, &stream) != 0) throw py::error_already_set();
-  });
-  array.stream = stream != nullptr ? reinterpret_cast<std::uintptr_t>(stream) : 1;  // CUDA's 0 is the legacy default
+  array.stream = stream_of(exchange, giver, managed->dl_tensor.device);
   array.has_stream = true;
   return array;
 }

@@ -48,6 +48,8 @@ struct Pipeline::Lane {
 
   std::unique_ptr<Slot> slot;
   bool busy = false;
+  void* stream = nullptr;      // of the last frame that lay on the GPU
+  std::uint64_t last_use = 0;  // by such a frame
   bool has_job = false;
   FrameJob job;
   std::shared_ptr<Completion> completion;
@@ -81,18 +83,31 @@ void Pipeline::check_job(const FrameJob& job) const {
   if (job.track != nullptr) job.track->belong_to(id_);
 }
 
+/// Null when all are busy. A frame on the GPU leaves its lane before its work is done: frames of one stream keep to one
+/// lane, and those of two streams take two, so that they do not wait for each other. Other frames take the first.
+Pipeline::Lane* Pipeline::free_lane(const FrameJob* job) {
+  const bool on_gpu = job != nullptr && job->memory == MemoryKind::kDevice;
+  Lane* best = nullptr;
+  for (const auto& each : lanes_) {
+    Lane* const lane = each.get();
+    if (lane->busy) continue;
+    if (!on_gpu || (lane->last_use > 0 && lane->stream == job->stream.handle)) return lane;
+    if (best == nullptr || lane->last_use < best->last_use) best = lane;
+  }
+  return best;
+}
+
 /// A free lane, and the job's place on its track: whoever has a place has a lane too, so no place waits for a lane.
 Pipeline::Lane& Pipeline::acquire(FrameJob* job) {
   std::unique_lock lock(mutex_);
   Lane* free = nullptr;
-  freed_.wait(lock, [&] {
-    if (closed_) return true;
-    const auto found = std::find_if(lanes_.begin(), lanes_.end(), [](const auto& lane) { return !lane->busy; });
-    free = found == lanes_.end() ? nullptr : found->get();
-    return free != nullptr;
-  });
+  freed_.wait(lock, [&] { return closed_ || (free = free_lane(job)) != nullptr; });
   if (closed_) throw Error("the engine is closed; make a new one");
   free->busy = true;
+  if (job != nullptr && job->memory == MemoryKind::kDevice) {
+    free->stream = job->stream.handle;
+    free->last_use = ++uses_;
+  }
   if (job != nullptr && job->track != nullptr) job->place = job->track->issue();
   return *free;
 }

@@ -74,6 +74,7 @@ class Pipeline {
   struct Lane;
   void check_job(const FrameJob& job) const;
   Lane& acquire(FrameJob* job = nullptr);
+  Lane* free_lane(const FrameJob* job);
   void release(Lane& lane);
   void process(Lane& lane, const FrameJob& job);
   void serve(Lane& lane);
@@ -86,6 +87,7 @@ class Pipeline {
   mutable std::mutex mutex_;
   std::condition_variable freed_;   // a lane became free
   std::condition_variable posted_;  // a lane got a job, or closing
+  std::uint64_t uses_ = 0;
   std::vector<StageTimes> history_;
   std::int64_t frames_ = 0;
   bool closed_ = false;

@@ -73,6 +73,9 @@ def stream_handle(frame: Any, stream: Any) -> int:
 
 
 def _current_stream(frame: Any) -> int:
+    known = _core.current_stream(frame)
+    if known:
+        return known
     module = type(frame).__module__.partition(".")[0]
     if module == "torch":
         return int(sys.modules["torch"].cuda.current_stream(frame.device).cuda_stream) or LEGACY_STREAM
@@ -86,6 +89,8 @@ def _background(
     frame: Any, background: BackgroundLike | None, output: str, color: Color, nv12: str | None
 ) -> tuple[Any, float]:
     """(None, a colour or a picture on the GPU; the blur's standard deviation in pixels)."""
+    if background is None and output != "composite":
+        return None, 0.0
     if output == "composite" and background is not None and _core.lies_on_gpu(background):
         return background, 0.0
     over = backgrounds.for_output(background, output, picture_size(tuple(frame.shape), nv12), color)

@@ -157,6 +157,7 @@ def test_options_arrive(folder: Path, sharp: Path, monkeypatch: pytest.MonkeyPat
         "size": (32, 48),
         "filter": "area",
         "stretch": "none",
+        "calibration": None,
     }
 
 

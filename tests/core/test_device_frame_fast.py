@@ -37,6 +37,28 @@ def test_memory_of_the_host_has_no_stream() -> None:
     assert array.requests == []
 
 
+@pytest.mark.parametrize(("stream", "expected"), [(0, 1), (2, 2), (0x7F00, 0x7F00)])
+def test_the_stream_that_a_library_works_on(monkeypatch: pytest.MonkeyPatch, stream: int, expected: int) -> None:
+    monkeypatch.setattr(FastArray, "stream", stream)
+    array = FastArray()
+    assert _core.current_stream(array) == expected
+    assert array.requests == []
+
+
+def test_the_stream_that_writes_an_array_of_ours() -> None:
+    log: list[tuple[str, int]] = []
+    for stream, expected in ((0, 1), (99, 99)):
+        assert _core.current_stream(_core._host_backed_device_array((4, 5), "uint8", log, stream)) == expected
+    assert log == [("given_back", 0)] * 2, "nothing but the end of the two"
+
+
+@pytest.mark.parametrize(
+    "value", [FastArray(device=(dl.CPU, 0)), FastArray, dl.FakeArray(dl.Managed), np.zeros(3), None]
+)
+def test_where_the_stream_is_not_known(value: Any) -> None:
+    assert _core.current_stream(value) == 0
+
+
 def test_other_types_go_the_way_that_checks_gradients() -> None:
     array = FastArray(dtype=dl.FLOAT32)
     assert (seen(array)["dtype"], array.deleted) == ("float32", 1)

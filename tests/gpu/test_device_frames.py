@@ -134,6 +134,17 @@ def test_host_and_device_frames_take_turns() -> None:
         np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "alpha"))
 
 
+def test_frames_of_two_streams_do_not_wait_for_each_other() -> None:
+    """Each stream has a slot of its own while there are enough: the first frame is enqueued, the second recorded."""
+    pipeline, networks = gpu.pipeline(2)
+    frame = _core.cuda_upload(gpu.random_frame(np.random.default_rng(5), 30, 50, 3))
+    counts = []
+    for stream in (1, 1, 1, 2, 1, 2, 2):
+        run(pipeline, frame, stream=stream)
+        counts.append([each.enqueued for each in networks])
+    assert counts == [[1, 0], [2, 0], [2, 0], [2, 1], [2, 1], [2, 2], [2, 2]]
+
+
 def test_streams_of_all_libraries() -> None:
     class Stream:
         def __init__(self, **attributes: Any) -> None:

@@ -53,6 +53,7 @@ def evaluate(
     size: int | tuple[int, int] | None = None,
     filter: Filter = "lanczos",
     stretch: Stretch = "minmax",
+    calibration: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -70,12 +71,13 @@ def evaluate(
         matte: Whether SAD, MSE, Grad and Conn are computed: for truths of more than two values ("auto"), "always" or
             "never".
         fast: Without the slow measures (weighted F, Grad, Conn).
-        device: This and the next five are those of ``Engine``.
+        device: This and the next six are those of ``Engine``.
         runtime: As above.
         precision: As above.
         size: As above.
         filter: As above.
         stretch: As above.
+        calibration: As above.
         jobs: Pictures in work at once; None: one a core and two.
         progress: Called as work goes on, from this thread.
 
@@ -109,7 +111,8 @@ def evaluate(
         "filter": filter,
         "stretch": stretch,
     }
-
+    if calibration is not None:
+        options["calibration"] = os.fspath(calibration)
     opens = [functools.partial(Engine, model, color="rgb", **options) for model in models]
     results = []
     for open_, file, label in zip(opens, files, labels(models), strict=True):

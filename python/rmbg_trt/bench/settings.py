@@ -77,7 +77,7 @@ class Settings:
         image: A picture to take the frames from; None makes one.
         video: A clip to take the frames from.
         cold_start: Whether to start fresh processes.
-        engine: Options of ``Engine``: device, runtime, precision, size, filter, stretch.
+        engine: Options of ``Engine``: device, runtime, precision, calibration, size, filter, stretch.
     """
 
     sizes: tuple[tuple[int, int], ...] = tuple(SIZES.values())

@@ -23,7 +23,18 @@ from .console import (
     say,
     setup_logging,
 )
-from .engine_options import DeviceOption, Filter, FilterOption, PrecisionOption, RuntimeOption, Stretch, fetch, sides
+from .engine_options import (
+    CalibrationOption,
+    DeviceOption,
+    Filter,
+    FilterOption,
+    PrecisionOption,
+    RuntimeOption,
+    Stretch,
+    check_calibration,
+    fetch,
+    sides,
+)
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -72,6 +83,7 @@ def bench(
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
+    calibration: CalibrationOption = None,
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Network input; the model's own by default.")
     ] = None,
@@ -123,8 +135,11 @@ def bench(
         "cold_start": False if no_cold_start else None,
     }
     lists = {"sizes": sizes, "places": places, "outputs": outputs, "slots": slots}
+    check_calibration(calibration, precision)
     engine = {"device": device, "runtime": runtime, "precision": precision}
     engine |= {"filter": resampling.value, "stretch": stretch.value}
+    if calibration is not None:
+        engine["calibration"] = str(calibration)
     try:
         settings = _settings(quick, full, lists, {**given, "engine": {**engine, "size": sides(size)}})
     except InputError as error:

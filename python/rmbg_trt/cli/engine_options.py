@@ -139,15 +139,15 @@ def open_engine(model: str, **options: Any) -> Engine:
     from .. import models
     from ..engine import Engine
 
-    _check_calibration(options.get("calibration"), options.get("precision"))
+    check_calibration(options.get("calibration"), options.get("precision"))
     path = fetch(model)
     engine = Engine(model if model in models.CATALOGUE else path, color="rgb", **options)
     say(str(engine.info))
     return engine
 
 
-def _check_calibration(folder: Path | None, precision: str | None) -> None:
-    """Before anything is fetched."""
+def check_calibration(folder: Path | None, precision: str | None) -> None:
+    """Ends the command where ``--calibration`` makes no sense; to be called before anything is fetched."""
     if folder is not None and precision != "int8":
         fail("--calibration is for --precision int8", EXIT_USAGE)
     if folder is not None and not folder.is_dir():

@@ -21,7 +21,18 @@ from .console import (
     say,
     setup_logging,
 )
-from .engine_options import DeviceOption, Filter, FilterOption, PrecisionOption, RuntimeOption, Stretch, fetch, sides
+from .engine_options import (
+    CalibrationOption,
+    DeviceOption,
+    Filter,
+    FilterOption,
+    PrecisionOption,
+    RuntimeOption,
+    Stretch,
+    check_calibration,
+    fetch,
+    sides,
+)
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -69,6 +80,7 @@ def evaluate(
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
+    calibration: CalibrationOption = None,
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Network input; the model's own by default.")
     ] = None,
@@ -106,6 +118,7 @@ def evaluate(
     from ..training.evaluation import evaluate
     from ..training.evaluation.report import summary
 
+    check_calibration(calibration, precision)
     try:
         network_size = sides(size)
     except InputError as error:
@@ -125,6 +138,7 @@ def evaluate(
             device=device,
             runtime=runtime,
             precision=precision,
+            calibration=calibration,
             size=network_size,
             filter=resampling.value,
             stretch=stretch.value,
