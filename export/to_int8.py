@@ -2,8 +2,8 @@
 """From an fp32 network to one of 8-bit integers for the CPU: NNCF's quantisation after training, with two exceptions.
 
 Where a channel of a layer's input hardly ever leaves a large constant, one step of 8 bit is larger than all that the
-other channels say. That alone makes U²-Net's matte collapse. Such layers are found beforehand (`step_noise`) and stay in
-float32: two of 119, and small ones. So does the first, whose errors everything after it inherits.
+other channels say. That alone makes U²-Net's matte collapse. Such layers are found beforehand (`step_noise`) and stay
+in float32: two of 119, and small ones. So does the first, whose errors everything after it inherits.
 
 NNCF works in a process of its own (nncf_child.py): it takes over logging and stdout, which belong to the program that
 we are part of, and keeps its memory.
