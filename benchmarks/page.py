@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes docs/benchmarks.md of the results that lie in benchmarks/results.
+"""Makes docs/benchmarks.md and docs/images/how_fast.svg of the results that lie in benchmarks/results.
 
 Every figure on the page is one of a JSON file, shown as it was measured: medians with their quartiles, the machine, the
 date and the commit. What has no result yet is listed as never run.
 
 Examples:
   python benchmarks/page.py
-  python benchmarks/page.py --check     (exit code 1 if the page is not that of the results)
+  python benchmarks/page.py --check     (exit code 1 if they are not those of the results)
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import json
 import sys
 from pathlib import Path
 
+from _chart import chart
 from _report import asked, bounds_in, measured
 from _tables import flat, markdown, shown
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
+CHART = ROOT / "docs" / "images" / "how_fast.svg"
 
 # In the order of the page: the claim, its title, its command.
 CLAIMS = [
@@ -133,16 +136,18 @@ def page(results: Path) -> str:
 
 def main() -> int:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--check", action="store_true", help="write nothing; say whether the page is up to date")
+    made.add_argument("--check", action="store_true", help="write nothing; say whether they are up to date")
     options = made.parse_args()
-    text = page(ROOT / "benchmarks" / "results")
+    peers = json.loads((RESULTS / "versus_peers.json").read_text(encoding="utf-8"))
+    made_now = {PAGE: page(RESULTS), CHART: chart(peers["figures"])}
     if not options.check:
-        PAGE.write_text(text, encoding="utf-8")
+        for file, text in made_now.items():
+            file.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PAGE.relative_to(ROOT)} is not that of the results; run: python benchmarks/page.py", file=sys.stderr)
-    return 1
+    old = [file for file, text in made_now.items() if not file.is_file() or file.read_text(encoding="utf-8") != text]
+    for file in old:
+        print(f"{file.relative_to(ROOT)} is not that of the results; run: python benchmarks/page.py", file=sys.stderr)
+    return 1 if old else 0
 
 
 if __name__ == "__main__":

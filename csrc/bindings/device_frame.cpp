@@ -107,8 +107,7 @@ std::uintptr_t current_stream(py::handle object) {
 
 ForeignArray import_array(py::handle object, std::uintptr_t consumer_stream, const char* what) {
   const Giver giver{what, object};
-  if (py::isinstance<DeviceArray>(object))
-    return take_own(object.cast<const DeviceArray&>(), giver, consumer_stream);
+  if (py::isinstance<DeviceArray>(object)) return take_own(object.cast<const DeviceArray&>(), giver, consumer_stream);
   if (!is_class(object)) {
     DLTensor tensor{};
     const DLPackExchange* exchange = exchange_of(object);

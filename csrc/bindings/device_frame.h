@@ -18,10 +18,10 @@ bool lies_on_gpu(pybind11::handle object);
 /// DeviceMemory. 0 when it is not.
 std::uintptr_t current_stream(pybind11::handle object);
 
-/// Ours as it is, by DLPack where the object has it, else by the CUDA Array Interface. consumer_stream: the stream that our work goes
-/// on, a handle (0 counts as 1, the legacy default stream). On return either it is behind the maker's work already, or
-/// `has_stream` is set and the caller must put it behind `stream`. An array that is not on a GPU is described as well.
-/// Throws std::invalid_argument; `what` names the object in it.
+/// Ours as it is, by DLPack where the object has it, else by the CUDA Array Interface. consumer_stream: the stream that
+/// our work goes on, a handle (0 counts as 1, the legacy default stream). On return either it is behind the maker's
+/// work already, or `has_stream` is set and the caller must put it behind `stream`. An array that is not on a GPU is
+/// described as well. Throws std::invalid_argument; `what` names the object in it.
 ForeignArray import_array(pybind11::handle object, std::uintptr_t consumer_stream, const char* what = "frame");
 
 }  // namespace rmbg
