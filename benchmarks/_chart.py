@@ -30,9 +30,9 @@ def chart(figures: dict[str, Any], models: tuple[str, ...] = ("u2net", "u2netp")
     """
     parts: list[str] = []
     y = 8
-    for model in models:
+    for model in (each for each in models if OURS in figures.get(each, {}).get("times", {})):
         times = {name: figures[model]["times"][name]["median"] for name in SHOWN if name in figures[model]["times"]}
-        shares = figures[model]["times_as_fast_as"]
+        shares = figures[model]["ours_is_times_as_fast"]
         parts.append(_text(8, y + 17, f"{model}: a photograph of 1920×1080 to its mask, milliseconds", "bold"))
         y += HEAD
         for name, time_ms in times.items():

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 MOST_COLUMNS = 12
-MOST_OF_ONE = 6  # columns that one entry brings into a table of several
+MOST_OF_ONE = 7  # columns that one entry brings into a table of several
+MOST_LISTED = 10
 ALIKE = 0.4  # share of names in common, from which two entries are about the same things
 
 Figures = dict[str, Any]
@@ -19,7 +20,8 @@ Figures = dict[str, Any]
 
 def markdown(figures: Figures, path: tuple[str, ...] = ()) -> Iterator[str]:
     """The figures as tables, each under the names that lead to it. Bounds are left out: they head the page."""
-    leaves = {name: each for name, each in figures.items() if is_leaf(each) and each not in (None, [], "")}
+    leaves = {name: each for name, each in figures.items() if not isinstance(each, dict) or is_leaf(each)}
+    leaves = {name: each for name, each in leaves.items() if each not in (None, [], "")}
     if leaves:
         yield table(path, {spelt(name): {"": each} for name, each in leaves.items()})
     inner = {name: each for name, each in figures.items() if isinstance(each, dict) and not is_leaf(each)}
@@ -37,9 +39,10 @@ def markdown(figures: Figures, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def is_description(entry: Figures) -> bool:
-    """Versions, settings and the like of one contender: words and numbers, nothing that was timed."""
-    leaves = flat(entry).values()
-    return any(isinstance(each, str) for each in leaves) and not any(isinstance(each, dict) for each in leaves)
+    """Versions, settings and the like of one contender: words for the most part, and nothing that was timed."""
+    leaves = list(flat(entry).values())
+    words = sum(isinstance(each, str) for each in leaves)
+    return 2 * words >= len(leaves) and not any(isinstance(each, dict) for each in leaves)
 
 
 def in_words(entry: Figures) -> str:
@@ -94,27 +97,24 @@ def of_one_kind(entry: Figures) -> bool:
 
 def kind(value: Any) -> str:
     if isinstance(value, dict):
-        return f"measured in {value.get('unit')}" if is_leaf(value) else "dict"
+        return f"measured in {value.get('unit')}" if is_leaf(value) else "table"
     return "number" if isinstance(value, (int, float)) else type(value).__name__
 
 
 def flat(figures: Figures, path: tuple[str, ...] = ()) -> Figures:
-    """All leaves by the names that lead to them; long lists and lists of tables stay in the file."""
+    """All leaves by the names that lead to them."""
     found: Figures = {}
     for name, each in figures.items():
-        if is_leaf(each):
+        if isinstance(each, dict) and not is_leaf(each):
+            found |= flat(each, (*path, name)) if name != "bounds" else {}
+        else:
             found[" · ".join(map(spelt, (*path, name)))] = each
-        elif isinstance(each, dict) and name != "bounds":
-            found |= flat(each, (*path, name))
     return found
 
 
-def is_leaf(value: Any) -> bool:
-    if isinstance(value, dict):
-        return {"median", "p25", "p75"} <= value.keys()
-    if isinstance(value, list):
-        return len(value) <= 10 and all(not isinstance(each, (dict, list)) for each in value)
-    return True
+def is_leaf(value: dict[str, Any]) -> bool:
+    """Whether it is a measured figure with its spread."""
+    return {"median", "p25", "p75"} <= value.keys()
 
 
 def shown(value: Any) -> str:
@@ -127,6 +127,8 @@ def shown(value: Any) -> str:
     if isinstance(value, (int, float)):
         return number(value)
     if isinstance(value, list):
+        if len(value) > MOST_LISTED or any(isinstance(each, (dict, list)) for each in value):
+            return f"{len(value)} entries, in the file"
         return ", ".join(shown(each) for each in value)
     return str(value if value is not None else "").replace("|", "\\|").replace("\n", " ")
 

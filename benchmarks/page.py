@@ -60,6 +60,7 @@ What is claimed, and what was measured. A claim on time is on the median of the 
 | benchmark | claim | measured | asked | met |
 |---|---|---|---|---|
 """
+AGAIN = "_AGAIN"  # how the file of a run ends that was made a second time (--tag AGAIN)
 REPEATS = """## Run twice
 
 The ratios of the tables that were run twice from the start, with their quartiles within each run.
@@ -97,7 +98,7 @@ def repeats(files: list[tuple[str, Path]]) -> str:
     """The ratios of runs that were made twice, the second time with the tag AGAIN, beside each other."""
     lines = []
     for title, file in files:
-        again = file.with_name(f"{file.stem}_AGAIN.json")
+        again = file.with_name(f"{file.stem}{AGAIN}.json")
         if not again.is_file():
             continue
         first, second = (flat(json.loads(each.read_text(encoding="utf-8"))["figures"]) for each in (file, again))
@@ -118,12 +119,22 @@ def repeats(files: list[tuple[str, Path]]) -> str:
     return REPEATS + "\n".join(lines) + "\n" if lines else ""
 
 
+def is_again(file: Path) -> bool:
+    return file.stem.endswith(AGAIN)
+
+
+def titled(title: str, file: Path, claim: str) -> str:
+    """The title of a result; that of another kind of run ends with its tag."""
+    tag = file.stem.removeprefix(claim).strip("_").lower()
+    return f"{title} ({tag})" if tag else title
+
+
 def page(results: Path) -> str:
     parts, never, shown_files = [], [], []
     for claim, title, command in CLAIMS:
         files = sorted(results.glob(f"{claim}.json")) + sorted(results.glob(f"{claim}_[!a-z]*.json"))
-        parts += [section(title, command, file) for file in files if not file.stem.endswith("_AGAIN")]
-        shown_files += [(title, file) for file in files]
+        parts += [section(titled(title, file, claim), command, file) for file in files if not is_again(file)]
+        shown_files += [(titled(title, file, claim), file) for file in files if not is_again(file)]
         if not files:
             never.append(f"* {title}: `python benchmarks/{command}`")
     if never:
@@ -138,8 +149,9 @@ def main() -> int:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--check", action="store_true", help="write nothing; say whether they are up to date")
     options = made.parse_args()
-    peers = json.loads((RESULTS / "versus_peers.json").read_text(encoding="utf-8"))
-    made_now = {PAGE: page(RESULTS), CHART: chart(peers["figures"])}
+    made_now = {PAGE: page(RESULTS)}
+    if (peers := RESULTS / "versus_peers.json").is_file():
+        made_now[CHART] = chart(json.loads(peers.read_text(encoding="utf-8"))["figures"])
     if not options.check:
         for file, text in made_now.items():
             file.write_text(text, encoding="utf-8")

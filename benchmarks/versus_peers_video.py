@@ -127,7 +127,7 @@ def run(task: str, programs: list[Program], clip: Path, rounds: int) -> dict[str
         "frames": source["frames"],
         "times_of_the_clip": summary(times),
         "frames_per_second": {name: round(1e3 * source["frames"] / _median(ms), 3) for name, ms in times.items()},
-        "times_as_fast_as": {
+        "ours_is_times_as_fast": {
             name: times_as_fast(times, name, OURS) for name in times if name != OURS and OURS in times
         },
         "bounds": {
@@ -159,7 +159,7 @@ def show(task: str, figures: dict[str, Any]) -> None:
         table.add_column(column)
     for name, time_ms in figures["times_of_the_clip"].items():
         result = figures["results"][name]
-        faster = figures["times_as_fast_as"].get(name)
+        faster = figures["ours_is_times_as_fast"].get(name)
         table.add_row(
             name,
             shown({key: time_ms[key] / 1e3 for key in ("median", "p25", "p75")}),

@@ -95,7 +95,12 @@ def export_int8(
         from ..networks.onnx_cache import convert
 
         path, size = convert(path, size)[0], None
-    made = make_int8(path, size, samples, progress)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".rmbg-", dir=out.parent, ignore_cleanup_errors=True) as place:
+            made = make_int8(path, size, samples, Path(place), progress)
+    except OSError as error:
+        raise Error(f"{out} could not be written: {error.strerror or error}") from error
     if given != path:
         made = dataclasses.replace(made, source=given, source_sha256=model_sha256(given))
     if made.check.passed or force:
@@ -103,13 +108,14 @@ def export_int8(
     return made
 
 
-def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, progress: Progress) -> Int8Model:
+def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, place: Path, progress: Progress) -> Int8Model:
     """Quantises a model and compares it with what it was.
 
     Args:
         path: An ONNX file or OpenVINO's own .xml, in fp32.
         size: Network input (height, width); None takes the model's own.
         samples: What to calibrate and verify with.
+        place: An empty folder to work in.
         progress: Called as work goes on.
 
     Raises:
@@ -125,8 +131,8 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, progre
     if is_quantised(model):
         raise ModelError(f"{path} computes in 8 bit already; give the model that it was made from")
     height, width = (int(side.get_length()) for side in model.inputs[0].partial_shape[2:])
-    fp32 = _fp32(core, model.clone())
-    quantised, kept = to_int8(model, samples.inputs((height, width)), progress)
+    before = model.clone()
+    quantised, kept = to_int8(model, samples.inputs((height, width)), place, progress)
     if not is_quantised(quantised):
         raise ModelError(f"{path.name} has no layer that can be quantised; take precision='fp32' or 'auto'")
     done, total = 0, samples.to_verify_count
@@ -137,11 +143,11 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, progre
         progress("verifying", done, total)
 
     progress("verifying", 0, total)
-    check = check_int8(fp32, _predict(core, quantised), samples.to_verify(), (height, width), step)
+    check = check_int8(_fp32(core, before), _predict(core, quantised), samples.to_verify(), (height, width), step)
     log.info("int8 of %s: %s", path.name, check)
     if check.passed and check.share_of_time > NO_FASTER:
         share = f"{check.share_of_time:.2f}"
-        log.warning("%s in int8 takes %s of fp32's time here: precision='auto' is as good or better", path.name, share)
+        log.warning("%s in int8 takes %s of fp32's network time here: 'auto' is as good or better", path.name, share)
     return Int8Model(quantised, path, content, kept, samples, check)
 
 

@@ -38,13 +38,14 @@ _CHILD = Path(__file__).with_name("nncf_child.py")
 Floats = NDArray[np.float32]
 
 
-def to_int8(model: Any, inputs: Sequence[Floats], progress: Progress) -> tuple[Any, list[str]]:
+def to_int8(model: Any, inputs: Sequence[Floats], place: Path, progress: Progress) -> tuple[Any, list[str]]:
     """Quantises a network.
 
     Args:
         model: ``openvino.Model`` in fp32 of a static shape; its constants are folded in place.
         inputs: Of the network, (1, 3, H, W) each, made of pictures of the kind that it is for. The same
             ones in the same order give the same result.
+        place: A folder for files that are gone when this returns: the model twice, and the inputs.
         progress: Called as work goes on.
 
     Returns:
@@ -53,7 +54,7 @@ def to_int8(model: Any, inputs: Sequence[Floats], progress: Progress) -> tuple[A
     Raises:
         UnavailableError: NNCF is not installed.
         ModelError: NNCF cannot quantise it.
-        Error: The process in which NNCF works was ended, for instance for want of memory.
+        Error: The process in which NNCF works was ended, for instance for want of memory, or files cannot be written.
     """
     import openvino
 
@@ -65,21 +66,24 @@ def to_int8(model: Any, inputs: Sequence[Floats], progress: Progress) -> tuple[A
     noises = step_noise(model, inputs[:MEASURED_ON])
     kept = [name for index, (name, noise) in enumerate(noises.items()) if index < FIRST or noise > MAX_NOISE]
     log.info("these layers stay in float32: %s", ", ".join(kept) or "none")
-    with tempfile.TemporaryDirectory(prefix="rmbg-int8-") as place:
-        files = {name: str(Path(place) / name) for name in ("model.xml", "inputs.npy", "out.xml")}
-        openvino.save_model(model, files["model.xml"], compress_to_fp16=False)
-        np.save(files["inputs.npy"], np.concatenate(inputs))
-        asked = {"model": files["model.xml"], "inputs": files["inputs.npy"], "out": files["out.xml"], "kept": kept}
+    try:
+        openvino.save_model(model, str(place / "model.xml"), compress_to_fp16=False)
+        with (place / "inputs.bin").open("wb") as file:
+            for x in inputs:
+                file.write(x.tobytes())
+        asked = {"place": str(place), "shape": [len(inputs), *inputs[0].shape[1:]], "kept": kept}
         _run_child(asked, lambda taken: progress("calibrating", taken, len(inputs)))
         # Read as bytes, because a file that is mapped to memory cannot be removed everywhere.
-        xml, weights = (Path(files["out.xml"]).with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin"))
-        return shared_core().read_model(xml, weights), kept
+        xml, weights = ((place / name).read_bytes() for name in ("int8.xml", "int8.bin"))
+    except (OSError, RuntimeError) as error:  # OpenVINO raises the second for a full disk
+        raise Error(f"the model could not be quantised in {place}: {error}") from error
+    return shared_core().read_model(xml, weights), kept
 
 
 def _run_child(asked: dict[str, Any], taken: Callable[[int], None]) -> None:
-    """Quantises in a process of its own, which ends with this call, however it ends."""
-    argument = json.dumps({"path": [each or str(Path.cwd()) for each in sys.path], **asked})
-    command, error = [sys.executable, str(_CHILD), argument], None
+    """Quantises in a process of its own, which has ended when this returns or raises."""
+    path = [each or str(Path.cwd()) for each in sys.path if isinstance(each, str)]
+    command, error = [sys.executable, str(_CHILD), json.dumps({"path": path, **asked})], None
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         with subprocess.Popen(
             command,
@@ -97,6 +101,7 @@ def _run_child(asked: dict[str, Any], taken: Callable[[int], None]) -> None:
                         taken(told["taken"])
             except BaseException:
                 child.kill()
+                child.wait()  # after Ctrl-C the end of the block waits for a moment only
                 raise
         if child.returncode == 0:
             return
@@ -104,7 +109,7 @@ def _run_child(asked: dict[str, Any], taken: Callable[[int], None]) -> None:
             raise ModelError(f"NNCF cannot quantise the model: {error}")
         said.seek(0)
         last = (said.read().strip().splitlines() or ["nothing"])[-1]
-    why = "; there may be too little memory" if child.returncode < 0 else ""
+    why = "; there may be too little memory" if child.returncode == -9 else ""
     raise Error(f"the process in which NNCF works ended with code {child.returncode}, and said: {last}{why}")
 
 

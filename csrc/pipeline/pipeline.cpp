@@ -84,7 +84,8 @@ void Pipeline::check_job(const FrameJob& job) const {
 }
 
 /// Null when all are busy. A frame on the GPU leaves its lane before its work is done: frames of one stream keep to one
-/// lane, and those of two streams take two, so that they do not wait for each other. Other frames take the first.
+/// lane, and those of two streams take two, so that they do not wait for each other (the default streams of two
+/// threads, which have one handle, do). Other frames take the first.
 Pipeline::Lane* Pipeline::free_lane(const FrameJob* job) {
   const bool on_gpu = job != nullptr && job->memory == MemoryKind::kDevice;
   Lane* best = nullptr;

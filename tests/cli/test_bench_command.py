@@ -77,6 +77,7 @@ def test_a_model_that_cannot_be_opened_does_not_stop_the_others(small_model: Pat
         (("--slots", "two"), "--slots is 'two'"),
         (("--rate", "0"), "a rate is"),
         (("--size", "wide"), "--size is 'wide'"),
+        (("--calibration", "."), "--calibration is for --precision int8"),
         (("--seconds", "0"), "seconds must be more than 0"),
         (("--quick", "--full"), "contradict each other"),
         (("--image", "a.png", "--video", "b.mp4"), "not from both"),

@@ -109,6 +109,8 @@ def test_notes(tmp_path: Path, sharp: Path) -> None:
     [
         (["only"], 2, "give a prepared set and at least one model"),
         (["set", "sharp.onnx", "--size", "big"], 2, "--size is 'big'"),
+        (["set", "sharp.onnx", "--calibration", "set"], 2, "--calibration is for --precision int8"),
+        (["set", "sharp.onnx", "--precision", "int8", "--calibration", "gone"], 2, "--calibration is gone; expected a"),
         (["set", "gone.onnx"], 1, "gone.onnx"),
         (["gone", "sharp.onnx"], 1, "gone"),
         (["set", "sharp.onnx", "--split", "test"], 1, "no pairs of the split 'test'; it has train, val"),
@@ -138,7 +140,8 @@ def test_options_arrive(folder: Path, sharp: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     with pytest.raises(CaughtError):
         _run(
-            *(folder, sharp, sharp, "--device", "cuda:1", "--runtime", "torch", "--precision", "fp16", "--jobs", 3),
+            *(folder, sharp, sharp, "--device", "cuda:1", "--runtime", "torch", "--precision", "int8", "--jobs", 3),
+            *("--calibration", folder),
             *("--size", "32x48", "--filter", "area", "--stretch", "none", "--matte", "never", "--split", "test"),
         )
     del seen["progress"]
@@ -152,12 +155,12 @@ def test_options_arrive(folder: Path, sharp: Path, monkeypatch: pytest.MonkeyPat
         "fast": False,
         "device": "cuda:1",
         "runtime": "torch",
-        "precision": "fp16",
+        "precision": "int8",
         "jobs": 3,
         "size": (32, 48),
         "filter": "area",
         "stretch": "none",
-        "calibration": None,
+        "calibration": folder,
     }
 
 

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests import small_models
 from typer.testing import CliRunner
 
@@ -20,8 +23,12 @@ if importlib.util.find_spec("nncf") is None:  # it is not to be imported here
     pytest.skip("NNCF is not installed", allow_module_level=True)
 
 
+def _command(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+
+
 def _run(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["export", *map(str, arguments)], catch_exceptions=False)
+    return _command("export", *arguments)
 
 
 def test_a_model_is_made_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,3 +99,30 @@ def test_every_command_hands_calibration_on(command: str, precision: str, tmp_pa
 def test_the_help_has_an_example() -> None:
     text = " ".join(_run("--help").stdout.split())
     assert "--precision int8 --calibration photos" in text
+
+
+def test_bench_and_evaluate_take_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both make the model once, with the folder that they are given, and neither tells where it lies."""
+    monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "home"))
+    photos, truth = tmp_path / "photos", tmp_path / "truth"
+    for place, mode in ((photos, "RGB"), (truth, "L")):
+        place.mkdir()
+        for index in range(3):
+            pixels = np.random.default_rng(index).integers(0, 256, (64, 64, 3), np.uint8)
+            Image.fromarray(pixels).convert(mode).save(place / f"{index}.png")
+    model = small_models.leaky(tmp_path / "leaky.onnx", 64, 64)
+    int8 = ("--device", "cpu", "--precision", "int8", "--calibration", photos)
+    done = _command("evaluate", "--pairs", photos, truth, model, *int8, "--fast", "--json")
+    assert done.exit_code == 0, done.output
+    evaluated = json.loads(done.stdout)
+    assert evaluated["models"][0]["engine"]["precision"] == "int8"
+    report = tmp_path / "bench.json"
+    few = ("--frames", 2, "--repeats", 1, "--warmup", 0, "--slots", 1, "--sizes", "64x48", "--places", "pageable")
+    done = _command("bench", model, *int8, *few, "--outputs", "alpha", "--json", report)
+    assert done.exit_code == 0, done.output
+    measured = json.loads(report.read_text())
+    assert measured["settings"]["engine"]["calibration"] == "photos"
+    (run,) = measured["models"]
+    assert "of photos" in run["info"]["reason"]
+    assert run["cold_start"]["plan"] == "from the cache"
+    assert str(tmp_path) not in report.read_text()

@@ -37,7 +37,7 @@ def cold_start(model: str | os.PathLike[str], engine: Mapping[str, Any], size: t
         Error: It failed; the message is the child's.
     """
     asked = {
-        "path": [each or str(Path.cwd()) for each in sys.path],
+        "path": [each or str(Path.cwd()) for each in sys.path if isinstance(each, str)],
         "model": os.fspath(model),
         "engine": dict(engine),
         "size": size,
@@ -62,7 +62,7 @@ def cold_start(model: str | os.PathLike[str], engine: Mapping[str, Any], size: t
 
 def plan_of(reason: str) -> str:
     """What was done to get the network, out of ``EngineInfo.reason``: "made now", "from the cache" or "none needed"."""
-    if "built now and kept" in reason or "to ONNX now, and kept" in reason:
+    if any(words in reason for words in ("built now and kept", "to ONNX now, and kept", "made now and kept")):
         return "made now"
     return "from the cache" if "from the cache" in reason else "none needed"
 

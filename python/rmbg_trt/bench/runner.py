@@ -129,6 +129,8 @@ class Bench:
         settings = asdict(self._settings)
         for name in ("image", "video"):
             settings[name] = None if settings[name] is None else Path(settings[name]).name
+        if "calibration" in settings["engine"]:
+            settings["engine"]["calibration"] = Path(settings["engine"]["calibration"]).name
         return {
             "format": FORMAT,
             "program": "rmbg-trt bench",

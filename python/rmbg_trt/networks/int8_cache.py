@@ -32,7 +32,7 @@ _FILE = "model.xml"
 _making = threading.Lock()  # of two engines that want the same model, one makes it
 
 
-def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None) -> Path:
+def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None) -> tuple[Path, bool]:
     """The int8 model of a model; it is made first where it is not in the cache.
 
     Args:
@@ -41,7 +41,7 @@ def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None
         calibration: Folder of photographs; None takes the package's.
 
     Returns:
-        The ``.xml`` file in the cache, with its sidecar.
+        The ``.xml`` file in the cache, with its sidecar; and whether it was made now.
 
     Raises:
         ModelError: int8 loses too much, or the model is damaged or cannot be quantised.
@@ -53,10 +53,12 @@ def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None
 
     samples = find_samples(calibration)
     folder = model_folder(path, size, samples)
-    found = _read(folder)
+    found, made = _read(folder), False
     if found is None:
         with _making:
-            found = _read(folder) or _make(path, size, samples, folder)
+            found = _read(folder)
+            made = found is None
+            found = found or _make(path, size, samples, folder)
     touch(folder)
     if found.forced:
         from ..export.int8_checks import check_of
@@ -66,7 +68,7 @@ def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None
             "or 'auto', or calibrate with more photographs of the kind that the model is for "
             f"(this time: {found.source['calibration']}). This is remembered in {folder}"
         )
-    return folder / _FILE
+    return folder / _FILE, made
 
 
 def model_folder(path: Path, size: tuple[int, int] | None, samples: Samples) -> Path:
@@ -124,11 +126,11 @@ def _make(path: Path, size: tuple[int, int] | None, samples: Samples, folder: Pa
 
     check_writable(folder)
     log.warning("making an int8 model of %s, once, with %s; it is kept in %s", path.name, samples.what, folder)
-    with build_progress(f"int8 model of {path.stem}") as progress:
-        made = make_int8(path, size, samples, progress)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder.parent, ignore_cleanup_errors=True) as place:
+            with build_progress(f"int8 model of {path.stem}") as progress:
+                made = make_int8(path, size, samples, Path(place), progress)
             whole = Path(place) / "whole"
             if made.check.passed:
                 write_int8(made, whole / _FILE)

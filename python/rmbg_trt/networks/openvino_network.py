@@ -78,10 +78,11 @@ def _int8_model(core: Any, model: Any, path: Path, request: Request) -> tuple[An
             raise InputError(f"{path.name} is int8 already; leave calibration out")
         return model, "; ".join(filter(None, ["int8 because the file is", int8_cache.describe_file(path)]))
     try:
-        file = int8_cache.quantised(path, request.size, request.calibration)
+        file, made = int8_cache.quantised(path, request.size, request.calibration)
     except ModelError as error:
         raise RefusedError(str(error)) from error
-    return read_model(core, file, None), f"int8 because it was asked for; {int8_cache.describe(file)}"
+    origin = "made now and kept" if made else "from the cache"
+    return read_model(core, file, None), f"int8 because it was asked for, {origin}; {int8_cache.describe(file)}"
 
 
 def choose_precision(asked: str) -> tuple[str, str]:
