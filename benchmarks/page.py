@@ -66,7 +66,7 @@ REPEATS = """## Run twice
 The ratios of the tables that were run twice from the start: median and quartiles of the rounds of each run. Where only
 all rounds overlap, the machine, or the contender, was another in the two runs for longer than a run takes.
 
-| benchmark | ratio | first run | second run | change | overlap |
+| benchmark | ratio | one run | another | change | overlap |
 |---|---|---|---|---|---|
 """
 
@@ -97,6 +97,8 @@ def section(title: str, command: str, file: Path) -> str:
 
 def overlap(one: dict[str, float], two: dict[str, float]) -> str:
     """What two spreads have in common."""
+    if all(each["min"] == each["max"] for each in (one, two)):
+        return "one round each"
     for low, high, what in (("p25", "p75", "quartiles"), ("min", "max", "all rounds")):
         if one[low] <= two[high] and two[low] <= one[high]:
             return what
