@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape
 
-OURS = "rmbg-trt"
+from peers.contenders import OURS
+
 SHOWN = {  # contender: what it is called; in this order where it was run
-    "rmbg-trt": "rmbg-trt",
+    OURS: "rmbg-trt",
     "rmbg-trt int8": "rmbg-trt, int8",
     "rembg": "rembg",
     "onnxruntime": "ONNX Runtime and Pillow",

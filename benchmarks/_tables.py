@@ -20,11 +20,10 @@ Figures = dict[str, Any]
 
 def markdown(figures: Figures, path: tuple[str, ...] = ()) -> Iterator[str]:
     """The figures as tables, each under the names that lead to it. Bounds are left out: they head the page."""
-    leaves = {name: each for name, each in figures.items() if not isinstance(each, dict) or is_leaf(each)}
-    leaves = {name: each for name, each in leaves.items() if each not in (None, [], "")}
+    inner = {name: each for name, each in figures.items() if isinstance(each, dict) and not is_leaf(each)}
+    leaves = {name: each for name, each in figures.items() if name not in inner and each not in (None, [], "")}
     if leaves:
         yield table(path, {spelt(name): {"": each} for name, each in leaves.items()})
-    inner = {name: each for name, each in figures.items() if isinstance(each, dict) and not is_leaf(each)}
     inner.pop("bounds", None)
     if len(inner) > 1 and all(is_description(each) for each in inner.values()):
         yield table(path, {spelt(name): {"": in_words(each)} for name, each in inner.items()})
@@ -58,7 +57,7 @@ def table(path: tuple[str, ...], grid: dict[str, Figures]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def alike(entries: dict[str, Figures]) -> Iterator[dict[str, Figures]]:
+def alike(entries: dict[str, Figures]) -> list[dict[str, Figures]]:
     """Entries by what they are about: those whose names are mostly the same lie together."""
     groups: list[dict[str, Figures]] = []
     for name, each in entries.items():
@@ -69,7 +68,7 @@ def alike(entries: dict[str, Figures]) -> Iterator[dict[str, Figures]]:
                 break
         else:
             groups.append({name: each})
-    yield from groups
+    return groups
 
 
 def in_common(one: Figures, other: Figures) -> float:

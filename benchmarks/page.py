@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from _chart import chart
 from _report import asked, bounds_in, measured
@@ -71,25 +72,45 @@ all rounds overlap, the machine, or the contender, was another in the two runs f
 """
 
 
-def glance(files: list[tuple[str, Path]]) -> str:
+class Result(NamedTuple):
+    """A file of results, read once."""
+
+    claim: str
+    file: Path
+    title: str
+    command: str
+    report: dict[str, Any]
+
+
+def read(results: Path) -> list[Result]:
+    """All of `CLAIMS`, in the order of the page; of each the plain one first."""
+    found = []
+    for claim, title, command in CLAIMS:
+        for file in sorted(results.glob(f"{claim}.json")) + sorted(results.glob(f"{claim}_[!a-z]*.json")):
+            tag = file.stem.removeprefix(claim).strip("_").lower()  # of another kind of run
+            report = json.loads(file.read_text(encoding="utf-8"))
+            found.append(Result(claim, file, f"{title} ({tag})" if tag else title, command, report))
+    return found
+
+
+def glance(results: list[Result]) -> str:
     """The claims of all results, each with its title, in one table."""
     lines = []
-    for title, file in files:
-        for name, each in bounds_in(json.loads(file.read_text(encoding="utf-8"))["figures"]):
-            lines.append(
-                f"| {title} | {name} | {measured(each)} | {asked(each)} | {'yes' if each['met'] else '**no**'} |"
-            )
+    for result in results:
+        for name, each in bounds_in(result.report["figures"]):
+            met = "yes" if each["met"] else "**no**"
+            lines.append(f"| {result.title} | {name} | {measured(each)} | {asked(each)} | {met} |")
     return GLANCE + "\n".join(lines) + "\n"
 
 
-def section(title: str, command: str, file: Path) -> str:
-    report = json.loads(file.read_text(encoding="utf-8"))
+def section(result: Result) -> str:
+    report, name = result.report, result.file.name
     machine, commit = report["machine"], report["commit"]
     gpus = f", {', '.join(machine['gpus'])}" if machine.get("gpus") else ""
     changed = ", with changes" if commit.get("dirty") else ""
     tables = "\n".join(markdown(report["figures"]))
     return (
-        f"## {title}\n\n`python benchmarks/{command}` · [{file.name}](../benchmarks/results/{file.name}) · "
+        f"## {result.title}\n\n`python benchmarks/{result.command}` · [{name}](../benchmarks/results/{name}) · "
         f"{report['date']}, commit {commit['hash']}{changed}\n\n{machine['cpu']}, {machine['cores']} cores{gpus}\n\n"
         f"<details><summary>All figures</summary>\n\n{tables}\n</details>\n"
     )
@@ -105,61 +126,46 @@ def overlap(one: dict[str, float], two: dict[str, float]) -> str:
     return "**none**"
 
 
-def repeats(files: list[tuple[str, Path]]) -> str:
-    """The ratios of runs that were made twice, the second time with the tag AGAIN, beside each other."""
+def repeats(results: list[Result], again: dict[str, Result]) -> str:
+    """The ratios of runs that were made twice, beside each other; `again` has the others by the name of the first."""
     lines = []
-    for title, file in files:
-        again = file.with_name(f"{file.stem}{AGAIN}.json")
-        if not again.is_file():
+    for result in results:
+        if result.file.stem not in again:
             continue
-        first, second = (flat(json.loads(each.read_text(encoding="utf-8"))["figures"]) for each in (file, again))
-        for name in first:
-            one, two = first[name], second.get(name)
-            if (
-                not isinstance(one, dict)
-                or not isinstance(two, dict)
-                or one.get("unit")
-                or one["p25"] == one["p75"] == 1
-            ):
+        first, second = (flat(each.report["figures"]) for each in (result, again[result.file.stem]))
+        for name, one in first.items():
+            two = second.get(name)
+            if not isinstance(one, dict) or not isinstance(two, dict) or one.get("unit"):
+                continue
+            if one["p25"] == one["p75"] == 1:  # ours beside ours
                 continue
             change = f"{100 * (two['median'] / one['median'] - 1):+.1f} %"
-            lines.append(f"| {title} | {name} | {shown(one)} | {shown(two)} | {change} | {overlap(one, two)} |")
+            lines.append(f"| {result.title} | {name} | {shown(one)} | {shown(two)} | {change} | {overlap(one, two)} |")
     return REPEATS + "\n".join(lines) + "\n" if lines else ""
 
 
-def is_again(file: Path) -> bool:
-    return file.stem.endswith(AGAIN)
-
-
-def titled(title: str, file: Path, claim: str) -> str:
-    """The title of a result; that of another kind of run ends with its tag."""
-    tag = file.stem.removeprefix(claim).strip("_").lower()
-    return f"{title} ({tag})" if tag else title
-
-
-def page(results: Path) -> str:
-    parts, never, shown_files = [], [], []
-    for claim, title, command in CLAIMS:
-        files = sorted(results.glob(f"{claim}.json")) + sorted(results.glob(f"{claim}_[!a-z]*.json"))
-        parts += [section(titled(title, file, claim), command, file) for file in files if not is_again(file)]
-        shown_files += [(titled(title, file, claim), file) for file in files if not is_again(file)]
-        if not files:
-            never.append(f"* {title}: `python benchmarks/{command}`")
+def page(found: list[Result]) -> str:
+    again = {each.file.stem.removesuffix(AGAIN): each for each in found if each.file.stem.endswith(AGAIN)}
+    results = [each for each in found if not each.file.stem.endswith(AGAIN)]
+    parts = [section(each) for each in results]
+    run = {each.claim for each in found}
+    never = [f"* {title}: `python benchmarks/{command}`" for claim, title, command in CLAIMS if claim not in run]
     if never:
         parts.append("## Not run yet, or with no saved result\n\n" + "\n".join(never) + "\n")
-    gpu = any(json.loads(file.read_text(encoding="utf-8"))["machine"].get("gpus") for file in results.glob("*.json"))
-    if not gpu:
+    if not any(each.report["machine"].get("gpus") for each in found):
         parts.append("**No result on this page was measured on a GPU yet.**\n")
-    return "\n".join([HEAD, glance(shown_files), repeats(shown_files), *parts])
+    return "\n".join([HEAD, glance(results), repeats(results, again), *parts])
 
 
 def main() -> int:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--check", action="store_true", help="write nothing; say whether they are up to date")
     options = made.parse_args()
-    made_now = {PAGE: page(RESULTS)}
-    if (peers := RESULTS / "versus_peers.json").is_file():
-        made_now[CHART] = chart(json.loads(peers.read_text(encoding="utf-8"))["figures"])
+    found = read(RESULTS)
+    made_now = {PAGE: page(found)}
+    for each in found:
+        if each.file.stem == "versus_peers":
+            made_now[CHART] = chart(each.report["figures"])
     if not options.check:
         for file, text in made_now.items():
             file.write_text(text, encoding="utf-8")

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..child_process import import_path, last_line
 from ..errors import Error, ModelError, UnavailableError
 from ..networks.build_progress import Progress
 
@@ -45,7 +46,7 @@ def to_int8(model: Any, inputs: Sequence[Floats], place: Path, progress: Progres
         model: ``openvino.Model`` in fp32 of a static shape; its constants are folded in place.
         inputs: Of the network, (1, 3, H, W) each, made of pictures of the kind that it is for. The same
             ones in the same order give the same result.
-        place: A folder for files that are gone when this returns: the model twice, and the inputs.
+        place: An empty folder to work in, which the caller removes: the model goes there twice, and the inputs.
         progress: Called as work goes on.
 
     Returns:
@@ -82,8 +83,7 @@ def to_int8(model: Any, inputs: Sequence[Floats], place: Path, progress: Progres
 
 def _run_child(asked: dict[str, Any], taken: Callable[[int], None]) -> None:
     """Quantises in a process of its own, which has ended when this returns or raises."""
-    path = [each or str(Path.cwd()) for each in sys.path if isinstance(each, str)]
-    command, error = [sys.executable, str(_CHILD), json.dumps({"path": path, **asked})], None
+    command, error = [sys.executable, str(_CHILD), json.dumps({"path": import_path(), **asked})], None
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         with subprocess.Popen(
             command,
@@ -108,7 +108,7 @@ def _run_child(asked: dict[str, Any], taken: Callable[[int], None]) -> None:
         if error is not None:
             raise ModelError(f"NNCF cannot quantise the model: {error}")
         said.seek(0)
-        last = (said.read().strip().splitlines() or ["nothing"])[-1]
+        last = last_line(said.read())
     why = "; there may be too little memory" if child.returncode == -9 else ""
     raise Error(f"the process in which NNCF works ended with code {child.returncode}, and said: {last}{why}")
 

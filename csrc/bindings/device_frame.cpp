@@ -41,8 +41,7 @@ py::object find_interface(const Giver& giver) {
 }
 
 /// An array of ours: what a protocol would say of it, without one.
-ForeignArray take_own(const DeviceArray& own, const Giver& giver, std::uintptr_t consumer_stream) {
-  const std::uintptr_t stream = consumer_stream != 0 ? consumer_stream : 1;
+ForeignArray take_own(const DeviceArray& own, const Giver& giver, std::uintptr_t stream) {
   const std::int64_t item_bytes = own.element().dlpack.bits / 8;
   ForeignArray array;
   array.data = own.data();
@@ -59,8 +58,7 @@ ForeignArray take_own(const DeviceArray& own, const Giver& giver, std::uintptr_t
 
 ForeignArray take_by_dlpack(const Giver& giver, int kind, std::uintptr_t consumer_stream) {
   // Only GPUs have streams: a maker on the host may refuse to hear of one.
-  const py::object stream =
-      is_gpu(kind) ? py::object(py::int_(consumer_stream != 0 ? consumer_stream : 1)) : py::none();
+  const py::object stream = is_gpu(kind) ? py::object(py::int_(consumer_stream)) : py::none();
   const py::object capsule = giver.ask([&]() -> py::object {
     const py::object method = giver.object.attr("__dlpack__");
     try {
@@ -107,13 +105,14 @@ std::uintptr_t current_stream(py::handle object) {
 
 ForeignArray import_array(py::handle object, std::uintptr_t consumer_stream, const char* what) {
   const Giver giver{what, object};
-  if (py::isinstance<DeviceArray>(object)) return take_own(object.cast<const DeviceArray&>(), giver, consumer_stream);
+  const std::uintptr_t stream = consumer_stream != 0 ? consumer_stream : 1;
+  if (py::isinstance<DeviceArray>(object)) return take_own(object.cast<const DeviceArray&>(), giver, stream);
   if (!is_class(object)) {
     DLTensor tensor{};
     const DLPackExchange* exchange = exchange_of(object);
     if (exchange != nullptr && peek(*exchange, object, tensor) && is_bytes(tensor.dtype))
       return take_by_exchange(*exchange, giver);
-    if (const int kind = kind_by_dlpack(giver); kind != 0) return take_by_dlpack(giver, kind, consumer_stream);
+    if (const int kind = kind_by_dlpack(giver); kind != 0) return take_by_dlpack(giver, kind, stream);
     const py::object interface = find_interface(giver);
     if (interface && !interface.is_none()) return from_cuda_array_interface(interface, giver);
   }

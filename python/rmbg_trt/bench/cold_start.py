@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..child_process import import_path, last_line
 from ..errors import Error
 from .summary import spread
 
@@ -37,7 +38,7 @@ def cold_start(model: str | os.PathLike[str], engine: Mapping[str, Any], size: t
         Error: It failed; the message is the child's.
     """
     asked = {
-        "path": [each or str(Path.cwd()) for each in sys.path if isinstance(each, str)],
+        "path": import_path(),
         "model": os.fspath(model),
         "engine": dict(engine),
         "size": size,
@@ -49,8 +50,8 @@ def cold_start(model: str | os.PathLike[str], engine: Mapping[str, Any], size: t
     try:
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise Error(f"a fresh process ended with code {done.returncode} and said: {last}") from None
+        said = last_line(done.stderr)
+        raise Error(f"a fresh process ended with code {done.returncode} and said: {said}") from None
     if "error" in found:
         raise Error(found["error"])
     python_ms = (found.pop("began_ns") - begin) / 1e6
