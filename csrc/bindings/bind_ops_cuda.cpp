@@ -58,7 +58,7 @@ py::array cuda_preprocess(const py::array& frame, std::pair<int, int> size, cons
   const NormalizationTables normalization(kImageNetNormalization, dtype_of(dtype), stream.get());
   const Buffer between(preprocess_device_between_bytes(host, channels(view.format)), MemoryKind::kDevice);
   const Buffer resized(static_cast<std::size_t>(3) * width * height, MemoryKind::kDevice);
-  const Buffer partials(kPartials, MemoryKind::kDevice);
+  const Buffer partials(resample_blocks_bound(host.out()), MemoryKind::kDevice);
   const Buffer out(tensor.nbytes(), MemoryKind::kDevice);
   CudaQueue queue(stream.get());
   preprocess(
@@ -129,12 +129,13 @@ py::array cuda_gaussian_blur(const py::array& image, float sigma) {
   return result;
 }
 
-/// How the pass along rows is cut for one axis: (samples a block makes, bytes between rows of its tile).
+/// How the pass along rows is cut for one axis: (samples a block makes, bytes between rows of its tile, bytes of shared
+/// memory).
 py::tuple cuda_row_tiling(int in_size, int out_size, int bytes_per_pixel, int planes, const std::string& filter) {
   ResampleTable table;
   table.build(filter_of(filter), in_size, out_size);
   const RowTiling tiling = row_tiling(table, bytes_per_pixel, planes);
-  return py::make_tuple(tiling.outputs, tiling.pitch_bytes);
+  return py::make_tuple(tiling.outputs, tiling.pitch_bytes, tiling.bytes(planes));
 }
 
 /// GPU memory of its own, written and ready. Freeing it waits for all who use it.

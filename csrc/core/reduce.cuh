@@ -35,13 +35,20 @@ __device__ typename Op::Value join_block(typename Op::Value value, typename Op::
   return scratch[0];
 }
 
-/// The result of a reduction's first step.
+/// The join of what `count` blocks left.
+template <typename Op, int kThreads>
+__device__ typename Op::Value join_partials(const typename Op::Value* partials, int count, typename Op::Value* scratch,
+                                            int thread) {
+  typename Op::Value value = Op::neutral();
+  for (int i = thread; i < count; i += kThreads) value = Op::join(value, partials[i]);
+  return join_block<Op, kThreads>(value, scratch, thread);
+}
+
+/// The result of a reduction's first step (reduce_cuda.h).
 template <typename Op, int kThreads>
 __device__ typename Op::Value join_partials(const typename Op::Value* partials, typename Op::Value* scratch,
                                             int thread) {
-  typename Op::Value value = Op::neutral();
-  for (int i = thread; i < kPartials; i += kThreads) value = Op::join(value, partials[i]);
-  return join_block<Op, kThreads>(value, scratch, thread);
+  return join_partials<Op, kThreads>(partials, kPartials, scratch, thread);
 }
 
 }  // namespace rmbg

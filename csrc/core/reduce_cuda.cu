@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first step of each reduction: kPartials blocks stride over the samples.
+// The first step of the reduction: kPartials blocks stride over the samples.
 #include "core/half_pixel.h"
 #include "core/reduce.cuh"
 
@@ -7,13 +7,6 @@ namespace rmbg {
 namespace {
 
 constexpr int kThreads = 256;
-
-struct Bytes {
-  using Op = LargerByte;
-  static __device__ std::uint8_t value(const void* samples, std::int64_t i) {
-    return static_cast<const std::uint8_t*>(samples)[i];
-  }
-};
 
 struct Floats {
   using Op = WiderRange;
@@ -54,10 +47,6 @@ void run(CudaQueue& queue, const void* samples, std::int64_t count, typename Sou
 }
 
 }  // namespace
-
-void max_partials(CudaQueue& queue, const std::uint8_t* samples, std::int64_t count, std::uint8_t* partials) {
-  run<Bytes>(queue, samples, count, partials);
-}
 
 void min_max_partials(CudaQueue& queue, const void* samples, bool half, std::int64_t count, MinMax* partials) {
   if (half) {

@@ -12,10 +12,8 @@ namespace rmbg {
 
 constexpr int kPartials = 128;  // blocks of a reduction, and so results of its first step
 
-/// partials: kPartials bytes; their largest is the largest of `count` > 0 samples.
-void max_partials(CudaQueue& queue, const std::uint8_t* samples, std::int64_t count, std::uint8_t* partials);
-
-/// The same for smallest and largest, NaNs passed over, of float32 or (half) float16 samples.
+/// partials: kPartials; they hold the smallest and the largest of `count` > 0 float32 or (half) float16 samples, NaNs
+/// passed over.
 void min_max_partials(CudaQueue& queue, const void* samples, bool half, std::int64_t count, MinMax* partials);
 
 }  // namespace rmbg

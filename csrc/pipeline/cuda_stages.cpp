@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/cuda_stages.h"
 
+#include <algorithm>
+
 #include "pipeline/slot.h"
 #include "postprocess/foreground_cuda.h"
 #include "postprocess/postprocess_cuda.h"
@@ -25,7 +27,7 @@ CudaStages::CudaStages(const NetworkSpec& spec, const PipelineOptions& options, 
       prediction_(spec.output.bytes(), MemoryKind::kDevice) {
   resized_.reserve(3 * area(input_size(spec)));
   matte_.reserve(area(output_size(spec)));
-  partials_.reserve(kPartials * sizeof(MinMax));
+  partials_.reserve(std::max(resample_blocks_bound(input_size(spec)), kPartials * sizeof(MinMax)));
 }
 
 std::size_t CudaStages::guide_bytes() const { return 3 * area(input_size(spec_)); }

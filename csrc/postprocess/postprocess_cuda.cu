@@ -11,6 +11,7 @@
 #include "postprocess/postprocess_cuda.h"
 #include "postprocess/refine_cuda.h"
 #include "postprocess/stabilize_cuda.h"
+#include "preprocess/packed_taps.h"
 #include "preprocess/resample_pixel.h"
 
 namespace rmbg {
@@ -89,25 +90,25 @@ __device__ void store(const Rows& rows, int y, std::int64_t byte, int valid, con
 /// Alpha of up to four neighbouring pixels: `matte` is the matte at the frame's width and the table's height.
 __device__ void alpha_of(const DevicePlanes& matte, const DeviceTable& table, int x, int y, int count,
                          std::uint8_t* alpha) {
+  const std::uint8_t* const column = matte.data + x;
   const bool whole = table.in_size == table.out_size;  // at the frame's height already
-  const std::uint8_t* const window = matte.data + (whole ? y : table.first[y]) * matte.pitch_bytes + x;
-  if (whole) {
-    for (int i = 0; i < kPixels; ++i) alpha[i] = i < count ? window[i] : std::uint8_t{0};
+  if (!whole && count == kPixels && table.groups > 0) {
+    const std::uint32_t four = resample_four(column + table.packed_first[y] * matte.pitch_bytes, matte.pitch_bytes,
+                                             table.packed_of(y), table.groups);
+    for (int i = 0; i < kPixels; ++i) alpha[i] = static_cast<std::uint8_t>(four >> 8 * i);
     return;
   }
-  const std::int32_t* const weights = table.weights + static_cast<std::int64_t>(y) * table.taps;
-  const int taps = table.count[y];
-  if (count < kPixels) {  // the rest of a word is padding that nobody wrote
-    for (int i = 0; i < kPixels; ++i)
-      alpha[i] = i < count ? resample_pixel(window + i, matte.pitch_bytes, weights, taps) : std::uint8_t{0};
-    return;
+  // The rest of a word is padding that nobody wrote.
+  for (int i = 0; i < kPixels; ++i) {
+    if (i >= count) {
+      alpha[i] = 0;
+    } else if (whole) {
+      alpha[i] = column[y * matte.pitch_bytes + i];
+    } else {
+      alpha[i] = resample_pixel(column + table.first[y] * matte.pitch_bytes + i, matte.pitch_bytes, table.weights_of(y),
+                                table.count[y]);
+    }
   }
-  std::int32_t sum[kPixels] = {kRoundHalf, kRoundHalf, kRoundHalf, kRoundHalf};
-  for (int tap = 0; tap < taps; ++tap) {
-    const std::uint32_t word = *reinterpret_cast<const std::uint32_t*>(window + tap * matte.pitch_bytes);
-    for (int i = 0; i < kPixels; ++i) sum[i] += static_cast<std::int32_t>(word >> 8 * i & 255u) * weights[tap];
-  }
-  for (int i = 0; i < kPixels; ++i) alpha[i] = round_sum(sum[i]);
 }
 
 // What is made of one pixel: `kBytes` of it.
@@ -261,14 +262,14 @@ AlphaSource resized(CudaQueue& queue, const PostprocessDeviceWorkspace& workspac
   const DevicePlanes matte{workspace.matte, 1, plan.in.width, plan.in.height, plan.in.width};
   const DevicePlanes between = plane(workspace.between, plan.between);
   if (!plan.columns_first) {
-    resample_rows(queue, {matte.data, matte.width, matte.height, matte.pitch_bytes, PixelFormat::kGray8}, plan.along_x,
-                  plan.tiling, no_offset, between);
+    resample_rows(queue, {matte.data, matte.width, matte.height, matte.pitch_bytes, PixelFormat::kGray8}, plan,
+                  no_offset, between);
     return {between, plan.along_y};
   }
   const DevicePlanes alpha = plane(workspace.between + between.bytes(), plan.out);
   resample_columns(queue, matte, plan.along_y, between);
-  resample_rows(queue, {between.data, between.width, between.height, between.pitch_bytes, PixelFormat::kGray8},
-                plan.along_x, plan.tiling, no_offset, alpha);
+  resample_rows(queue, {between.data, between.width, between.height, between.pitch_bytes, PixelFormat::kGray8}, plan,
+                no_offset, alpha);
   return whole(alpha, plan.along_y);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four kernels: two passes of resampling, the first step of the maximum, and the look-up.
+// Three kernels: two passes of resampling, of which the second leaves the first step of the maximum, and the look-up.
 #include "core/cuda_stream.h"
 #include "core/half_pixel.h"
 #include "core/launch.cuh"
@@ -13,33 +13,48 @@ constexpr int kColors = 3;
 constexpr int kThreads = 256;
 constexpr int kTableValues = kColors * 256;
 
-/// samples: planes of `plane_samples` bytes; four a thread. blockIdx.y is the plane.
+/// Four neighbouring numbers, for one write.
 template <typename Number>
+struct alignas(4 * sizeof(Number)) Four {
+  Number number[4];
+};
+
+/// samples: planes of `plane_samples` bytes; four a thread. blockIdx.y is the plane. kWords: planes are whole words.
+template <typename Number, bool kWords>
 __global__ void __launch_bounds__(kThreads)
     normalize_kernel(const std::uint8_t* samples, std::int64_t plane_samples, const std::uint8_t* partials,
-                     const Number* tables, Number* tensor) {
+                     int partial_count, const Number* tables, Number* tensor) {
   __shared__ std::uint8_t scratch[kThreads];
   __shared__ Number table[256];
   const int thread = static_cast<int>(threadIdx.x);
-  const int max = join_partials<LargerByte, kThreads>(partials, scratch, thread);
   const std::int64_t plane = blockIdx.y;
+  const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * kThreads + thread) * 4;
+  const std::uint8_t* const in = samples + plane * plane_samples + at;
+  Number* const out = tensor + plane * plane_samples + at;
+  // Asked for before the maximum is known: it is long on its way.
+  const std::uint32_t word = kWords && at < plane_samples ? *reinterpret_cast<const std::uint32_t*>(in) : 0;
+  const int max = join_partials<LargerByte, kThreads>(partials, partial_count, scratch, thread);
   table[thread] = tables[max * kTableValues + plane * 256 + thread];
   __syncthreads();
-  const std::int64_t begin = (static_cast<std::int64_t>(blockIdx.x) * kThreads + thread) * 4;
-  const std::uint8_t* const in = samples + plane * plane_samples;
-  Number* const out = tensor + plane * plane_samples;
-  for (std::int64_t i = begin; i < begin + 4 && i < plane_samples; ++i) out[i] = table[in[i]];
+  if (!kWords) {
+    for (int i = 0; i < 4 && at + i < plane_samples; ++i) out[i] = table[in[i]];
+  } else if (at < plane_samples) {
+    *reinterpret_cast<Four<Number>*>(out) = {
+        {table[word & 255u], table[word >> 8 & 255u], table[word >> 16 & 255u], table[word >> 24]}};
+  }
 }
 
 template <typename Number>
-void normalize(CudaQueue& queue, const DevicePlanes& resized, const PreprocessDeviceWorkspace& workspace,
+void normalize(CudaQueue& queue, const DevicePlanes& resized, const PreprocessDeviceWorkspace& workspace, int partials,
                void* tensor) {
   static_assert(kThreads == 256, "a thread for each entry of the table");
   const std::int64_t samples = static_cast<std::int64_t>(resized.width) * resized.height;
   const dim3 grid(blocks_for(samples, kThreads * 4), kColors);
-  launch(queue, normalize_kernel<Number>, grid, dim3(kThreads), 0, static_cast<const std::uint8_t*>(resized.data),
-         samples, static_cast<const std::uint8_t*>(workspace.partials),
-         static_cast<const Number*>(workspace.tables->data()), static_cast<Number*>(tensor));
+  const bool words = samples % 4 == 0 && word_aligned(resized.data, samples) &&
+                     reinterpret_cast<std::uintptr_t>(tensor) % sizeof(Four<Number>) == 0;
+  launch(queue, words ? normalize_kernel<Number, true> : normalize_kernel<Number, false>, grid, dim3(kThreads), 0,
+         static_cast<const std::uint8_t*>(resized.data), samples, static_cast<const std::uint8_t*>(workspace.partials),
+         partials, static_cast<const Number*>(workspace.tables->data()), static_cast<Number*>(tensor));
 }
 
 /// The picture between the passes: planes of the colours, or the frame's own pixels as one plane of bytes.
@@ -48,8 +63,9 @@ DevicePlanes between_of(Size between, bool columns_first, int frame_channels, st
   return {data, columns_first ? 1 : kColors, row, between.height, padded_row_bytes(row)};
 }
 
-void resample_to(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,
-                 const DevicePlanes& resized) {
+/// Gives the number of partial maxima.
+int resample_to(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,
+                const DevicePlanes& resized) {
   const DevicePlan& plan = *workspace.plan;
   const int frame_channels = channels(frame.format);
   int offset[kColors];
@@ -60,12 +76,11 @@ void resample_to(CudaQueue& queue, const ConstImageView& frame, const Preprocess
     const DevicePlanes rows{const_cast<std::uint8_t*>(frame.data), 1, frame.width * frame_channels, frame.height,
                             frame.pitch_bytes};
     resample_columns(queue, rows, plan.along_y, between);
-    resample_rows(queue, {between.data, frame.width, between.height, between.pitch_bytes, frame.format}, plan.along_x,
-                  plan.tiling, offset, resized);
-  } else {
-    resample_rows(queue, frame, plan.along_x, plan.tiling, offset, between);
-    resample_columns(queue, between, plan.along_y, resized);
+    return resample_rows(queue, {between.data, frame.width, between.height, between.pitch_bytes, frame.format}, plan,
+                         offset, resized, workspace.partials);
   }
+  resample_rows(queue, frame, plan, offset, between);
+  return resample_columns(queue, between, plan.along_y, resized, workspace.partials);
 }
 
 }  // namespace
@@ -101,12 +116,11 @@ void preprocess(CudaQueue& queue, const ConstImageView& frame, const PreprocessD
                 void* tensor) {
   const Size size = workspace.plan->out;
   const DevicePlanes resized{workspace.resized, kColors, size.width, size.height, size.width};
-  resample_to(queue, frame, workspace, resized);
-  max_partials(queue, resized.data, static_cast<std::int64_t>(kColors) * size.width * size.height, workspace.partials);
+  const int partials = resample_to(queue, frame, workspace, resized);
   if (workspace.tables->dtype() == DataType::kFloat32) {
-    normalize<float>(queue, resized, workspace, tensor);
+    normalize<float>(queue, resized, workspace, partials, tensor);
   } else {
-    normalize<std::uint16_t>(queue, resized, workspace, tensor);
+    normalize<std::uint16_t>(queue, resized, workspace, partials, tensor);
   }
 }
 

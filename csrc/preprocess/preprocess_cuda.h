@@ -30,7 +30,7 @@ struct PreprocessDeviceWorkspace {
   const DevicePlan* plan;  // frame size -> network size
   std::uint8_t* between;   // preprocess_device_between_bytes()
   std::uint8_t* resized;   // 3 * network height * network width bytes
-  std::uint8_t* partials;  // kPartials bytes
+  std::uint8_t* partials;  // resample_blocks_bound(network size) bytes
   const NormalizationTables* tables;
 };
 

@@ -8,7 +8,9 @@
 #include "core/buffer.h"
 #include "core/cuda_queue.h"
 #include "core/image_view.h"
+#include "preprocess/packed_taps.h"
 #include "preprocess/resample_plan.h"
+#include "preprocess/resample_tile.h"
 
 namespace rmbg {
 
@@ -17,15 +19,16 @@ struct DeviceTable {
   const std::int32_t* first = nullptr;
   const std::int32_t* count = nullptr;
   const std::int32_t* weights = nullptr;  // (out_size, taps)
+  // The same in groups of four taps. Windows are widened to whole groups and moved to stay inside the input.
+  const std::int32_t* packed_first = nullptr;
+  const PackedTaps* packed = nullptr;  // (out_size, groups)
   int in_size = 0;
   int out_size = 0;
-  std::int64_t taps = 0;
-};
+  int taps = 0;
+  int groups = 0;  // 0 when the input is narrower than a window
 
-/// How one block of the pass along rows is cut; depends on the table only.
-struct RowTiling {
-  int outputs = 0;      // samples of a row that a block makes; 0: no tile fits, and the samples are read where they lie
-  int pitch_bytes = 0;  // of a row of input samples in shared memory
+  RMBG_HD const std::int32_t* weights_of(int x) const { return weights + static_cast<std::int64_t>(x) * taps; }
+  RMBG_HD const PackedTaps* packed_of(int x) const { return packed + static_cast<std::int64_t>(x) * groups; }
 };
 
 /// The tiling that a table allows for pictures of so many bytes a pixel and so many planes made of them.
@@ -56,10 +59,18 @@ struct DevicePlanes {
 };
 
 /// Along rows: an interleaved picture to planes; plane p takes byte plane_offset[p] of each pixel (three are given).
-void resample_rows(CudaQueue& queue, const ConstImageView& src, const DeviceTable& table, RowTiling tiling,
-                   const int* plane_offset, const DevicePlanes& dst);
+/// Gives the number of blocks; with `largest`, each has left there the largest byte that it made.
+int resample_rows(CudaQueue& queue, const ConstImageView& src, const DevicePlan& plan, const int* plane_offset,
+                  const DevicePlanes& dst, std::uint8_t* largest = nullptr);
 
 /// Along columns: planes to planes of another height, width * `bytes_per_sample` bytes of each row taken as they lie.
-void resample_columns(CudaQueue& queue, const DevicePlanes& src, const DeviceTable& table, const DevicePlanes& dst);
+/// `largest` and the answer as above.
+int resample_columns(CudaQueue& queue, const DevicePlanes& src, const DeviceTable& table, const DevicePlanes& dst,
+                     std::uint8_t* largest = nullptr);
+
+/// The most blocks that either takes to make three planes of this size.
+constexpr std::size_t resample_blocks_bound(Size size) {
+  return 3 * static_cast<std::size_t>(size.width) * ((static_cast<std::size_t>(size.height) + 7) / 8);
+}
 
 }  // namespace rmbg

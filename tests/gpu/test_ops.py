@@ -52,21 +52,47 @@ def test_preprocess_extreme_shapes(shape: tuple[int, int], size: tuple[int, int]
 
 
 def test_tiles() -> None:
-    # 1920 to 320: 32 outputs lie 6 pixels apart and the window has 2 * 18 + 1 at most: 31 * 6 + 37 = 223 pixels.
-    outputs, pitch = _core.cuda_row_tiling(1920, 320, 3, 3)
+    # 1920 to 320: 32 outputs lie 6 pixels apart and their windows have 36 pixels, which are 9 groups of four taps:
+    # 31 * 6 + 36 = 222 pixels.
+    outputs, pitch, used = _core.cuda_row_tiling(1920, 320, 3, 3)
     assert outputs == 32
-    assert 222 * 3 <= pitch <= 226 * 3 + 8
+    assert 222 * 3 + 3 <= pitch <= 222 * 3 + 16
     assert pitch // 4 % 2 == 1
     assert pitch % 4 == 0
+    assert used == 32 * (9 * 16 + 4) + 32 * (pitch + 3 * 36)
     # Larger frames have wider windows: fewer outputs fit the 48 KiB of a block, and at last none.
     sizes = [_core.cuda_row_tiling(width, 320, 4, 3)[0] for width in (320, 1920, 3840, 7680, 15360, 30720)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] == 32
     assert sizes[-1] == 0
-    for width in (641, 1921, 7680, 12001):
-        outputs, pitch = _core.cuda_row_tiling(width, 320, 4, 3)
-        assert outputs * 4 % 4 == 0
-        assert 32 * (pitch + 3 * 36) <= 48 * 1024
+    for width in (641, 1921, 3840, 7680, 12001):
+        assert 0 < _core.cuda_row_tiling(width, 320, 4, 3)[2] <= 47 * 1024
+
+
+@pytest.mark.parametrize("filter", sorted(reference.FILTERS))
+@pytest.mark.parametrize("width", [2, 5, 97, 1001, 3333])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_rows_that_begin_and_end_anywhere_in_a_word(filter: str, width: int, channels: int) -> None:
+    """Tiles are read in words; what lies beside a row belongs to nobody."""
+    rng = np.random.default_rng(width)
+    shape = (40, width) if channels == 1 else (40, width, channels)
+    frame = rng.integers(0, 256, shape, dtype=np.uint8)
+    for size in ((40, 33), (17, 320)):
+        expected = _core.preprocess(frame, size, filter=filter)
+        for offset in range(4):
+            made = _core.cuda_preprocess(frame, size, filter=filter, offset=offset)
+            np.testing.assert_array_equal(made, expected, err_msg=f"{size}, {offset} bytes into a word")
+
+
+@pytest.mark.parametrize("brightest", [0, 1, 200, 255])
+@pytest.mark.parametrize("shape", [(50, 70), (700, 40)])
+def test_the_brightest_sample_is_found_wherever_it_is(brightest: int, shape: tuple[int, int]) -> None:
+    """In either order of the passes, whichever block makes it: of a picture that is not resized, in three corners."""
+    for at in ((0, 0), (shape[0] - 1, shape[1] - 1), (shape[0] // 2, 0)):
+        frame = np.zeros((*shape, 3), np.uint8)
+        frame[(*at, 1)] = brightest
+        for size in (shape, (50, 70)):
+            np.testing.assert_array_equal(_core.cuda_preprocess(frame, size), _core.preprocess(frame, size))
 
 
 @settings(max_examples=60, deadline=None)

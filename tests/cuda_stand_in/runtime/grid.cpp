@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda_pipeline_primitives.h"
 #include "runtime/die.h"
 #include "runtime/fiber.h"
 #include "runtime/settings.h"
@@ -46,14 +47,25 @@ uint3 unravel(std::size_t index, dim3 size) {
           static_cast<unsigned>(index / size.x / size.y)};
 }
 
+std::size_t ravel(uint3 index, dim3 size) {
+  return (static_cast<std::size_t>(index.z) * size.y + index.y) * size.x + index.x;
+}
+
 class Grid {
  public:
   Grid(const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments);
   void run();
   void wait_at_barrier();
   unsigned char* shared() const { return shared_; }
+  void copy_later(void* to, const void* from, std::size_t bytes);
+  void do_copies();
 
  private:
+  struct PendingCopy {
+    void* to;
+    const void* from;
+    std::size_t bytes;
+  };
   struct Waiting {
     Fiber* fiber;
     uint3 thread;
@@ -63,6 +75,7 @@ class Grid {
   void run_threads();
   bool next_thread();
   void begin_block();
+  void check_copies() const;
   void enter(Fiber* fiber, bool fresh);
 
   const Kernel& kernel_;
@@ -77,6 +90,8 @@ class Grid {
   std::deque<Waiting> phase_;       // those that may leave the barrier
   std::deque<Waiting> at_barrier_;  // those that have come to the next one
   Fiber* running_ = nullptr;
+  std::vector<std::vector<PendingCopy>> copies_;  // of each thread of the block
+  std::size_t pending_copies_ = 0;
 };
 
 // Of the thread of the CPU: fibers must be resumed where they were made, for the sake of thread-local variables.
@@ -114,13 +129,14 @@ void Grid::run() {
       continue;
     }
     if (phase_.empty()) phase_.swap(at_barrier_);
-    if (phase_.empty()) return;
+    if (phase_.empty()) break;
     const Waiting waiting = phase_.front();
     phase_.pop_front();
     --suspended_;
     threadIdx = waiting.thread;
     enter(waiting.fiber, false);
   }
+  check_copies();
 }
 
 void Grid::enter(Fiber* fiber, bool fresh) {
@@ -148,7 +164,30 @@ bool Grid::next_thread() {
   return true;
 }
 
+/// The hardware would write them to a block's shared memory that may be another's by then.
+void Grid::check_copies() const {
+  if (pending_copies_ > 0) die("a block ended before it waited for its asynchronous copies");
+}
+
+void Grid::copy_later(void* to, const void* from, std::size_t bytes) {
+  if (bytes != 4 && bytes != 8 && bytes != 16) die("an asynchronous copy of other than 4, 8 or 16 bytes");
+  if ((reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from)) % bytes != 0)
+    die("an asynchronous copy between addresses that are no multiples of its size");
+  copies_.resize(threads_);
+  copies_[ravel(threadIdx, block_)].push_back({to, from, bytes});
+  ++pending_copies_;
+}
+
+void Grid::do_copies() {
+  if (copies_.empty()) return;
+  auto& copies = copies_[ravel(threadIdx, block_)];
+  for (const PendingCopy& copy : copies) std::memcpy(copy.to, copy.from, copy.bytes);
+  pending_copies_ -= copies.size();
+  copies.clear();
+}
+
 void Grid::begin_block() {
+  check_copies();
   ++blocks_begun_;
   blockIdx = unravel(block_order_.next(), grid_);
   threads_begun_ = 0;
@@ -172,6 +211,16 @@ void barrier() {
 unsigned char* dynamic_shared() {
   if (current == nullptr) die("dynamic shared memory outside a kernel");
   return current->shared();
+}
+
+void copy_later(void* to, const void* from, std::size_t bytes) {
+  if (current == nullptr) die("an asynchronous copy outside a kernel");
+  current->copy_later(to, from, bytes);
+}
+
+void do_copies() {
+  if (current == nullptr) die("asynchronous copies are waited for outside a kernel");
+  current->do_copies();
 }
 
 void run_grid(const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Threads, blocks, barriers and shared memory.
+#include "cuda_pipeline_primitives.h"
 #include "test/stand_in_test.h"
 
 namespace stand_in_test {
@@ -60,6 +61,34 @@ const Case dynamic("dynamic shared memory is a block's own and not initialised",
     CHECK_OK(launch(reverse, dim3(1), dim3(8), 16, stream.handle, values.data, before.data));
     cudaStreamSynchronize(stream.handle);
   }));
+});
+
+/// Moves a word a thread through shared memory with an asynchronous copy, `shift` bytes beside a word.
+__global__ void move_words(const int* from, int shift, bool wait, int* to) {
+  int* const all = reinterpret_cast<int*>(stand_in::dynamic_shared());
+  __pipeline_memcpy_async(all + threadIdx.x, reinterpret_cast<const unsigned char*>(from + threadIdx.x) + shift, 4);
+  __pipeline_commit();
+  to[threadIdx.x] = all[threadIdx.x];
+  if (!wait) return;
+  __pipeline_wait_prior(0);
+  __syncthreads();
+  to[threadIdx.x] += all[(threadIdx.x + 1) % blockDim.x];
+}
+
+const Case async("an asynchronous copy is done in the wait, which must come, and between whole words", [] {
+  const Stream stream;
+  const Numbers from(4), to(4);
+  const int numbers[] = {1, 2, 3, 4};
+  CHECK_OK(cudaMemcpy(from.data, numbers, sizeof(numbers), cudaMemcpyDefault));
+  const auto move = [&](int shift, bool wait) {
+    CHECK_OK(launch(move_words, dim3(1), dim3(4), 16, stream.handle, from.data, shift, wait, to.data));
+    CHECK_OK(cudaStreamSynchronize(stream.handle));
+  };
+  move(0, true);
+  constexpr int kBefore = static_cast<int>(0xCDCDCDCDu);
+  CHECK((to.read() == std::vector<int>{kBefore + 2, kBefore + 3, kBefore + 4, kBefore + 1}));
+  CHECK(dies("before it waited for its asynchronous copies", [&] { move(0, false); }));
+  CHECK(dies("multiples of its size", [&] { move(1, true); }));
 });
 
 /// Threads past `count` leave before the barrier; the others add up what the block's last of them wrote.
