@@ -23,8 +23,11 @@ from .verify import (
 )
 
 if TYPE_CHECKING:
+    from ..networks.gpu import Gpu
     from ..networks.tensorrt_runtime import TensorRt
     from .shape import InputShape
+
+    PlanHere = tuple[TensorRt, bytes, Gpu | None]
 
 MAX_CHECKED_SIDE = 1024  # the largest shape of a range is checked up to this
 
@@ -63,7 +66,7 @@ def verify(
     shape: InputShape,
     fp32: Any,
     fp16: Any,
-    plan: tuple[TensorRt, bytes] | None,
+    plan: PlanHere | None,
     photographs: list[Picture],
     progress: Callable[[int, int], None],
 ) -> Checks:
@@ -74,7 +77,7 @@ def verify(
         shape: For which shapes.
         fp32: The ONNX model in fp32.
         fp16: The ONNX model in fp16, or None.
-        plan: Its runtime and bytes, or None.
+        plan: Its runtime, its bytes and the GPU to run it on, or None.
         photographs: At least one.
         progress: ``progress(done, total)``, in photographs.
     """
@@ -96,9 +99,7 @@ def verify(
 _Job = Callable[[list[Picture], Callable[[], None]], None]
 
 
-def _jobs(
-    source: Source, shape: InputShape, fp32: Any, fp16: Any, plan: tuple[TensorRt, bytes] | None, checks: Checks
-) -> list[_Job]:
+def _jobs(source: Source, shape: InputShape, fp32: Any, fp16: Any, plan: PlanHere | None, checks: Checks) -> list[_Job]:
     def comparison(what: str, reference: Predict, candidate: Predict, size: tuple[int, int], limits: Any) -> _Job:
         def run(pictures: list[Picture], step: Callable[[], None]) -> None:
             checks.comparisons.append(compare(what, reference, candidate, pictures, size, limits, step=step))
@@ -142,12 +143,12 @@ def _jobs(
     return jobs
 
 
-def _plan_here(runtime: TensorRt, plan: bytes, checks: Checks) -> Predict | None:
+def _plan_here(runtime: TensorRt, plan: bytes, gpu: Gpu | None, checks: Checks) -> Predict | None:
     """The plan as a function, or None, with a note, where it cannot run; that of full TensorRT must where a GPU is."""
-    reason = run_plan.no_gpu()
-    if reason is None:
+    reason = run_plan.no_gpu(gpu)
+    if gpu is not None and reason is None:
         try:
-            return run_plan.plan_predict(runtime, plan)
+            return run_plan.plan_predict(runtime, plan, gpu)
         except (ModelError, UnavailableError) as error:
             if runtime.name == "tensorrt":
                 raise

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..networks.gpu import Gpu, find_gpu
 from . import files, graph, requirements
 from .files import Artefact
 from .options import Options
@@ -75,7 +76,7 @@ def export(source: str, out: Path, options: Options | None = None, *, progress: 
     Raises:
         InputError: An option does not fit, or a file is there already.
         ModelError: The source is damaged or no image-to-matte network, or the builder refuses it.
-        UnavailableError: A package or the weights are not here.
+        UnavailableError: A package, the GPU or the weights are not here.
         Error: A file cannot be written.
     """
     options = options or Options()
@@ -83,16 +84,17 @@ def export(source: str, out: Path, options: Options | None = None, *, progress: 
     requirements.check()
     paths = files.paths(out, options)
     files.check(paths, source, options)
-    runtime = None if options.onnx_only else _runtime(options)
+    gpu = None if options.onnx_only else find_gpu(options.device)
+    runtime = None if options.onnx_only else _runtime(options, gpu)
     photographs = load_pictures(options.pictures)
     with clock.stage("load"):
         opened = open_source(source, lambda done, total: clock.tell("load", done, total))
     shape = _shape(opened, options)
-    made = _make(opened, shape, options, runtime, clock)
+    made = _make(opened, shape, options, runtime, gpu, clock)
     with clock.stage("verify"):
         from .checks import verify
 
-        plan = None if runtime is None or made.plan is None else (runtime, made.plan.data)
+        plan = None if runtime is None or made.plan is None else (runtime, made.plan.data, gpu)
         step = functools.partial(clock.tell, "verify")
         checks = verify(opened, shape, made.fp32, made.fp16, plan, photographs, step)
     artefacts = made.artefacts(paths)
@@ -124,7 +126,9 @@ class _Made:
         return found
 
 
-def _make(source: Source, shape: InputShape, options: Options, runtime: TensorRt | None, clock: _Clock) -> _Made:
+def _make(
+    source: Source, shape: InputShape, options: Options, runtime: TensorRt | None, gpu: Gpu | None, clock: _Clock
+) -> _Made:
     """ONNX fp32, ONNX fp16 and the plan, as far as they are asked for."""
     with clock.stage("ONNX fp32"):
         made = _Made(_to_onnx(source, shape))
@@ -140,7 +144,7 @@ def _make(source: Source, shape: InputShape, options: Options, runtime: TensorRt
 
             data = graph.serialize(made.fp32 if made.fp16 is None else made.fp16)
             tell = functools.partial(clock.tell, "plan")
-            asked = _plan_options(shape, options)
+            asked = _plan_options(shape, options, gpu)
             made.plan = build_plan(data, runtime, asked, progress=lambda _, done, total: tell(done, total))
     return made
 
@@ -156,21 +160,21 @@ def _fit_for_half(model: Any, shape: InputShape) -> tuple[Any, list[str]]:
         return model, []
 
 
-def _runtime(options: Options) -> TensorRt:
+def _runtime(options: Options, gpu: Gpu | None) -> TensorRt:
     """The runtime, after a look at whether the options are for it."""
     from ..networks import tensorrt_runtime
     from .to_tensorrt import check_options
 
-    runtime = tensorrt_runtime.load(options.runtime)
+    runtime = tensorrt_runtime.load(options.runtime, gpu)
     log.info("%s: %s", runtime.title, runtime.reason)
-    check_options(runtime, _plan_options(InputShape(), options))
+    check_options(runtime, _plan_options(InputShape(), options, gpu))
     return runtime
 
 
-def _plan_options(shape: InputShape, options: Options) -> PlanOptions:
+def _plan_options(shape: InputShape, options: Options, gpu: Gpu | None) -> PlanOptions:
     from .to_tensorrt import PlanOptions
 
-    return PlanOptions(shape, options.targets, options.workspace_bytes, options.timing_cache)
+    return PlanOptions(shape, options.targets, gpu, options.workspace_bytes, options.timing_cache)
 
 
 def _shape(source: Source, options: Options) -> InputShape:

@@ -15,7 +15,8 @@ from typing import Any
 
 from ..errors import InputError, ModelError
 from ..image.atomic import atomic_file, check_writable
-from ..networks.tensorrt_runtime import TensorRt, parse_target, usable_gpu
+from ..networks.gpu import Gpu, make_current
+from ..networks.tensorrt_runtime import TensorRt, parse_target
 from .build_watch import BuildWatch, Progress, run_in_thread
 from .shape import InputShape
 
@@ -36,7 +37,8 @@ class PlanOptions:
         shape: The input shapes; a range needs an ONNX model with open axes.
         targets: For TensorRT-RTX: compute capabilities ("sm86", "8.9"), for plans that run on those GPUs only. Empty
             is the vendor's default: a portable plan for every RTX GPU from Ampere on (8.x, 12.x), which Turing (7.5)
-            cannot run. Full TensorRT takes none: its plans are for the GPU that they are built on.
+            cannot run. Full TensorRT takes none: its plans are for GPUs of the kind that they are built on.
+        gpu: The one that full TensorRT builds on; None for CUDA's first. TensorRT-RTX uses none.
         workspace_bytes: Scratch memory that a layer may use, or None for all there is.
         timing_cache: For full TensorRT: file with the timings of earlier builds; it is read if it is there and
             written after the build, and makes the next one faster. It fits one GPU and version.
@@ -47,6 +49,7 @@ class PlanOptions:
 
     shape: InputShape
     targets: tuple[str, ...] = ()
+    gpu: Gpu | None = None
     workspace_bytes: int | None = None
     timing_cache: Path | None = None
 
@@ -64,8 +67,7 @@ class BuiltPlan:
         runtime: "tensorrt" or "tensorrt_rtx".
         runtime_version: Its version.
         targets: Compute capabilities it was limited to, as "sm86"; empty for the default.
-        device: The GPU it was built on and for, or None for TensorRT-RTX, which uses none.
-        compute_capability: Of that GPU, as "8.9", or None.
+        gpu: The one it was built on and for, as far as it is known; None for TensorRT-RTX, which uses none.
         layers: Layers of the network before the builder fused them.
         seconds: Time of the build.
     """
@@ -74,8 +76,7 @@ class BuiltPlan:
     runtime: str
     runtime_version: str
     targets: tuple[str, ...]
-    device: str | None
-    compute_capability: str | None
+    gpu: Gpu | None
     layers: int
     seconds: float
 
@@ -83,7 +84,9 @@ class BuiltPlan:
 def build_plan(
     onnx_model: bytes, runtime: TensorRt, options: PlanOptions, *, progress: Progress | None = None
 ) -> BuiltPlan:
-    """Builds a plan on the first GPU (full TensorRT) or on the processor (TensorRT-RTX).
+    """Builds a plan on a GPU (full TensorRT) or on the processor (TensorRT-RTX).
+
+    The calling thread keeps its current GPU.
 
     Args:
         onnx_model: A serialised ONNX model with one input (N, 3, H, W).
@@ -96,15 +99,16 @@ def build_plan(
         InputError: The shape does not fit the model, or an option does not fit the runtime.
         ModelError: The parser or the builder refuses the model; the message has their reasons.
         UnavailableError: The runtime cannot start: full TensorRT without a GPU.
+        CudaError: The GPU cannot be used.
         KeyboardInterrupt: Ctrl-C, after the build has ended.
     """
     targets = check_options(runtime, options)
     watch = BuildWatch(progress)
     start = time.perf_counter()
     data, layers = run_in_thread(lambda: _build(onnx_model, runtime, options, targets, watch), watch)
-    device, capability = (usable_gpu() if runtime.name == "tensorrt" else None) or (None, None)
     seconds = round(time.perf_counter() - start, 3)
-    return BuiltPlan(data, runtime.name, runtime.version, targets, device, capability, layers, seconds)
+    gpu = options.gpu if runtime.name == "tensorrt" else None
+    return BuiltPlan(data, runtime.name, runtime.version, targets, gpu, layers, seconds)
 
 
 def check_options(runtime: TensorRt, options: PlanOptions) -> tuple[str, ...]:
@@ -130,13 +134,15 @@ def _build(
 ) -> tuple[bytes, int]:
     """All of the vendor's objects live in this call, and so in one thread: CUDA's current device is per thread."""
     runtime.clear()
+    if options.gpu is not None and runtime.name == "tensorrt":
+        make_current(options.gpu.index)  # the builder times its kernels there
     builder = runtime.create("Builder")
     flag = getattr(runtime.module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if flag is None else 1 << int(flag))
     _parse(onnx_model, runtime, network)
     config = builder.create_builder_config()
     _configure(runtime, config, options, targets)
-    _set_profile(builder, config, network, options.shape)
+    _set_profile(runtime, builder, config, network, options.shape)
     monitor = _make_monitor(runtime, watch)
     config.progress_monitor = monitor
     if options.timing_cache is not None:
@@ -181,11 +187,14 @@ def _configure(runtime: TensorRt, config: Any, options: PlanOptions, targets: tu
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
     if targets:
         config.num_compute_capabilities = len(targets)
-        for index, target in enumerate(targets):
-            config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), index)
+        took = [
+            config.set_compute_capability(getattr(trt.ComputeCapability, t.upper()), i) for i, t in enumerate(targets)
+        ]
+        if not all(took):
+            raise InputError(f"{runtime.title} does not take the targets {', '.join(targets)}: {_said(runtime)}")
 
 
-def _set_profile(builder: Any, config: Any, network: Any, shape: InputShape) -> None:
+def _set_profile(runtime: TensorRt, builder: Any, config: Any, network: Any, shape: InputShape) -> None:
     tensor = network.get_input(0)
     axes = zip(("batch", "channels", "height", "width"), tensor.shape, shape.smallest, shape.largest, strict=True)
     for name, length, low, high in axes:
@@ -196,7 +205,8 @@ def _set_profile(builder: Any, config: Any, network: Any, shape: InputShape) -> 
         return
     profile = builder.create_optimization_profile()
     profile.set_shape(tensor.name, shape.smallest, shape.usual, shape.largest)
-    config.add_optimization_profile(profile)
+    if config.add_optimization_profile(profile) < 0:
+        raise ModelError(_refusal(runtime, shape))
 
 
 def _make_monitor(runtime: TensorRt, watch: BuildWatch) -> Any:
@@ -231,6 +241,10 @@ def _read_timing_cache(config: Any, path: Path) -> None:
 
 
 def _refusal(runtime: TensorRt, shape: InputShape) -> str:
-    said = "; ".join(runtime.errors()) or "it gave no reason"
+    said = _said(runtime)
     hints = [hint for pattern, hint in _HINTS if re.search(pattern, said, re.IGNORECASE)]
     return f"{runtime.title} could not build a plan for {shape}: {said}" + "".join(f"; {hint}" for hint in hints[:1])
+
+
+def _said(runtime: TensorRt) -> str:
+    return "; ".join(runtime.errors()) or "it gave no reason"

@@ -70,7 +70,8 @@ void register_device(py::module_& m) {
   m.def("allocation_count", &Buffer::allocations, "Buffers allocated by the core since it was loaded.");
   m.def("bytes_in_use", &bytes_in_use, py::arg("memory") = "host",
         "Bytes held by the core's buffers now, in 'host', 'pinned' or 'device' memory.");
-  m.def("set_cuda_device", &select_device, py::arg("device"), "Makes a GPU current for the calling thread.");
+  m.def("set_cuda_device", &select_device, py::arg("device"),
+        "Makes a GPU current for the calling thread. Returns the one that was.");
   m.def(
       "copy_on_device",
       [](std::uintptr_t to, std::uintptr_t from, std::size_t bytes, std::uintptr_t stream) {

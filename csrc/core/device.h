@@ -29,8 +29,8 @@ struct DeviceReport {
 
 DeviceReport cuda_report();
 
-/// Makes a GPU current for the calling thread. Throws CudaError, UnavailableError.
-void select_device(int device);
+/// Makes a GPU current for the calling thread. Returns the one that was. Throws CudaError, UnavailableError.
+int select_device(int device);
 
 /// Work put on `later` from now on runs after what is on `earlier`. Throws CudaError, UnavailableError.
 void order_streams(int device, Stream earlier, Stream later);

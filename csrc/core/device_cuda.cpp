@@ -30,7 +30,12 @@ DeviceReport cuda_report() {
   return report;
 }
 
-void select_device(int device) { check(cudaSetDevice(device), "selecting the GPU"); }
+int select_device(int device) {
+  int before = 0;
+  check(cudaGetDevice(&before), "asking for the current GPU");
+  check(cudaSetDevice(device), "selecting the GPU");
+  return before;
+}
 
 void order_streams(int device, Stream earlier, Stream later) {
   const DeviceScope scope(device);

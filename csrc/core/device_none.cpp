@@ -11,7 +11,7 @@ DeviceReport cuda_report() {
   return report;
 }
 
-void select_device(int) { throw UnavailableError(kNoCuda); }
+int select_device(int) { throw UnavailableError(kNoCuda); }
 
 void order_streams(int, Stream, Stream) { throw UnavailableError(kNoCuda); }
 

@@ -46,7 +46,8 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> Caught:
 
 def test_options_arrive(caught: Caught) -> None:
     source, out, options = caught(
-        *("u2net", "-o", "x.plan", "--runtime", "tensorrt_rtx", "--precision", "fp32", "--size", 288, 512),
+        *("u2net", "-o", "x.plan", "--runtime", "tensorrt_rtx", "--device", "cuda:1", "--precision", "fp32"),
+        *("--size", 288, 512),
         *("--batch", "1:2:8", "--targets", "sm86,sm89", "--workspace", "4G", "--verify", "photos", "--force"),
         *("--overwrite", "--timing-cache", "times"),
     )
@@ -56,6 +57,7 @@ def test_options_arrive(caught: Caught) -> None:
         batch=(1, 2, 8),
         size=((288, 288, 288), (512, 512, 512)),
         runtime="tensorrt_rtx",
+        device="cuda:1",
         targets=("sm86", "sm89"),
         workspace_bytes=4 << 30,
         timing_cache=Path("times"),
@@ -95,6 +97,10 @@ def test_the_default_name(arguments: tuple[str, ...], out: str, caught: Caught) 
         (("u2net", "--batch", "1:2"), "--batch is '1 2'; expected N or MIN:OPT:MAX"),
         (("u2net", "--workspace", "lots"), "expected a size, as 512M or 4G"),
         (("u2net", "--onnx-only", "--targets", "sm86"), "are for plans, not for --onnx-only"),
+        (("u2net", "--onnx-only", "--device", "cuda"), "are for plans, not for --onnx-only"),
+        (("u2net", "--precision", "int8", "--device", "cuda"), "no options of plans"),
+        (("u2net", "--device", "cpu"), "device is 'cpu', and plans are for GPUs"),
+        (("u2net", "--device", "gpu1"), "device is 'gpu1'; expected 'auto'"),
     ],
 )
 def test_wrong_usage(arguments: tuple[object, ...], message: str) -> None:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stand-ins for the modules of full TensorRT 10 and 11: only the attributes that those have, and what was called.
 
-The parser reads real ONNX; a plan is a few bytes with TensorRT's tag. ``module.built`` tells what a build was asked.
+The parser reads real ONNX; a plan is a few bytes with TensorRT's tag. ``module.built`` tells what a build was asked,
+``module.used`` on which GPU each call found itself: that which ``module.current()`` says is current.
 """
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import onnx
 
 PLAN = b"ftrt fake plan"
@@ -150,6 +153,7 @@ class Builder:
         if self.module.driver_error:
             logger.log(Severity.ERROR, self.module.driver_error)
             raise TypeError("pybind11::init(): factory function returned nullptr")
+        self.module.note("Builder")
         self.logger = logger
 
     def create_network(self, flags: int) -> Network:
@@ -162,6 +166,7 @@ class Builder:
         return Profile()
 
     def build_serialized_network(self, network: Network, config: Config) -> bytes | None:
+        self.module.note("build")
         self.module.built.append((network, config))
         for severity, text in self.module.says:
             self.logger.log(severity, text)
@@ -196,12 +201,15 @@ class Builder10(Builder):
 class Runtime:
     """Loads exactly the fake plan."""
 
+    module: ModuleType
+
     def __init__(self, logger: ILogger) -> None:
         self.logger = logger
 
     def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:
+        self.module.note("deserialize")
         if plan == PLAN:
-            return Engine()
+            return Engine(self.module)
         self.logger.log(
             Severity.ERROR, "Error Code 1: Serialization (assertion stdVersionRead == kSERIALIZATION_VERSION"
         )
@@ -212,6 +220,13 @@ class Engine:
     """A dynamic float32 input and a fixed float16 output."""
 
     num_io_tensors = 2
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+
+    def create_execution_context(self) -> Context:
+        self.module.note("context")
+        return Context(self.module)
 
     def get_tensor_name(self, index: int) -> str:
         return ("input", "matte")[index]
@@ -230,16 +245,47 @@ class Engine:
         return [[1, 3, 32, 64], [2, 3, 48, 64], [4, 3, 64, 64]]
 
 
+class Context:
+    """IExecutionContext. Its matte is the mean of the first picture's colours; the memory is the host's."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self.shape: tuple[int, ...] = ()
+        self.memory: dict[str, int] = {}
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        self.shape = shape
+        return shape[2] <= 64
+
+    def get_tensor_shape(self, name: str) -> list[int]:
+        return [1, 1, 32, 64]
+
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        self.memory[name] = memory
+        return True
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        self.module.note("execute")
+        count = self.shape[1] * self.shape[2] * self.shape[3]
+        given = np.ctypeslib.as_array((ctypes.c_float * count).from_address(self.memory["input"]))
+        matte = np.ctypeslib.as_array((ctypes.c_uint16 * (32 * 64)).from_address(self.memory["matte"]))
+        matte.view(np.float16)[:] = given.reshape(3, *self.shape[2:]).mean(0).ravel()[: 32 * 64]
+        return True
+
+
 def make(version: str) -> Any:
     """A module like the ``tensorrt`` of this version, "10.…" or "11.…"."""
     module: Any = ModuleType("tensorrt")
     ten = version.startswith("10.")
     module.__version__ = version
-    module.built, module.says, module.driver_error = [], [], ""
+    module.built, module.says, module.driver_error, module.used = [], [], "", []
+    module.current = lambda: 0
+    module.note = lambda call: module.used.append((call, module.current()))
     module.BuilderFlag = BuilderFlag10 if ten else BuilderFlag11
     module.Builder = type("Builder", (Builder10 if ten else Builder,), {"module": module})
+    module.Runtime = type("Runtime", (Runtime,), {"module": module})
     for each in (ILogger, IProgressMonitor, NetworkDefinitionCreationFlag, MemoryPoolType):
         setattr(module, each.__name__, each)
-    for each in (TensorIOMode, DataType, OnnxParser, Runtime):
+    for each in (TensorIOMode, DataType, OnnxParser):
         setattr(module, each.__name__, each)
     return module

@@ -17,13 +17,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tests.export import fake_tensorrt
+from tests.network import fake_gpu
 
-from rmbg_trt import _core
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.export.build_watch import TOTAL, BuildWatch
 from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_tensorrt import BuiltPlan, PlanOptions, build_plan
 from rmbg_trt.networks import tensorrt_runtime
+from rmbg_trt.networks.gpu import Gpu
 from rmbg_trt.networks.tensorrt_plan import plan_kind
 from rmbg_trt.networks.tensorrt_runtime import TensorRt
 
@@ -31,6 +32,7 @@ SHAPE = InputShape(height=(48, 48, 48), width=(64, 64, 64))
 RANGE = InputShape((1, 1, 3), (32, 64, 128), (32, 48, 96))
 OPEN = ("batch", 3, "height", "width")
 FIXED = (1, 3, 48, 64)
+H200 = Gpu(0, "NVIDIA H200", "9.0")
 
 
 def small_unet(shape: tuple[Any, ...] = FIXED, dtype: type = np.float32, *, channels: int = 3) -> bytes:
@@ -82,8 +84,7 @@ def rtx() -> TensorRt:
 def full(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> TensorRt:
     """Full TensorRT on a machine with an H200, both pretended."""
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt.make(request.param))
-    gpu = {"index": 0, "name": "NVIDIA H200", "compute_capability": (9, 0), "memory_bytes": 1}
-    monkeypatch.setattr(_core, "cuda_devices", lambda: [gpu])
+    fake_gpu.use_gpus(monkeypatch, fake_gpu.H200)
     return tensorrt_runtime.load("tensorrt")
 
 
@@ -105,7 +106,7 @@ def test_plan_and_what_is_known_of_it(rtx: TensorRt, plan: BuiltPlan) -> None:
     assert plan_kind(plan.data) == "tensorrt_rtx"
     assert int.from_bytes(plan.data[16:24], "little") == len(plan.data)  # the header's own size
     assert (plan.runtime, plan.runtime_version) == ("tensorrt_rtx", rtx.module.__version__)
-    assert (plan.targets, plan.device, plan.compute_capability) == ((), None, None)
+    assert (plan.targets, plan.gpu) == ((), None)
     assert plan.layers >= 10
     assert 0 < plan.seconds < 60
 
@@ -153,6 +154,12 @@ def test_targets(rtx: TensorRt, plan: BuiltPlan, asked: tuple[str, ...]) -> None
 def test_unknown_target(rtx: TensorRt) -> None:
     with pytest.raises(InputError, match=r"'sm33'.*sm75, sm80"):
         build_plan(small_unet(), rtx, PlanOptions(SHAPE, ("sm33",)))
+
+
+def test_targets_that_the_builder_refuses(rtx: TensorRt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtx.module.IBuilderConfig, "set_compute_capability", lambda *_: False)
+    with pytest.raises(InputError, match="does not take the targets sm86, sm89: it gave no reason"):
+        build_plan(small_unet(), rtx, PlanOptions(SHAPE, ("sm86", "sm89")))
 
 
 def test_progress_rises_to_the_end(rtx: TensorRt) -> None:
@@ -286,11 +293,11 @@ def test_options_that_are_none(change: dict[str, Any]) -> None:
 
 
 def test_calls_for_full_tensorrt(full: TensorRt) -> None:
-    options = PlanOptions(RANGE, workspace_bytes=1 << 30)
+    options = PlanOptions(RANGE, gpu=H200, workspace_bytes=1 << 30)
     plan = build_plan(small_unet(OPEN, np.float16), full, options)
     assert plan.data == fake_tensorrt.PLAN
     assert (plan.runtime, plan.runtime_version) == ("tensorrt", full.version)
-    assert (plan.targets, plan.device, plan.compute_capability) == ((), "NVIDIA H200", "9.0")
+    assert (plan.targets, plan.gpu) == ((), H200)
     [(network, config)] = full.module.built
     assert network.flags == 1 << fake_tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
     assert config.flags == set()  # no FP16, though TensorRT 10 has it; and no TF32
@@ -341,7 +348,7 @@ def test_timing_cache_is_a_folder(full: TensorRt, tmp_path: Path) -> None:
 
 
 def test_targets_are_for_rtx(full: TensorRt) -> None:
-    with pytest.raises(InputError, match="the GPU of this machine"):
+    with pytest.raises(InputError, match=r"a GPU of this machine \(device\)"):
         build_plan(small_unet(), full, PlanOptions(SHAPE, ("sm89",)))
     assert full.module.built == []
 

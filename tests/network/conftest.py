@@ -15,13 +15,16 @@ RUNTIME_MODULES = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_libs", "tensorrt_rt
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[int]]:
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., fake_gpu.Current]:
     """``machine(gpu, ..., tensorrt=module)``: these GPUs, these runtimes and no others, and an empty cache."""
 
-    def do(*gpus: dict[str, Any], **modules: Any) -> list[int]:
+    def do(*gpus: dict[str, Any], **modules: Any) -> fake_gpu.Current:
         for name in RUNTIME_MODULES:
             monkeypatch.setitem(sys.modules, name, modules.get(name))  # None: not found
         monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "home"))
-        return fake_gpu.use_gpus(monkeypatch, *gpus)
+        current = fake_gpu.use_gpus(monkeypatch, *gpus)
+        for module in modules.values():
+            module.current = lambda: current.device
+        return current
 
     return do

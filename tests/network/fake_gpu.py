@@ -8,6 +8,7 @@ ones have; ``contexts`` of an engine tell what was called.
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 from enum import Enum
 from types import SimpleNamespace
@@ -45,13 +46,23 @@ class Network:
     graph: Any = None
 
 
-def use_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: dict[str, Any]) -> list[int]:
-    """Has the core see these GPUs, and no network of it needs one. Gives the devices that were made current."""
-    current: list[int] = []
+class Current(threading.local):
+    """CUDA's current device: one for each thread."""
+
+    device = 0
+
+    def change(self, device: int) -> int:
+        before, self.device = self.device, device
+        return before
+
+
+def use_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: dict[str, Any]) -> Current:
+    """Has the core see these GPUs, and no network of it needs one. Gives what is current."""
+    current = Current()
     build = {**_core.build_info(), "cuda": True, "cuda_problem": None if gpus else "no driver"}
     monkeypatch.setattr(_core, "build_info", lambda: build)
     monkeypatch.setattr(_core, "cuda_devices", lambda: list(gpus))
-    monkeypatch.setattr(_core, "set_cuda_device", current.append, raising=False)
+    monkeypatch.setattr(_core, "set_cuda_device", current.change, raising=False)
     monkeypatch.setattr(_core, "python_network", Network)
     return current
 
@@ -115,8 +126,8 @@ class Engine:
 
     device_memory_size_v2 = 7_500_000
 
-    def __init__(self, described: dict[str, Any], logger: Any) -> None:
-        self.described, self.logger = described, logger
+    def __init__(self, module: Any, described: dict[str, Any], logger: Any) -> None:
+        self.module, self.described, self.logger = module, described, logger
         self.tensors = {**described["inputs"], **described["outputs"]}
         self.num_io_tensors = len(self.tensors)
         self.contexts: list[Context] = []
@@ -142,6 +153,7 @@ class Engine:
         return self._made(Context, None)
 
     def _made(self, kind: type[Context], config: Any) -> Context | None:
+        self.module.note("context")
         if "create_execution_context" in self.described["fails"]:
             self.logger.log(fake_tensorrt.Severity.ERROR, "OutOfMemory")
             return None
@@ -217,7 +229,8 @@ def make(name: str, version: str = "10.13.0.35") -> Any:
             except ValueError:
                 self.logger.log(fake_tensorrt.Severity.ERROR, "the plan is damaged")
                 return None
-            module.engines.append(kind(described, self.logger))
+            module.note("deserialize")
+            module.engines.append(kind(module, described, self.logger))
             return module.engines[-1]
 
     module.Runtime = Runtime

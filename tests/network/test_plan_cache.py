@@ -90,7 +90,7 @@ def test_built_once(trt: Any, export: FakeExport, model: Path) -> None:
     assert opened.reason.endswith("the plan is built now and kept")
     [(source, out, options)] = export.calls
     assert source == str(model)
-    assert options == Options(precision="fp16", runtime="tensorrt")
+    assert options == Options(precision="fp16", runtime="tensorrt", device="cuda:0")
     [plan, sidecar] = cached()
     assert plan.startswith("small-fp16-tensorrt-")
     assert sidecar == f"{plan}.json"
@@ -105,7 +105,7 @@ def test_what_is_asked_for_is_built(trt: Any, export: FakeExport, model: Path) -
     opened = open_built(model, "tensorrt", Request("fp32", (64, 96), 2, device_index=0))
     assert (opened.precision, len(opened.networks)) == ("fp32", 2)
     [(_, _, options)] = export.calls
-    assert options == Options(precision="fp32", size=((64,) * 3, (96,) * 3), runtime="tensorrt")
+    assert options == Options(precision="fp32", size=((64,) * 3, (96,) * 3), runtime="tensorrt", device="cuda:0")
 
 
 def test_what_a_plan_depends_on(trt: Any, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,13 +275,21 @@ def test_rtx_is_not_for_this_gpu(machine: Callable[..., Any], export: FakeExport
     assert export.calls == []
 
 
-def test_tensorrt_builds_on_the_first_gpu(machine: Callable[..., Any], export: FakeExport, model: Path) -> None:
-    second = dataclasses.replace(REQUEST, device_index=1)
+SECOND = dataclasses.replace(REQUEST, device_index=1)
+
+
+def test_each_kind_of_gpu_has_its_own_plan(machine: Callable[..., Any], export: FakeExport, model: Path) -> None:
     machine(H200, L4, tensorrt=fake_gpu.make("tensorrt"))
-    with pytest.raises(UnavailableError, match=r"first GPU, NVIDIA H200, .* NVIDIA L4; set CUDA_VISIBLE_DEVICES=1 and"):
-        open_built(model, "tensorrt", second)
+    assert [open_built(model, "tensorrt", each).device for each in (REQUEST, SECOND)] == ["cuda:0", "cuda:1"]
+    assert [options.device for _, _, options in export.calls] == ["cuda:0", "cuda:1"]
+    assert len(cached()) == 2 * 2
+
+
+def test_two_gpus_of_a_kind_share_a_plan(machine: Callable[..., Any], export: FakeExport, model: Path) -> None:
     machine(H200, {**H200, "index": 1}, tensorrt=fake_gpu.make("tensorrt"))
-    assert open_built(model, "tensorrt", second).device == "cuda:1"
+    assert open_built(model, "tensorrt", SECOND).device == "cuda:1"
+    assert open_built(model, "tensorrt", REQUEST).reason.endswith("from the cache")
+    assert [options.device for _, _, options in export.calls] == ["cuda:1"], "built where it is to run first"
 
 
 # A real one.

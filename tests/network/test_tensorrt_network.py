@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import json
 import logging
@@ -28,16 +29,16 @@ OPEN = {
 
 
 @pytest.fixture
-def trt(machine: Callable[..., list[int]]) -> Any:
+def trt(machine: Callable[..., Any]) -> Any:
     module = fake_gpu.make("tensorrt")
-    module.current = machine(H200, L4, tensorrt=module)
+    machine(H200, L4, tensorrt=module)
     return module
 
 
 @pytest.fixture
-def rtx(machine: Callable[..., list[int]]) -> Any:
+def rtx(machine: Callable[..., Any]) -> Any:
     module = fake_gpu.make("tensorrt_rtx", "1.7")
-    module.current = machine(H200, L4, tensorrt_rtx=module)
+    machine(H200, L4, tensorrt_rtx=module)
     return module
 
 
@@ -72,7 +73,8 @@ def test_one_engine_and_a_context_for_each_slot(trt: Any, write: Callable[..., P
     opened = tensorrt_network.open(write(), Request("auto", None, 3, device_index=1))
     [engine] = trt.engines
     assert len(engine.contexts) == len(opened.networks) == 3
-    assert trt.current == [1], "the GPU is made current before the plan is loaded"
+    assert trt.used == [("deserialize", 1), *[("context", 1)] * 3]
+    assert trt.current() == 0, "and the caller's is what it was"
     assert (opened.device, opened.device_index, opened.device_name) == ("cuda:1", 1, "NVIDIA L4")
     assert (opened.runtime, opened.runtime_version) == ("tensorrt", "10.13.0.35")
     assert "7.5 MB of scratch memory a slot" in opened.reason
@@ -162,7 +164,8 @@ def test_a_refused_shape_is_an_error(trt: Any, write: Callable[..., Path]) -> No
 
 def test_too_little_memory_for_a_context(trt: Any, write: Callable[..., Path]) -> None:
     with pytest.raises(UnavailableError, match=r"7\.5 MB.*OutOfMemory.*fewer slots"):
-        tensorrt_network.open(write(fails=["create_execution_context"]), REQUEST)
+        tensorrt_network.open(write(fails=["create_execution_context"]), dataclasses.replace(REQUEST, device_index=1))
+    assert trt.current() == 0
 
 
 def test_a_damaged_plan(trt: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,22 +18,21 @@ from tests.export import fake_tensorrt
 from rmbg_trt import _core
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
 from rmbg_trt.networks import tensorrt_plan, tensorrt_runtime
+from rmbg_trt.networks.gpu import Gpu
 from rmbg_trt.networks.tensorrt_plan import TensorInfo, deserialize, io_tensors, plan_kind
 from rmbg_trt.networks.tensorrt_runtime import TensorRt, load
 
 RTX = ("tensorrt_rtx", "tensorrt_rtx_libs", "tensorrt_rtx_bindings")
-H200 = {"index": 0, "name": "NVIDIA H200", "compute_capability": (9, 0), "memory_bytes": 1}
+H200 = Gpu(0, "NVIDIA H200", "9.0")
 
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes exactly these modules importable: no other TensorRT, and no GPU unless it is given."""
+    """Makes exactly these modules importable, and no other TensorRT."""
 
-    def do(gpus: tuple[dict[str, Any], ...] = (), **modules: Any) -> None:
+    def do(**modules: Any) -> None:
         for name in ("tensorrt", *RTX):
             monkeypatch.setitem(sys.modules, name, modules.get(name))  # None: not found
-        monkeypatch.setattr(_core, "cuda_devices", lambda: list(gpus))
-        monkeypatch.delitem(sys.modules, "torch", raising=False)
 
     return do
 
@@ -125,41 +124,31 @@ def test_unknown_name() -> None:
 
 
 def test_auto_takes_tensorrt_on_a_gpu(install: Callable[..., None], fake: Any) -> None:
-    install((H200,), tensorrt=fake, tensorrt_rtx=fake_tensorrt.make("11.0"))
-    runtime = load("auto")
+    install(tensorrt=fake, tensorrt_rtx=fake_tensorrt.make("11.0"))
+    runtime = load("auto", H200)
     assert runtime.name == "tensorrt"
     assert "NVIDIA H200" in runtime.reason
-
-
-def test_auto_takes_the_gpu_that_torch_sees(
-    install: Callable[..., None], monkeypatch: pytest.MonkeyPatch, fake: Any
-) -> None:
-    install(tensorrt=fake)
-    seen = {"is_available": lambda: True, "get_device_name": lambda _: "L4", "get_device_capability": lambda _: (8, 9)}
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(**seen)))  # type: ignore[arg-type]
-    assert tensorrt_runtime.usable_gpu() == ("L4", "8.9")
-    assert load("auto").name == "tensorrt"
 
 
 def test_auto_takes_rtx_without_a_gpu(install: Callable[..., None], fake: Any) -> None:
     install(tensorrt=fake, tensorrt_rtx=fake_tensorrt.make("1.7"))
     runtime = load()
     assert runtime.name == "tensorrt_rtx"
-    assert "no usable GPU" in runtime.reason
+    assert "no usable one" in runtime.reason
 
 
 def test_auto_takes_rtx_where_tensorrt_is_missing(install: Callable[..., None]) -> None:
-    install((H200,), tensorrt_rtx=fake_tensorrt.make("1.7"))
-    runtime = load()
+    install(tensorrt_rtx=fake_tensorrt.make("1.7"))
+    runtime = load("auto", H200)
     assert runtime.name == "tensorrt_rtx"
     assert "TensorRT is not installed" in runtime.reason
 
 
-@pytest.mark.parametrize("gpus", [(), (H200,)])
-def test_auto_without_any(install: Callable[..., None], gpus: tuple[dict[str, Any], ...]) -> None:
-    install(gpus)
+@pytest.mark.parametrize("gpu", [None, H200])
+def test_auto_without_any(install: Callable[..., None], gpu: Gpu | None) -> None:
+    install()
     with pytest.raises(UnavailableError) as raised:
-        load()
+        load("auto", gpu)
     assert all(str(raised.value).count(command) == 1 for command in tensorrt_runtime.INSTALL.values())
 
 
@@ -225,7 +214,7 @@ def test_no_targets_for_full_tensorrt(install: Callable[..., None], fake: Any) -
     install(tensorrt=fake)
     runtime = load("tensorrt")
     assert tensorrt_runtime.known_targets(runtime) == ()
-    with pytest.raises(InputError, match="the GPU of this machine"):
+    with pytest.raises(InputError, match=r"a GPU of this machine \(device\)"):
         tensorrt_runtime.parse_target(runtime, "sm89")
 
 

@@ -55,6 +55,9 @@ def export(
         typer.Option(metavar="MIN OPT MAX", help="A range of inputs, each a side or HxW: 160 320 640."),
     ] = None,
     batch: Annotated[str, typer.Option(metavar="N|MIN:OPT:MAX", help="Pictures at once.")] = "1",
+    device: Annotated[
+        str, typer.Option(help="The GPU that builds the plan and runs it to verify it: auto, cuda or cuda:N.")
+    ] = "auto",
     targets: Annotated[
         str | None, typer.Option(metavar="LIST", help="GPUs of a TensorRT-RTX plan: sm86,sm89,sm120.")
     ] = None,
@@ -87,8 +90,9 @@ def export(
     model that fails is not written. Each file gets a JSON sidecar with shapes,
     versions and the figures.
 
-    TensorRT builds on the GPU that the plan is for. TensorRT-RTX builds
-    anywhere, for RTX GPUs from Ampere on or for those in --targets.
+    TensorRT builds on a GPU and for its kind: the first one, or that of
+    --device. TensorRT-RTX builds anywhere, for RTX GPUs from Ampere on or for
+    those in --targets.
 
     For example: [bold]rmbg-trt export u2net -o u2net.plan[/bold]
 
@@ -116,7 +120,7 @@ def export(
     from ..errors import InputError
 
     if precision is _Precision.int8:
-        plans = runtime is not _Runtime.auto or onnx_only or targets or workspace or timing_cache
+        plans = runtime is not _Runtime.auto or onnx_only or targets or workspace or timing_cache or device != "auto"
         if plans or dynamic or batch != "1":
             fail("--precision int8 is for the CPU and for one picture of one size; no options of plans", EXIT_USAGE)
         file = target or Path(Path(source).stem + ".int8.xml")
@@ -131,6 +135,7 @@ def export(
             size=_size(size, dynamic),
             onnx_only=onnx_only,
             runtime=runtime.value,
+            device=device,
             targets=tuple(filter(None, (targets or "").split(","))),
             workspace_bytes=_bytes(workspace),
             timing_cache=timing_cache,
@@ -225,8 +230,10 @@ def _options(**values: object) -> Options:
     from ..export.options import Options
 
     options = Options(**values)  # type: ignore[arg-type]  # checked by Typer
-    if options.onnx_only and (options.targets or options.workspace_bytes or options.timing_cache):
-        raise InputError("--targets, --workspace and --timing-cache are for plans, not for --onnx-only")
+    if options.onnx_only and (
+        options.targets or options.workspace_bytes or options.timing_cache or options.device != "auto"
+    ):
+        raise InputError("--device, --targets, --workspace and --timing-cache are for plans, not for --onnx-only")
     return options
 
 

@@ -40,7 +40,7 @@ def check_device(device: str) -> str:
         if not _core.cuda_devices():
             return f"CPU because there is no usable GPU ({build['cuda_problem']})"
         return ""
-    index = _index(device)
+    index = cuda_index(device)
     if not build["cuda"]:
         raise UnavailableError(
             f"device={device!r}: this build of rmbg-trt has no CUDA code. Install the CUDA toolkit (nvcc 13) and "
@@ -58,7 +58,7 @@ def check_device(device: str) -> str:
 
 def gpu_index(device: str) -> int | None:
     """The GPU that a device means, the first one for "auto" and "cuda"; None for the CPU. Raises as check_device."""
-    return None if device == "cpu" or check_device(device) else 0 if device == "auto" else _index(device)
+    return None if device == "cpu" or check_device(device) else 0 if device == "auto" else cuda_index(device)
 
 
 def gpu_properties(index: int) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def check_options(device: str, runtime: str, precision: str) -> None:
     if runtime != "auto" and runtime not in RUNTIMES:
         raise InputError(f"runtime is {runtime!r}; expected auto, {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
     if device not in ("auto", "cpu"):
-        _index(device)
+        cuda_index(device)
     on_cpu, on_gpu = device == "cpu" or runtime in CPU_RUNTIMES, runtime in GPU_RUNTIMES
     if device == "cpu" and on_gpu:
         raise InputError(f"runtime {runtime!r} runs on a GPU; with device='cpu' take {_words(CPU_RUNTIMES)}")
@@ -157,7 +157,8 @@ def check_cpu_kind(path: Path, kind: str, why: str) -> None:
         )
 
 
-def _index(device: str) -> int:
+def cuda_index(device: str) -> int:
+    """The number in "cuda:N", 0 for "cuda". Raises InputError where it is neither."""
     kind, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
     if kind != "cuda" or (colon and not (index.isascii() and index.isdigit())):
         raise InputError(f"device is {device!r}; expected 'auto', 'cpu', 'cuda' or 'cuda:N'")

@@ -81,7 +81,7 @@ def plan_path(path: Path, runtime: TensorRt, options: Options, gpu: dict[str, An
 
     parts = {
         "content": content_sha256(path),
-        "options": dataclasses.asdict(options),
+        "options": dataclasses.asdict(dataclasses.replace(options, device="auto")),  # GPUs of one kind share plans
         "runtime": [runtime.name, runtime.version],
         "gpu": [gpu["name"], *gpu["compute_capability"]],
         "driver": _driver_version(),
@@ -99,7 +99,7 @@ def _opened(plan: Path, request: Request, runtime: str, *, built: bool) -> Opene
 
 
 def _options(runtime: TensorRt, request: Request, gpu: dict[str, Any]) -> Options:
-    """What the plan is built for: this GPU, one picture, one size."""
+    """What the plan is built for: one picture of one size, on the GPU that is to run it."""
     from ..export import Options
 
     height, width = request.size or (0, 0)
@@ -108,6 +108,7 @@ def _options(runtime: TensorRt, request: Request, gpu: dict[str, Any]) -> Option
         size=((height,) * 3, (width,) * 3) if request.size else None,
         runtime=runtime.name,
         targets=_targets(runtime, gpu),
+        device=f"cuda:{gpu['index']}",
     )
 
 
@@ -129,7 +130,6 @@ def _targets(runtime: TensorRt, gpu: dict[str, Any]) -> tuple[str, ...]:
 
 def _build(path: Path, plan: Path, runtime: TensorRt, options: Options, gpu: dict[str, Any]) -> None:
     """Exports into a folder of its own and moves the plan into place, the sidecar first."""
-    _check_builds_for(runtime, gpu)
     from ..export import export
 
     log.info("building a plan of %s for %s with %s; it is kept in %s", path.name, gpu["name"], runtime.title, plan)
@@ -150,17 +150,6 @@ def _build(path: Path, plan: Path, runtime: TensorRt, options: Options, gpu: dic
     except OSError as error:
         raise Error(f"the cache {plan.parent} cannot be written: {error.strerror or error}") from error
     prune(plan.parent, plan.suffix, KEPT_PLANS)
-
-
-def _check_builds_for(runtime: TensorRt, gpu: dict[str, Any]) -> None:
-    """TensorRT builds on the first GPU, whichever is to run the plan. Raises UnavailableError where they differ."""
-    first = gpu_properties(0)
-    same = all(first[key] == gpu[key] for key in ("name", "compute_capability"))
-    if runtime.name == "tensorrt" and not same:
-        raise UnavailableError(
-            f"TensorRT builds plans on the first GPU, {first['name']}, and not for {gpu['name']}; set "
-            f"CUDA_VISIBLE_DEVICES={gpu['index']} and take device='cuda'"
-        )
 
 
 def _forget(plan: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, ModelError, NetworkError
 from . import Opened, Request
 from .device import gpu_properties
+from .gpu import current_gpu
 from .recipe import check_normalisation
 from .tensorrt_context import ContextMaker
 from .tensorrt_plan import TensorInfo, deserialize, io_tensors, plan_kind
@@ -43,8 +44,6 @@ def open(path: Path, request: Request, runtime_name: str | None = None) -> Opene
         InputError: The size or precision is not one that the plan has.
         UnavailableError: The runtime is not installed, or the GPU has too little memory.
     """
-    from .. import _core
-
     plan = _read(path)
     name = runtime_name or plan_kind(plan[:4])
     if name is None:
@@ -53,13 +52,13 @@ def open(path: Path, request: Request, runtime_name: str | None = None) -> Opene
     sidecar = _sidecar(path, runtime)
     precision = _precision(path, sidecar, request.precision)
     index = request.device_index or 0
-    _core.set_cuda_device(index)
-    engine = deserialize(runtime, plan)
-    source, target = _picture_and_matte(path, io_tensors(runtime, engine))
-    shape = input_shape(path, source, request.size)
-    contexts = ContextMaker(runtime, engine, plan, dynamic=-1 in source.shape)
-    slots = [_Slot.make(path, contexts, source, target, shape) for _ in range(request.slots)]
-    contexts.save_cache()
+    with current_gpu(index):
+        engine = deserialize(runtime, plan)
+        source, target = _picture_and_matte(path, io_tensors(runtime, engine))
+        shape = input_shape(path, source, request.size)
+        contexts = ContextMaker(runtime, engine, plan, dynamic=-1 in source.shape)
+        slots = [_Slot.make(path, contexts, source, target, shape) for _ in range(request.slots)]
+        contexts.save_cache()
     networks = [slot.network() for slot in slots]
     parts = [f"{precision} as the plan was built", contexts.memory()]
     if not slots[0].capturable:

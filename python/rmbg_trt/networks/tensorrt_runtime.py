@@ -10,12 +10,14 @@ import functools
 import importlib
 import logging
 import re
-import sys
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, UnavailableError
+
+if TYPE_CHECKING:
+    from .gpu import Gpu
 
 log = logging.getLogger("rmbg_trt.tensorrt")
 
@@ -81,12 +83,13 @@ class TensorRt:
             raise UnavailableError(f"{self.title} cannot start ({'; '.join(said)}); {CHECK_DRIVER}") from error
 
 
-def load(name: str = "auto") -> TensorRt:
+def load(name: str = "auto", gpu: Gpu | None = None) -> TensorRt:
     """Imports a runtime.
 
     Args:
-        name: "tensorrt", "tensorrt_rtx", or "auto": full TensorRT where it is installed and a GPU is usable, for it
-            builds on the GPU that will run the plan; else TensorRT-RTX, which builds without one.
+        name: "tensorrt", "tensorrt_rtx", or "auto": full TensorRT where it is installed and there is a GPU, for it
+            builds on a GPU of the kind that will run the plan; else TensorRT-RTX, which builds without one.
+        gpu: The one to build plans on, for "auto".
 
     Raises:
         InputError: There is no runtime of this name.
@@ -96,12 +99,11 @@ def load(name: str = "auto") -> TensorRt:
         return replace(_load(name), reason="it was asked for")
     if name != "auto":
         raise InputError(f"runtime is {name!r}; expected auto, {' or '.join(RUNTIMES)}")
-    gpu = usable_gpu()
     if gpu is None:
-        passed_over = "TensorRT builds only on the GPU that will run the plan, and there is no usable GPU here"
+        passed_over = "TensorRT builds only on a GPU, and there is no usable one here"
     else:
         try:
-            return replace(_load("tensorrt"), reason=f"there is a GPU, {gpu[0]}, and TensorRT builds plans for it")
+            return replace(_load("tensorrt"), reason=f"there is a GPU, {gpu.name}, and TensorRT builds plans for it")
         except UnavailableError as error:
             passed_over = str(error)
     try:
@@ -109,18 +111,6 @@ def load(name: str = "auto") -> TensorRt:
     except UnavailableError as error:
         on_a_gpu = "" if gpu else f"; on a machine with a GPU, also {INSTALL['tensorrt']}"
         raise UnavailableError(f"no runtime can build plans here: {passed_over}; {error}{on_a_gpu}") from error
-
-
-def usable_gpu() -> tuple[str, str] | None:
-    """Name and compute capability ("8.9") of the first usable GPU, or None. Imports nothing heavy."""
-    from .. import _core
-
-    for device in _core.cuda_devices():
-        return str(device["name"]), "{}.{}".format(*device["compute_capability"])
-    torch = sys.modules.get("torch")  # knows GPUs where our own build has no CUDA code
-    if torch is not None and torch.cuda.is_available():
-        return str(torch.cuda.get_device_name(0)), "{}.{}".format(*torch.cuda.get_device_capability(0))
-    return None
 
 
 def known_targets(runtime: TensorRt) -> tuple[str, ...]:
@@ -137,7 +127,9 @@ def parse_target(runtime: TensorRt, text: str) -> str:
     """
     known = known_targets(runtime)
     if not known:
-        raise InputError(f"target is {text!r}, but {runtime.title} builds for the GPU of this machine; leave it out")
+        raise InputError(
+            f"target is {text!r}, but {runtime.title} builds for a GPU of this machine (device); leave it out"
+        )
     digits = re.fullmatch(r"(?:sm_?)?(\d{1,2})\.?(\d)", text.strip(), re.IGNORECASE)
     target = "sm{}{}".format(*digits.groups()) if digits else None
     if target not in known:
