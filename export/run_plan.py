@@ -53,7 +53,7 @@ def plan_predict(runtime: TensorRt, plan: bytes, gpu: Gpu) -> Predict:
         tensors = io_tensors(runtime, engine)
         source = next(each for each in tensors if each.is_input)
         target = next(each for each in tensors if not each.is_input)
-        contexts = ContextMaker(runtime, engine, plan, dynamic=-1 in source.shape)
+        contexts = ContextMaker(runtime, engine, plan, gpu.name, dynamic=-1 in source.shape)
         context = contexts.make()
         stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 

@@ -122,7 +122,7 @@ class RtxContext(Context):
 
 
 class Engine:
-    """ICudaEngine of TensorRT 10, without the configuration of contexts."""
+    """ICudaEngine of TensorRT 10.0, without the configuration of contexts."""
 
     device_memory_size_v2 = 7_500_000
 
@@ -159,6 +159,16 @@ class Engine:
             return None
         self.contexts.append(kind(self, config))
         return self.contexts[-1]
+
+
+class ConfiguredEngine(Engine):
+    """ICudaEngine of TensorRT from 10.13 on."""
+
+    def create_runtime_config(self) -> Any:
+        return SimpleNamespace(execution_context_allocation_strategy="STATIC")
+
+    def create_execution_context(self, runtime_config: Any = None) -> Context | None:  # type: ignore[override]
+        return self._made(Context, runtime_config)
 
 
 class RtxEngine(Engine):
@@ -217,7 +227,7 @@ def make(name: str, version: str = "10.13.0.35") -> Any:
     """A module "tensorrt" or "tensorrt_rtx" that runs fake plans; ``module.engines`` has those it loaded."""
     module = fake_tensorrt.make(version)
     module.engines = []
-    kind = RtxEngine if name == "tensorrt_rtx" else Engine
+    kind = RtxEngine if name == "tensorrt_rtx" else Engine if version.startswith("10.0") else ConfiguredEngine
 
     class Runtime:
         def __init__(self, logger: Any) -> None:

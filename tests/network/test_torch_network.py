@@ -7,6 +7,7 @@ The arithmetic runs on the CPU; CUDA's part of PyTorch is a stand-in that notes 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -253,7 +254,7 @@ class FakeCuda:
         self.module = SimpleNamespace(
             __version__="2.13.0",
             cuda=cuda,
-            backends=SimpleNamespace(cudnn=SimpleNamespace(flags=self.flags)),
+            backends=SimpleNamespace(cudnn=Cudnn(self)),
             from_dlpack=torch.from_dlpack,
             inference_mode=torch.inference_mode,
             device=lambda kind, index: CPU,
@@ -269,12 +270,18 @@ class FakeCuda:
         yield
         self.current = before
 
-    @contextlib.contextmanager
-    def flags(self, enabled: bool = False, benchmark: bool = False, allow_tf32: bool = True) -> Iterator[None]:
-        assert (enabled, allow_tf32) == (True, False)
-        self.note("tuning on" if benchmark else "exact on")
-        yield
-        self.note("tuning off" if benchmark else "exact off")
+
+class Cudnn:
+    """The switches of an older PyTorch, which has ``allow_tf32`` only."""
+
+    def __init__(self, log: FakeCuda) -> None:
+        self.__dict__.update(log=log, enabled=False, benchmark=False, allow_tf32=True)
+
+    def __setattr__(self, name: str, value: bool) -> None:
+        assert name in self.__dict__
+        self.__dict__[name] = value
+        if name == "allow_tf32":
+            self.log.note("inexact" if value else "tuning" if self.benchmark else "exact")
 
 
 @pytest.fixture
@@ -290,6 +297,7 @@ def arrays(half: bool = True) -> tuple[Any, Any]:
 def doubling(cuda: FakeCuda) -> Callable[[torch.Tensor], torch.Tensor]:
     def forward(x: torch.Tensor) -> torch.Tensor:
         assert torch.is_inference_mode_enabled()
+        assert cuda.current != "side" or not cuda.module.backends.cudnn.allow_tf32
         cuda.note("run")
         return x[:, :1].float() * 2
 
@@ -303,19 +311,40 @@ def test_a_slot_warms_up_and_captures(cuda: FakeCuda) -> None:
     source, target = arrays()
     slot.bind(source, target)
     assert cuda.log == [
-        ("tuning on", "default"),
+        ("tuning", "default"),
         *[("run", "side")] * 3,
         ("synchronize", "default"),
         ("begin", "thread_local", "side"),
         ("run", "side"),
         ("end", "side"),
-        ("tuning off", "default"),
+        ("inexact", "default"),
     ]
     assert (target == 0.5).all(), "it wrote to the pipeline's own memory"
     assert slot.graph() == 0xC0DE
     cuda.log.clear()
     slot.enqueue(STREAM)
     assert cuda.log == [("replay", STREAM)]
+
+
+def test_garbage_is_collected_before_the_capture(cuda: FakeCuda) -> None:
+    """Freeing memory in the middle of a capture would end it."""
+
+    class OldEngine:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            cuda.note("freed")
+
+    gc.collect()
+    gc.disable()
+    try:
+        OldEngine()
+        Slot(cuda.module, doubling(cuda), CPU, graphs=True).bind(*arrays())
+    finally:
+        gc.enable()
+    names = [entry[0] for entry in cuda.log]
+    assert "freed" in names[: names.index("begin")]
 
 
 def test_every_slot_has_a_graph_of_its_own(cuda: FakeCuda) -> None:
@@ -377,7 +406,7 @@ def test_open(on_a_gpu: FakeCuda, checkpoint: Path) -> None:
     assert (opened.runtime, opened.runtime_version, opened.precision) == ("torch", "2.13.0", "fp16")
     assert (opened.device, opened.device_index, opened.device_name) == ("cuda:1", 1, "NVIDIA L4")
     assert len(opened.networks) == 2
-    assert [entry[0] for entry in on_a_gpu.log] == ["exact on", "exact off"], "tuned when it is bound, not to compare"
+    assert [entry[0] for entry in on_a_gpu.log] == ["exact", "inexact"], "tuned when it is bound, not to compare"
     first, second = opened.networks
     assert (first.input.shape, first.input.dtype) == ((1, 3, *SIZE), "float16")
     assert (first.output.shape, first.output.dtype) == ((1, 1, *SIZE), "float32")
@@ -432,6 +461,34 @@ def test_pytorch_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", None)
     with pytest.raises(UnavailableError, match=r"this PyTorch \(.*\) has no CUDA"):
         torch_network.import_torch()
+
+
+@pytest.mark.parametrize(
+    "set_by_the_program",
+    [
+        "pass",
+        "torch.backends.fp32_precision = 'tf32'",
+        "cudnn.fp32_precision = 'tf32'",
+        "cudnn.conv.fp32_precision = 'ieee'",
+        "cudnn.conv.fp32_precision = 'tf32'",
+        "cudnn.allow_tf32 = False; cudnn.benchmark = True",
+    ],
+)
+def test_tf32_is_off_whatever_the_program_chose(in_python: Callable[..., str], set_by_the_program: str) -> None:
+    """PyTorch has older and newer switches, and refuses some mixtures."""
+    script = f"""
+import torch
+from rmbg_trt.networks.torch_network import _switches
+cudnn = torch.backends.cudnn
+{set_by_the_program}
+def state():
+    return torch.backends.fp32_precision, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, cudnn.benchmark
+before = state()
+with _switches(torch, tune=False):
+    assert cudnn.conv.fp32_precision == "ieee" and not cudnn.allow_tf32 and not cudnn.benchmark, state()
+assert state() == before, (state(), before)
+"""
+    in_python(script)
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx"])

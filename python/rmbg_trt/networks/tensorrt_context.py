@@ -30,11 +30,12 @@ class ContextMaker:
     Args:
         runtime: Which the engine is of.
         engine: The vendor's ``ICudaEngine``.
-        plan: Its bytes, by which the kernel cache is found again.
+        plan: Its bytes; by them and the GPU the kernel cache is found again.
+        gpu: Name of the GPU: a portable plan runs on several kinds, and each has its own kernels.
         dynamic: Whether an input has open lengths.
     """
 
-    def __init__(self, runtime: TensorRt, engine: Any, plan: bytes, *, dynamic: bool) -> None:
+    def __init__(self, runtime: TensorRt, engine: Any, plan: bytes, gpu: str, *, dynamic: bool) -> None:
         self.runtime, self.engine = runtime, engine
         self._config: Any = engine.create_runtime_config() if hasattr(engine, "create_runtime_config") else None
         self._cache: Any = None
@@ -42,7 +43,7 @@ class ContextMaker:
         self._saves_left = 0
         if self._config is not None:
             self._configure(dynamic)
-            self._load_cache(plan)
+            self._load_cache(hashlib.sha256(plan + gpu.encode()).hexdigest()[:32])
 
     def make(self) -> Any:
         """A new ``IExecutionContext``, with scratch memory of its own on the current GPU.
@@ -100,11 +101,11 @@ class ContextMaker:
             strategies = module.DynamicShapesKernelSpecializationStrategy
             config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
 
-    def _load_cache(self, plan: bytes) -> None:
+    def _load_cache(self, name: str) -> None:
         if not hasattr(self._config, "create_runtime_cache"):
             return
         cache = self._config.create_runtime_cache()
-        self._cache_file = cache_dir() / "kernels" / f"{hashlib.sha256(plan).hexdigest()[:32]}.bin"
+        self._cache_file = cache_dir() / "kernels" / f"{name}.bin"
         try:
             data = self._cache_file.read_bytes()
             touch(self._cache_file)

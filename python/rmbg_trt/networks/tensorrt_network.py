@@ -52,11 +52,12 @@ def open(path: Path, request: Request, runtime_name: str | None = None) -> Opene
     sidecar = _sidecar(path, runtime)
     precision = _precision(path, sidecar, request.precision)
     index = request.device_index or 0
+    gpu = str(gpu_properties(index)["name"])
     with current_gpu(index):
         engine = deserialize(runtime, plan)
         source, target = _picture_and_matte(path, io_tensors(runtime, engine))
         shape = input_shape(path, source, request.size)
-        contexts = ContextMaker(runtime, engine, plan, dynamic=-1 in source.shape)
+        contexts = ContextMaker(runtime, engine, plan, gpu, dynamic=-1 in source.shape)
         slots = [_Slot.make(path, contexts, source, target, shape) for _ in range(request.slots)]
         contexts.save_cache()
     networks = [slot.network() for slot in slots]
@@ -68,7 +69,7 @@ def open(path: Path, request: Request, runtime_name: str | None = None) -> Opene
         networks=networks,
         runtime=runtime.name,
         runtime_version=runtime.version,
-        device_name=str(gpu_properties(index)["name"]),
+        device_name=gpu,
         precision=precision,
         reason="; ".join(filter(None, parts)),
         device=f"cuda:{index}",

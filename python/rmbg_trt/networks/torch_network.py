@@ -9,9 +9,11 @@ graph goes on using its memory.)
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,8 +233,10 @@ class Slot:
     def _capture(self, stream: Any) -> Any:
         """Captures one run.
 
-        Not through ``torch.cuda.graph``, which waits for the whole GPU: that breaks captures of other threads.
+        Not through ``torch.cuda.graph``, which waits for the whole GPU: that breaks captures of other threads. As
+        there, garbage goes first: memory of another library that is freed while we capture would end the capture.
         """
+        gc.collect()
         captured = self.torch.cuda.CUDAGraph(keep_graph=True)
         with self.torch.cuda.stream(stream):
             captured.capture_begin(capture_error_mode="thread_local")  # with a memory pool of its own
@@ -246,9 +250,29 @@ class Slot:
         return captured
 
 
-def _switches(torch: Any, *, tune: bool) -> contextlib.AbstractContextManager[None]:
-    """What is float32 is not rounded to TF32's 10 bits; with ``tune``, cuDNN tries out its algorithms."""
-    switches: contextlib.AbstractContextManager[None] = torch.backends.cudnn.flags(
-        enabled=True, benchmark=tune, allow_tf32=False
-    )
-    return switches
+@contextlib.contextmanager
+def _switches(torch: Any, *, tune: bool) -> Iterator[None]:
+    """What is float32 is not rounded to TF32's 10 bits; with ``tune``, cuDNN tries out its algorithms.
+
+    Not through ``torch.backends.cudnn.flags``: it fails in programs that use ``fp32_precision``, the newer switch for
+    the same, or leaves TF32 on. ``allow_tf32`` overwrites that one, and so goes first.
+    """
+    cudnn = torch.backends.cudnn
+    newer = [each for each in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None)) if each is not None]
+    wanted = [(cudnn, "enabled", True), (cudnn, "benchmark", tune), (cudnn, "allow_tf32", False)]
+    wanted += [(each, "fp32_precision", "ieee") for each in newer]
+    before = [(switch, name, _setting(switch, name)) for switch, name, _ in wanted]
+    try:
+        for switch, name, value in wanted:
+            setattr(switch, name, value)
+        yield
+    finally:
+        for switch, name, value in before:
+            setattr(switch, name, value)
+
+
+def _setting(switch: Any, name: str) -> Any:
+    try:
+        return getattr(switch, name)
+    except RuntimeError:  # ``allow_tf32``, where the newer switches contradict each other: it says nothing then
+        return True
