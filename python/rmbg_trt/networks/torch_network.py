@@ -259,7 +259,11 @@ def _switches(torch: Any, *, tune: bool) -> Iterator[None]:
     """
     cudnn = torch.backends.cudnn
     newer = [each for each in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None)) if each is not None]
-    wanted = [(cudnn, "enabled", True), (cudnn, "benchmark", tune), (cudnn, "allow_tf32", False)]
+    wanted: list[tuple[Any, str, Any]] = [
+        (cudnn, "enabled", True),
+        (cudnn, "benchmark", tune),
+        (cudnn, "allow_tf32", False),
+    ]
     wanted += [(each, "fp32_precision", "ieee") for each in newer]
     before = [(switch, name, _setting(switch, name)) for switch, name, _ in wanted]
     try:
