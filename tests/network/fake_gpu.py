@@ -122,9 +122,7 @@ class RtxContext(Context):
 
 
 class Engine:
-    """ICudaEngine of TensorRT 10.0, without the configuration of contexts."""
-
-    device_memory_size_v2 = 7_500_000
+    """What every ICudaEngine has."""
 
     def __init__(self, module: Any, described: dict[str, Any], logger: Any) -> None:
         self.module, self.described, self.logger = module, described, logger
@@ -161,8 +159,20 @@ class Engine:
         return self.contexts[-1]
 
 
+class OldEngine(Engine):
+    """ICudaEngine of TensorRT 10.0, without the configuration of contexts."""
+
+    device_memory_size = 7_500_000
+
+
 class ConfiguredEngine(Engine):
     """ICudaEngine of TensorRT from 10.13 on."""
+
+    device_memory_size_v2 = 7_500_000
+
+    @property
+    def device_memory_size(self) -> int:
+        raise AssertionError("asked, though it warns that it is deprecated, and TensorRT 11 has it no more")
 
     def create_runtime_config(self) -> Any:
         return SimpleNamespace(execution_context_allocation_strategy="STATIC")
@@ -173,6 +183,8 @@ class ConfiguredEngine(Engine):
 
 class RtxEngine(Engine):
     """ICudaEngine of TensorRT-RTX."""
+
+    device_memory_size_v2 = 7_500_000
 
     def create_runtime_config(self) -> Config:
         return Config(self)
@@ -227,7 +239,7 @@ def make(name: str, version: str = "10.13.0.35") -> Any:
     """A module "tensorrt" or "tensorrt_rtx" that runs fake plans; ``module.engines`` has those it loaded."""
     module = fake_tensorrt.make(version)
     module.engines = []
-    kind = RtxEngine if name == "tensorrt_rtx" else Engine if version.startswith("10.0") else ConfiguredEngine
+    kind = RtxEngine if name == "tensorrt_rtx" else OldEngine if version.startswith("10.0") else ConfiguredEngine
 
     class Runtime:
         def __init__(self, logger: Any) -> None:

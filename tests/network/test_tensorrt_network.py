@@ -18,6 +18,8 @@ from tests.network.fake_gpu import H200, L4, STREAM, Array
 
 from rmbg_trt.errors import InputError, ModelError, NetworkError, UnavailableError
 from rmbg_trt.networks import Request, tensorrt_network
+from rmbg_trt.networks.tensorrt_context import ContextMaker
+from rmbg_trt.networks.tensorrt_runtime import load
 from rmbg_trt.sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
 
 REQUEST = Request("auto", None, 2, device_index=0)
@@ -189,6 +191,32 @@ def test_the_engine_lives_as_long_as_a_network(trt: Any, write: Callable[..., Pa
     del network
     gc.collect()
     assert engine() is None, "and no longer"
+
+
+def test_what_an_engine_made_goes_before_it(rtx: Any) -> None:
+    gone: list[str] = []
+
+    class Made:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __del__(self) -> None:
+            gone.append(self.name)
+
+        def create_runtime_config(self) -> Made:
+            return Made("config")
+
+        def create_runtime_cache(self) -> Made:
+            return Made("cache")
+
+        def set_runtime_cache(self, cache: Made) -> bool:
+            return True
+
+    for _ in range(2):  # an interpreter may lay out the first object of a class otherwise
+        maker = ContextMaker(load("tensorrt_rtx"), Made("engine"), b"plan", "NVIDIA L4", dynamic=False)
+        gone.clear()
+        del maker
+        assert gone == ["cache", "config", "engine"]
 
 
 # The sidecar.

@@ -36,9 +36,11 @@ class ContextMaker:
     """
 
     def __init__(self, runtime: TensorRt, engine: Any, plan: bytes, gpu: str, *, dynamic: bool) -> None:
-        self.runtime, self.engine = runtime, engine
-        self._config: Any = engine.create_runtime_config() if hasattr(engine, "create_runtime_config") else None
+        # Attributes go in the order in which they came, and what an engine made is to go before it: the bindings do not
+        # see to that.
         self._cache: Any = None
+        self._config: Any = engine.create_runtime_config() if hasattr(engine, "create_runtime_config") else None
+        self.engine, self.runtime = engine, runtime
         self._cache_file = Path()
         self._saves_left = 0
         if self._config is not None:
@@ -70,8 +72,11 @@ class ContextMaker:
 
     def memory(self) -> str:
         """The scratch memory of a context, in words; nothing where the runtime does not tell."""
-        size = getattr(self.engine, "device_memory_size_v2", getattr(self.engine, "device_memory_size", None))
-        return "" if size is None else f"{size / 1e6:.1f} MB of scratch memory a slot"
+        for name in ("device_memory_size_v2", "device_memory_size"):  # the second warns where there is the first
+            size = getattr(self.engine, name, None)
+            if size is not None:
+                return f"{size / 1e6:.1f} MB of scratch memory a slot"
+        return ""
 
     def said(self) -> str:
         """The runtime's last errors."""
