@@ -175,7 +175,7 @@ class ConfiguredEngine(Engine):
         raise AssertionError("asked, though it warns that it is deprecated, and TensorRT 11 has it no more")
 
     def create_runtime_config(self) -> Any:
-        return SimpleNamespace(execution_context_allocation_strategy="STATIC")
+        return SimpleNamespace(set_execution_context_allocation_strategy=None)
 
     def create_execution_context(self, runtime_config: Any = None) -> Context | None:  # type: ignore[override]
         return self._made(Context, runtime_config)
