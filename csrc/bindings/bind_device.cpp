@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -61,6 +62,12 @@ py::dict cpu_info() {
   return info;
 }
 
+/// `with` in Python.
+struct HeldDevice {
+  int device;
+  std::shared_ptr<void> held;
+};
+
 }  // namespace
 
 void register_device(py::module_& m) {
@@ -72,6 +79,11 @@ void register_device(py::module_& m) {
         "Bytes held by the core's buffers now, in 'host', 'pinned' or 'device' memory.");
   m.def("set_cuda_device", &select_device, py::arg("device"),
         "Makes a GPU current for the calling thread. Returns the one that was.");
+  py::class_<HeldDevice>(m, "CudaDeviceScope",
+                         "with CudaDeviceScope(1): a GPU is current for this thread, and afterwards what was before.")
+      .def(py::init([](int device) { return HeldDevice{device, nullptr}; }), py::arg("device"))
+      .def("__enter__", [](HeldDevice& self) { self.held = hold_device(self.device); })
+      .def("__exit__", [](HeldDevice& self, const py::args&) { self.held.reset(); });
   m.def(
       "copy_on_device",
       [](std::uintptr_t to, std::uintptr_t from, std::size_t bytes, std::uintptr_t stream) {

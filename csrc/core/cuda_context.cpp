@@ -4,6 +4,9 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
+
+#include "core/cuda_check.h"
 #include "core/error.h"
 
 namespace rmbg {
@@ -28,24 +31,72 @@ Function driver_function(const char* name) {
   return reinterpret_cast<Function>(function);
 }
 
+/// The driver's calls; all null where one of them is not to be had.
+struct Driver {
+  int (*get_current)(void** context) = driver_function<int (*)(void**)>("cuCtxGetCurrent");
+  int (*push)(void* context) = driver_function<int (*)(void*)>("cuCtxPushCurrent");
+  int (*pop)(void** context) = driver_function<int (*)(void**)>("cuCtxPopCurrent");
+  int (*retain)(void** context, int device) = driver_function<int (*)(void**, int)>("cuDevicePrimaryCtxRetain");
+
+  Driver() {
+    if (get_current == nullptr || push == nullptr || pop == nullptr || retain == nullptr)
+      get_current = nullptr, push = nullptr, pop = nullptr, retain = nullptr;
+  }
+};
+
+const Driver& driver() {
+  static const Driver calls;
+  return calls;
+}
+
+constexpr int kDevices = 64;
+
+/// A device's primary context; nullptr where it is not to be had. It is kept for good once it was asked for, as the
+/// runtime keeps it too.
+void* primary_context(int device) {
+  static std::atomic<void*> known[kDevices];
+  if (driver().retain == nullptr || device < 0 || device >= kDevices) return nullptr;
+  void* context = known[device].load(std::memory_order_acquire);
+  if (context != nullptr) return context;
+  // Two threads may both retain it: once too often does no harm.
+  if (driver().retain(&context, device) != 0) return nullptr;
+  known[device].store(context, std::memory_order_release);
+  return context;
+}
+
 }  // namespace
 
 void check_context(int device) {
-  // cuCtxGetCurrent(CUcontext*), cuDevicePrimaryCtxRetain(CUcontext*, CUdevice), cuDevicePrimaryCtxRelease(CUdevice)
-  static const auto get_current = driver_function<int (*)(void**)>("cuCtxGetCurrent");
-  static const auto retain = driver_function<int (*)(void**, int)>("cuDevicePrimaryCtxRetain");
-  static const auto release = driver_function<int (*)(int)>("cuDevicePrimaryCtxRelease");
-  if (get_current == nullptr || retain == nullptr || release == nullptr) return;
-  void *current = nullptr, *primary = nullptr;
+  void* current = nullptr;
   // None is current in a new thread: the runtime will take the primary one.
-  if (get_current(&current) != 0 || current == nullptr) return;
-  if (retain(&primary, device) != 0) return;
-  release(device);
+  if (driver().get_current == nullptr || driver().get_current(&current) != 0 || current == nullptr) return;
+  void* const primary = primary_context(device);
   int of_current = device;
-  if (current == primary || cudaGetDevice(&of_current) != cudaSuccess || of_current != device) return;
+  if (primary == nullptr || current == primary) return;
+  if (cudaGetDevice(&of_current) != cudaSuccess || of_current != device) return;
   throw CudaError(
       "another CUDA context than the GPU's primary one is current in this thread; with PyCUDA, import "
       "pycuda.autoprimaryctx instead of pycuda.autoinit");
+}
+
+void DeviceScope::enter() {
+  leave();
+  check(cudaGetDevice(&before_), "asking for the current GPU");
+  if (before_ == device_) return;
+  void* const primary = primary_context(device_);
+  if (primary != nullptr && driver().push(primary) == 0) {
+    changed_ = Changed::kContext;
+  } else {
+    check(cudaSetDevice(device_), "selecting the GPU");
+    changed_ = Changed::kDevice;
+  }
+}
+
+void DeviceScope::leave() noexcept {
+  void* ours = nullptr;
+  if (changed_ == Changed::kContext) driver().pop(&ours);
+  if (changed_ == Changed::kDevice) cudaSetDevice(before_);
+  changed_ = Changed::kNothing;
 }
 
 }  // namespace rmbg

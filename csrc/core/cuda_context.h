@@ -8,4 +8,25 @@ namespace rmbg {
 /// Throws CudaError where another context than the device's primary one is current in this thread.
 void check_context(int device);
 
+/// Makes a device current for the calling thread, and whatever was before it again at the end, be it nothing: a thread
+/// that never used CUDA is not given GPU 0, for which the runtime would make a context of some hundred MB there (CUDA
+/// driver API, "Context Management").
+class DeviceScope {
+ public:
+  explicit DeviceScope(int device) : device_(device) { enter(); }
+  ~DeviceScope() { leave(); }
+  DeviceScope(const DeviceScope&) = delete;
+  DeviceScope& operator=(const DeviceScope&) = delete;
+
+  void enter();
+  void leave() noexcept;
+
+ private:
+  enum class Changed { kNothing, kContext, kDevice };
+
+  int device_;
+  int before_ = 0;
+  Changed changed_ = Changed::kNothing;
+};
+
 }  // namespace rmbg

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owned streams and events, and the current device. Destructors never throw.
+// Owned streams and events. Destructors never throw.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -8,36 +8,12 @@
 #include <utility>
 
 #include "core/cuda_check.h"
+#include "core/cuda_context.h"
 #include "core/stream.h"
 
 namespace rmbg {
 
 inline cudaStream_t cuda_stream(Stream stream) { return static_cast<cudaStream_t>(stream.handle); }
-
-/// Makes a device current for the calling thread, and the one before it again at the end.
-class DeviceScope {
- public:
-  explicit DeviceScope(int device) : device_(device) { enter(); }
-  ~DeviceScope() { leave(); }
-  DeviceScope(const DeviceScope&) = delete;
-  DeviceScope& operator=(const DeviceScope&) = delete;
-
-  void enter() {
-    leave();
-    check(cudaGetDevice(&before_), "asking for the current GPU");
-    if (before_ != device_) check(cudaSetDevice(device_), "selecting the GPU");
-    changed_ = before_ != device_;
-  }
-  void leave() noexcept {
-    if (changed_) cudaSetDevice(before_);
-    changed_ = false;
-  }
-
- private:
-  int device_;
-  int before_ = 0;
-  bool changed_ = false;
-};
 
 /// A stream of the current device that does not wait for the legacy default stream.
 class CudaStream {

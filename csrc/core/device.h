@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ DeviceReport cuda_report();
 
 /// Makes a GPU current for the calling thread. Returns the one that was. Throws CudaError, UnavailableError.
 int select_device(int device);
+
+/// Makes a GPU current for the calling thread until the answer ends there, and then exactly what was before, be it
+/// nothing. Throws CudaError, UnavailableError.
+std::shared_ptr<void> hold_device(int device);
 
 /// Work put on `later` from now on runs after what is on `earlier`. Throws CudaError, UnavailableError.
 void order_streams(int device, Stream earlier, Stream later);

@@ -37,6 +37,8 @@ int select_device(int device) {
   return before;
 }
 
+std::shared_ptr<void> hold_device(int device) { return std::make_shared<DeviceScope>(device); }
+
 void order_streams(int device, Stream earlier, Stream later) {
   const DeviceScope scope(device);
   CudaEvent point;

@@ -13,6 +13,8 @@ DeviceReport cuda_report() {
 
 int select_device(int) { throw UnavailableError(kNoCuda); }
 
+std::shared_ptr<void> hold_device(int) { throw UnavailableError(kNoCuda); }
+
 void order_streams(int, Stream, Stream) { throw UnavailableError(kNoCuda); }
 
 void copy_on_device(void*, const void*, std::size_t, Stream) { throw UnavailableError(kNoCuda); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The driver's functions through the runtime: three of contexts, as csrc/core/cuda_context.cpp asks for them.
+// The driver's functions through the runtime: four of contexts, as csrc/core/cuda_context.cpp asks for them.
 #pragma once
 
 #include "cuda_types.h"

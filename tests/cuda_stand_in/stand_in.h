@@ -17,3 +17,9 @@ RMBG_STAND_IN_EXPORT long rmbg_stand_in_calls(const char* call);
 
 /// What is live: "device_bytes", "pinned_bytes", "streams", "events", "graphs", "graph_execs"; -1 for another word.
 RMBG_STAND_IN_EXPORT long rmbg_stand_in_live(const char* what);
+
+/// Makes a foreign context current in this thread, or none.
+RMBG_STAND_IN_EXPORT void rmbg_stand_in_foreign_context(int wanted);
+
+/// A bit for each device that has a primary context.
+RMBG_STAND_IN_EXPORT unsigned long long rmbg_stand_in_contexts();

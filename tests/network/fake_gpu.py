@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from types import SimpleNamespace
@@ -55,6 +57,14 @@ class Current(threading.local):
         before, self.device = self.device, device
         return before
 
+    @contextmanager
+    def hold(self, device: int) -> Iterator[None]:
+        before = self.change(device)
+        try:
+            yield
+        finally:
+            self.device = before
+
 
 def use_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: dict[str, Any]) -> Current:
     """Has the core see these GPUs, and no network of it needs one. Gives what is current."""
@@ -62,7 +72,8 @@ def use_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: dict[str, Any]) -> Current:
     build = {**_core.build_info(), "cuda": True, "cuda_problem": None if gpus else "no driver"}
     monkeypatch.setattr(_core, "build_info", lambda: build)
     monkeypatch.setattr(_core, "cuda_devices", lambda: list(gpus))
-    monkeypatch.setattr(_core, "set_cuda_device", current.change, raising=False)
+    monkeypatch.setattr(_core, "set_cuda_device", current.change)
+    monkeypatch.setattr(_core, "CudaDeviceScope", current.hold)
     monkeypatch.setattr(_core, "python_network", Network)
     return current
 

@@ -7,8 +7,7 @@ CUDA's current device is each thread's own, and the vendors' libraries work on i
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from ..errors import UnavailableError
@@ -81,15 +80,18 @@ def make_current(index: int) -> int:
     return before
 
 
-@contextmanager
-def current_gpu(index: int) -> Iterator[None]:
-    """Makes a GPU current for the calling thread, and the one before it again at the end."""
-    before = make_current(index)
-    try:
-        yield
-    finally:
-        if before != index:
-            make_current(before)
+def current_gpu(index: int) -> AbstractContextManager[object]:
+    """Makes a GPU current for the calling thread, and afterwards what was before.
+
+    In a thread that never used CUDA that is nothing: no other GPU gets a context, which takes some hundred MB.
+    """
+    from .. import _core
+
+    if _core.cuda_devices():
+        return _core.CudaDeviceScope(index)
+    from torch import cuda
+
+    return cuda.device(index)
 
 
 def _gpu(index: int, name: object, capability: tuple[int, int]) -> Gpu:

@@ -15,8 +15,6 @@
 namespace stand_in {
 namespace {
 
-thread_local int current = 0;
-
 constexpr int kProcessors = 4;
 constexpr int kWarp = 32;
 constexpr int kThreadsPerProcessor = 2048;
@@ -89,8 +87,6 @@ cudaError_t attribute_of(const cudaDeviceProp& device, cudaDeviceAttr attribute,
 
 }  // namespace
 
-int current_device() { return current; }
-
 }  // namespace stand_in
 
 using namespace stand_in;
@@ -112,7 +108,7 @@ cudaError_t cudaGetDevice(int* device) {
 cudaError_t cudaSetDevice(int device) {
   return call("cudaSetDevice", [&] {
     if (!exists(device)) return cudaErrorInvalidDevice;
-    current = device;
+    select_device(device);
     return cudaSuccess;
   });
 }

@@ -11,7 +11,7 @@ namespace stand_in {
 namespace {
 
 cudaError_t create(cudaEvent_t* event, bool timing) {
-  *event = live<CUevent_st>().add(std::make_unique<CUevent_st>(CUevent_st{current_device(), timing}));
+  *event = live<CUevent_st>().add(std::make_unique<CUevent_st>(CUevent_st{use_device(), timing}));
   return cudaSuccess;
 }
 

@@ -19,7 +19,7 @@ cudaError_t allocate(MemoryKind kind, void** data, std::size_t bytes) {
     *data = nullptr;
     return cudaSuccess;
   }
-  void* const made = memory().allocate(kind, current_device(), bytes);
+  void* const made = memory().allocate(kind, use_device(), bytes);
   if (made == nullptr) return cudaErrorMemoryAllocation;
   *data = made;
   return cudaSuccess;

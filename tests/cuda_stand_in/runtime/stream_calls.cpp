@@ -33,7 +33,7 @@ using namespace stand_in;
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   return call("cudaStreamCreate", [&] {
-    *stream = live<CUstream_st>().add(std::make_unique<CUstream_st>(current_device()));
+    *stream = live<CUstream_st>().add(std::make_unique<CUstream_st>(use_device()));
     return cudaSuccess;
   });
 }
@@ -41,7 +41,7 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
   return call("cudaStreamCreateWithFlags", [&] {
     if (flags > cudaStreamNonBlocking) return cudaErrorInvalidValue;
-    *stream = live<CUstream_st>().add(std::make_unique<CUstream_st>(current_device()));
+    *stream = live<CUstream_st>().add(std::make_unique<CUstream_st>(use_device()));
     return cudaSuccess;
   });
 }

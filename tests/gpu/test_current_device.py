@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device that a thread works with: ours for the length of a call, and then what was before, be it nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from tests.gpu import gpu_networks as gpu
+
+from rmbg_trt import CudaError, _core
+from rmbg_trt.networks.gpu import current_gpu
+
+SCRIPT = """
+import ctypes
+import numpy as np
+from tests.gpu import gpu_networks as gpu
+from rmbg_trt import _core
+from rmbg_trt.networks.gpu import current_gpu
+
+contexts = ctypes.CDLL(_core.__file__).rmbg_stand_in_contexts
+contexts.restype = ctypes.c_ulonglong
+seen = [contexts()]
+frame = np.zeros((24, 32, 3), np.uint8)
+with current_gpu(1):
+    network = gpu.RedPlane()
+seen.append(contexts())
+pipeline = _core.Pipeline([network.network], device=1)
+for _ in range(3):
+    pipeline.run(frame, np.empty((24, 32), np.uint8), "bgr", "alpha")
+pipeline.measure(1)
+result = _core.run_on_device(pipeline, _core.cuda_upload(frame, 1), None, "bgr", "alpha", False, None, 0.0, 1)
+result.numpy()
+del result
+pipeline.close()
+seen.append(contexts())
+print(*(f"{each:b}" for each in seen))
+"""
+
+
+@pytest.fixture(autouse=True)
+def two_gpus() -> None:
+    if len(_core.cuda_devices()) < 2:
+        pytest.skip("one GPU only")
+
+
+@pytest.mark.stand_in
+def test_the_first_gpu_is_left_alone_by_an_engine_on_the_second(in_python: Callable[..., str]) -> None:
+    """A context takes hundreds of MB of a GPU, and cudaSetDevice(0) would make one there."""
+    assert in_python(SCRIPT) == "0 10 10"
+
+
+@pytest.mark.parametrize("of_caller", [0, 1])
+def test_the_callers_device_is_kept(of_caller: int) -> None:
+    seen = []
+
+    def work() -> None:
+        _core.set_cuda_device(of_caller)
+        pipeline = _core.Pipeline([gpu.RedPlane().network], device=1 - of_caller)
+        pipeline.close()
+        with current_gpu(1 - of_caller):
+            seen.append(_core.set_cuda_device(1 - of_caller))
+        seen.append(_core.set_cuda_device(0))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [1 - of_caller, of_caller]
+
+
+def test_a_gpu_that_is_not_there() -> None:
+    with pytest.raises(CudaError, match="selecting the GPU"), current_gpu(99):
+        raise AssertionError("it was made current")
