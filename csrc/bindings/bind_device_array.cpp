@@ -22,9 +22,10 @@ py::tuple shape_of(const DeviceArray& array) { return py::tuple(py::cast(array.s
 std::uintptr_t pointer_of(const DeviceArray& array) { return reinterpret_cast<std::uintptr_t>(array.data()); }
 
 /// CUDA Array Interface 3. Who reads it is to put its work behind the stream that it names; so the memory counts as
-/// used on that stream.
+/// used on that stream. A thread's default stream (2) is the reader's own: we put that one behind the writer's.
 py::dict cuda_array_interface(const DeviceArray& array) {
   const std::uintptr_t stream = array.memory()->stream();
+  if (stream == 2) array.memory()->hold_back(stream);
   if (stream != 0) array.memory()->used_on(stream);
   py::dict interface;
   interface["version"] = 3;

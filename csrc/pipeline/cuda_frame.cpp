@@ -46,7 +46,7 @@ CudaFramePlan& CudaFramePlanCache::make(const FrameKind& kind, const FramePlan& 
   CudaFramePlan& plan =
       plans_.size() < kCapacity ? plans_.emplace_back() : *std::min_element(plans_.begin(), plans_.end(), older);
   plan.frames = 0;  // not found again if something below throws
-  plan.forget_graph();
+  plan.graphs.clear();
   plan.to_network = upload_for_preprocess(host.to_network, channels(kind.format), plan.network_tables, stream);
   plan.to_frame = upload_for_postprocess(host.to_frame, plan.frame_tables, stream);
   plan.kind = kind;
@@ -60,7 +60,7 @@ CudaFramePlan* CudaFramePlanCache::latest() {
 }
 
 void CudaFramePlanCache::forget_graphs() {
-  for (CudaFramePlan& plan : plans_) plan.forget_graph();
+  for (CudaFramePlan& plan : plans_) plan.graphs.clear();
 }
 
 }  // namespace rmbg

@@ -53,6 +53,24 @@ struct FrameKind {
 
 FrameKind kind_of(const FrameJob& job, const CudaTask& task);
 
+/// A frame's way, in this order. Carrying over is all that frames of a track do in turns.
+enum class Stage { kCopyIn, kPreprocess, kNetwork, kCarryOver, kPostprocess, kCopyOut };
+constexpr int kStages = 6;
+
+/// Stages that follow each other, the last one included.
+struct Leg {
+  Stage first, last;
+};
+constexpr Leg kWholeWay{Stage::kCopyIn, Stage::kCopyOut};
+constexpr Leg kBeforeTurn{Stage::kCopyIn, Stage::kNetwork}, kAfterTurn{Stage::kPostprocess, Stage::kCopyOut};
+
+/// A leg as a graph, with its nodes, which are given each frame's addresses.
+struct FrameGraph {
+  Leg leg;
+  CudaGraphExec exec;
+  std::vector<RecordedNode> nodes;
+};
+
 /// What is kept for a kind of frame.
 struct CudaFramePlan {
   FrameKind kind{};
@@ -60,13 +78,7 @@ struct CudaFramePlan {
   int frames = 0;  // seen so far
   DevicePlan to_network, to_frame;
   Buffer network_tables{MemoryKind::kDevice}, frame_tables{MemoryKind::kDevice};
-  std::vector<RecordedNode> nodes;
-  CudaGraphExec graph;
-
-  void forget_graph() {
-    graph = CudaGraphExec();
-    nodes.clear();
-  }
+  std::vector<FrameGraph> graphs;  // of its whole way, or, where it carries something over, before and after its turn
 };
 
 /// Plans by kind; the one used longest ago makes room.

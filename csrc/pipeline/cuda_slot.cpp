@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way of a frame on a GPU: copy in, preprocess, network, postprocess, copy out, on one stream. The first frame of a
-// kind runs as plain launches, which warms up whatever is lazy; from the second on the whole way is one CUDA graph.
+// kind runs as plain launches, which warms up whatever is lazy; from the second on the whole way is one CUDA graph. A
+// frame of a track takes its turn on the way, for a few plain launches between two graphs: all else of it runs at the
+// same time as the frame before.
 #include <chrono>
-#include <mutex>
-#include <optional>
-#include <stdexcept>
 #include <utility>
 
 #include "core/cuda_context.h"
 #include "core/cuda_pointer.h"
 #include "core/cuda_stream.h"
-#include "core/error.h"
 #include "pipeline/cuda_frame.h"
+#include "pipeline/cuda_recorder.h"
 #include "pipeline/cuda_stages.h"
 #include "pipeline/cuda_staging.h"
 #include "pipeline/slot.h"
@@ -20,8 +19,6 @@ namespace rmbg {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int kRecordings = 3;  // attempts to record the network before a slot goes without graphs
 
 template <typename View>
 void check_view_on_device(const View& view, int device, const char* what) {
@@ -35,39 +32,32 @@ class CudaSlot : public Slot {
 
   StageTimes process(const FrameJob& job, TrackTurn& turn) override;
   std::vector<StageTimes> measure(int repeats) override;
-  std::string mode() const override;
+  std::string mode() const override { return recorder_.mode(); }
 
  private:
   void check_memory(const FrameJob& job) const;
   CudaFramePlan& prepare(const FrameJob& job, CudaTask& task);
   void wait_for_callers();
   cudaStream_t stream_of(const FrameJob& job) const;
-  void take_turn(const FrameJob& job, CudaTask& task, TrackTurn& turn);
-  void leave_turn(const FrameJob& job, TrackTurn& turn);
-  void run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job);
-  void change_graph(CudaFramePlan& plan, const CudaTask& task);
-  void run_eagerly(const CudaFramePlan& plan, const CudaTask& task, cudaStream_t stream);
-  void try_to_record(CudaFramePlan& plan, const CudaTask& task);
-  cudaGraph_t network_graph();
+  void run(CudaFramePlan& plan, CudaTask& task, const FrameJob& job, TrackTurn& turn);
+  void run_graphs(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream);
+  void run_eagerly(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream);
+  void take_turn(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream);
   TemporalState rehearsed_state();
-  void give_up(CudaFramePlan* plan) noexcept;
-  void set_mode(std::string mode);
+  void give_up(CudaFramePlan* plan, const FrameJob& job) noexcept;
 
   DeviceScope scope_;  // current while the members below are made
   std::shared_ptr<Network> network_;
   PipelineOptions options_;
   CudaStream stream_;
-  CudaEvent ready_, done_;  // of a caller's stream: what was put on it so far; of ours: the last frame's work
-  std::optional<cudaStream_t> busy_on_;  // a caller's stream that may still be working on the last frame
+  CudaEvent ready_, done_;     // of a caller's stream: what was put on it so far; of ours: the last frame's work
+  bool left_running_ = false;  // the last frame, on a caller's stream: done_ tells its end
   FramePlanCache host_plans_;
   CudaFramePlanCache plans_;
   CudaStaging staging_;
   CudaStages stages_;
   Buffer rehearsed_state_{MemoryKind::kDevice};
-  CudaGraph recorded_{nullptr};  // the network's work, unless it has a graph of its own
-  int failed_recordings_ = 0;
-  mutable std::mutex mode_mutex_;
-  std::string mode_ = "graph";
+  CudaRecorder recorder_;
 };
 
 CudaSlot::CudaSlot(std::shared_ptr<Network> network, const PipelineOptions& options)
@@ -75,8 +65,8 @@ CudaSlot::CudaSlot(std::shared_ptr<Network> network, const PipelineOptions& opti
       network_(std::move(network)),
       options_(options),
       host_plans_(options.filter, input_size(check_shapes(network_->spec())), output_size(network_->spec())),
-      stages_(network_->spec(), options, stream_.get()) {
-  if (!network_->capturable()) mode_ = "eager: the network cannot be recorded into a graph";
+      stages_(network_->spec(), options, stream_.get()),
+      recorder_(network_, stages_, stream_.get()) {
   network_->bind(stages_.tensor(), stages_.prediction());
   scope_.leave();
 }
@@ -87,7 +77,7 @@ CudaSlot::~CudaSlot() {
   } catch (const CudaError&) {  // the driver is gone: so is all that would be freed
   }
   cudaStreamSynchronize(stream_.get());
-  if (busy_on_) cudaEventSynchronize(done_.get());
+  if (left_running_) cudaEventSynchronize(done_.get());
   cudaGetLastError();
 }
 
@@ -100,15 +90,13 @@ StageTimes CudaSlot::process(const FrameJob& job, TrackTurn& turn) {
   try {
     CudaTask task;
     plan = &prepare(job, task);
-    take_turn(job, task, turn);
-    run(*plan, task, job);
-    leave_turn(job, turn);
+    run(*plan, task, job, turn);
     if (job.memory != MemoryKind::kDevice) {
       stream_.synchronize();
       staging_.deliver(job, task);
     }
   } catch (...) {
-    give_up(plan);
+    give_up(plan, job);
     throw;
   }
   StageTimes times;
@@ -147,120 +135,85 @@ CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
 
 /// Waits for the last frame if it was left running on a caller's stream.
 void CudaSlot::wait_for_callers() {
-  if (busy_on_) check(cudaEventSynchronize(done_.get()), "waiting for the frame before");
-  busy_on_.reset();
+  if (left_running_) check(cudaEventSynchronize(done_.get()), "waiting for the frame before");
+  left_running_ = false;
 }
 
 cudaStream_t CudaSlot::stream_of(const FrameJob& job) const {
   return job.memory == MemoryKind::kDevice ? cuda_stream(job.stream) : stream_.get();
 }
 
-/// Frames of a track are put on the GPU in their order, each behind all of the work of the one before.
-void CudaSlot::take_turn(const FrameJob& job, CudaTask& task, TrackTurn& turn) {
-  if (!turn) return;
-  const TensorView prediction = stages_.prediction();
-  turn.wait();
-  task.first = turn.begin(frame_size(job), static_cast<std::size_t>(prediction.shape[2] * prediction.shape[3]),
-                          stages_.guide_bytes(), MemoryKind::kDevice);
-  task.temporal = turn.state();
-  if (!turn.last_work()) turn.last_work() = std::make_shared<CudaEvent>();
-  static_cast<const CudaEvent*>(turn.last_work().get())->hold_back(stream_of(job));
-}
-
-void CudaSlot::leave_turn(const FrameJob& job, TrackTurn& turn) {
-  if (!turn) return;
-  static_cast<CudaEvent*>(turn.last_work().get())->record(stream_of(job));
-  turn.pass();
-}
-
-void CudaSlot::run(CudaFramePlan& plan, const CudaTask& task, const FrameJob& job) {
-  const bool callers = job.memory == MemoryKind::kDevice;
+void CudaSlot::run(CudaFramePlan& plan, CudaTask& task, const FrameJob& job, TrackTurn& turn) {
   const cudaStream_t stream = stream_of(job);
-  if (busy_on_) done_.hold_back(stream);
-  if (plan.frames++ > 0 && !plan.graph) try_to_record(plan, task);
-  if (plan.graph) change_graph(plan, task);
-  if (plan.graph) {
-    plan.graph.launch(stream);
-  } else {
-    run_eagerly(plan, task, stream);
+  if (left_running_) done_.hold_back(stream);
+  const bool known = plan.frames++ > 0;
+  if (!plan.graphs.empty() && !recorder_.change(plan, task)) {  // no failure of the frame: they are made anew later
+    wait_for_callers();
+    plan.graphs.clear();
+  } else if (plan.graphs.empty() && known) {
+    recorder_.record(plan, task);
   }
-  if (callers) {
-    done_.record(stream);
-    busy_on_ = stream;
+  if (plan.graphs.empty()) {
+    run_eagerly(plan, task, turn, stream);
   } else {
-    busy_on_.reset();
+    run_graphs(plan, task, turn, stream);
   }
+  left_running_ = job.memory == MemoryKind::kDevice;
+  if (left_running_) done_.record(stream);
 }
 
-/// Puts this frame's addresses into the graph. What a graph cannot take (memory of another kind, say) is no failure of
-/// the frame: the graph is dropped, and made anew with the next one.
-void CudaSlot::change_graph(CudaFramePlan& plan, const CudaTask& task) {
-  try {
-    CudaQueue queue(plan.graph, plan.nodes);
-    stages_.copy_in(queue, task);
-    stages_.preprocess_frame(queue, plan, task);
-    stages_.carry_over(queue, plan, task);
-    stages_.postprocess_frame(queue, plan, task);
-    stages_.copy_out(queue, task);
-  } catch (const CudaError&) {
-    if (busy_on_) check(cudaEventSynchronize(done_.get()), "waiting for the frame before");
-    plan.forget_graph();
-  }
+void CudaSlot::run_graphs(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream) {
+  plan.graphs.front().exec.launch(stream);
+  take_turn(plan, task, turn, stream);
+  if (plan.graphs.size() > 1) plan.graphs.back().exec.launch(stream);
 }
 
 /// Plain launches on our own stream, which networks prefer to a default stream, in the order of `stream`.
-void CudaSlot::run_eagerly(const CudaFramePlan& plan, const CudaTask& task, cudaStream_t stream) {
+void CudaSlot::run_eagerly(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream) {
   const bool elsewhere = stream != stream_.get();
   if (elsewhere) {
     ready_.record(stream);
     ready_.hold_back(stream_.get());
   }
   CudaQueue queue(stream_.get());
-  stages_.copy_in(queue, task);
-  stages_.preprocess_frame(queue, plan, task);
-  network_->enqueue(stream_.view());
-  stages_.carry_over(queue, plan, task);
-  stages_.postprocess_frame(queue, plan, task);
-  stages_.copy_out(queue, task);
+  const auto put = [&](const Leg& leg) {
+    stages_.put(leg, queue, plan, task, [&] { network_->enqueue(stream_.view()); });
+  };
+  put(kBeforeTurn);
+  take_turn(plan, task, turn, stream_.get());
+  put(kAfterTurn);
   if (elsewhere) {
     ready_.record(stream_.get());
     ready_.hold_back(stream);
   }
 }
 
-void CudaSlot::try_to_record(CudaFramePlan& plan, const CudaTask& task) {
-  if (!network_->capturable() || failed_recordings_ == kRecordings) return;
-  try {
-    const cudaGraph_t network = network_graph();
-    CudaGraph graph;
-    std::vector<RecordedNode> nodes;
-    CudaQueue queue(graph, nodes);
-    stages_.copy_in(queue, task);
-    stages_.preprocess_frame(queue, plan, task);
-    graph.add_child(network);
-    stages_.carry_over(queue, plan, task);
-    stages_.postprocess_frame(queue, plan, task);
-    stages_.copy_out(queue, task);
-    plan.graph = CudaGraphExec(std::move(graph));
-    plan.nodes = std::move(nodes);
-  } catch (const Error& error) {
-    recorded_ = CudaGraph(nullptr);
-    if (++failed_recordings_ == kRecordings) set_mode(std::string("eager: ") + error.what());
-  }
+/// Frames of a track carry over in their order, on whatever streams they are: each waits for the one before to have
+/// done so. No graph holds these launches, for what they work on is known only once the turn has come.
+void CudaSlot::take_turn(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream) {
+  if (!turn) return;
+  const TensorView prediction = stages_.prediction();
+  turn.wait();
+  task.first = turn.begin({plan.kind.width, plan.kind.height},
+                          static_cast<std::size_t>(prediction.shape[2] * prediction.shape[3]), stages_.guide_bytes(),
+                          MemoryKind::kDevice);
+  task.temporal = turn.state();
+  if (!turn.last_work()) turn.last_work() = std::make_shared<CudaEvent>();
+  auto* const carried = static_cast<CudaEvent*>(turn.last_work().get());
+  carried->hold_back(stream);
+  CudaQueue queue(stream);
+  stages_.put({Stage::kCarryOver, Stage::kCarryOver}, queue, plan, task, [] {});
+  carried->record(stream);
+  turn.pass();
 }
 
-cudaGraph_t CudaSlot::network_graph() {
-  if (void* own = network_->graph()) return static_cast<cudaGraph_t>(own);
-  if (recorded_.get() == nullptr) recorded_ = record(stream_.get(), [&] { network_->enqueue(stream_.view()); });
-  return recorded_.get();
-}
-
-/// After a failure: nothing of this frame is left on the stream, and its graph is not trusted any more.
-void CudaSlot::give_up(CudaFramePlan* plan) noexcept {
+/// After a failure: nothing of this frame is left on a stream, and its graphs are not trusted any more.
+void CudaSlot::give_up(CudaFramePlan* plan, const FrameJob& job) noexcept {
   cudaStreamSynchronize(stream_.get());
-  if (busy_on_) cudaStreamSynchronize(*busy_on_);
+  cudaStreamSynchronize(stream_of(job));
+  if (left_running_) cudaEventSynchronize(done_.get());
   cudaGetLastError();
-  if (plan != nullptr) plan->forget_graph();
+  if (plan != nullptr) plan->graphs.clear();
 }
 
 /// Memory in the place of a track's.
@@ -279,54 +232,12 @@ std::vector<StageTimes> CudaSlot::measure(int repeats) {
   const DeviceScope scope(options_.device);
   CudaFramePlan* const plan = plans_.latest();
   if (plan == nullptr || !network_->capturable()) return {};
-  bool grown = false;
-  CudaTask task = staging_.rehearse(plan->kind, grown);
-  task.temporal = rehearsed_state();
-  task.first = false;
   wait_for_callers();
+  bool grown = false;
+  CudaTask task = staging_.rehearse(plan->kind, stream_.get(), grown);
   if (grown) plans_.forget_graphs();
-
-  std::vector<CudaEvent> events;
-  for (int i = 0; i < 6; ++i) events.emplace_back(/*timing=*/true);
-  CudaGraph graph;
-  std::vector<RecordedNode> nodes;
-  CudaQueue queue(graph, nodes);
-  graph.add_record(events[0].get());
-  stages_.copy_in(queue, task);
-  graph.add_record(events[1].get());
-  stages_.preprocess_frame(queue, *plan, task);
-  graph.add_record(events[2].get());
-  graph.add_child(network_graph());
-  graph.add_record(events[3].get());
-  stages_.carry_over(queue, *plan, task);
-  stages_.postprocess_frame(queue, *plan, task);
-  graph.add_record(events[4].get());
-  stages_.copy_out(queue, task);
-  graph.add_record(events[5].get());
-  const CudaGraphExec exec(std::move(graph));
-
-  std::vector<StageTimes> times;
-  for (int i = 0; i < repeats; ++i) {
-    exec.launch(stream_.get());
-    stream_.synchronize();
-    const auto between = [&](int from, int to) {
-      float ms = 0;
-      check(cudaEventElapsedTime(&ms, events[from].get(), events[to].get()), "reading the times of a frame");
-      return static_cast<double>(ms);
-    };
-    times.push_back({between(1, 2), between(2, 3), between(3, 4), between(0, 5), between(0, 1), between(4, 5)});
-  }
-  return times;
-}
-
-std::string CudaSlot::mode() const {
-  const std::lock_guard lock(mode_mutex_);
-  return mode_;
-}
-
-void CudaSlot::set_mode(std::string mode) {
-  const std::lock_guard lock(mode_mutex_);
-  mode_ = std::move(mode);
+  task.temporal = rehearsed_state();
+  return recorder_.measure(*plan, task, repeats);
 }
 
 }  // namespace

@@ -50,9 +50,25 @@ bool CudaStages::reserve(const FramePlan& plan, const FrameKind& kind) {
   return grown;
 }
 
-void CudaStages::copy_in(CudaQueue& queue, const CudaTask& task) const {
-  if (task.copy_in.bytes > 0) queue.copy(task.copy_in);
-  if (task.copy_background.bytes > 0) queue.copy(task.copy_background);
+void CudaStages::put(Stage stage, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
+  const auto copy = [&queue](const Copy& asked) {
+    if (asked.bytes > 0) queue.copy(asked);
+  };
+  switch (stage) {
+    case Stage::kCopyIn:
+      copy(task.copy_in);
+      return copy(task.copy_background);
+    case Stage::kPreprocess:
+      return preprocess_frame(queue, plan, task);
+    case Stage::kNetwork:
+      return;
+    case Stage::kCarryOver:
+      return carry_over(queue, plan, task);
+    case Stage::kPostprocess:
+      return postprocess_frame(queue, plan, task);
+    case Stage::kCopyOut:
+      return copy(task.copy_out);
+  }
 }
 
 void CudaStages::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
@@ -67,6 +83,9 @@ void CudaStages::carry_over(CudaQueue& queue, const CudaFramePlan& plan, const C
   if (plan.kind.stabilize)
     stabilize(queue, prediction_.as<void>(), spec_.output.dtype, output_size(spec_), resized_.as<std::uint8_t>(),
               static_cast<std::int64_t>(guide_bytes()), task.first, task.temporal, temporal_.as<void>());
+  if (plan.kind.running_stretch)
+    running_range(queue, prediction_.as<void>(), spec_.output.dtype, output_size(spec_), task.first, task.temporal,
+                  partials_.as<MinMax>());
 }
 
 void CudaStages::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
@@ -88,13 +107,8 @@ void CudaStages::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, 
   workspace.foreground = foreground_.as<void>();
   workspace.blurred = blur_.as<std::uint8_t>();
   workspace.blur_scratch = blur_scratch_.as<std::uint8_t>();
-  if (plan.kind.running_stretch) workspace.running = &task.temporal;
-  workspace.first = task.first;
+  workspace.ranged = plan.kind.running_stretch;
   postprocess(queue, prediction_.as<void>(), spec_.output.dtype, task.frame, options, workspace, task.result);
-}
-
-void CudaStages::copy_out(CudaQueue& queue, const CudaTask& task) const {
-  if (task.copy_out.bytes > 0) queue.copy(task.copy_out);
 }
 
 }  // namespace rmbg

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the GPU does with a frame around the network, and the memory it does it in. Each frame goes through the stages
-// in this order, whatever the queue makes of them: launches, nodes of a graph, or changes to these.
+// in one order, whatever the queue makes of them: launches, nodes of a graph, or changes to these.
 #pragma once
 
 #include "core/buffer.h"
@@ -26,14 +26,26 @@ class CudaStages {
   /// Makes room for a kind of frame; whether something moved.
   bool reserve(const FramePlan& plan, const FrameKind& kind);
 
-  void copy_in(CudaQueue& queue, const CudaTask& task) const;
-  void preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
-  // The network runs here.
-  void carry_over(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
-  void postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
-  void copy_out(CudaQueue& queue, const CudaTask& task) const;
+  /// Puts a stretch of the way on a queue. The network is not known here: network() puts it there.
+  template <typename PutNetwork>
+  void put(const Leg& leg, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task,
+           PutNetwork&& network) const {
+    for (int i = static_cast<int>(leg.first); i <= static_cast<int>(leg.last); ++i) {
+      const auto stage = static_cast<Stage>(i);
+      if (stage == Stage::kNetwork) {
+        network();
+      } else {
+        put(stage, queue, plan, task);
+      }
+    }
+  }
 
  private:
+  void put(Stage stage, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
+  void preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
+  void carry_over(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
+  void postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
+
   NetworkSpec spec_;
   int device_;
   Stretch stretch_;

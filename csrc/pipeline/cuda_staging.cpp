@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "core/cuda_check.h"
 #include "core/cuda_pointer.h"
 #include "core/launch.h"
 
@@ -17,6 +18,13 @@ void copy_rows(const std::uint8_t* from, std::ptrdiff_t from_pitch, std::uint8_t
   });
 }
 
+/// Makes room in pinned memory. Padding between rows is copied along, so no byte of it may be one that nobody wrote.
+bool reserve_written(Buffer& pinned, std::size_t bytes) {
+  if (!pinned.reserve(bytes)) return false;
+  std::memset(pinned.as<void>(), 0, bytes);
+  return true;
+}
+
 /// A host picture to the GPU: `copy` is what the stream must do, and the answer where the picture then lies.
 ConstImageView bring(const ConstImageView& view, Buffer& device, Buffer& pinned, Copy& copy, bool& grown) {
   const std::ptrdiff_t row = row_bytes(view.width, view.format);
@@ -26,7 +34,7 @@ ConstImageView bring(const ConstImageView& view, Buffer& device, Buffer& pinned,
   grown |= device.reserve(static_cast<std::size_t>(view.height * pitch));
   const std::uint8_t* from = view.data;
   if (!direct) {
-    grown |= pinned.reserve(static_cast<std::size_t>(view.height * pitch));
+    grown |= reserve_written(pinned, static_cast<std::size_t>(view.height * pitch));
     copy_rows(view.data, view.pitch_bytes, pinned.as<std::uint8_t>(), pitch, row, view.height);
     from = pinned.as<std::uint8_t>();
   }
@@ -47,11 +55,7 @@ CudaTask CudaStaging::stage(const FrameJob& job, bool& grown) {
   if (picture && job.background_memory == MemoryKind::kHost)
     task.background.image = bring(job.background.image, background_, pinned_background_, task.copy_background, grown);
   if (job.memory != MemoryKind::kDevice) task.frame = bring(job.frame, frame_, pinned_frame_, task.copy_in, grown);
-  if (job.yuv) {
-    task.nv12 = task.frame;
-    task.color = color_of(frame_size(job), job.yuv_color, grown);
-    task.frame = {task.color.data, task.color.width, task.color.height, task.color.pitch_bytes, task.color.format};
-  }
+  if (job.yuv) take_for_nv12(task, frame_size(job), job.yuv_color, grown);
   if (job.memory == MemoryKind::kDevice) return task;
   const std::ptrdiff_t row = row_bytes(job.result.width, job.result.format);
   const auto bytes = static_cast<std::size_t>(job.result.height * row);
@@ -63,10 +67,12 @@ CudaTask CudaStaging::stage(const FrameJob& job, bool& grown) {
   return task;
 }
 
-ImageView CudaStaging::color_of(Size size, PixelFormat format, bool& grown) {
+void CudaStaging::take_for_nv12(CudaTask& task, Size size, PixelFormat format, bool& grown) {
   const std::ptrdiff_t pitch = padded_row_bytes(row_bytes(size.width, format));
   grown |= color_.reserve(static_cast<std::size_t>(size.height * pitch));
-  return {color_.as<std::uint8_t>(), size.width, size.height, pitch, format};
+  task.nv12 = task.frame;
+  task.color = {color_.as<std::uint8_t>(), size.width, size.height, pitch, format};
+  task.frame = {task.color.data, size.width, size.height, pitch, format};
 }
 
 void CudaStaging::deliver(const FrameJob& job, const CudaTask& task) const {
@@ -75,36 +81,37 @@ void CudaStaging::deliver(const FrameJob& job, const CudaTask& task) const {
             row_bytes(job.result.width, job.result.format), job.result.height);
 }
 
-CudaTask CudaStaging::rehearse(const FrameKind& kind, bool& grown) {
-  const auto picture = [&](Buffer& device, PixelFormat format, int height) {
+CudaTask CudaStaging::rehearse(const FrameKind& kind, cudaStream_t stream, bool& grown) {
+  // Where a picture that the GPU reads comes from: `copy` brings it from pinned memory, or it is black.
+  const auto bring = [&](Buffer& device, Buffer& pinned, PixelFormat format, int height, MemoryKind from, Copy& copy) {
     const std::ptrdiff_t pitch = padded_row_bytes(row_bytes(kind.width, format));
-    grown |= device.reserve(static_cast<std::size_t>(height * pitch));
-    return ImageView{device.as<std::uint8_t>(), kind.width, height, pitch, format};
+    const auto bytes = static_cast<std::size_t>(height * pitch);
+    grown |= device.reserve(bytes);
+    if (from == MemoryKind::kDevice) {
+      check(cudaMemsetAsync(device.as<void>(), 0, bytes, stream), "clearing GPU memory");
+    } else {
+      grown |= reserve_written(pinned, bytes);
+      copy = {device.as<void>(), pinned.as<void>(), bytes};
+    }
+    return ConstImageView{device.as<std::uint8_t>(), kind.width, height, pitch, format};
   };
-  const auto copy = [&](const ImageView& device, Buffer& pinned, bool in) {
-    const auto bytes = static_cast<std::size_t>(device.height * device.pitch_bytes);
-    grown |= pinned.reserve(bytes);
-    return in ? Copy{device.data, pinned.as<void>(), bytes} : Copy{pinned.as<void>(), device.data, bytes};
-  };
-  const ImageView frame =
-      kind.yuv ? picture(frame_, PixelFormat::kGray8, kind.height / 2 * 3) : picture(frame_, kind.format, kind.height);
   CudaTask task;
-  task.frame = {frame.data, frame.width, frame.height, frame.pitch_bytes, frame.format};
-  if (kind.yuv) {
-    task.nv12 = task.frame;
-    task.color = color_of({kind.width, kind.height}, kind.format, grown);
-    task.frame = {task.color.data, task.color.width, task.color.height, task.color.pitch_bytes, task.color.format};
-  }
-  task.result = picture(result_, output_format(kind.output), kind.height);
+  const PixelFormat format = kind.yuv ? PixelFormat::kGray8 : kind.format;
+  const int height = kind.yuv ? kind.height / 2 * 3 : kind.height;
+  task.frame = bring(frame_, pinned_frame_, format, height, kind.memory, task.copy_in);
+  if (kind.yuv) take_for_nv12(task, {kind.width, kind.height}, kind.format, grown);
   task.background.kind = kind.background;
-  if (kind.background == BackgroundKind::kImage && kind.blur_sigma <= 0) {
-    const ImageView back = picture(background_, PixelFormat::kBgr8, kind.height);
-    task.background.image = {back.data, back.width, back.height, back.pitch_bytes, back.format};
-    if (kind.background_memory == MemoryKind::kHost) task.copy_background = copy(back, pinned_background_, true);
-  }
+  if (kind.background == BackgroundKind::kImage && kind.blur_sigma <= 0)
+    task.background.image = bring(background_, pinned_background_, PixelFormat::kBgr8, kind.height,
+                                  kind.background_memory, task.copy_background);
+  const PixelFormat result = output_format(kind.output);
+  const std::ptrdiff_t row = row_bytes(kind.width, result);
+  const auto bytes = static_cast<std::size_t>(kind.height * row);
+  grown |= result_.reserve(bytes);
+  task.result = {result_.as<std::uint8_t>(), kind.width, kind.height, row, result};
   if (kind.memory == MemoryKind::kHost) {
-    task.copy_in = copy(frame, pinned_frame_, true);
-    task.copy_out = copy(task.result, pinned_result_, false);
+    grown |= pinned_result_.reserve(bytes);
+    task.copy_out = {pinned_result_.as<void>(), result_.as<void>(), bytes};
   }
   return task;
 }

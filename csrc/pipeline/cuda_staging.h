@@ -17,11 +17,13 @@ class CudaStaging {
   /// Once copy_out has ended: copies the result to where the caller wants it, unless it is there already.
   void deliver(const FrameJob& job, const CudaTask& task) const;
 
-  /// A job of this kind over the slot's own memory, whatever is in it.
-  CudaTask rehearse(const FrameKind& kind, bool& grown);
+  /// A job of this kind over the slot's own memory: the content of a host frame before, where it went through it, and
+  /// black. What must be written for that is, or will be on `stream`.
+  CudaTask rehearse(const FrameKind& kind, cudaStream_t stream, bool& grown);
 
  private:
-  ImageView color_of(Size size, PixelFormat format, bool& grown);
+  /// The frame of a task is NV12: makes room for its colours, which take its place.
+  void take_for_nv12(CudaTask& task, Size size, PixelFormat format, bool& grown);
 
   Buffer frame_{MemoryKind::kDevice}, background_{MemoryKind::kDevice}, result_{MemoryKind::kDevice};
   Buffer color_{MemoryKind::kDevice};  // of an NV12 frame

@@ -48,7 +48,7 @@ struct Pipeline::Lane {
 
   std::unique_ptr<Slot> slot;
   bool busy = false;
-  void* stream = nullptr;      // of the last frame that lay on the GPU
+  StreamKey stream;            // of the last frame that lay on the GPU
   std::uint64_t last_use = 0;  // by such a frame
   bool has_job = false;
   FrameJob job;
@@ -84,15 +84,14 @@ void Pipeline::check_job(const FrameJob& job) const {
 }
 
 /// Null when all are busy. A frame on the GPU leaves its lane before its work is done: frames of one stream keep to one
-/// lane, and those of two streams take two, so that they do not wait for each other (the default streams of two
-/// threads, which have one handle, do). Other frames take the first.
+/// lane, and those of two streams take two, so that they do not wait for each other. Other frames take the first.
 Pipeline::Lane* Pipeline::free_lane(const FrameJob* job) {
   const bool on_gpu = job != nullptr && job->memory == MemoryKind::kDevice;
   Lane* best = nullptr;
   for (const auto& each : lanes_) {
     Lane* const lane = each.get();
     if (lane->busy) continue;
-    if (!on_gpu || (lane->last_use > 0 && lane->stream == job->stream.handle)) return lane;
+    if (!on_gpu || (lane->last_use > 0 && lane->stream == stream_key(job->stream))) return lane;
     if (best == nullptr || lane->last_use < best->last_use) best = lane;
   }
   return best;
@@ -106,7 +105,7 @@ Pipeline::Lane& Pipeline::acquire(FrameJob* job) {
   if (closed_) throw Error("the engine is closed; make a new one");
   free->busy = true;
   if (job != nullptr && job->memory == MemoryKind::kDevice) {
-    free->stream = job->stream.handle;
+    free->stream = stream_key(job->stream);
     free->last_use = ++uses_;
   }
   if (job != nullptr && job->track != nullptr) job->place = job->track->issue();

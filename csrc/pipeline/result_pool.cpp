@@ -25,7 +25,7 @@ struct Block {
   Buffer memory{MemoryKind::kDevice};
   CudaEvent written;
   std::uintptr_t writer = 0;
-  std::vector<std::uintptr_t> users;
+  std::vector<StreamKey> users;
   std::vector<CudaEvent> left;  // one for each user, recorded when the block was given back
 };
 
@@ -77,8 +77,9 @@ class PooledMemory : public ResultMemory {
 
   void used_on(std::uintptr_t stream) override {
     const std::lock_guard lock(mutex_);
+    const StreamKey user = stream_key(stream);
     auto& users = block_->users;
-    if (std::find(users.begin(), users.end(), stream) == users.end()) users.push_back(stream);
+    if (std::find(users.begin(), users.end(), user) == users.end()) users.push_back(user);
   }
 
   void to_host(void* to, std::size_t bytes) override {
@@ -122,9 +123,11 @@ std::shared_ptr<ResultMemory> Pool::take(std::size_t bytes, Stream stream) {
 void Pool::give_back(std::unique_ptr<Block> block) noexcept {
   try {
     const DeviceScope scope(device_);
-    for (const std::uintptr_t user : block->users) {
+    for (const StreamKey& user : block->users) {
+      // The default stream of another thread cannot be reached from here: freeing the block waits for it.
+      if (user != stream_key(user.handle)) return;
       CudaEvent event;
-      event.record(stream_of(user));
+      event.record(stream_of(user.handle));
       block->left.push_back(std::move(event));
     }
     block->users.clear();

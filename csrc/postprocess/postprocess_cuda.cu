@@ -10,7 +10,6 @@
 #include "postprocess/matte_pixel.h"
 #include "postprocess/postprocess_cuda.h"
 #include "postprocess/refine_cuda.h"
-#include "postprocess/stabilize_cuda.h"
 #include "preprocess/packed_taps.h"
 #include "preprocess/resample_pixel.h"
 
@@ -233,10 +232,9 @@ void make_matte(CudaQueue& queue, const void* prediction, DataType dtype, const 
   const Size size = workspace.plan->in;
   const std::int64_t count = static_cast<std::int64_t>(size.width) * size.height;
   const bool half = dtype == DataType::kFloat16;
-  const bool by_range = options.stretch == Stretch::kMinMax || workspace.running != nullptr;
-  if (by_range) min_max_partials(queue, prediction, half, count, workspace.partials);
-  if (workspace.running != nullptr) running_range(queue, workspace.first, *workspace.running, workspace.partials);
-  const MinMax* const partials = by_range ? workspace.partials : nullptr;
+  const bool own_range = options.stretch == Stretch::kMinMax && !workspace.ranged;
+  if (own_range) min_max_partials(queue, prediction, half, count, workspace.partials);
+  const MinMax* const partials = own_range || workspace.ranged ? workspace.partials : nullptr;
   if (half) {
     stretch<std::uint16_t>(queue, prediction, count, partials, options.range, workspace.matte);
   } else {

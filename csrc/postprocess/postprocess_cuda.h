@@ -9,7 +9,6 @@
 #include "core/data_type.h"
 #include "core/reduce_cuda.h"
 #include "postprocess/postprocess.h"
-#include "postprocess/stabilize.h"
 #include "preprocess/resample_cuda.h"
 
 namespace rmbg {
@@ -36,9 +35,8 @@ struct PostprocessDeviceWorkspace {
   std::uint8_t* blurred = nullptr;
   std::uint8_t* blur_scratch = nullptr;
 
-  // Of a running stretch, which takes the place of kMinMax.
-  const TemporalState* running = nullptr;
-  bool first = false;
+  // The partials are those of a running_range(), which takes the place of options.stretch.
+  bool ranged = false;
 };
 
 std::size_t alpha_plane_bytes(Size frame);

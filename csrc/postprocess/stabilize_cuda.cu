@@ -126,7 +126,10 @@ void stabilize(CudaQueue& queue, void* prediction, DataType dtype, Size size, co
   }
 }
 
-void running_range(CudaQueue& queue, bool first, const TemporalState& state, MinMax* partials) {
+void running_range(CudaQueue& queue, const void* prediction, DataType dtype, Size size, bool first,
+                   const TemporalState& state, MinMax* partials) {
+  const std::int64_t count = static_cast<std::int64_t>(size.width) * size.height;
+  min_max_partials(queue, prediction, dtype == DataType::kFloat16, count, partials);
   launch(queue, range_kernel, dim3(1), dim3(kPartials), 0, partials, first ? 1 : 0, state.range);
 }
 

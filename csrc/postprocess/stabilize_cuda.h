@@ -19,7 +19,8 @@ std::size_t stabilize_device_bytes(Size prediction);
 void stabilize(CudaQueue& queue, void* prediction, DataType dtype, Size size, const std::uint8_t* guide,
                std::int64_t guide_bytes, bool first, const TemporalState& state, void* workspace);
 
-/// partials: those of min_max_partials() over the prediction; become those of the running range.
-void running_range(CudaQueue& queue, bool first, const TemporalState& state, MinMax* partials);
+/// partials: kPartials, which become those of the range to stretch the prediction by.
+void running_range(CudaQueue& queue, const void* prediction, DataType dtype, Size size, bool first,
+                   const TemporalState& state, MinMax* partials);
 
 }  // namespace rmbg

@@ -6,50 +6,16 @@ Only the stand-in (tests/cuda_stand_in) can let calls fail, and count what is le
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from tests.gpu import gpu_networks as gpu
+from tests.gpu.stand_in import StandIn
 
 from rmbg_trt import CudaError, NetworkError, _core
 
 pytestmark = pytest.mark.stand_in
 
 OUT_OF_MEMORY, INVALID_VALUE, UNKNOWN, ILLEGAL_ADDRESS = 2, 1, 999, 700
-
-
-class StandIn:
-    def __init__(self) -> None:
-        library = ctypes.CDLL(_core.__file__)
-        self.foreign_context = library.rmbg_stand_in_foreign_context
-        self.reset = library.rmbg_stand_in_reset
-        self._fail, self._calls, self._live = (
-            library.rmbg_stand_in_fail,
-            library.rmbg_stand_in_calls,
-            library.rmbg_stand_in_live,
-        )
-        self._calls.restype = self._live.restype = ctypes.c_long
-
-    def fail(self, call: str, error: int, after: int = 0) -> None:
-        assert self._fail(call.encode(), after, error) == 0
-
-    def calls(self, call: str) -> int:
-        return int(self._calls(call.encode()))
-
-    def live(self, what: str) -> int:
-        return int(self._live(what.encode()))
-
-
-@pytest.fixture
-def stand_in() -> Iterator[StandIn]:
-    if _core.cuda_devices()[0]["name"] != "CPU stand-in":
-        pytest.skip("a real GPU does not fail on request")
-    made = StandIn()
-    made.reset()
-    yield made
-    made.reset()
 
 
 def check(pipeline: _core.Pipeline, seed: int, size: tuple[int, int] = (40, 60)) -> None:

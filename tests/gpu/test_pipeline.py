@@ -183,22 +183,6 @@ def test_threads_share_a_pipeline() -> None:
         assert all(pool.map(work, range(4)))
 
 
-def test_measured_stages() -> None:
-    pipeline, _ = gpu.pipeline()
-    assert pipeline.measure(3) == []
-    for _ in range(2):
-        gpu.run(pipeline, gpu.random_frame(np.random.default_rng(0), 40, 60, 3), "alpha")
-    times = pipeline.measure(5)
-    assert len(times) == 5
-    for each in times:
-        assert all(value >= 0 for value in each.values())
-        stages = sum(value for name, value in each.items() if name != "total_ms")
-        assert stages == pytest.approx(each["total_ms"], rel=0.05, abs=0.01)
-    # The slot is as good as before.
-    frame = gpu.random_frame(np.random.default_rng(1), 40, 60, 3)
-    np.testing.assert_array_equal(gpu.run(pipeline, frame, "alpha"), gpu.run(gpu.on_the_cpu(), frame, "alpha"))
-
-
 @pytest.mark.parametrize("shape", [(20, 30, 3), (20, 31)])
 def test_a_result_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
     pipeline, _ = gpu.pipeline()
@@ -236,4 +220,3 @@ def test_nv12(name: str, output: str) -> None:
         np.testing.assert_array_equal(*results)
         device = gpu.run_on_gpu(pipeline, _core.cuda_upload(frame), output, nv12=name)
         np.testing.assert_array_equal(device.numpy(), results[0])
-    assert len(pipeline.measure(1)) == 1

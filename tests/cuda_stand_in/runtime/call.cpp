@@ -11,6 +11,7 @@
 #include "runtime/memory.h"
 #include "runtime/settings.h"
 #include "runtime/stream.h"
+#include "runtime/work.h"
 #include "stand_in.h"
 
 namespace stand_in {
@@ -130,6 +131,7 @@ void rmbg_stand_in_reset() {
   calls().counts.clear();
   calls().failures.clear();
   calls().lost = cudaSuccess;
+  fresh_bytes_copied() = 0;
   last_error = cudaSuccess;
 }
 
@@ -137,6 +139,11 @@ long rmbg_stand_in_calls(const char* call) {
   const std::lock_guard lock(runtime_mutex());
   const auto found = calls().counts.find(call);
   return found == calls().counts.end() ? 0 : found->second;
+}
+
+long rmbg_stand_in_fresh_bytes_copied() {
+  const std::lock_guard lock(runtime_mutex());
+  return fresh_bytes_copied();
 }
 
 long rmbg_stand_in_live(const char* what) {

@@ -19,7 +19,6 @@
 namespace stand_in {
 namespace {
 
-constexpr int kUninitialized = 0xCD;
 constexpr std::size_t kGuardBytes = 4096;
 constexpr std::size_t kSharedAlignment = 16;
 

@@ -14,7 +14,6 @@
 namespace stand_in {
 namespace {
 
-constexpr int kUninitialized = 0xCD;
 constexpr unsigned char kCanary = 0xA7;
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kAlignment = 256;  // of cudaMalloc

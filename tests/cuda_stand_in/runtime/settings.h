@@ -19,6 +19,8 @@ bool open_memory();
 /// RMBG_STAND_IN_DEVICES, 1 unless set.
 int device_count();
 
+constexpr int kUninitialized = 0xCD;  // each byte of memory, as it begins
+
 /// The numbers 0 … count-1 in the order asked for. Shuffled, it is another one each time, but the same in each process.
 class Permutation {
  public:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/stream.h"
 
+#include <atomic>
 #include <map>
 #include <utility>
 
@@ -14,10 +15,17 @@
 namespace stand_in {
 namespace {
 
-/// The legacy stream and the one for threads, of each device: they are there without being made.
-std::map<std::pair<int, bool>, std::unique_ptr<CUstream_st>>& default_streams() {
-  static auto* const all = new std::map<std::pair<int, bool>, std::unique_ptr<CUstream_st>>;
+/// The legacy stream (0) and that of each thread, of each device: they are there without being made, and stay.
+std::map<std::pair<int, long>, std::unique_ptr<CUstream_st>>& default_streams() {
+  static auto* const all = new std::map<std::pair<int, long>, std::unique_ptr<CUstream_st>>;
   return *all;
+}
+
+/// From 1; never given twice, other than the ids of threads.
+long number_of_thread() {
+  static std::atomic<long> latest{0};
+  thread_local const long number = ++latest;
+  return number;
 }
 
 /// Does a stream's work in order, up to a mark or to its end. Work may wait for a mark of another stream; that mark is
@@ -54,7 +62,7 @@ void WaitWork::run() const {
 CUstream_st* find_stream(cudaStream_t handle) {
   if (handle != nullptr && handle != cudaStreamLegacy && handle != cudaStreamPerThread)
     return live<CUstream_st>().has(handle) ? handle : nullptr;
-  auto& stream = default_streams()[{current_device(), handle == cudaStreamPerThread}];
+  auto& stream = default_streams()[{current_device(), handle == cudaStreamPerThread ? number_of_thread() : 0}];
   if (stream == nullptr) stream = std::make_unique<CUstream_st>(current_device());
   return stream.get();
 }

@@ -74,6 +74,9 @@ class FillWork : public Work {
   std::size_t bytes_;
 };
 
+/// See rmbg_stand_in_fresh_bytes_copied().
+long& fresh_bytes_copied();
+
 // Each makes work for the current device, or says what CUDA would say of such arguments.
 cudaError_t make_kernel_work(const void* entry, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments,
                              WorkPointer& work);

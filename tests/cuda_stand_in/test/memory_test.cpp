@@ -34,6 +34,24 @@ const Case allocation("memory is aligned, counted, and filled with what nobody e
   CHECK(cudaMalloc(&data, std::size_t{9} << 30) == cudaErrorMemoryAllocation);
 });
 
+const Case fresh("copies of bytes that nobody wrote are counted", [] {
+  const Stream stream;
+  const Numbers numbers(5), copied(5);
+  CHECK_OK(launch(fill, dim3(3), dim3(1), 0, stream.handle, numbers.data, 3, 7));
+  CHECK_OK(cudaStreamSynchronize(stream.handle));
+  const auto copy = [&](const int* from, std::size_t count) {
+    const long before = rmbg_stand_in_fresh_bytes_copied();
+    CHECK_OK(cudaMemcpy(copied.data, from, count * sizeof(int), cudaMemcpyDefault));
+    return rmbg_stand_in_fresh_bytes_copied() - before;
+  };
+  CHECK(copy(numbers.data, 3) == 0);
+  CHECK(copy(numbers.data, 5) == 2 * sizeof(int));
+  const int own[5] = {static_cast<int>(0xCDCDCDCDu)};  // not memory of the runtime
+  CHECK(copy(own, 5) == 0);
+  rmbg_stand_in_reset();
+  CHECK(rmbg_stand_in_fresh_bytes_copied() == 0);
+});
+
 const Case pointers("pointers are known for what they are", [] {
   const Numbers device(10);
   int* pinned = nullptr;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Laziness: nothing is done before somebody waits. Events, and waiting for other streams.
+#include <thread>
+
 #include "test/stand_in_test.h"
 
 namespace stand_in_test {
@@ -79,6 +81,15 @@ const Case unordered("without a wait, the order of streams is not kept", [] {
   CHECK_OK(cudaMemcpyAsync(copied.data, first.data, sizeof(int), cudaMemcpyDefault, b.handle));
   CHECK_OK(cudaStreamSynchronize(b.handle));
   CHECK(copied.read()[0] == kFresh);
+});
+
+const Case threads_default("each thread has a default stream of its own", [] {
+  const Numbers number(1);
+  CHECK_OK(launch(fill, dim3(1), dim3(1), 0, cudaStreamPerThread, number.data, 1, 4));
+  std::thread([] { CHECK_OK(cudaStreamSynchronize(cudaStreamPerThread)); }).join();
+  CHECK(number.read()[0] == kFresh);
+  CHECK_OK(cudaStreamSynchronize(cudaStreamPerThread));
+  CHECK(number.read()[0] == 4);
 });
 
 const Case others_that_wait("freeing, destroying and waiting for the device do all work", [] {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames as CUDA graphs: making them, putting another frame's addresses into them, and one with events between its
+// stages, to measure them.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/cuda_graph.h"
+#include "network/network.h"
+#include "pipeline/cuda_frame.h"
+#include "pipeline/cuda_stages.h"
+#include "pipeline/frame_job.h"
+
+namespace rmbg {
+
+/// Of a slot, whose stages and stream live longer.
+class CudaRecorder {
+ public:
+  CudaRecorder(std::shared_ptr<Network> network, const CudaStages& stages, cudaStream_t stream);
+
+  /// Makes the plan's graphs, with this frame's addresses. There are none where that fails; a few failures are taken
+  /// for a reason to go without graphs from then on.
+  void record(CudaFramePlan& plan, const CudaTask& task);
+
+  /// Puts a frame's addresses into the graphs. False where one cannot take them (memory of another kind, say): the
+  /// graphs are good for nothing then.
+  bool change(CudaFramePlan& plan, const CudaTask& task);
+
+  /// Device times of a frame's stages, of each of `repeats` runs. The network must be capturable.
+  std::vector<StageTimes> measure(const CudaFramePlan& plan, const CudaTask& task, int repeats);
+
+  /// See Slot::mode. Any thread may ask.
+  std::string mode() const;
+
+ private:
+  FrameGraph record(const Leg& leg, const CudaFramePlan& plan, const CudaTask& task);
+  cudaGraph_t network_graph();
+  void set_mode(std::string mode);
+
+  std::shared_ptr<Network> network_;
+  const CudaStages& stages_;
+  cudaStream_t stream_;
+  CudaGraph recorded_{nullptr};  // the network's work, unless it has a graph of its own
+  int failures_ = 0;
+  mutable std::mutex mode_mutex_;
+  std::string mode_ = "graph";
+};
+
+}  // namespace rmbg
