@@ -94,7 +94,12 @@ std::string repr(const DeviceArray& array) {
 
 void register_device_array(py::module_& m) {
   py::class_<DeviceArray, std::shared_ptr<DeviceArray>>(
-      m, "DeviceArray", "An array on a GPU, C-contiguous: torch.from_dlpack(a), cupy.asarray(a), a.numpy().")
+      m, "DeviceArray",
+      "An array on a GPU, C-contiguous: torch.from_dlpack(a), cupy.asarray(a), a.numpy().\n\n"
+      "A stream on which it is used (`stream` of __dlpack__ or of __cuda_array_interface__) must live until the array\n"
+      "and all that was made of it are dropped: the memory is then used again behind that stream's work, which CUDA\n"
+      "leaves undefined for a stream that was destroyed. PyTorch's streams and default streams are never destroyed.\n"
+      "Work on another stream than the one named is the user's to wait for before the array is dropped.")
       .def_property_readonly("shape", &shape_of)
       .def_property_readonly("dtype", [](const DeviceArray& array) { return array.element().name; })
       .def_property_readonly("ptr", &pointer_of)

@@ -20,8 +20,8 @@ class DeviceMemory {
   virtual std::uintptr_t stream() const = 0;
   /// Work put on `stream` from now on runs after what writes this memory.
   virtual void hold_back(std::uintptr_t stream) = 0;
-  /// A consumer uses the memory on this stream, which lives at least as long: it is not written again before that
-  /// work is done.
+  /// A consumer uses the memory on this stream, which must live until the memory is dropped: it is not written again
+  /// before that work is done.
   virtual void used_on(std::uintptr_t stream) = 0;
   /// Copies `bytes` from the beginning to the host, and waits for them.
   virtual void to_host(void* to, std::size_t bytes) = 0;

@@ -55,7 +55,7 @@ FrameKind kind_of(const FrameJob& job, const CudaTask& task);
 
 /// A frame's way, in this order. Carrying over is all that frames of a track do in turns.
 enum class Stage { kCopyIn, kPreprocess, kNetwork, kCarryOver, kPostprocess, kCopyOut };
-constexpr int kStages = 6;
+constexpr int kStages = static_cast<int>(Stage::kCopyOut) + 1;
 
 /// Stages that follow each other, the last one included.
 struct Leg {

@@ -124,8 +124,10 @@ void Pool::give_back(std::unique_ptr<Block> block) noexcept {
   try {
     const DeviceScope scope(device_);
     for (const StreamKey& user : block->users) {
-      // The default stream of another thread cannot be reached from here: freeing the block waits for it.
-      if (user != stream_key(user.handle)) return;
+      if (user != stream_key(user.handle)) {  // another thread's default stream, which cannot be reached from here
+        check(cudaDeviceSynchronize(), "waiting for the GPU");
+        continue;
+      }
       CudaEvent event;
       event.record(stream_of(user.handle));
       block->left.push_back(std::move(event));
@@ -134,7 +136,7 @@ void Pool::give_back(std::unique_ptr<Block> block) noexcept {
     const std::lock_guard lock(mutex_);
     if (free_.size() == kKept) free_.erase(free_.begin());
     free_.push_back(std::move(block));
-  } catch (...) {  // a stream or the driver is gone: freeing waits for all work
+  } catch (...) {  // the driver is gone, or it knows that a stream is: freeing waits for all work
   }
 }
 

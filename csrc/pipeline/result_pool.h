@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // GPU memory for results. A caller keeps a result as long as it likes; what it gives back is used again, in the order
-// of the streams that had to do with it, so nothing is allocated per frame.
+// of the streams that had to do with it, so nothing is allocated per frame. For that an event is put on each stream of
+// used_on() when the memory is given back: such a stream must still be there. CUDA has no call that tells a handle of a
+// stream that was destroyed (it may even be a new stream's by then), so this is the users' part. Default streams do not
+// end before; where one belongs to another thread than the one that gives back, giving back waits for the GPU.
 #pragma once
 
 #include <cstddef>

@@ -183,6 +183,8 @@ class Engine:
             uint8: alpha (H, W), cutout (H, W, 4) or composite (H, W, 3), in the engine's colour order; ``out`` if
             it was given. For a PIL image a PIL image: "L", "RGBA" or "RGB". For a frame on the GPU a DeviceArray,
             which any library can take over through DLPack or ``__cuda_array_interface__``, and ``.numpy()`` copies.
+            Keep the streams it is taken over and used on until it is dropped, with all arrays made from it: its memory
+            is used again behind their work.
 
         Raises:
             InputError: The frame, background or ``out`` is not one of these. The engine stays usable.

@@ -24,6 +24,6 @@ RMBG_STAND_IN_EXPORT void rmbg_stand_in_foreign_context(int wanted);
 /// A bit for each device that has a primary context.
 RMBG_STAND_IN_EXPORT unsigned long long rmbg_stand_in_contexts();
 
-/// Bytes copied so far from memory of the runtime that were 0xCD, as it begins: where no data has that value, those that
-/// nobody wrote.
+/// Bytes copied so far from memory of the runtime that were 0xCD, as it begins: those that nobody wrote, where no data
+/// has that value.
 RMBG_STAND_IN_EXPORT long rmbg_stand_in_fresh_bytes_copied();

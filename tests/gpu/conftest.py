@@ -34,3 +34,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:  # pytest hands over the items of all folders
         if here in item.path.parents:
             item.add_marker(pytest.mark.gpu)
+            if "stand_in" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.stand_in)

@@ -33,7 +33,13 @@ def main() -> None:
                 frame = _core.cuda_upload(gpu.random_frame(rng, *size, channels))
                 for _ in range(2):
                     gpu.run_on_gpu(pipeline, frame, "cutout").numpy()
-        pipeline.measure(2)
+                pipeline.measure(2)
+            track = _core.Track(True, True)
+            for number in range(4):
+                frame = gpu.random_frame(rng, *size, 3)
+                quality = {"refine": True, "decontaminate": True, "blur_sigma": 2.0 * (number > 1)}
+                gpu.run(pipeline, frame, "composite", background=(1, 2, 3), track=track, **quality)
+            pipeline.measure(2)
         pipeline.close()
     for width in (320, 7680, 40000):  # tiles of all sizes, and none
         _core.cuda_preprocess(rng.integers(0, 256, (9, width, 4), dtype=np.uint8), (8, 320))

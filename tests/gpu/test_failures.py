@@ -13,8 +13,6 @@ from tests.gpu.stand_in import StandIn
 
 from rmbg_trt import CudaError, NetworkError, _core
 
-pytestmark = pytest.mark.stand_in
-
 OUT_OF_MEMORY, INVALID_VALUE, UNKNOWN, ILLEGAL_ADDRESS = 2, 1, 999, 700
 
 

@@ -74,7 +74,7 @@ class OnGpu:
 @pytest.mark.parametrize("carried", TRACKS)
 def test_networks_run_at_once_and_the_turn_comes_after_them(carried: tuple[bool, bool]) -> None:
     meeting = threading.Barrier(3)  # passes only when three frames are in their networks
-    networks = [gpu.RedPlane(capturable=False, before=lambda: meeting.wait(TIMEOUT_S) and None) for _ in range(3)]
+    networks = [gpu.RedPlane(capturable=False, before=lambda: meeting.wait(20) and None) for _ in range(3)]
     pipeline = _core.Pipeline([each.network for each in networks], stretch="fixed", device=0)
     track, cpu = _core.Track(*carried), OnTheCpu(*carried)
     waiting = [Submitted(pipeline, scene(number), track) for number in range(9)]
