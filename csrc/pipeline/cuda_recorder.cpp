@@ -9,7 +9,7 @@
 namespace rmbg {
 namespace {
 
-constexpr int kFailures = 3;  // attempts to record before a slot goes without graphs
+constexpr int kFailures = 3;  // in a row, before a slot goes without graphs
 
 std::vector<Leg> legs_of(const FrameKind& kind) {
   if (kind.stabilize || kind.running_stretch) return {kBeforeTurn, kAfterTurn};
@@ -23,15 +23,40 @@ CudaRecorder::CudaRecorder(std::shared_ptr<Network> network, const CudaStages& s
   if (!network_->capturable()) mode_ = "eager: the network cannot be recorded into a graph";
 }
 
-void CudaRecorder::record(CudaFramePlan& plan, const CudaTask& task) {
+template <typename Record>
+void CudaRecorder::try_to(Record&& record) {
   if (!network_->capturable() || failures_ == kFailures) return;
   try {
-    std::vector<FrameGraph> graphs;
-    for (const Leg& leg : legs_of(plan.kind)) graphs.push_back(record(leg, plan, task));
-    plan.graphs = std::move(graphs);
+    record();
+    failures_ = 0;
   } catch (const Error& error) {
     recorded_ = CudaGraph(nullptr);
     if (++failures_ == kFailures) set_mode(std::string("eager: ") + error.what());
+  }
+}
+
+void CudaRecorder::record(CudaFramePlan& plan, const CudaTask& task) {
+  try_to([&] {
+    std::vector<FrameGraph> graphs;
+    for (const Leg& leg : legs_of(plan.kind)) graphs.push_back(record(leg, plan, task));
+    plan.graphs = std::move(graphs);
+  });
+}
+
+void CudaRecorder::run_network() {
+  // Where recording failed, the next frame of a known kind shows whether that is over.
+  if (!network_exec_ && failures_ == 0)
+    try_to([&] {
+      if (!warm_ && network_->graph() == nullptr) return;
+      CudaGraph graph;
+      graph.add_child(network_graph());
+      network_exec_ = CudaGraphExec(std::move(graph));
+    });
+  if (network_exec_) {
+    network_exec_.launch(stream_);
+  } else {
+    network_->enqueue({stream_});
+    warm_ = true;
   }
 }
 
@@ -48,6 +73,8 @@ cudaGraph_t CudaRecorder::network_graph() {
   if (recorded_.get() == nullptr) recorded_ = rmbg::record(stream_, [&] { network_->enqueue({stream_}); });
   return recorded_.get();
 }
+
+void CudaRecorder::forget_network() noexcept { network_exec_ = CudaGraphExec(); }
 
 bool CudaRecorder::change(CudaFramePlan& plan, const CudaTask& task) {
   try {

@@ -29,6 +29,12 @@ class CudaRecorder {
   /// graphs are good for nothing then.
   bool change(CudaFramePlan& plan, const CudaTask& task);
 
+  /// Puts the network on the slot's stream, for a frame without graphs: once it has run, as a graph of its own, one
+  /// launch for the hundreds it may have. Frames of ever new sizes are such frames.
+  void run_network();
+  /// After a failure: that graph is made anew.
+  void forget_network() noexcept;
+
   /// Device times of a frame's stages, of each of `repeats` runs. The network must be capturable.
   std::vector<StageTimes> measure(const CudaFramePlan& plan, const CudaTask& task, int repeats);
 
@@ -36,6 +42,8 @@ class CudaRecorder {
   std::string mode() const;
 
  private:
+  template <typename Record>
+  void try_to(Record&& record);
   FrameGraph record(const Leg& leg, const CudaFramePlan& plan, const CudaTask& task);
   cudaGraph_t network_graph();
   void set_mode(std::string mode);
@@ -44,6 +52,8 @@ class CudaRecorder {
   const CudaStages& stages_;
   cudaStream_t stream_;
   CudaGraph recorded_{nullptr};  // the network's work, unless it has a graph of its own
+  CudaGraphExec network_exec_;   // for frames without graphs
+  bool warm_ = false;            // the network has run: what is lazy in it is done
   int failures_ = 0;
   mutable std::mutex mode_mutex_;
   std::string mode_ = "graph";

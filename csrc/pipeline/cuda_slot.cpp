@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way of a frame on a GPU: copy in, preprocess, network, postprocess, copy out, on one stream. The first frame of a
-// kind runs as plain launches, which warms up whatever is lazy; from the second on the whole way is one CUDA graph. A
-// frame of a track takes its turn on the way, for a few plain launches between two graphs: all else of it runs at the
-// same time as the frame before.
+// kind runs as plain launches round the network, which has a graph of its own once it is warm; from the second on the
+// whole way is one CUDA graph. A frame of a track takes its turn on the way, for a few plain launches between two
+// graphs: all else of it runs at the same time as the frame before.
 #include <chrono>
 #include <utility>
 
@@ -176,9 +176,7 @@ void CudaSlot::run_eagerly(const CudaFramePlan& plan, CudaTask& task, TrackTurn&
     ready_.hold_back(stream_.get());
   }
   CudaQueue queue(stream_.get());
-  const auto put = [&](const Leg& leg) {
-    stages_.put(leg, queue, plan, task, [&] { network_->enqueue(stream_.view()); });
-  };
+  const auto put = [&](const Leg& leg) { stages_.put(leg, queue, plan, task, [&] { recorder_.run_network(); }); };
   put(kBeforeTurn);
   take_turn(plan, task, turn, stream_.get());
   put(kAfterTurn);
@@ -214,6 +212,7 @@ void CudaSlot::give_up(CudaFramePlan* plan, const FrameJob& job) noexcept {
   if (left_running_) cudaEventSynchronize(done_.get());
   cudaGetLastError();
   if (plan != nullptr) plan->graphs.clear();
+  recorder_.forget_network();
 }
 
 /// Memory in the place of a track's.
