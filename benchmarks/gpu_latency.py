@@ -2,8 +2,9 @@
 """Where a frame's time goes on a GPU, and what the engine adds to the network.
 
 For each frame size: device times of the stages (events inside a CUDA graph); wall-clock time of pageable, pinned and
-device frames from call to result; what a call with a device frame costs the host; frames a second over three slots;
-and, with PyTorch as the network, the plain recipe (OpenCV, eager PyTorch in half precision) by turns with ours.
+device frames, and of frames of ever new sizes, from call to result; what a call with a device frame costs the host;
+frames a second over three slots, and of one stabilised video over them; and, with PyTorch as the network, the plain
+recipe (OpenCV, eager PyTorch in half precision) by turns with ours.
 
   python benchmarks/gpu_latency.py                       # u2net with random weights, which take the same time
   python benchmarks/gpu_latency.py --network u2netp      # a catalogue name or a checkpoint
@@ -13,6 +14,7 @@ and, with PyTorch as the network, the plain recipe (OpenCV, eager PyTorch in hal
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -83,16 +85,24 @@ def stages(pipeline: Any, repeats: int) -> dict[str, Any]:
 
 
 def host_frames(pipeline: Any, size: tuple[int, int], rounds: int) -> dict[str, list[float]]:
-    """Wall-clock milliseconds of a whole frame, pageable and pinned by turns."""
+    """Wall-clock milliseconds of a whole frame by turns: pageable, pinned, and of a size that none before had."""
     from rmbg_trt import _core
+
+    heights = itertools.cycle(range(size[0], max(size[0] - 64, 1), -1))  # more than kinds of frames are kept
 
     rng = np.random.default_rng(0)
     pageable = rng.integers(0, 256, (*size, 3), dtype=np.uint8), np.empty(size, np.uint8)
     pinned = _core.host_buffer([*size, 3], pinned=True), _core.host_buffer(list(size), pinned=True)
     pinned[0][...] = pageable[0]
+
+    def new_size() -> None:
+        height = next(heights)
+        pipeline.run(pageable[0][:height], pageable[1][:height], "bgr", "alpha")
+
     contenders = {
         "pageable": lambda: pipeline.run(*pageable, "bgr", "alpha"),
         "pinned": lambda: pipeline.run(*pinned, "bgr", "alpha"),
+        "new_size": new_size,
     }
     return interleave(contenders, rounds, warmup=3, between=lambda: None)
 
@@ -123,8 +133,8 @@ def device_frames(pipeline: Any, frame: Any, rounds: int) -> dict[str, list[floa
     return {"call_us": cost, "frame_ms": each}
 
 
-def throughput(pipeline: Any, size: tuple[int, int], frames: int) -> float:
-    """Pinned frames a second with all slots in flight."""
+def throughput(pipeline: Any, size: tuple[int, int], frames: int, track: Any = None) -> float:
+    """Pinned frames a second with all slots in flight; with a track, of one video whose matte is stabilised."""
     from collections import deque
 
     from rmbg_trt import _core
@@ -139,7 +149,7 @@ def throughput(pipeline: Any, size: tuple[int, int], frames: int) -> float:
         for index in range(frames if turn else 4 * pipeline.slots):
             if len(waiting) == 2 * pipeline.slots - 1:
                 waiting.popleft().wait()
-            waiting.append(pipeline.submit(*pairs[index % len(pairs)], "bgr", "alpha"))
+            waiting.append(pipeline.submit(*pairs[index % len(pairs)], "bgr", "alpha", track=track))
         while waiting:
             waiting.popleft().wait()
     return frames / (time.perf_counter() - begin)
@@ -209,6 +219,8 @@ def measure(name: str, size: tuple[int, int], matte: Any, networks: list[Any], o
     found["stages_of_device_frames"] = stages(pipeline, options.rounds)
     found["host_frames"] = summary(host_frames(pipeline, size, options.rounds))
     found["frames_per_second"] = throughput(pipeline, size, 10 * options.rounds)
+    track = _core.Track(stabilize=True)
+    found["frames_per_second_of_a_track"] = throughput(pipeline, size, 10 * options.rounds, track)
     found["mode"] = pipeline.modes()
     if matte is not None:
         ours = picture, np.empty(size, np.uint8)
@@ -235,13 +247,25 @@ def main() -> None:
         figures[name] = measure(name, SIZES[name], matte, networks, options)
     if matte is not None:
         figures["network_alone_ms"] = network_alone(matte, options.rounds)
-    table = Table("frame", "pre µs", "network µs", "post µs", "call µs", "pinned ms", "pageable ms", "frames/s")
+    titles = (
+        "frame",
+        "pre µs",
+        "network µs",
+        "post µs",
+        "call µs",
+        "pinned ms",
+        "pageable ms",
+        "new size ms",
+        "frames/s",
+    )
+    table = Table(*titles, "track's")
     for name in options.sizes.split(","):
         of, device = figures[name]["stages_of_device_frames"], figures[name]["device_frames"]
         cells = [of[f"{stage}_us"]["median"] for stage in ("preprocess", "network", "postprocess")]
         host = figures[name]["host_frames"]
-        cells += [device["call_us"]["median"], host["pinned"]["median"], host["pageable"]["median"]]
-        table.add_row(name, *(f"{cell:.4g}" for cell in cells), f"{figures[name]['frames_per_second']:.4g}")
+        cells += [device["call_us"]["median"], *(host[kind]["median"] for kind in ("pinned", "pageable", "new_size"))]
+        cells += [figures[name][f"frames_per_second{of_what}"] for of_what in ("", "_of_a_track")]
+        table.add_row(name, *(f"{cell:.4g}" for cell in cells))
     _report.console.print(table)
     _report.save("gpu_latency", options, figures)
 
