@@ -92,6 +92,7 @@ class CudaFramePlanCache {
   /// The plan used last, or nullptr.
   CudaFramePlan* latest();
   void forget_graphs();
+  void clear() { plans_.clear(); }
 
  private:
   std::uint64_t uses_ = 0;

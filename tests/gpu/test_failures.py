@@ -96,6 +96,24 @@ def test_recording_that_fails_once_is_tried_again(stand_in: StandIn, call: str) 
     assert networks[0].enqueued in (3, 4)
 
 
+def test_a_large_frame_without_memory_leaves_the_kinds_before_it_whole(stand_in: StandIn) -> None:
+    """A buffer that could not grow is gone; frames that are known already have it again."""
+    for after in range(30):
+        pipeline, _ = gpu.pipeline()
+        for seed in range(3):
+            check(pipeline, seed)
+        stand_in.fail("cudaMalloc", OUT_OF_MEMORY, after)
+        try:
+            check(pipeline, 3, (300, 500))
+        except CudaError:
+            for seed in range(4, 7):
+                check(pipeline, seed)
+        else:  # there are no more allocations
+            stand_in.reset()
+            break
+    assert after > 2
+
+
 def test_recording_that_never_succeeds(stand_in: StandIn) -> None:
     pipeline, _ = gpu.pipeline()
     for seed in range(6):
