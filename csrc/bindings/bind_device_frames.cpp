@@ -56,6 +56,7 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
                          const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
                          std::uintptr_t stream, const std::string& nv12, bool refine, bool decontaminate,
                          Track* track) {
+  check_not_capturing(stream_of(stream));  // before anything is put on it, which would end the capture
   const ForeignArray source = import_ordered(frame, pipeline, stream);
   FrameJob job;
   job.frame = to_view(source, color, "frame");

@@ -8,9 +8,9 @@ namespace rmbg {
 /// Throws CudaError where another context than the device's primary one is current in this thread.
 void check_context(int device);
 
-/// Makes a device current for the calling thread, and whatever was before it again at the end, be it nothing: a thread
-/// that never used CUDA is not given GPU 0, for which the runtime would make a context of some hundred MB there (CUDA
-/// driver API, "Context Management").
+/// Makes a device current for the calling thread, and whatever was before it again at the end. Where that is another
+/// device than a thread has without asking, it may be nothing: a thread that never used CUDA is not given GPU 0, for
+/// which the runtime would make a context of some hundred MB there (CUDA driver API, "Context Management").
 class DeviceScope {
  public:
   explicit DeviceScope(int device) : device_(device) { enter(); }

@@ -37,6 +37,9 @@ int select_device(int device);
 /// nothing. Throws CudaError, UnavailableError.
 std::shared_ptr<void> hold_device(int device);
 
+/// Throws CudaError where the stream is being captured into a CUDA graph: a frame's work cannot become a part of it.
+void check_not_capturing(Stream stream);
+
 /// Work put on `later` from now on runs after what is on `earlier`. Throws CudaError, UnavailableError.
 void order_streams(int device, Stream earlier, Stream later);
 

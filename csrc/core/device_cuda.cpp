@@ -39,6 +39,19 @@ int select_device(int device) {
 
 std::shared_ptr<void> hold_device(int device) { return std::make_shared<DeviceScope>(device); }
 
+void check_not_capturing(Stream stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  // An error says that another stream is being captured, which this one is not to wait for: what follows will say so.
+  if (cudaStreamIsCapturing(cuda_stream(stream), &status) != cudaSuccess) {
+    cudaGetLastError();
+  } else if (status != cudaStreamCaptureStatusNone) {
+    throw CudaError(
+        "the stream is being captured into a CUDA graph, which a frame's work cannot become a part of (it is a graph "
+        "of "
+        "its own); run the engine outside of the capture");
+  }
+}
+
 void order_streams(int device, Stream earlier, Stream later) {
   const DeviceScope scope(device);
   CudaEvent point;

@@ -20,7 +20,7 @@ constexpr int channel_offset(PixelFormat format, int c) {
   return format == PixelFormat::kBgr8 || format == PixelFormat::kBgra8 ? 2 - c : c;
 }
 
-/// Rows of `width` pixels, `pitch_bytes` apart (at least width * channels). Host memory.
+/// Rows of `width` pixels, `pitch_bytes` apart (at least width * channels). In whatever memory.
 template <typename Byte>
 struct BasicImageView {
   Byte* data = nullptr;

@@ -29,7 +29,8 @@ FrameKind kind_of(const FrameJob& job, const CudaTask& task) {
           job.track != nullptr && job.track->runs_stretch(),
           job.memory,
           composite && task.background.kind == BackgroundKind::kImage ? job.background_memory : MemoryKind::kHost,
-          word_aligned(task.frame.data, task.frame.pitch_bytes),
+          word_aligned(task.frame.data, task.frame.pitch_bytes) &&
+              (!job.yuv || word_aligned(task.nv12.data, task.nv12.pitch_bytes)),
           job.yuv};
 }
 

@@ -39,7 +39,7 @@ struct FrameKind {
   float blur_sigma;
   bool refine, decontaminate, stabilize, running_stretch;
   MemoryKind memory, background_memory;
-  bool words;  // the frame's rows can be read in words
+  bool words;  // the frame's rows, and those of its NV12, can be read in words
   std::optional<YuvMatrix> yuv;
 
   friend bool operator==(const FrameKind& a, const FrameKind& b) {

@@ -9,7 +9,7 @@
 namespace rmbg {
 namespace {
 
-constexpr int kFailures = 3;  // in a row, before a slot goes without graphs
+constexpr int kFailures = 3;  // in a row, to record or to change, before a slot goes without graphs
 
 std::vector<Leg> legs_of(const FrameKind& kind) {
   if (kind.stabilize || kind.running_stretch) return {kBeforeTurn, kAfterTurn};
@@ -36,6 +36,7 @@ void CudaRecorder::try_to(Record&& record) {
 }
 
 void CudaRecorder::record(CudaFramePlan& plan, const CudaTask& task) {
+  if (refusals_ == kFailures) return;
   try_to([&] {
     std::vector<FrameGraph> graphs;
     for (const Leg& leg : legs_of(plan.kind)) graphs.push_back(record(leg, plan, task));
@@ -82,8 +83,10 @@ bool CudaRecorder::change(CudaFramePlan& plan, const CudaTask& task) {
       CudaQueue queue(graph.exec, graph.nodes);
       stages_.put(graph.leg, queue, plan, task, [] {});
     }
+    refusals_ = 0;
     return true;
-  } catch (const CudaError&) {
+  } catch (const CudaError& error) {
+    if (++refusals_ == kFailures) set_mode(std::string("eager: ") + error.what());
     return false;
   }
 }

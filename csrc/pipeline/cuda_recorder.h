@@ -26,7 +26,7 @@ class CudaRecorder {
   void record(CudaFramePlan& plan, const CudaTask& task);
 
   /// Puts a frame's addresses into the graphs. False where one cannot take them (memory of another kind, say): the
-  /// graphs are good for nothing then.
+  /// graphs are good for nothing then. Where that happens again and again, there are none from then on.
   bool change(CudaFramePlan& plan, const CudaTask& task);
 
   /// Puts the network on the slot's stream, for a frame without graphs: once it has run, as a graph of its own, one
@@ -51,10 +51,10 @@ class CudaRecorder {
   std::shared_ptr<Network> network_;
   const CudaStages& stages_;
   cudaStream_t stream_;
-  CudaGraph recorded_{nullptr};  // the network's work, unless it has a graph of its own
-  CudaGraphExec network_exec_;   // for frames without graphs
-  bool warm_ = false;            // the network has run: what is lazy in it is done
-  int failures_ = 0;
+  CudaGraph recorded_{nullptr};      // the network's work, unless it has a graph of its own
+  CudaGraphExec network_exec_;       // for frames without graphs
+  bool warm_ = false;                // the network has run: what is lazy in it is done
+  int failures_ = 0, refusals_ = 0;  // in a row, to record and to change
   mutable std::mutex mode_mutex_;
   std::string mode_ = "graph";
 };

@@ -128,8 +128,9 @@ CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
     host = &host_plans_.get(kind.width, kind.height);
     grown |= stages_.reserve(*host, kind);
   }
-  if (grown || plan == nullptr) wait_for_callers();  // what is replaced may still be in use
-  if (grown) plans_.forget_graphs();                 // they know the old addresses
+  // Freeing memory has waited for its users; tables and graphs that are replaced may still be in use.
+  if (grown || plan == nullptr) wait_for_callers();
+  if (grown) plans_.forget_graphs();  // they know the old addresses
   return plan != nullptr ? *plan : plans_.make(kind, *host, stream_.get());
 }
 

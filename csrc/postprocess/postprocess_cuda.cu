@@ -51,9 +51,9 @@ struct Rows {
 
 struct FinishTask {
   Rows frame;
-  Rows back;  // pitch 0 and one pixel for a colour
+  Rows back;  // of a picture
   Rows out;
-  std::uint8_t color[8];  // three are used
+  std::uint8_t color[8];  // of a plain background: three are used
   int width;
   int height;
 };

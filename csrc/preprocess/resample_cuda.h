@@ -63,7 +63,7 @@ struct DevicePlanes {
 int resample_rows(CudaQueue& queue, const ConstImageView& src, const DevicePlan& plan, const int* plane_offset,
                   const DevicePlanes& dst, std::uint8_t* largest = nullptr);
 
-/// Along columns: planes to planes of another height, width * `bytes_per_sample` bytes of each row taken as they lie.
+/// Along columns: planes of bytes to planes of another height.
 /// `largest` and the answer as above.
 int resample_columns(CudaQueue& queue, const DevicePlanes& src, const DeviceTable& table, const DevicePlanes& dst,
                      std::uint8_t* largest = nullptr);

@@ -3,6 +3,7 @@
 # Everything that needs a GPU, on a bare CUDA machine: build for its architecture, tests/gpu, compute-sanitizer, latency.
 #
 #   tests/gpu/check.sh [build] [tests] [sanitizer] [latency]     # no word: all of them, about 15 minutes
+#   tests/gpu/check.sh memcheck racecheck                        # some of compute-sanitizer's tools only
 #
 # On a machine that is yours for minutes only, take the steps one by one: what `build` made stays in build/. Results go to
 # $OUT (default: build/gpu-check). Where PyTorch is installed nothing is fetched, and what is missing is named.
@@ -53,10 +54,14 @@ assert _core.cuda_devices()"
 
 wanted tests && try "tests" timeout 540 "$python" -m pytest -p no:cacheprovider tests/gpu --junitxml="$out/tests.xml"
 
-if wanted sanitizer; then
+tools=()
+for tool in memcheck racecheck initcheck synccheck; do
+  if wanted sanitizer || wanted "$tool"; then tools+=("$tool"); fi
+done
+if [ ${#tools[@]} -gt 0 ]; then
   sanitizer=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)
   [ -n "$sanitizer" ] || echo "compute-sanitizer: not here, so not run"
-  for tool in ${sanitizer:+memcheck racecheck initcheck synccheck}; do
+  for tool in ${sanitizer:+"${tools[@]}"}; do
     try "compute-sanitizer $tool" timeout 240 "$sanitizer" --tool "$tool" --error-exitcode 9 --print-limit 20 \
       "$python" -m tests.gpu.sanitizer_run
   done

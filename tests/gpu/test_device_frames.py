@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.gpu import gpu_networks as gpu
 
-from rmbg_trt import InputError, NetworkError, _core, device_frame
+from rmbg_trt import CudaError, InputError, NetworkError, _core, device_frame
 
 run = gpu.run_on_gpu
 
@@ -56,6 +56,46 @@ def test_the_same_bytes_as_on_the_cpu(output: str, options: dict[str, Any], chan
             assert result.shape == expected.shape
             np.testing.assert_array_equal(result.numpy(), expected, f"{size}, {wrap}")
     assert pipeline.modes() == ["graph"]
+
+
+def test_nv12_that_begins_anywhere_in_a_word() -> None:
+    rng = np.random.default_rng(9)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    for start, padding in ((0, 0), (1, 0), (0, 0), (2, 2), (0, 2), (3, 1), (0, 0)):
+        whole = rng.integers(0, 256, (72, 66 + 2 + start + padding), dtype=np.uint8)
+        frame = whole[:, start : start + 66]
+        expected = np.empty((48, 66, 4), np.uint8)
+        cpu.run(frame, expected, "bgr", "cutout", nv12="bt709")
+        result = run(pipeline, Interface(frame), "cutout", nv12="bt709")
+        np.testing.assert_array_equal(result.numpy(), expected, f"{start} bytes into a word, {padding} of padding")
+    assert pipeline.modes() == ["graph"]
+
+
+def test_a_stream_that_is_being_captured_is_refused_and_left_whole() -> None:
+    """As inside of ``torch.cuda.graph``: here an engine in another's network, while that is being recorded."""
+    rng = np.random.default_rng(1)
+    inner, cpu = gpu.pipeline()[0], gpu.on_the_cpu()
+    frame = _core.cuda_upload(gpu.random_frame(rng, 20, 30, 3))
+    answers: list[str] = []
+
+    class Nested(gpu.RedPlane):
+        def _enqueue(self, stream: int) -> None:
+            try:
+                run(inner, frame, stream=stream)
+                answers.append("done")
+            except CudaError as error:
+                answers.append(str(error))
+            super()._enqueue(stream)
+
+    nested = Nested()
+    pipeline = _core.Pipeline([nested.network], device=0)
+    for _ in range(3):  # run; recorded and replayed; replayed
+        picture = gpu.random_frame(rng, 40, 60, 3)
+        np.testing.assert_array_equal(gpu.run(pipeline, picture, "alpha"), gpu.run(cpu, picture, "alpha"))
+    assert pipeline.modes() == ["graph"]
+    assert answers[0] == "done"
+    assert [answer for answer in answers[1:] if "run the engine outside of the capture" not in answer] == []
+    assert len(answers) == 2
 
 
 def test_results_that_are_kept_stay_and_memory_is_used_again() -> None:

@@ -140,6 +140,20 @@ def test_a_graph_that_cannot_be_changed(stand_in: StandIn, call: str) -> None:
     assert pipeline.modes() == ["graph"]
 
 
+def test_graphs_that_can_never_be_changed_are_given_up_and_said(stand_in: StandIn) -> None:
+    """Made anew for each second frame, they would cost more than plain launches, and nobody would know."""
+    rng = np.random.default_rng(0)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    made = stand_in.calls("cudaGraphInstantiate")
+    for _ in range(20):
+        stand_in.fail("cudaGraphExecKernelNodeSetParams", INVALID_VALUE)
+        frame = gpu.random_frame(rng, 40, 60, 3)
+        result = gpu.run_on_gpu(pipeline, _core.cuda_upload(frame))
+        np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "alpha"))
+    assert pipeline.modes()[0].startswith("eager: changing a kernel of the graph: ")
+    assert stand_in.calls("cudaGraphInstantiate") - made <= 4
+
+
 def test_a_lost_gpu_is_told(stand_in: StandIn) -> None:
     pipeline, _ = gpu.pipeline()
     check(pipeline, 0)

@@ -23,7 +23,7 @@ def frames_and_mattes(count: int = 4) -> list[tuple[NDArray[np.uint8], NDArray[n
 @pytest.mark.parametrize("given", [True, False])
 def test_cupy(given: bool) -> None:
     """Its stream is found, or given; results come by DLPack and by the CUDA Array Interface."""
-    cupy: Any = pytest.importorskip("cupy")
+    cupy: Any = pytest.importorskip("cupy", exc_type=ImportError)
     pipeline, _ = gpu.pipeline()
     for stream in (cupy.cuda.Stream.null, cupy.cuda.Stream(non_blocking=True)):
         for frame, expected in frames_and_mattes():
@@ -32,6 +32,7 @@ def test_cupy(given: bool) -> None:
                 result = run(pipeline, array, stream=stream if given else None)
                 got = [take(result) for take in (cupy.from_dlpack, cupy.asarray)]
                 got = [each.copy() for each in got]
+                del result  # before its stream
                 array[:] = 7  # behind our work
             stream.synchronize()
             for each in got:
@@ -39,7 +40,7 @@ def test_cupy(given: bool) -> None:
 
 
 def test_results_go_into_parts_of_cupys_arrays() -> None:
-    cupy: Any = pytest.importorskip("cupy")
+    cupy: Any = pytest.importorskip("cupy", exc_type=ImportError)
     (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
     whole = cupy.random.randint(0, 256, (100, 200, 3)).astype(cupy.uint8)
     for _ in range(3):
@@ -50,7 +51,7 @@ def test_results_go_into_parts_of_cupys_arrays() -> None:
 
 
 def test_numba() -> None:
-    cuda: Any = pytest.importorskip("numba.cuda")
+    cuda: Any = pytest.importorskip("numba.cuda", exc_type=ImportError)
     if not cuda.is_available():
         pytest.skip("Numba finds no GPU")
     pipeline, _ = gpu.pipeline()
@@ -59,14 +60,17 @@ def test_numba() -> None:
             array = cuda.to_device(frame, stream=stream)
             result = run(pipeline, array, stream=stream)
             got = cuda.as_cuda_array(result).copy_to_host(stream=stream)
+            del result  # before its stream
             stream.synchronize()
             np.testing.assert_array_equal(got, expected)
 
 
 def test_pycuda() -> None:
-    pytest.importorskip("pycuda.autoprimaryctx")  # autoinit would make a context in which our memory is not
-    driver: Any = pytest.importorskip("pycuda.driver")
-    gpuarray: Any = pytest.importorskip("pycuda.gpuarray")
+    pytest.importorskip(
+        "pycuda.autoprimaryctx", exc_type=ImportError
+    )  # autoinit would make a context in which our memory is not
+    driver: Any = pytest.importorskip("pycuda.driver", exc_type=ImportError)
+    gpuarray: Any = pytest.importorskip("pycuda.gpuarray", exc_type=ImportError)
     pipeline, _ = gpu.pipeline()
     for stream in (None, driver.Stream()):
         for frame, expected in frames_and_mattes():

@@ -15,36 +15,36 @@ namespace {
 constexpr int kDevices = 64;
 char primaries[kDevices];
 char foreign;
-std::atomic<unsigned long long> made{0};  // a bit for each device whose primary context there is
+std::atomic<unsigned long long> with_primary{0};  // a bit for each device whose primary context there is
 
-thread_local void* context = nullptr;
-thread_local std::vector<void*> below;  // contexts pushed on
-thread_local int selected = 0;
+thread_local void* t_context = nullptr;
+thread_local std::vector<void*> t_below;  // contexts pushed on
+thread_local int t_selected = 0;
 
 bool is_primary(const void* address) { return address >= primaries && address < primaries + kDevices; }
 
 void* make_primary(int device) {
-  made |= 1ull << device;
+  with_primary |= 1ull << device;
   return &primaries[device];
 }
 
 int get_current(void** current) {
-  *current = context;
+  *current = t_context;
   return 0;
 }
 
 int push(void* pushed) {
-  below.push_back(context);
-  context = pushed;
+  t_below.push_back(t_context);
+  t_context = pushed;
   return 0;
 }
 
 int pop(void** popped) {
   constexpr int kInvalidContext = 201;
-  if (below.empty()) return kInvalidContext;
-  *popped = context;
-  context = below.back();
-  below.pop_back();
+  if (t_below.empty()) return kInvalidContext;
+  *popped = t_context;
+  t_context = t_below.back();
+  t_below.pop_back();
   return 0;
 }
 
@@ -59,17 +59,17 @@ int retain(void** primary, int device) {
 }  // namespace
 
 int current_device() {
-  return is_primary(context) ? static_cast<int>(static_cast<char*>(context) - primaries) : selected;
+  return is_primary(t_context) ? static_cast<int>(static_cast<char*>(t_context) - primaries) : t_selected;
 }
 
 int use_device() {
-  if (context == nullptr) context = make_primary(selected);
+  if (t_context == nullptr) t_context = make_primary(t_selected);
   return current_device();
 }
 
 void select_device(int device) {
-  selected = device;
-  context = make_primary(device);
+  t_selected = device;
+  t_context = make_primary(device);
 }
 
 }  // namespace stand_in
@@ -93,6 +93,6 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, 
   return cudaSuccess;
 }
 
-void rmbg_stand_in_foreign_context(int wanted) { context = wanted != 0 ? &foreign : nullptr; }
+void rmbg_stand_in_foreign_context(int wanted) { t_context = wanted != 0 ? &foreign : nullptr; }
 
-unsigned long long rmbg_stand_in_contexts() { return made; }
+unsigned long long rmbg_stand_in_contexts() { return with_primary; }
