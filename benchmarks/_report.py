@@ -89,9 +89,13 @@ def software() -> dict[str, str]:
 
 
 def commit() -> dict[str, Any]:
-    """The commit, and whether files differ from it (results apart, which a benchmark itself changes)."""
+    """The commit, and whether files differ from it (results apart, which a benchmark itself changes).
+
+    Where a copy without its repository is measured, the environment's RMBG_COMMIT says the commit.
+    """
     changed = _git("status", "--porcelain", "--", ".", ":!benchmarks/results")
-    return {"hash": _git("rev-parse", "--short=12", "HEAD"), "dirty": None if changed is None else bool(changed)}
+    hash = _git("rev-parse", "--short=12", "HEAD") or os.environ.get("RMBG_COMMIT")
+    return {"hash": hash, "dirty": None if changed is None else bool(changed)}
 
 
 def save(claim: str, options: argparse.Namespace, figures: dict[str, Any]) -> None:

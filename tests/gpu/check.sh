@@ -6,7 +6,8 @@
 #   tests/gpu/check.sh memcheck racecheck                        # some of compute-sanitizer's tools only
 #
 # On a machine that is yours for minutes only, take the steps one by one: what `build` made stays in build/. Results go to
-# $OUT (default: build/gpu-check). Where PyTorch is installed nothing is fetched, and what is missing is named.
+# $OUT (default: build/gpu-check); RMBG_COMMIT tells them the commit where there is no repository. Where PyTorch is
+# installed nothing is fetched, and what is missing is named.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 mkdir -p "${OUT:=build/gpu-check}"
