@@ -11,6 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,14 +84,9 @@ def test_the_stand_in_itself(build: Path) -> None:
     assert printed.count("ok  ") >= 10, printed
 
 
-@pytest.mark.parametrize("protected", [False, True])
-def test_the_tests_of_the_gpu(package: Path, protected: bool) -> None:
-    """All of them, with blocks and threads shuffled; those of whole frames with memory out of the host's reach, too.
-
-    (That is slow, for each piece of work opens the memory and closes it again.)
-    """
+def run_tests_of_the_gpu(package: Path, protected: bool) -> str:
     names = ("test_device_frames.py", "test_engine.py") if protected else ("",)
-    printed = call(
+    return call(
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(f"tests/gpu/{name}" for name in names)),
         *("--deselect", "tests/gpu/test_devices.py"),
         PYTHONPATH=str(package),
@@ -98,5 +95,21 @@ def test_the_tests_of_the_gpu(package: Path, protected: bool) -> None:
         RMBG_STAND_IN_OPEN="0" if protected else "1",
         RMBG_STAND_IN_ORDER="forward" if protected else "shuffled",
     )
+
+
+@pytest.fixture(scope="module")
+def runs(package: Path) -> Iterator[dict[bool, Future[str]]]:
+    """Both runs, at once: each keeps one core busy."""
+    with ThreadPoolExecutor(2) as pool:
+        yield {protected: pool.submit(run_tests_of_the_gpu, package, protected) for protected in (False, True)}
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_the_tests_of_the_gpu(runs: dict[bool, Future[str]], protected: bool) -> None:
+    """All of them, with blocks and threads shuffled; those of whole frames with memory out of the host's reach, too.
+
+    (That is slow, for each piece of work opens the memory and closes it again.)
+    """
+    printed = runs[protected].result()
     assert " failed" not in printed
     assert " passed" in printed
