@@ -14,6 +14,7 @@ recipe (OpenCV, eager PyTorch in half precision) by turns with ours.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import time
 from collections.abc import Callable
@@ -84,24 +85,22 @@ def stages(pipeline: Any, repeats: int) -> dict[str, Any]:
     return {name.replace("_ms", "_us"): spread([1e3 * each[name] for each in times]) for name in times[0]}
 
 
+def call_with(pipeline: Any, frame: Any, nv12: str | None = None) -> Callable[[], Any]:
+    """The call that makes alpha of a frame that lies on the GPU, on the current stream of the frame's library."""
+    from rmbg_trt import device_frame
+
+    options = {"output": "alpha", "background": None, "premultiplied": False, "out": None, "stream": None}
+    return functools.partial(device_frame.run, pipeline, frame, "bgr", **options, nv12=nv12)
+
+
 def nv12_stages(pipeline: Any, size: tuple[int, int], repeats: int) -> dict[str, Any]:
     """Those of a video decoder's frames."""
-    from rmbg_trt import _core, device_frame
+    from rmbg_trt import _core
 
     frame = _core.cuda_upload(np.random.default_rng(0).integers(0, 256, (size[0] // 2 * 3, size[1]), dtype=np.uint8))
+    run = call_with(pipeline, frame, nv12="bt709")
     for _ in range(3):
-        result = device_frame.run(
-            pipeline,
-            frame,
-            "bgr",
-            output="alpha",
-            background=None,
-            premultiplied=False,
-            out=None,
-            stream=None,
-            nv12="bt709",
-        )
-        result.numpy()
+        run().numpy()
     return stages(pipeline, repeats)
 
 
@@ -130,13 +129,7 @@ def host_frames(pipeline: Any, size: tuple[int, int], rounds: int) -> dict[str, 
 
 def device_frames(pipeline: Any, frame: Any, rounds: int) -> dict[str, list[float]]:
     """Host cost of a call (microseconds), and time of a frame in a row of frames (milliseconds)."""
-    from rmbg_trt import device_frame
-
-    def run() -> Any:
-        return device_frame.run(
-            pipeline, frame, "bgr", output="alpha", background=None, premultiplied=False, out=None, stream=None
-        )
-
+    run = call_with(pipeline, frame)
     for _ in range(5):
         run().numpy()
     settle(pipeline)

@@ -9,6 +9,16 @@
 
 namespace rmbg {
 
+RMBG_HD std::uint32_t word_of(const std::uint8_t* bytes) {
+  std::uint32_t word = 0;
+  for (int i = 0; i < 4; ++i) word |= static_cast<std::uint32_t>(bytes[i]) << 8 * i;
+  return word;
+}
+
+RMBG_HD void bytes_of(std::uint32_t word, std::uint8_t* bytes) {
+  for (int i = 0; i < 4; ++i) bytes[i] = static_cast<std::uint8_t>(word >> 8 * i);
+}
+
 /// The word that begins `bits` (0 to 31) into `low` and goes on in `high`.
 RMBG_HD std::uint32_t word_between(std::uint32_t low, std::uint32_t high, int bits) {
 #if defined(__CUDA_ARCH__)

@@ -212,8 +212,11 @@ void CudaSlot::give_up(CudaFramePlan* plan, const FrameJob& job) noexcept {
   cudaStreamSynchronize(stream_of(job));
   if (left_running_) cudaEventSynchronize(done_.get());
   cudaGetLastError();
-  if (plan != nullptr) plan->graphs.clear();
-  if (plan == nullptr) plans_.clear();  // a buffer that was to grow may be gone, and known kinds ask for no room
+  if (plan != nullptr) {
+    plan->graphs.clear();
+  } else {
+    plans_.clear();  // a buffer that was to grow may be gone, and known kinds ask for no room
+  }
   recorder_.forget_network();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels: the first step of the extremes, the stretch to bytes, the pass along rows; and one over the frame that
 // makes four pixels of alpha from the pass along columns and finishes them at once.
+#include "core/byte_words.h"
 #include "core/half_pixel.h"
 #include "core/launch.cuh"
 #include "core/reduce.cuh"
@@ -62,10 +63,7 @@ template <int kBytes>
 __device__ void load(const Rows& rows, int y, std::int64_t byte, int valid, std::uint8_t* to) {
   const std::uint8_t* const from = rows.data + y * rows.pitch_bytes + byte;
   if (rows.words && valid == kBytes) {
-    for (int i = 0; i < kBytes / 4; ++i) {
-      const std::uint32_t word = reinterpret_cast<const std::uint32_t*>(from)[i];
-      for (int k = 0; k < 4; ++k) to[4 * i + k] = static_cast<std::uint8_t>(word >> 8 * k);
-    }
+    for (int i = 0; i < kBytes / 4; ++i) bytes_of(reinterpret_cast<const std::uint32_t*>(from)[i], to + 4 * i);
   } else {
     for (int i = 0; i < kBytes; ++i) to[i] = i < valid ? from[i] : std::uint8_t{0};
   }
@@ -75,11 +73,7 @@ template <int kBytes>
 __device__ void store(const Rows& rows, int y, std::int64_t byte, int valid, const std::uint8_t* from) {
   std::uint8_t* const to = rows.data + y * rows.pitch_bytes + byte;
   if (rows.words && valid == kBytes) {
-    for (int i = 0; i < kBytes / 4; ++i) {
-      std::uint32_t word = 0;
-      for (int k = 0; k < 4; ++k) word |= static_cast<std::uint32_t>(from[4 * i + k]) << 8 * k;
-      reinterpret_cast<std::uint32_t*>(to)[i] = word;
-    }
+    for (int i = 0; i < kBytes / 4; ++i) reinterpret_cast<std::uint32_t*>(to)[i] = word_of(from + 4 * i);
   } else {
     for (int i = 0; i < kBytes; ++i)
       if (i < valid) to[i] = from[i];
@@ -94,7 +88,7 @@ __device__ void alpha_of(const DevicePlanes& matte, const DeviceTable& table, in
   if (!whole && count == kPixels && table.groups > 0) {
     const std::uint32_t four = resample_four(column + table.packed_first[y] * matte.pitch_bytes, matte.pitch_bytes,
                                              table.packed_of(y), table.groups);
-    for (int i = 0; i < kPixels; ++i) alpha[i] = static_cast<std::uint8_t>(four >> 8 * i);
+    bytes_of(four, alpha);
     return;
   }
   // The rest of a word is padding that nobody wrote.

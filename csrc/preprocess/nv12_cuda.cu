@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A thread makes four by two pixels, of which each two by two share their chroma: three words of each row.
+#include "core/byte_words.h"
 #include "core/launch.cuh"
 #include "preprocess/nv12_cuda.h"
 
@@ -13,8 +14,7 @@ constexpr int kPixels = 4;
 template <bool kWords>
 __device__ void load(const std::uint8_t* row, int x, int width, std::uint8_t* bytes) {
   if (kWords && x + kPixels <= width) {
-    const std::uint32_t word = *reinterpret_cast<const std::uint32_t*>(row + x);
-    for (int i = 0; i < kPixels; ++i) bytes[i] = static_cast<std::uint8_t>(word >> 8 * i);
+    bytes_of(*reinterpret_cast<const std::uint32_t*>(row + x), bytes);
   } else {
     for (int i = 0; i < kPixels; ++i) bytes[i] = x + i < width ? row[x + i] : std::uint8_t{0};
   }
@@ -41,11 +41,7 @@ __global__ void __launch_bounds__(kWarp* kRows)
     }
     std::uint8_t* const out = dst + (y + dy) * dst_pitch_bytes + x * 3;
     if (kWords && x + kPixels <= width) {
-      for (int i = 0; i < 3; ++i) {
-        std::uint32_t word = 0;
-        for (int k = 0; k < 4; ++k) word |= static_cast<std::uint32_t>(made[4 * i + k]) << 8 * k;
-        reinterpret_cast<std::uint32_t*>(out)[i] = word;
-      }
+      for (int i = 0; i < 3; ++i) reinterpret_cast<std::uint32_t*>(out)[i] = word_of(made + 4 * i);
     } else {
       for (int i = 0; i < kPixels * 3; ++i)
         if (x + i / 3 < width) out[i] = made[i];

@@ -96,9 +96,9 @@ RMBG_HD std::uint32_t resample_four(const std::uint8_t* window, std::int64_t pit
     transpose_bytes(rows, columns);
     for (int i = 0; i < 4; ++i) sum[i].add(columns[i], weights);
   }
-  std::uint32_t samples = 0;
-  for (int i = 0; i < 4; ++i) samples |= static_cast<std::uint32_t>(sum[i].rounded()) << 8 * i;
-  return samples;
+  std::uint8_t samples[4];
+  for (int i = 0; i < 4; ++i) samples[i] = sum[i].rounded();
+  return word_of(samples);
 }
 
 }  // namespace rmbg

@@ -30,19 +30,20 @@ int widest_step(const ResampleTable& table, int groups, int outputs) {
 
 /// Where the parts of a table's copy lie: the packed weights, which are read sixteen bytes at a time, and the numbers.
 struct Layout {
+  int groups;
   std::size_t packed, numbers;
 
   explicit Layout(const ResampleTable& table)
-      : packed(static_cast<std::size_t>(table.out_size) * groups_of(table)),
+      : groups(groups_of(table)),
+        packed(static_cast<std::size_t>(table.out_size) * groups),
         numbers(static_cast<std::size_t>(table.out_size) * (3 + static_cast<std::size_t>(table.taps))) {}
   std::size_t packed_bytes() const { return packed * sizeof(PackedTaps); }
   std::size_t number_bytes() const { return numbers * sizeof(std::int32_t); }
 };
 
 /// Writes a table to the host's copy of the memory, and gives it as it will lie on the device.
-DeviceTable place(const ResampleTable& table, std::uint8_t* host, std::uint8_t* device, std::size_t packed_at,
-                  std::size_t numbers_at) {
-  const int groups = groups_of(table);
+DeviceTable place(const ResampleTable& table, int groups, std::uint8_t* host, std::uint8_t* device,
+                  std::size_t packed_at, std::size_t numbers_at) {
   auto* packed = reinterpret_cast<PackedTaps*>(host + packed_at);
   auto* const numbers = reinterpret_cast<std::int32_t*>(host + numbers_at);
   const auto outputs = static_cast<std::size_t>(table.out_size);
@@ -89,8 +90,8 @@ DevicePlan upload(const ResamplePlan& plan, int rows_bytes_per_pixel, int rows_p
   auto* const host = staging.as<std::uint8_t>();
   auto* const device = memory.as<std::uint8_t>();
   DevicePlan result;
-  result.along_x = place(plan.along_x, host, device, 0, packed_bytes);
-  result.along_y = place(plan.along_y, host, device, x.packed_bytes(), packed_bytes + x.number_bytes());
+  result.along_x = place(plan.along_x, x.groups, host, device, 0, packed_bytes);
+  result.along_y = place(plan.along_y, y.groups, host, device, x.packed_bytes(), packed_bytes + x.number_bytes());
   result.tiling = row_tiling(plan.along_x, rows_bytes_per_pixel, rows_planes);
   result.columns_first = plan.columns_first;
   result.in = plan.in();

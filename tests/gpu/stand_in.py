@@ -19,6 +19,8 @@ class StandIn:
             library.rmbg_stand_in_live,
             library.rmbg_stand_in_fresh_bytes_copied,
         )
+        self._contexts = library.rmbg_stand_in_contexts
+        self._contexts.restype = ctypes.c_ulonglong
         self._calls.restype = self._live.restype = self._fresh.restype = ctypes.c_long
 
     def fail(self, call: str, error: int, after: int = 0) -> None:
@@ -29,6 +31,10 @@ class StandIn:
 
     def live(self, what: str) -> int:
         return int(self._live(what.encode()))
+
+    def contexts(self) -> int:
+        """A bit for each device that has a primary context."""
+        return int(self._contexts())
 
     def fresh_bytes_copied(self) -> int:
         return int(self._fresh())

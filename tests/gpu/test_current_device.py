@@ -13,14 +13,13 @@ from rmbg_trt import CudaError, _core
 from rmbg_trt.networks.gpu import current_gpu
 
 SCRIPT = """
-import ctypes
 import numpy as np
 from tests.gpu import gpu_networks as gpu
+from tests.gpu.stand_in import StandIn
 from rmbg_trt import _core
 from rmbg_trt.networks.gpu import current_gpu
 
-contexts = ctypes.CDLL(_core.__file__).rmbg_stand_in_contexts
-contexts.restype = ctypes.c_ulonglong
+contexts = StandIn().contexts
 seen = [contexts()]
 frame = np.zeros((24, 32, 3), np.uint8)
 with current_gpu(1):
