@@ -100,7 +100,8 @@ void register_cpu_network(py::module_& m) {
   py::class_<cpu::CpuNetwork, Network, std::shared_ptr<cpu::CpuNetwork>>(m, "CpuNetwork", "One slot of a CpuModel.")
       .def("run", &run, py::arg("input"), "Input (1, C, H, W) float32 to output; binds to the arrays given.")
       .def("profile", &profile, py::arg("model"), py::arg("input"), "Runs once; (layer, milliseconds) rows.");
-  m.def("cpu_isa", &cpu::isa, "Instruction set of the CPU network's kernels: avx512, avx2 or generic.");
+  m.def("cpu_isa", &cpu::isa,
+        "Instruction set of the CPU network's kernels: generic, avx2, avx512, avx512_bf16 or amx.");
 }
 
 }  // namespace rmbg

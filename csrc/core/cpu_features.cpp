@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the compiler's runtime, which also checks that the operating system saves the wide registers.
+// Asks the compiler's runtime, which also checks that the operating system saves the wide registers, and CPUID for
+// what older compilers do not know by name.
 #include "core/cpu_features.h"
 
 #include <algorithm>
@@ -9,50 +10,79 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace rmbg {
 namespace {
 
-CpuIsa detect() {
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  if (avx2) return avx512 ? CpuIsa::kAvx512 : CpuIsa::kAvx2;
+struct Leaf7 {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  explicit Leaf7(unsigned subleaf) { __get_cpuid_count(7, subleaf, &eax, &ebx, &ecx, &edx); }
+};
+
+/// Linux gives a process the 8 KiB of tile registers on request only (since 5.16; the threads share the permission).
+bool allow_tiles() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
 #endif
-  return CpuIsa::kGeneric;
 }
+
+CpuIsa detect() {
+  __builtin_cpu_init();
+  if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")))
+    return CpuIsa::kGeneric;
+  if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl")))
+    return CpuIsa::kAvx2;
+  constexpr unsigned kBf16 = 1u << 5, kTile = 1u << 24, kTileBf16 = 1u << 22;  // 7.1 EAX, 7.0 EDX, 7.0 EDX
+  if ((Leaf7(1).eax & kBf16) == 0) return CpuIsa::kAvx512;
+  const unsigned tiles = Leaf7(0).edx & (kTile | kTileBf16);
+  return tiles == (kTile | kTileBf16) && allow_tiles() ? CpuIsa::kAmx : CpuIsa::kAvx512Bf16;
+}
+#else
+CpuIsa detect() { return CpuIsa::kGeneric; }
+#endif
 
 CpuIsa allowed() {
   const char* text = std::getenv("RMBG_ISA");
-  if (text == nullptr || *text == '\0') return CpuIsa::kAvx512;
-  for (const CpuIsa isa : {CpuIsa::kGeneric, CpuIsa::kAvx2, CpuIsa::kAvx512})
+  if (text == nullptr || *text == '\0') return CpuIsa::kAmx;
+  for (const CpuIsa isa : {CpuIsa::kGeneric, CpuIsa::kAvx2, CpuIsa::kAvx512, CpuIsa::kAvx512Bf16, CpuIsa::kAmx})
     if (std::string(text) == cpu_isa_name(isa)) return isa;
-  throw std::invalid_argument("RMBG_ISA is '" + std::string(text) + "'; it may be generic, avx2 or avx512");
+  throw std::invalid_argument("RMBG_ISA is '" + std::string(text) +
+                              "'; it may be generic, avx2, avx512, avx512_bf16 or amx");
 }
 
 }  // namespace
 
 CpuIsa cpu_isa() {
-  static const CpuIsa isa = std::min(detect(), allowed());
+  static const CpuIsa isa = std::min(allowed(), detect());
   return isa;
 }
 
 const char* cpu_isa_name(CpuIsa isa) {
-  return isa == CpuIsa::kAvx512 ? "avx512" : isa == CpuIsa::kAvx2 ? "avx2" : "generic";
+  switch (isa) {
+    case CpuIsa::kAmx:
+      return "amx";
+    case CpuIsa::kAvx512Bf16:
+      return "avx512_bf16";
+    case CpuIsa::kAvx512:
+      return "avx512";
+    case CpuIsa::kAvx2:
+      return "avx2";
+    case CpuIsa::kGeneric:
+      break;
+  }
+  return "generic";
 }
 
-bool cpu_has_bf16() {
-#if defined(__x86_64__)
-  if (detect() != CpuIsa::kAvx512) return false;
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kAvx512Bf16 = 1u << 5;  // leaf 7.1, EAX
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kAvx512Bf16) != 0;
-#else
-  return false;
-#endif
-}
+bool cpu_has_bf16() { return cpu_isa() >= CpuIsa::kAvx512Bf16; }
 
 }  // namespace rmbg

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ORDER = ["generic", "avx2", "avx512"]
+ORDER = ["generic", "avx2", "avx512", "avx512_bf16", "amx"]
 INFO = "from rmbg_trt import _core; print(_core.cpu_info())"
 InPython = Callable[..., str]
 
@@ -21,7 +21,9 @@ def isa_with(in_python: InPython, value: str) -> dict[str, object]:
 @pytest.mark.parametrize("asked", ORDER)
 def test_a_lower_set_can_be_asked_for_and_a_higher_one_cannot(in_python: InPython, asked: str) -> None:
     best = isa_with(in_python, "")["isa"]
-    assert isa_with(in_python, asked)["isa"] == min(asked, best, key=ORDER.index)
+    info = isa_with(in_python, asked)
+    assert info["isa"] == min(asked, best, key=ORDER.index)
+    assert info["bf16"] == (info["isa"] in ORDER[3:])
 
 
 def test_generic_means_the_plain_kernels(in_python: InPython) -> None:
@@ -44,7 +46,7 @@ for call in (_core.cpu_info, _core.cpu_info, lambda: _core.resample(numpy.zeros(
         print(error)
 """
     lines = in_python(script, RMBG_ISA="sse9").splitlines()
-    assert lines == ["RMBG_ISA is 'sse9'; it may be generic, avx2 or avx512"] * 3
+    assert lines == ["RMBG_ISA is 'sse9'; it may be generic, avx2, avx512, avx512_bf16 or amx"] * 3
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="needs /proc/cpuinfo")
@@ -52,9 +54,11 @@ def test_the_answer_agrees_with_the_operating_system(in_python: InPython) -> Non
     flags = set(Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split())
     if "sse2" not in flags:
         pytest.skip("not an x86-64 processor")
-    expected = "generic"
-    if {"avx2", "fma", "f16c"} <= flags:
-        expected = "avx512" if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= flags else "avx2"
+    needed = [set(), {"avx2", "fma", "f16c"}, {"avx512f", "avx512dq", "avx512bw", "avx512vl"}, {"avx512_bf16"}]
+    needed.append({"amx_tile", "amx_bf16"})
+    level = 0
+    while level + 1 < len(ORDER) and needed[level + 1] <= flags:
+        level += 1
     info = isa_with(in_python, "")
-    assert info["isa"] == expected
-    assert info["bf16"] == (expected == "avx512" and "avx512_bf16" in flags)
+    assert info["isa"] == ORDER[level]
+    assert info["bf16"] == ("avx512_bf16" in flags)

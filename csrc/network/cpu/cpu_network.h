@@ -52,7 +52,7 @@ class CpuNetwork : public Network {
 /// What a step is, for reports: "conv 64 -> 16 at 320 x 320, winograd 4".
 std::string describe(const Plan& plan, const Step& step);
 
-/// "avx512", "avx2" or "generic".
+/// What cpu_isa_name() says.
 const char* isa();
 
 }  // namespace rmbg::cpu

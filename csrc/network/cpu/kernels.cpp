@@ -9,6 +9,8 @@ namespace rmbg::cpu {
 const Kernels& kernels() {
 #if defined(RMBG_HAVE_X86_KERNELS)
   switch (cpu_isa()) {
+    case CpuIsa::kAmx:
+    case CpuIsa::kAvx512Bf16:
     case CpuIsa::kAvx512:
       return kernels_avx512();
     case CpuIsa::kAvx2:
