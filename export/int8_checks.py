@@ -121,11 +121,11 @@ def check_int8(
         x = _core.preprocess(picture.rgb, size, color="rgb")
         mattes = {}
         for which in (1, 0) if index % 2 else (0, 1):  # neither is always the one that finds its caches cold
-            mattes[which] = _matte(_timed(runs[which], x, times_ms[which]), picture)
+            mattes[which] = recipe_matte(_timed(runs[which], x, times_ms[which]), picture)
         expected, got = mattes[0], mattes[1]
         masks = masks or truth is not None
         before.append(1.0 if truth is None else iou(expected, truth))
-        after.append(_agreement(got, expected) if truth is None else iou(got, truth))
+        after.append(agreement(got, expected) if truth is None else iou(got, truth))
         differences.append(float(np.abs(got.astype(np.int16) - expected).mean()))
         names.append(picture.name)
         step()
@@ -148,7 +148,7 @@ def _typical(times_ms: list[float]) -> float:
     return round(float(np.median(times_ms[1:])), 3) if len(times_ms) > 1 else 0.0
 
 
-def _agreement(alpha: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
+def agreement(alpha: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
     """IoU of two alphas, without the pixels that the expected one is undecided about."""
     from ..training.metrics import iou
 
@@ -156,7 +156,7 @@ def _agreement(alpha: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
     return iou(decided & (alpha >= 128), decided & (expected >= 128))
 
 
-def _matte(probability: NDArray[np.float32], picture: Picture) -> NDArray[np.uint8]:
+def recipe_matte(probability: NDArray[np.float32], picture: Picture) -> NDArray[np.uint8]:
     """The recipe's alpha at the picture's size."""
     if not np.isfinite(probability).all():
         raise ModelError(f"the network gives NaN or Inf on {picture.name}; its weights are broken")

@@ -229,19 +229,6 @@ def test_what_to_do_without_cuda_code_and_without_a_gpu(monkeypatch: pytest.Monk
     assert check_device("cpu") == ""
 
 
-@pytest.mark.skipif(_core.cpu_info()["bf16"], reason="this processor has bfloat16")
-@pytest.mark.parametrize("runtime", ["auto", "openvino"])
-def test_bf16_is_not_emulated(small_model: Path, runtime: str) -> None:
-    with pytest.raises(UnavailableError, match=r"bf16|bfloat16"):
-        Engine(small_model, precision="bf16", runtime=runtime)
-
-
-@pytest.mark.skipif(not _core.cpu_info()["bf16"], reason="this processor has no bfloat16")
-def test_bf16_is_taken_where_the_processor_has_it(small_model: Path) -> None:
-    with Engine(small_model, precision="bf16") as engine:
-        assert engine.info.precision == "bf16"
-
-
 def test_every_error_is_one_of_ours() -> None:
     for error in (InputError, ModelError, UnavailableError):
         assert issubclass(error, Error)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,20 +45,26 @@ def test_u2net_in_fp32(u2net_path: Path, runtime: str) -> None:
         check_close(engine, u2net_path, THREE)
 
 
-@pytest.fixture(scope="module")
-def u2net(u2net_path: Path) -> Iterator[Engine]:
-    with Engine(u2net_path, color="rgb", slots=1) as engine:
-        yield engine
+def check_default(model: Path, photographs: tuple[str, ...], min_iou: float) -> None:
+    """The default precision against the fp32 recipe: each foreground, and alpha in the mean."""
+    differences, ious = {}, {}
+    with Engine(model, device="cpu", color="rgb", slots=1) as engine:
+        for name in photographs:
+            got, expected = engine.run(reference.photograph(name)), reference.photograph_alpha(model, name)
+            differences[name] = float(np.abs(got.astype(int) - expected).mean())
+            ious[name] = reference.iou(got, expected)
+        told = str(engine.info)
+    assert min(ious.values()) >= min_iou, (told, ious)
+    assert np.mean(list(differences.values())) <= 0.2, (told, differences)
+
+
+def test_u2netp_as_it_comes_finds_the_same_foreground(u2netp_path: Path) -> None:
+    check_default(u2netp_path, reference.PHOTOGRAPHS, 0.99)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", THREE)
-def test_u2net_as_it_comes_finds_the_same_foreground(u2net: Engine, u2net_path: Path, name: str) -> None:
-    rgb = reference.photograph(name)
-    expected = reference.photograph_alpha(u2net_path, name)
-    got = u2net.run(rgb)
-    assert reference.iou(got, expected) >= 0.995, str(u2net.info)
-    assert np.abs(got.astype(int) - expected).mean() < 1.0
+def test_u2net_as_it_comes_finds_the_same_foreground(u2net_path: Path) -> None:
+    check_default(u2net_path, THREE if os.environ.get("RMBG_FEW_PHOTOGRAPHS") else reference.PHOTOGRAPHS, 0.995)
 
 
 def test_a_black_picture_gives_no_nan(u2netp_path: Path) -> None:

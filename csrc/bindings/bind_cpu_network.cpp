@@ -62,8 +62,8 @@ void bind_graph(py::module_& m) {
 }
 
 /// Binds the network to arrays of the caller's: for tests and tools; the engine binds the pipeline's memory instead.
-Floats bind(cpu::CpuNetwork& network, const Floats& input) {
-  const auto& [in, out] = network.spec();
+Floats bind(Network& network, const Floats& input) {
+  const TensorSpec& out = network.spec().output;
   Floats result(std::vector<py::ssize_t>(out.shape.begin(), out.shape.end()));
   std::array<std::int64_t, 4> shape{};
   for (py::ssize_t i = 0; i < input.ndim() && i < 4; ++i) shape[static_cast<std::size_t>(i)] = input.shape(i);
@@ -72,7 +72,7 @@ Floats bind(cpu::CpuNetwork& network, const Floats& input) {
   return result;
 }
 
-Floats run(cpu::CpuNetwork& network, const Floats& input) {
+Floats run(Network& network, const Floats& input) {
   Floats result = bind(network, input);
   py::gil_scoped_release release;
   network.enqueue({});
@@ -100,6 +100,8 @@ void register_cpu_network(py::module_& m) {
   py::class_<cpu::CpuNetwork, Network, std::shared_ptr<cpu::CpuNetwork>>(m, "CpuNetwork", "One slot of a CpuModel.")
       .def("run", &run, py::arg("input"), "Input (1, C, H, W) float32 to output; binds to the arrays given.")
       .def("profile", &profile, py::arg("model"), py::arg("input"), "Runs once; (layer, milliseconds) rows.");
+  m.def("run_network", &run, py::arg("network"), py::arg("input"),
+        "Any network on the CPU: input (1, C, H, W) float32 to output; binds it to the arrays given.");
   m.def("cpu_isa", &cpu::isa,
         "Instruction set of the CPU network's kernels: generic, avx2, avx512, avx512_bf16 or amx.");
 }

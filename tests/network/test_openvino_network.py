@@ -137,7 +137,7 @@ def test_without_openvino_the_message_says_what_to_install(small_model: Path, mo
 @pytest.mark.parametrize(
     ("asked", "native", "expected"),
     [
-        ("auto", True, "bf16"),
+        ("auto", True, "fp32"),
         ("auto", False, "fp32"),
         ("fp32", True, "fp32"),
         ("fp32", False, "fp32"),

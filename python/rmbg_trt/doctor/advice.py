@@ -7,15 +7,11 @@ from .cache import Cache
 from .core import Core
 from .nvidia import Nvidia, driver_needed, leading_number
 from .packages import Package
-from .processor import Processor
 
 
-def advise(
-    processor: Processor, nvidia: Nvidia, core: Core, packages: tuple[Package, ...], cache: Cache
-) -> tuple[str, ...]:
+def advise(nvidia: Nvidia, core: Core, packages: tuple[Package, ...], cache: Cache) -> tuple[str, ...]:
     """Say what to do for this machine to be used as well as it can be. Advises nothing that would change nothing."""
     advice: list[str] = []
-    by_name = {package.name: package for package in packages}
     gpu_packages = [p for p in packages if p.runs_networks and p.name in ("TensorRT", "TensorRT-RTX")]
     if core.version is None:
         advice.append(f"The compiled core does not load ({core.problem}): install rmbg-trt again.")
@@ -38,9 +34,6 @@ def advise(
         )
     elif nvidia.gpus and not any(package.installed for package in gpu_packages):
         advice.append(f"To use the GPU: {gpu_packages[0].install}")
-    openvino = by_name["OpenVINO"]
-    if "bf16" in processor.features and openvino.runs_networks and not openvino.installed:
-        advice.append(f"This processor multiplies in bfloat16, which OpenVINO puts to use: {openvino.install}")
     if not cache.writable:
         advice.append(f"The cache {cache.folder} cannot be written: set RMBG_TRT_HOME to another folder.")
     return tuple(advice)

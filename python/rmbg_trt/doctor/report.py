@@ -40,5 +40,5 @@ def examine() -> Report:
         core=core,
         packages=packages,
         cache=cache,
-        advice=advise(processor, nvidia, core, packages, cache),
+        advice=advise(nvidia, core, packages, cache),
     )

@@ -156,15 +156,14 @@ def _open_on_cpu(path: Path, kind: str, runtime: str, precision: str, request: R
         what = f"runtime {runtime!r}" if runtime in GPU_RUNTIMES else "precision 'fp16'"
         raise UnavailableError(f"{what} needs a GPU, and there is none: {why.removeprefix('CPU because ')}")
     request = dataclasses.replace(request, device_index=None)
-    runtimes = [runtime] if runtime != "auto" else _by_preference(precision)
     if kind == "checkpoint":
         from .onnx_cache import open_converted
 
         opened, passed_over = open_converted(
-            path, request.size, lambda file: _open_first(runtimes, file, "onnx", request)
+            path, request.size, lambda file: _open_best_on_cpu(file, "onnx", runtime, request)
         )
     else:
-        opened, passed_over = _open_first(runtimes, path, kind, request)
+        opened, passed_over = _open_best_on_cpu(path, kind, runtime, request)
     if opened is not None:
         return opened, _sentence(why, opened.reason, passed_over)
     if runtime != "auto":
@@ -198,15 +197,15 @@ def _sentence(why: str, reason: str, passed_over: list[str]) -> str:
     return "; ".join(filter(None, [why, reason, *(f"not {text}" for text in passed_over)]))
 
 
-def _by_preference(precision: str) -> list[str]:
-    """Runtimes for the CPU, fastest first.
+def _open_best_on_cpu(path: Path, kind: str, runtime: str, request: Request) -> tuple[Opened | None, list[str]]:
+    """As ``_open_first``, with the runtime and precision that were measured to be the best ones here."""
+    from .cpu_choice import Candidate, candidates, open_fastest
 
-    OpenVINO multiplies in bfloat16 where the processor can, and it alone in int8; elsewhere our own Winograd network
-    is ahead.
-    """
-    from .. import _core
+    if request.precision == "int8":  # OpenVINO alone multiplies in 8 bit
+        return _open_first(["openvino"] if runtime == "auto" else [runtime], path, kind, request)
 
-    if precision == "int8":
-        return ["openvino"]
-    wants_bf16 = precision == "bf16" or (precision == "auto" and _core.cpu_info()["bf16"])
-    return ["openvino", "native"] if wants_bf16 else ["native", "openvino"]
+    def open_one(candidate: Candidate) -> Opened:
+        return _open(candidate.runtime, path, kind, dataclasses.replace(request, precision=candidate.precision))
+
+    wanted = candidates(runtime, request.precision)
+    return open_fastest(path, wanted, request, asked=request.precision != "auto", open_one=open_one)

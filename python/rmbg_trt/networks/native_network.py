@@ -32,12 +32,12 @@ def open(path: Path, request: Request) -> Opened:
         model = _core.CpuModel(import_graph(source))
     except ValueError as error:  # the checks of the graph itself
         raise UnsupportedNetworkError(str(error)) from error
-    why = "because it was asked for" if request.precision == "fp32" else "the processor has no bf16"
+    why = " because it was asked for" if request.precision == "fp32" else ""
     return Opened(
         networks=[model.network() for _ in range(request.slots)],
         runtime="native",
         runtime_version=f"{_core.__version__} ({_core.cpu_isa()})",
         device_name=str(core.get_property("CPU", "FULL_DEVICE_NAME")),
         precision="fp32",
-        reason=f"fp32: {why}",
+        reason=f"fp32{why}",
     )

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which runtime and precision run a model on the CPU: what is fastest here and keeps float32's mattes.
+
+Nothing is concluded from a feature bit. The candidates are opened and timed on this processor, the ones in reduced
+precision are compared with float32, and the result is kept in the user's cache. The key of an entry holds everything
+that the result depends on, so a second start only reads a small file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import _core, models
+from ..errors import Error, UnavailableError
+from ..image.atomic import atomic_file
+from . import Opened, RefusedError, Request, UnsupportedNetworkError
+from .cache_folder import content_sha256, prune, touch
+from .matte_check import MatteCheck, check_mattes
+from .processor_name import processor_name
+
+log = logging.getLogger("rmbg_trt")
+
+ROUNDS = 3
+KEPT_CHOICES = 128
+CLEARLY_FASTER = 0.95  # share of the time; smaller differences are noise
+
+MAX_MEAN_ALPHA = 0.2
+"""What "auto" may change of float32's alpha, in the mean, of 255."""
+
+MIN_IOU = {"u2netp": 0.99}
+"""What "auto" keeps on each photograph; 0.995 for a model that is not named."""
+
+MIN_AGREEMENT = 0.98
+"""What a precision keeps that is asked for, the bound of int8 (export/int8_checks.py)."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to run a model on the CPU.
+
+    Attributes:
+        runtime: One of ``CPU_RUNTIMES``.
+        precision: "fp32" or "bf16".
+    """
+
+    runtime: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.runtime} {self.precision}"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured of a candidate.
+
+    Attributes:
+        candidate: Which one.
+        ms: Fastest of a few runs of the network alone; the candidates take turns.
+        check: Against float32; None for float32 itself.
+    """
+
+    candidate: Candidate
+    ms: float
+    check: MatteCheck | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """All that is known of a model's candidates on this processor.
+
+    Attributes:
+        measured: Those that run the model.
+        passed_over: Why the others do not, a sentence each.
+    """
+
+    measured: tuple[Measurement, ...]
+    passed_over: tuple[str, ...]
+
+
+Open = Callable[[Candidate], Opened]
+
+_in_this_process: dict[Path, Choice] = {}  # also where the cache cannot be written
+
+
+def candidates(runtime: str, precision: str) -> list[Candidate]:
+    """The candidates for what the user asked for, in the order in which they are tried.
+
+    Args:
+        runtime: "auto" or one of ``CPU_RUNTIMES``.
+        precision: "auto", "fp32" or "bf16".
+
+    Returns:
+        At least one. For "auto" OpenVINO's bf16 is not among them: on U²-Net it is no faster than float32 of our own
+        and changes mattes visibly (docs/benchmarks.md).
+    """
+    runtimes = ("native", "openvino") if runtime == "auto" else (runtime,)
+    precisions = ("fp32",) if precision == "auto" else (precision,)
+    return [Candidate(name, kind) for kind in precisions for name in runtimes]
+
+
+def open_fastest(
+    path: Path, wanted: Sequence[Candidate], request: Request, *, asked: bool, open_one: Open
+) -> tuple[Opened | None, list[str]]:
+    """Open a model with the fastest candidate that keeps float32's mattes.
+
+    Args:
+        path: The model file.
+        wanted: From ``candidates``.
+        request: The rest of what the user asked for.
+        asked: The user named the precision. The bound is then ``MIN_AGREEMENT`` and the model is refused below it.
+        open_one: Opens the model with one candidate.
+
+    Returns:
+        The opened model, or None where nothing runs it; and why candidates do not run it, a sentence each.
+
+    Raises:
+        ModelError: The model is damaged, or its mattes in the precision asked for are too far from float32's.
+        InputError: The size does not fit the model.
+    """
+    if len(wanted) == 1 and wanted[0].precision == "fp32":
+        opened, passed_over = _open_all(wanted, open_one)
+        return (opened[0][1] if opened else None), passed_over
+    file = choice_file(path, wanted, request.size)
+    known = _in_this_process.get(file) or _read(file)
+    if known is not None:
+        best = _required(known, wanted, path, asked=asked)
+        try:
+            return _explained(open_one(best.candidate), best, known, asked=asked), list(known.passed_over)
+        except (UnsupportedNetworkError, UnavailableError) as error:
+            log.warning("%s no longer runs %s, so it is measured again: %s", best.candidate, path.name, error)
+    opened, passed_over = _open_all(wanted, open_one)
+    if not opened:
+        return None, passed_over
+    if len(opened) == 1 and opened[0][0].precision == "fp32":  # no choice
+        return opened[0][1], passed_over
+    known = Choice(tuple(_measure(path, opened, open_one)), tuple(passed_over))
+    _remember(file, known)
+    best = _required(known, wanted, path, asked=asked)
+    return _explained(dict(opened)[best.candidate], best, known, asked=asked), passed_over
+
+
+def choice_file(path: Path, wanted: Sequence[Candidate], size: tuple[int, int] | None) -> Path:
+    """Where the choice for a model is kept, or would be."""
+    from .. import __version__
+
+    parts = {
+        "content": content_sha256(path),
+        "size": size,
+        "candidates": [str(each) for each in wanted],
+        "processor": [processor_name(), _core.cpu_info()["isa"], _core.cpu_info()["workers"]],
+        "versions": [__version__, _openvino_version()],
+        "bounds": [MAX_MEAN_ALPHA, MIN_IOU, MIN_AGREEMENT],
+    }
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+    return models.cache_dir() / "choices" / f"{path.stem[:40]}-{digest}.json"
+
+
+def _open_all(wanted: Sequence[Candidate], open_one: Open) -> tuple[list[tuple[Candidate, Opened]], list[str]]:
+    opened: list[tuple[Candidate, Opened]] = []
+    passed_over: list[str] = []
+    for candidate in wanted:
+        try:
+            opened.append((candidate, open_one(candidate)))
+        except (UnsupportedNetworkError, UnavailableError) as error:
+            passed_over.append(f"{candidate.runtime}: {error}")
+            log.info("%s is passed over: %s", candidate, error)
+    return opened, passed_over
+
+
+def _measure(path: Path, opened: Sequence[tuple[Candidate, Opened]], open_one: Open) -> Iterator[Measurement]:
+    """Times of all, by turns; a check against float32 for those in reduced precision."""
+    names = ", ".join(str(candidate) for candidate, _ in opened)
+    log.info("measuring once what runs %s fastest here: %s", path.name, names)
+    networks = [each.networks[0] for _, each in opened]
+    shape = networks[0].input.shape
+    size = (shape[2], shape[3])
+    x = _core.preprocess(_any_picture(size), size, color="rgb")
+    times = [_run_ms(network, x) for network in networks]  # also the warm-up
+    for _ in range(ROUNDS):
+        times = [min(best, _run_ms(network, x)) for best, network in zip(times, networks, strict=True)]
+    reference = next((each for candidate, each in opened if candidate.precision == "fp32"), None)
+    for (candidate, each), ms in zip(opened, times, strict=True):
+        check = None
+        if candidate.precision != "fp32":
+            reference = reference or _reference(open_one)
+            check = check_mattes(_predict(reference), _predict(each), size)
+        yield Measurement(candidate, round(ms, 3), check)
+
+
+def _reference(open_one: Open) -> Opened:
+    """The model in float32, to compare with."""
+    passed_over: list[str] = []
+    for candidate in candidates("auto", "fp32"):
+        opened, why = _open_all([candidate], open_one)
+        if opened:
+            return opened[0][1]
+        passed_over += why
+    raise UnavailableError(f"nothing here runs the model in fp32, to compare with: {'; '.join(passed_over)}")
+
+
+def _predict(opened: Opened) -> Callable[[Any], Any]:
+    network = opened.networks[0]
+    return lambda x: _core.run_network(network, x)
+
+
+def _run_ms(network: _core.Network, x: Any) -> float:
+    began = time.perf_counter()
+    _core.run_network(network, x)
+    return 1e3 * (time.perf_counter() - began)
+
+
+def _any_picture(size: tuple[int, int]) -> Any:
+    """Noise of the network's size: a network of convolutions takes the same time for all pictures."""
+    import numpy as np
+
+    return np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def _required(known: Choice, wanted: Sequence[Candidate], path: Path, *, asked: bool) -> Measurement:
+    """The fastest of the measured ones that keep the bound, the first of those that are about as fast.
+
+    Raises:
+        RefusedError: None keeps it.
+    """
+    passed = [each for each in known.measured if each.candidate in wanted and _keeps(each.check, path, asked=asked)]
+    if passed:
+        fastest = min(each.ms for each in passed)
+        return next(each for each in passed if each.ms * CLEARLY_FASTER <= fastest)
+    checked = [(each.candidate, each.check) for each in known.measured if each.check]
+    figures = "; ".join(f"{candidate}: agreement {check.agreement:.3f}" for candidate, check in checked)
+    raise RefusedError(
+        f"{path.name} loses too much in this precision ({figures}; expected at least {MIN_AGREEMENT:g}). Take "
+        "precision='auto' or 'fp32'"
+    )
+
+
+def _keeps(check: MatteCheck | None, path: Path, *, asked: bool) -> bool:
+    if check is None:
+        return True
+    if asked:
+        return check.agreement >= MIN_AGREEMENT
+    return check.mean_alpha <= MAX_MEAN_ALPHA and check.worst_iou >= MIN_IOU.get(_catalogue_name(path), 0.995)
+
+
+def _catalogue_name(path: Path) -> str:
+    return next((name for name in models.CATALOGUE if path == models.model_path(name)), "")
+
+
+def _explained(opened: Opened, best: Measurement, known: Choice, *, asked: bool) -> Opened:
+    """The opened model, whose reason says what was measured."""
+    precision = best.candidate.precision
+    why = f"{precision} because it was asked for" if asked else precision
+    if best.check is not None:
+        why += f": {best.check}"
+    if len(known.measured) > 1:
+        figures = ", ".join(f"{each.candidate} {each.ms:.0f} ms" for each in known.measured)
+        why += f"; {best.candidate.runtime} is the fastest here ({figures}, measured once)"
+    return dataclasses.replace(opened, reason=why)
+
+
+def _read(file: Path) -> Choice | None:
+    """What the cache knows; None where it has nothing. A damaged entry is measured again."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    try:
+        entry = json.loads(text)
+        choice = Choice(tuple(map(_measurement, entry["measured"])), tuple(map(str, entry["passed_over"])))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        log.warning("%s is damaged and is measured again: %s", file, error)
+        return None
+    touch(file)
+    _in_this_process[file] = choice
+    return choice
+
+
+def _measurement(entry: dict[str, Any]) -> Measurement:
+    check = entry["check"]
+    return Measurement(
+        Candidate(**entry["candidate"]), float(entry["ms"]), None if check is None else MatteCheck(**check)
+    )
+
+
+def _remember(file: Path, choice: Choice) -> None:
+    """Keep a choice for the next start. A cache that cannot be written costs a measurement in each process."""
+    _in_this_process[file] = choice
+    entry = {"measured": [each.to_dict() for each in choice.measured], "passed_over": list(choice.passed_over)}
+    try:
+        with atomic_file(file) as stream:
+            stream.write(json.dumps(entry, indent=1, ensure_ascii=False).encode())
+    except Error as error:
+        log.warning("what runs fastest here cannot be kept, so each start measures it again: %s", error)
+    prune(file.parent, file.suffix, KEPT_CHOICES)
+
+
+def _openvino_version() -> str:
+    try:
+        return importlib.metadata.version("openvino")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
