@@ -32,6 +32,7 @@ CLAIMS = [
     ("versus_peers_folder", "Two hundred pictures to cutouts, against rembg's command", "versus_peers.py"),
     ("versus_peers_video", "A clip, against the rivals' commands", "versus_peers_video.py CLIP"),
     ("cpu_network", "The network alone on a CPU", "cpu_network.py"),
+    ("cpu_precision", "The default precision on a CPU: what it loses and gains", "cpu_precision.py --images FOLDER"),
     ("int8", "int8 on a CPU: what it loses and gains", "int8.py --images FOLDER --masks FOLDER"),
     ("pre_post", "Everything round the network, against rembg's", "pre_post.py"),
     ("matting_quality", "Edges, colours and rest", "matting_quality.py --clip CLIP --masks FOLDER"),
