@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, ModelError, UnavailableError
 from . import Opened, RefusedError, Request
+from .recipe import DEFAULT_SIDE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from .. import _core
-
-DEFAULT_SIDE = 320
 
 
 def open(path: Path, request: Request) -> Opened:

@@ -9,6 +9,8 @@ from ..errors import ModelError
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+DEFAULT_SIDE = 320
+"""Height and width of the network's input where a model leaves them open."""
 
 
 def check_normalisation(name: str, mean: Sequence[float], std: Sequence[float]) -> None:
