@@ -26,8 +26,10 @@ class _Convolution:
 
     def scale_and_shift(self, factor: Array, shift: Array) -> None:
         """Makes it compute ``factor * output + shift``, both (cout); worked out in double."""
-        self.weights = (self.weights * factor.astype(np.float64)[:, None, None, None]).astype(np.float32)
-        self.bias = (self.bias * factor.astype(np.float64) + shift).astype(np.float32)
+        wide = factor.astype(np.float64)
+        with np.errstate(over="ignore"):
+            self.weights = (self.weights * wide[:, None, None, None]).astype(np.float32)
+            self.bias = (self.bias * wide + shift).astype(np.float32)
 
 
 def add_convolution(reader: GraphReader, node: Node) -> int:
@@ -112,6 +114,8 @@ def _normalisation(reader: GraphReader, node: Node, channels: int) -> tuple[Arra
     if any(each is None or each.shape != (channels,) for each in constants):
         raise GraphError(f"layer {node.name} ({node.kind}) does not fit {channels} channels")
     scale, bias, mean, variance = (np.asarray(each, np.float64) for each in constants)
+    if not (variance + node.get("epsilon", 1e-5) > 0).all():
+        raise GraphError(f"layer {node.name} ({node.kind}) has a variance below zero")
     factor = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
     return factor, bias - mean * factor
 

@@ -78,14 +78,8 @@ def read_network(path: Path, size: tuple[int, int] | None) -> OnnxNetwork:
     import onnx
 
     model = read_onnx_file(path)
-    constants = {each.name for each in model.graph.initializer}  # old exporters list the weights as inputs, too
-    inputs = [each for each in model.graph.input if each.name not in constants]
-    if len(inputs) != 1:
-        names = ", ".join(each.name for each in inputs)
-        raise ModelError(f"{path}: has {len(inputs)} inputs ({names}); expected one picture")
-    if not model.graph.output:
-        raise ModelError(f"{path}: has no output")
-    tensor = inputs[0].type.tensor_type
+    image = only_input(path, model)
+    tensor = image.type.tensor_type
     sides = [side.dim_value if side.dim_value > 0 else None for side in tensor.shape.dim]
     if len(sides) != 4 or sides[1] not in (3, None) or any(side and side > _LARGEST_SIDE for side in sides):
         shape = f"[{', '.join(str(side or '?') for side in sides)}]"
@@ -93,7 +87,7 @@ def read_network(path: Path, size: tuple[int, int] | None) -> OnnxNetwork:
     if tensor.elem_type != onnx.TensorProto.FLOAT:
         raise ModelError(f"{path}: its input is {type_name(tensor.elem_type)}; expected float32")
     own = sides[2] or DEFAULT_SIDE, sides[3] or DEFAULT_SIDE
-    return OnnxNetwork(path, model, inputs[0].name, model.graph.output[0].name, size or own, size is not None)
+    return OnnxNetwork(path, model, image.name, model.graph.output[0].name, size or own, size is not None)
 
 
 def read_onnx_file(path: Path) -> Any:
@@ -123,6 +117,23 @@ def read_onnx_file(path: Path) -> Any:
         lines = str(error).splitlines() or [type(error).__name__]
         raise ModelError(f"{path}: not a readable ONNX model ({lines[0][:200]})") from error
     return model
+
+
+def inputs_of(model: Any) -> list[Any]:
+    """The inputs of an ``onnx.ModelProto`` that are not weights; old exporters list those, too."""
+    constants = {each.name for each in model.graph.initializer}
+    return [each for each in model.graph.input if each.name not in constants]
+
+
+def only_input(path: Path, model: Any) -> Any:
+    """The image that a model takes. Raises ModelError where it takes more or nothing, or gives nothing."""
+    inputs = inputs_of(model)
+    if len(inputs) != 1:
+        names = ", ".join(str(each.name) for each in inputs) or "none"
+        raise ModelError(f"{path}: has {len(inputs)} inputs ({names}); expected one picture")
+    if not model.graph.output:
+        raise ModelError(f"{path}: has no output")
+    return inputs[0]
 
 
 def needed_nodes(graph: Any) -> list[Any]:

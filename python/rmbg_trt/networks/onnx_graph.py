@@ -116,9 +116,6 @@ class GraphReader:
         return self._last_reader.get(value) if self._readers[value] == 1 else None
 
     def _shape(self, node: Node) -> Array:
-        name = node.input(0)
-        if name in self.values:
-            shape = (1, *self.graph.shape(self.values[name]))
-        else:
-            shape = to_array(self.constants[name]).shape
+        constant = None if node.input(0) in self.values else self.constant(node, 0)
+        shape = (1, *self.graph.shape(self.value(node, 0))) if constant is None else constant.shape
         return np.array(shape[node.get("start", 0) : node.get("end")], np.int64)

@@ -100,13 +100,14 @@ def _resize_target(reader: GraphReader, node: Node, source: list[int]) -> list[i
     if given is None or not given.size:
         raise GraphError(f"layer {node.name} has neither scales nor sizes")
     axes = [axis % 4 for axis in node.get("axes", range(4))]
-    if given.shape != (len(axes),):
+    if given.shape != (len(axes),) or np.issubdtype(given.dtype, np.integer) != (given is sizes):
         raise GraphError(f"layer {node.name} resizes {len(axes)} axes with {given.size} numbers")
     target = list(source)
     for axis, number in zip(axes, given.tolist(), strict=True):
         if given is sizes:
             target[axis] = int(number)
             continue
+        node.require(0 < number <= _LARGEST_SIDE, f"a scale of {number}")
         # With given scales, coordinates use them and not the ratio of sizes. In float32, as runtimes compute it.
         length = float(np.float32(source[axis]) * np.float32(number))
         node.require(length.is_integer(), f"a scale of {number} that makes {length:g} of {source[axis]}; expected whole")

@@ -62,18 +62,36 @@ class Node:
             raise self.refuse(what)
 
 
+# The attributes that we read, by the type that ONNX gives them: FLOAT, INT, STRING, TENSOR, FLOATS, INTS.
+_NAMES_BY_TYPE = {
+    1: ("epsilon", "value_float"),
+    2: ("allowzero", "antialias", "axis", "ceil_mode", "end", "exclude_outside", "group", "start", "to", "training_mode")
+    + ("value_int",),
+    3: ("auto_pad", "coordinate_transformation_mode", "keep_aspect_ratio_policy", "mode"),
+    4: ("value",),
+    6: ("value_floats",),
+    7: ("axes", "dilations", "ends", "kernel_shape", "pads", "starts", "strides", "value_ints"),
+}
+_TYPES = {name: number for number, names in _NAMES_BY_TYPE.items() for name in names}
+
+
 def read_node(proto: Any, opset: int) -> Node:
-    """Reads an ``onnx.NodeProto``. Raises GraphError when it has no output."""
+    """Reads an ``onnx.NodeProto``. Raises GraphError when it is damaged."""
     from onnx import helper
 
     if not proto.output:
         raise GraphError(f"layer {proto.name} ({proto.op_type}) has no output")
     attributes = {}
     for each in proto.attribute:
-        value = helper.get_attribute_value(each)
+        try:
+            value = helper.get_attribute_value(each)
+        except ValueError as error:
+            raise GraphError(f"layer {proto.name} ({proto.op_type}): {error}") from error
+        if each.type != _TYPES.get(each.name, each.type):
+            raise GraphError(f"layer {proto.name} ({proto.op_type}) has an attribute {each.name} of the wrong type")
         if isinstance(value, bytes):
             value = value.decode(errors="replace")
-        attributes[each.name] = list(value) if isinstance(value, (list, tuple)) else value
+        attributes[str(each.name)] = list(value) if each.type in (6, 7) else value
     kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
     outputs = tuple(proto.output)
     return Node(proto.name or outputs[0], kind, tuple(proto.input), outputs, attributes, opset)
@@ -95,5 +113,5 @@ def to_array(constant: Any) -> Array:
         raise UnsupportedNetworkError(f"constant {constant.name} is {type_name(constant.data_type)}; expected float32")
     try:
         return np.asarray(numpy_helper.to_array(constant))
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # NumPy's and onnx's, of several kinds
         raise GraphError(f"constant {constant.name} is damaged: {error}") from error
