@@ -24,7 +24,7 @@ $(VENV)/.tools: pyproject.toml constraints.txt | $(VENV)/.ready
 	@touch $@
 
 demo: $(VENV)/.ready  ## build, fetch the weights, cut out a real photograph
-	$(PIP_INSTALL) ".[cpu]"
+	$(PIP_INSTALL) .
 	$(BIN)/rmbg-trt models pull u2net
 	mkdir -p demo
 	$(BIN)/rmbg-trt image docs/images/astronaut.jpg -o demo/astronaut_cutout.png --overwrite

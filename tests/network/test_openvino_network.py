@@ -130,7 +130,7 @@ def test_without_openvino_the_message_says_what_to_install(small_model: Path, mo
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find(name, *rest)
     )
-    with pytest.raises(UnavailableError, match=r'runtime .openvino.*pip install "rmbg-trt\[cpu\]"'):
+    with pytest.raises(UnavailableError, match=r'runtime .openvino.*pip install "rmbg-trt\[openvino\]"'):
         engine_of(small_model)
 
 

@@ -190,7 +190,7 @@ def import_openvino() -> Any:
         UnavailableError: It is not installed.
     """
     if importlib.util.find_spec("openvino") is None:
-        raise UnavailableError('OpenVINO is not installed: pip install "rmbg-trt[cpu]"')
+        raise UnavailableError('OpenVINO is not installed: pip install "rmbg-trt[openvino]"')
     import openvino
 
     return openvino
