@@ -43,7 +43,7 @@ def measure(name: str, rounds: int, layers: int) -> dict[str, Any]:
     import openvino
 
     from rmbg_trt import _core, models
-    from rmbg_trt.networks.onnx_graph import import_graph
+    from rmbg_trt.networks.native_network import compile_model
     from rmbg_trt.networks.openvino_network import read_model
 
     path = models.pull(name)
@@ -53,7 +53,7 @@ def measure(name: str, rounds: int, layers: int) -> dict[str, Any]:
     )
     request = compiled.create_infer_request()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    model = _core.CpuModel(import_graph(read_model(core, path, None)))
+    model = compile_model(path, None)
     network = model.network()
 
     x = np.random.default_rng(0).standard_normal(network.input.shape).astype(np.float32)

@@ -143,7 +143,7 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, place:
         progress("verifying", done, total)
 
     progress("verifying", 0, total)
-    check = check_int8(_fp32(core, before), _predict(core, quantised), samples.to_verify(), (height, width), step)
+    check = check_int8(_fp32(core, before, path), _predict(core, quantised), samples.to_verify(), (height, width), step)
     log.info("int8 of %s: %s", path.name, check)
     if check.passed and check.share_of_time > NO_FASTER:
         share = f"{check.share_of_time:.2f}"
@@ -201,15 +201,21 @@ def sidecar_of(made: Int8Model, xml: Path) -> Sidecar:
     )
 
 
-def _fp32(core: Any, model: Any) -> Predict:
-    """The network in fp32 as the engine runs it: our own, or OpenVINO's where that has not all its layers."""
-    from .. import _core
-    from ..networks import UnsupportedNetworkError
-    from ..networks.onnx_graph import import_graph
+def _fp32(core: Any, model: Any, path: Path) -> Predict:
+    """The network of a file in fp32 as the engine runs it: our own, or OpenVINO's where that has not all its layers.
 
+    Args:
+        core: ``openvino.Core``.
+        model: The file's ``openvino.Model``, of the size that is wanted.
+        path: The file.
+    """
+    from ..networks import UnsupportedNetworkError
+    from ..networks.native_network import compile_model
+
+    height, width = (int(side.get_length()) for side in model.inputs[0].partial_shape[2:])
     try:
-        return _core.CpuModel(import_graph(model)).network().run
-    except (UnsupportedNetworkError, ValueError):
+        return compile_model(path, (height, width)).network().run
+    except UnsupportedNetworkError:
         return _predict(core, model)
 
 

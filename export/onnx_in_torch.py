@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor
 
 from ..errors import ModelError
+from ..networks.onnx_file import needed_nodes
 from . import onnx_operators, onnx_spatial  # noqa: F401 - they fill the table
 from .onnx_node import ANY, DTYPES, OPERATORS, Node, UnsupportedOperatorError
 
@@ -53,7 +54,7 @@ class OnnxInTorch:
             raise ModelError(f"the model has {len(graph.output)} outputs and these inputs: {names}; expected one input")
         self._input, self._output = inputs[0].name, graph.output[0].name
         self._dtype = _dtype(inputs[0].type.tensor_type.elem_type, self._input)
-        self._nodes = [_node(proto, opset) for proto in _needed(graph)]
+        self._nodes = [_node(proto, opset) for proto in needed_nodes(graph)]
         # The node that is the last to read a value.
         self._last = {name: index for index, node in enumerate(self._nodes) for name in node.inputs}
         self._weights = {name: _tensor(each) for name, each in weights.items() if name in {*self._last, self._output}}
@@ -96,26 +97,6 @@ def _run(node: Node, inputs: list[Tensor | None]) -> Tensor:
         shapes = ", ".join(str(tuple(each.shape)) for each in inputs if each is not None)
         reason = str(error).partition("\n")[0]
         raise ModelError(f"node {node.name!r} ({node.kind}) does not work with inputs {shapes}: {reason}") from error
-
-
-def _needed(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes that the first output depends on, each after those it reads; converters do not all keep that order."""
-    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
-    ordered: dict[int, onnx.NodeProto] = {}
-    path = [graph.output[0].name]  # values that wait, each for the next one
-    while path:
-        index = makers.get(path[-1])
-        inputs = graph.node[index].input if index is not None else ()
-        waiting = next((name for name in inputs if name in makers and makers[name] not in ordered), None)
-        if waiting is not None and len(path) > len(graph.node):
-            raise ModelError(f"the graph goes in a circle through {waiting!r}")
-        if waiting is not None:
-            path.append(waiting)
-            continue
-        path.pop()
-        if index is not None:
-            ordered[index] = graph.node[index]
-    return list(ordered.values())
 
 
 def _node(proto: onnx.NodeProto, opset: int) -> Node:

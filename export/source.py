@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import models
 from ..errors import ModelError
+from ..networks.onnx_file import inputs_of, only_input
 from . import requirements
 
 if TYPE_CHECKING:
@@ -91,14 +92,7 @@ def read_onnx(path: Path) -> Any:
     from ..training.models.onnx_weights import read_any_onnx
 
     graph = read_any_onnx(path)
-    constants = {each.name for each in graph.graph.initializer}
-    inputs = [each for each in graph.graph.input if each.name not in constants]
-    if len(inputs) != 1:
-        names = ", ".join(each.name for each in inputs) or "none"
-        raise ModelError(f"{path}: has {len(inputs)} inputs ({names}); expected one picture")
-    if not graph.graph.output:
-        raise ModelError(f"{path}: has no output")
-    tensor = inputs[0].type.tensor_type
+    tensor = only_input(path, graph).type.tensor_type
     sides = [side.dim_value or side.dim_param or "?" for side in tensor.shape.dim]
     if tensor.elem_type != onnx.TensorProto.FLOAT or len(sides) != 4 or (isinstance(sides[1], int) and sides[1] != 3):
         kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
@@ -108,8 +102,7 @@ def read_onnx(path: Path) -> Any:
 
 def picture_input(graph: Any) -> Any:
     """The input of an ONNX model that is no weight."""
-    constants = {each.name for each in graph.graph.initializer}
-    return next(each for each in graph.graph.input if each.name not in constants)
+    return inputs_of(graph)[0]
 
 
 def fixed_size(graph: Any) -> tuple[int, int] | None:

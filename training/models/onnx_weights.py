@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...errors import ModelError, UnavailableError
+from ...errors import ModelError
+from ...networks.onnx_file import read_onnx_file
 from .registry import ARCHITECTURES, build
 
 Floats = NDArray[np.float32]
@@ -28,15 +29,12 @@ _OPERATORS = _ARITHMETIC | _SIZES | {"Unsqueeze"}
 
 def read_any_onnx(path: Path) -> Any:
     """Reads any valid ONNX file as ``onnx.ModelProto``. Raises ModelError when it is damaged."""
-    try:
-        import onnx
-    except ImportError as error:
-        raise UnavailableError('onnx is not installed: pip install "rmbg-trt[export]"') from error
+    import onnx
 
+    graph = read_onnx_file(path)
     try:
-        graph = onnx.load(str(path))
         onnx.checker.check_model(graph)
-    except Exception as error:  # protobuf's, onnx's and the system's own
+    except Exception as error:  # of several kinds
         lines = str(error).splitlines() or [type(error).__name__]
         raise ModelError(f"{path}: not a readable ONNX model ({lines[0][:200]})") from error
     return graph
