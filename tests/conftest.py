@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import signal
@@ -77,6 +78,15 @@ def u2net_path() -> Path:
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working model with a fixed input of 48 x 64."""
     return small_models.matte(tmp_path_factory.mktemp("models") / "small.onnx", 48, 64)
+
+
+@pytest.fixture
+def without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if OpenVINO were not installed."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find(name, *rest)
+    )
 
 
 @pytest.fixture

@@ -187,7 +187,7 @@ def test_a_model_that_is_not_there() -> None:
         Engine("u2netpp")
 
 
-@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+@pytest.mark.parametrize("runtime", ["auto", "native", "openvino"])
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"not a model at all", bytes(range(256)) * 40])
 def test_files_that_are_no_models(tmp_path: Path, content: bytes, runtime: str) -> None:
     file = tmp_path / "model.onnx"
@@ -196,7 +196,7 @@ def test_files_that_are_no_models(tmp_path: Path, content: bytes, runtime: str) 
         Engine(file, runtime=runtime)
 
 
-@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+@pytest.mark.parametrize("runtime", ["auto", "native", "openvino"])
 def test_a_truncated_model(tmp_path: Path, small_model: Path, runtime: str) -> None:
     whole = small_model.read_bytes()
     file = tmp_path / "model.onnx"

@@ -69,7 +69,7 @@ def _empty(path: Path) -> Path:
         (small_models.byte_input, r"its input is uint8 .*expected float \[N, 3, height, width\]"),
         (small_models.flat_input, r"its input is float \[1, 3\]"),
         (_truncated, "not a readable ONNX model"),
-        (_empty, "not a readable ONNX model"),
+        (_empty, "the file is empty"),
     ],
     ids=["two inputs", "uint8", "no picture", "truncated", "empty"],
 )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
@@ -108,7 +107,7 @@ def test_an_output_of_another_size(tmp_path: Path) -> None:
         (small_models.flat_input, "its input is .*; expected \\(1, 3, height, width\\)"),
     ],
 )
-@pytest.mark.parametrize("runtime", ["openvino", "auto"])
+@pytest.mark.parametrize("runtime", ["openvino", "native", "auto"])
 def test_other_networks_are_refused(tmp_path: Path, make: Callable[[Path], Path], words: str, runtime: str) -> None:
     model = make(tmp_path / "model.onnx")
     with pytest.raises(ModelError, match=words) as caught:
@@ -125,11 +124,7 @@ def test_each_slot_has_a_request_of_its_own(small_model: Path) -> None:
                 np.testing.assert_array_equal(got, expected)
 
 
-def test_without_openvino_the_message_says_what_to_install(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find(name, *rest)
-    )
+def test_without_openvino_the_message_says_what_to_install(small_model: Path, without_openvino: None) -> None:
     with pytest.raises(UnavailableError, match=r'runtime .openvino.*pip install "rmbg-trt\[openvino\]"'):
         engine_of(small_model)
 

@@ -44,10 +44,10 @@ def add_convolution(reader: GraphReader, node: Node) -> int:
     """
     x = reader.value(node, 0)
     conv = _read(reader, node, reader.graph.shape(x)[0])
-    name = _take_in(reader, node.output, conv)
+    taken_in = _take_in(reader, node.output, conv)
     dilations = _check(node, list(conv.weights.shape[2:]))
     value = reader.graph.conv(x, conv.weights, conv.bias, dilations[0])
-    reader.values[name] = value
+    reader.values.update(dict.fromkeys(taken_in, value))
     return value
 
 
@@ -83,12 +83,13 @@ def _check(node: Node, kernel: list[int]) -> list[int]:
     return list(dilations)
 
 
-def _take_in(reader: GraphReader, name: str, conv: _Convolution) -> str:
+def _take_in(reader: GraphReader, name: str, conv: _Convolution) -> list[str]:
     """Folds the layers that only scale and shift the output ``name`` of a convolution.
 
     Returns:
-        The output of the last of them, which the convolution now computes.
+        Their outputs. The convolution now computes the last one; nothing else reads those before.
     """
+    outputs = []
     while (node := reader.only_reader(name)) is not None:
         others = [other for other in node.inputs if other != name]
         if not all(other in reader.constants for other in others):
@@ -104,7 +105,8 @@ def _take_in(reader: GraphReader, name: str, conv: _Convolution) -> str:
         else:
             break
         name = node.output
-    return name
+        outputs.append(name)
+    return outputs
 
 
 def _normalisation(reader: GraphReader, node: Node, channels: int) -> tuple[Array, Array]:

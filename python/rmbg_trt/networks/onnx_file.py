@@ -28,6 +28,7 @@ class OnnxNetwork:
         model: ``onnx.ModelProto``; its declared sizes may differ from ``size``.
         input: Name of the picture.
         output: Name of the first output.
+        batch: Images at once that the file declares, 1 where it leaves that open. The network takes one all the same.
         size: Network input (height, width).
         asked: Whether the user asked for this size.
     """
@@ -36,6 +37,7 @@ class OnnxNetwork:
     model: Any
     input: str
     output: str
+    batch: int
     size: tuple[int, int]
     asked: bool
 
@@ -87,7 +89,8 @@ def read_network(path: Path, size: tuple[int, int] | None) -> OnnxNetwork:
     if tensor.elem_type != onnx.TensorProto.FLOAT:
         raise ModelError(f"{path}: its input is {type_name(tensor.elem_type)}; expected float32")
     own = sides[2] or DEFAULT_SIDE, sides[3] or DEFAULT_SIDE
-    return OnnxNetwork(path, model, image.name, model.graph.output[0].name, size or own, size is not None)
+    output = model.graph.output[0].name
+    return OnnxNetwork(path, model, image.name, output, sides[0] or 1, size or own, size is not None)
 
 
 def read_onnx_file(path: Path) -> Any:

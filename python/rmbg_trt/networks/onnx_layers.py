@@ -83,7 +83,8 @@ def _resize(reader: GraphReader, node: Node) -> int:
     node.require(policy == "stretch", f"keep_aspect_ratio_policy {policy}; expected stretch")
     node.require(not node.get("exclude_outside", 0), "exclude_outside")
     target = _resize_target(reader, node, [1, *source])
-    node.require(target[:2] == [1, source[0]], f"a target of {target} for {[1, *source]}: resized channels or batch")
+    kept = target[0] in (1, reader.network.batch) and target[1] == source[0]
+    node.require(kept, f"a target of {target} for {[1, *source]}: resized channels or batch")
     height, width = target[2:]
     shrinks = height < source[1] or width < source[2]
     node.require(not (node.get("antialias", 0) and shrinks), "an antialiasing filter")
@@ -110,7 +111,7 @@ def _resize_target(reader: GraphReader, node: Node, source: list[int]) -> list[i
         node.require(0 < number <= _LARGEST_SIDE, f"a scale of {number}")
         # With given scales, coordinates use them and not the ratio of sizes. In float32, as runtimes compute it.
         length = float(np.float32(source[axis]) * np.float32(number))
-        node.require(length.is_integer(), f"a scale of {number} that makes {length:g} of {source[axis]}; expected whole")
+        node.require(length.is_integer(), f"a scale of {number}: {source[axis]} becomes {length:g}; expected whole")
         target[axis] = int(length)
     return target
 

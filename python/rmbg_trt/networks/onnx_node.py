@@ -62,17 +62,16 @@ class Node:
             raise self.refuse(what)
 
 
-# The attributes that we read, by the type that ONNX gives them: FLOAT, INT, STRING, TENSOR, FLOATS, INTS.
-_NAMES_BY_TYPE = {
-    1: ("epsilon", "value_float"),
-    2: ("allowzero", "antialias", "axis", "ceil_mode", "end", "exclude_outside", "group", "start", "to", "training_mode")
-    + ("value_int",),
-    3: ("auto_pad", "coordinate_transformation_mode", "keep_aspect_ratio_policy", "mode"),
-    4: ("value",),
-    6: ("value_floats",),
-    7: ("axes", "dilations", "ends", "kernel_shape", "pads", "starts", "strides", "value_ints"),
+# Types of the attributes that we read: 1 FLOAT, 2 INT, 3 STRING, 4 TENSOR, 6 FLOATS, 7 INTS in AttributeProto.
+_TYPES = {
+    **dict.fromkeys(("epsilon", "value_float"), 1),
+    **dict.fromkeys(("allowzero", "antialias", "axis", "ceil_mode", "end", "exclude_outside"), 2),
+    **dict.fromkeys(("group", "start", "to", "training_mode", "value_int"), 2),
+    **dict.fromkeys(("auto_pad", "coordinate_transformation_mode", "keep_aspect_ratio_policy", "mode"), 3),
+    **dict.fromkeys(("value",), 4),
+    **dict.fromkeys(("value_floats",), 6),
+    **dict.fromkeys(("axes", "dilations", "ends", "kernel_shape", "pads", "starts", "strides", "value_ints"), 7),
 }
-_TYPES = {name: number for number, names in _NAMES_BY_TYPE.items() for name in names}
 
 
 def read_node(proto: Any, opset: int) -> Node:
