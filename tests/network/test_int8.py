@@ -32,7 +32,7 @@ from rmbg_trt.export.int8_checks import check_int8, check_of
 from rmbg_trt.export.int8_job import export_int8
 from rmbg_trt.export.pictures import Picture
 from rmbg_trt.networks import int8_cache
-from rmbg_trt.networks.openvino_network import shared_core
+from rmbg_trt.networks.openvino_network import read_model, shared_core
 from rmbg_trt.sidecar import read_sidecar
 
 pytest.importorskip("openvino")
@@ -103,6 +103,22 @@ def folder_of(place: Path, *, masks: bool, count: int = 8) -> Path:
 
 
 # What it computes.
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_int8_is_compared_with_the_network_that_fp32_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: bool
+) -> None:
+    """Our own where it can run the model, at the size that is wanted, and OpenVINO's otherwise."""
+    path = (small_models.matte if ours else small_models.half_size)(tmp_path / "m.onnx", *((32, 48) if ours else (32,)))
+    core = shared_core()
+    before = read_model(core, path, (64, 64) if ours else None)
+    real, asked = int8_job._predict, []
+    monkeypatch.setattr(int8_job, "_predict", lambda *args: asked.append(args) or real(*args))
+    x = np.random.default_rng(0).random((1, 3, *((64, 64) if ours else (32, 32))), np.float32)
+    got = int8_job._fp32(core, before, path)(x)
+    assert bool(asked) != ours
+    np.testing.assert_allclose(got, real(core, before)(x), atol=1e-5)
 
 
 def test_the_matte_is_that_of_fp32(model: Path) -> None:

@@ -29,7 +29,7 @@ def examine_packages() -> tuple[Package, ...]:
     rtx_names = ("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx")
     rtx_modules = ("tensorrt_rtx", "tensorrt_rtx_bindings")
     found = (
-        find_package("OpenVINO", "int8 and other networks on the CPU", "openvino", ("openvino",), ("openvino",)),
+        find_package("OpenVINO", "int8, more networks on the CPU", "openvino", ("openvino",), ("openvino",)),
         find_package("TensorRT", "plans for NVIDIA GPUs", "tensorrt", ("tensorrt",), trt_names),
         find_package("TensorRT-RTX", "plans for RTX GPUs", "rtx", rtx_modules, rtx_names),
         find_package("PyTorch", "export; networks on NVIDIA GPUs", "export", ("torch",), ("torch",)),

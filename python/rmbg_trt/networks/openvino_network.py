@@ -31,7 +31,8 @@ def open(path: Path, request: Request) -> Opened:
         ModelError: The file cannot be read or is not an image-to-matte network, or int8 would lose too much.
         InputError: The size does not fit the model.
     """
-    openvino, core = import_openvino(), shared_core()
+    openvino = import_openvino("int8" if request.precision == "int8" else "openvino")
+    core = shared_core()
     model = read_model(core, path, request.size)
     if request.precision == "int8" or is_quantised(model):
         model, reason = _int8_model(core, model, path, request)
@@ -183,14 +184,17 @@ def _instance(compiled: Any) -> _core.Network:
     )
 
 
-def import_openvino() -> Any:
+def import_openvino(extra: str = "openvino") -> Any:
     """The runtime, imported when a model is opened.
+
+    Args:
+        extra: The extra of ours to install where it is missing.
 
     Raises:
         UnavailableError: It is not installed.
     """
     if importlib.util.find_spec("openvino") is None:
-        raise UnavailableError('OpenVINO is not installed: pip install "rmbg-trt[openvino]"')
+        raise UnavailableError(f'OpenVINO is not installed: pip install "rmbg-trt[{extra}]"')
     import openvino
 
     return openvino
