@@ -492,7 +492,7 @@ def test_what_to_install(model: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 _WITH_ITS_EXTRA_ALONE = """
 import sys
 
-for name in ("torch", "onnx", "onnxruntime", "onnxscript", "kornia", "lightning", "torchmetrics", "cv2"):
+for name in ("torch", "onnxruntime", "onnxscript", "kornia", "lightning", "torchmetrics", "cv2"):
     sys.modules[name] = None
 from pathlib import Path
 from rmbg_trt import Engine

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,12 @@ def test_a_model_that_does_not_work_with_its_own_size_is_refused(tmp_path: Path)
     damaged.write_bytes(model.read_bytes().replace(one, other))
     with pytest.raises(ModelError, match=r"damaged\.onnx: does not work with its own input 48x64 \(layer .* makes"):
         engine_of(damaged, runtime="native")
+
+
+def test_a_broken_installation_is_said(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UnavailableError, match="the package onnx does not load .*: install rmbg-trt again"):
+        engine_of(small_model, runtime="native")
 
 
 def test_files_of_openvino_are_left_to_it(tmp_path: Path) -> None:

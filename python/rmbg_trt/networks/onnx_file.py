@@ -77,8 +77,6 @@ def read_network(path: Path, size: tuple[int, int] | None) -> OnnxNetwork:
     Raises:
         ModelError: The file cannot be read, or its input is not one picture (1, 3, H, W) float32.
     """
-    import onnx
-
     model = read_onnx_file(path)
     image = only_input(path, model)
     tensor = image.type.tensor_type
@@ -86,7 +84,7 @@ def read_network(path: Path, size: tuple[int, int] | None) -> OnnxNetwork:
     if len(sides) != 4 or sides[1] not in (3, None) or any(side and side > _LARGEST_SIDE for side in sides):
         shape = f"[{', '.join(str(side or '?') for side in sides)}]"
         raise ModelError(f"{path}: its input is {shape}; expected (1, 3, height, width)")
-    if tensor.elem_type != onnx.TensorProto.FLOAT:
+    if type_name(tensor.elem_type) != "float32":
         raise ModelError(f"{path}: its input is {type_name(tensor.elem_type)}; expected float32")
     own = sides[2] or DEFAULT_SIDE, sides[3] or DEFAULT_SIDE
     output = model.graph.output[0].name
