@@ -105,7 +105,7 @@ def test_a_model_that_does_not_work_with_its_own_size_is_refused(tmp_path: Path)
 
 def test_a_broken_installation_is_said(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UnavailableError, match="the package onnx does not load .*: install rmbg-trt again"):
+    with pytest.raises(UnavailableError, match=r"the package onnx does not load .*: install rmbg-trt again"):
         engine_of(small_model, runtime="native")
 
 
