@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import re
 from collections.abc import Callable
@@ -21,9 +20,9 @@ from rmbg_trt.networks import (
     Opened,
     Request,
     UnsupportedNetworkError,
+    cpu_choice,
     onnx_cache,
     open_network,
-    openvino_network,
     plan_cache,
     tensorrt_network,
     torch_network,
@@ -266,7 +265,7 @@ def test_what_only_the_cpu_does_is_done_there(
 
     machine(H200)
     cpu = Opened([], "openvino", "1", "a processor", "bf16", "")
-    monkeypatch.setattr(openvino_network, "open", lambda path, request: dataclasses.replace(cpu))
+    monkeypatch.setattr(cpu_choice, "open_fastest", lambda path, wanted, request, **_: (cpu, []))
     opened, reason = open_(model, runtime=runtime, precision=precision)
     assert opened.device == "cpu"
     assert reason.startswith(f"CPU because {'runtime' if runtime != 'auto' else 'precision'}")
