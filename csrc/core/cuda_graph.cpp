@@ -31,12 +31,6 @@ cudaGraphNode_t CudaGraph::add(const Copy& copy) {
   return last_ = node;
 }
 
-void CudaGraph::add_child(cudaGraph_t child) {
-  cudaGraphNode_t node = nullptr;
-  check(cudaGraphAddChildGraphNode(&node, graph_, after(), after_count(), child), "adding the network to the graph");
-  last_ = node;
-}
-
 void CudaGraph::add_record(cudaEvent_t event) {
   cudaGraphNode_t node = nullptr;
   check(cudaGraphAddEventRecordNode(&node, graph_, after(), after_count(), event), "adding an event to the graph");
@@ -54,10 +48,6 @@ CudaGraph end_recording(cudaStream_t stream) noexcept {
   cudaStreamEndCapture(stream, &graph);
   cudaGetLastError();
   return CudaGraph(graph);
-}
-
-CudaGraphExec::CudaGraphExec(CudaGraph graph) : graph_(std::move(graph)) {
-  check(cudaGraphInstantiate(&exec_, graph_.get(), 0), "making the graph executable");
 }
 
 void CudaGraphExec::set(cudaGraphNode_t node, const KernelLaunch& launch) {

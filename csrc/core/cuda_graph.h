@@ -50,7 +50,6 @@ class CudaGraph {
   /// Each adds a node that runs after the one added before it.
   cudaGraphNode_t add(const KernelLaunch& launch);
   cudaGraphNode_t add(const Copy& copy);
-  void add_child(cudaGraph_t child);  // a copy of `child` is made
   void add_record(cudaEvent_t event);
   std::size_t node_count() const;
 
@@ -82,11 +81,16 @@ CudaGraph record(cudaStream_t stream, Enqueue&& enqueue) {
   return graph;
 }
 
-/// Owned cudaGraphExec_t: a graph that can be launched. It keeps the plan it was made from, whose nodes name its own.
+/// Owned cudaGraphExec_t: a graph that can be launched.
 class CudaGraphExec {
  public:
   CudaGraphExec() = default;
-  explicit CudaGraphExec(CudaGraph graph);
+  /// Keeps the plan, whose nodes name its own.
+  explicit CudaGraphExec(CudaGraph graph) : CudaGraphExec(graph.get()) { graph_ = std::move(graph); }
+  /// From another owner's plan, which is not needed any more. Its nodes cannot be changed.
+  explicit CudaGraphExec(cudaGraph_t graph) {
+    check(cudaGraphInstantiate(&exec_, graph, 0), "making the graph executable");
+  }
   ~CudaGraphExec() {
     if (exec_ != nullptr) cudaGraphExecDestroy(exec_);
   }

@@ -13,7 +13,7 @@ bool older(const CudaFramePlan& a, const CudaFramePlan& b) { return a.last_use <
 
 }  // namespace
 
-FrameKind kind_of(const FrameJob& job, const CudaTask& task) {
+GraphKey graph_key(const FrameJob& job, const CudaTask& task) {
   const bool composite = job.output == Output::kComposite;
   const Size size = frame_size(job);
   return {size.width,
@@ -34,23 +34,24 @@ FrameKind kind_of(const FrameJob& job, const CudaTask& task) {
           job.yuv};
 }
 
-CudaFramePlan* CudaFramePlanCache::find(const FrameKind& kind) {
+CudaFramePlan* CudaFramePlanCache::find(const GraphKey& key) {
   const auto found = std::find_if(plans_.begin(), plans_.end(),
-                                  [&](const CudaFramePlan& plan) { return plan.frames > 0 && plan.kind == kind; });
+                                  [&](const CudaFramePlan& plan) { return plan.frames > 0 && plan.key == key; });
   if (found == plans_.end()) return nullptr;
   found->last_use = ++uses_;
   return &*found;
 }
 
-CudaFramePlan& CudaFramePlanCache::make(const FrameKind& kind, const FramePlan& host, cudaStream_t stream) {
+CudaFramePlan& CudaFramePlanCache::make(const GraphKey& key, const FramePlan& host, cudaStream_t stream) {
   plans_.reserve(kCapacity);
   CudaFramePlan& plan =
       plans_.size() < kCapacity ? plans_.emplace_back() : *std::min_element(plans_.begin(), plans_.end(), older);
   plan.frames = 0;  // not found again if something below throws
+  plan.backoff = {};
   plan.graphs.clear();
-  plan.to_network = upload_for_preprocess(host.to_network, channels(kind.format), plan.network_tables, stream);
+  plan.to_network = upload_for_preprocess(host.to_network, channels(key.format), plan.network_tables, stream);
   plan.to_frame = upload_for_postprocess(host.to_frame, plan.frame_tables, stream);
-  plan.kind = kind;
+  plan.key = key;
   plan.last_use = ++uses_;
   return plan;
 }

@@ -30,7 +30,7 @@ struct CudaTask {
 
 /// Everything that decides which kernels a frame needs, with which grids. Two frames of one kind differ in pointers
 /// and row distances only, and share a graph.
-struct FrameKind {
+struct GraphKey {
   int width, height;
   PixelFormat format;
   Output output;
@@ -42,7 +42,7 @@ struct FrameKind {
   bool words;  // the frame's rows, and those of its NV12, can be read in words
   std::optional<YuvMatrix> yuv;
 
-  friend bool operator==(const FrameKind& a, const FrameKind& b) {
+  friend bool operator==(const GraphKey& a, const GraphKey& b) {
     return a.width == b.width && a.height == b.height && a.format == b.format && a.output == b.output &&
            a.premultiplied == b.premultiplied && a.background == b.background && a.blur_sigma == b.blur_sigma &&
            a.refine == b.refine && a.decontaminate == b.decontaminate && a.stabilize == b.stabilize &&
@@ -51,34 +51,58 @@ struct FrameKind {
   }
 };
 
-FrameKind kind_of(const FrameJob& job, const CudaTask& task);
+GraphKey graph_key(const FrameJob& job, const CudaTask& task);
 
 /// A frame's way, in this order. Carrying over is all that frames of a track do in turns.
 enum class Stage { kCopyIn, kPreprocess, kNetwork, kCarryOver, kPostprocess, kCopyOut };
 constexpr int kStages = static_cast<int>(Stage::kCopyOut) + 1;
 
 /// Stages that follow each other, the last one included.
-struct Leg {
+struct StageRange {
   Stage first, last;
 };
-constexpr Leg kWholeWay{Stage::kCopyIn, Stage::kCopyOut};
-constexpr Leg kBeforeTurn{Stage::kCopyIn, Stage::kNetwork}, kAfterTurn{Stage::kPostprocess, Stage::kCopyOut};
+/// What a frame needs besides the network and what it carries over: each is a graph, the same for all frames of a key.
+constexpr StageRange kFrameGraphs[] = {{Stage::kCopyIn, Stage::kPreprocess}, {Stage::kPostprocess, Stage::kCopyOut}};
 
-/// A leg as a graph, with its nodes, which are given each frame's addresses.
+/// A range of stages as a graph, with its nodes, which are given each frame's addresses.
 struct FrameGraph {
-  Leg leg;
+  StageRange stages;
   CudaGraphExec exec;
   std::vector<RecordedNode> nodes;
 };
 
+/// When to try again what failed: after one more request, then after 2, 4 and so on.
+class Backoff {
+ public:
+  bool ready() { return wait_ == 0 || wait_-- == 0; }
+  /// Gives the requests that will be refused.
+  int fail() {
+    wait_ = next_wait_;
+    next_wait_ = next_wait_ < kLongest ? next_wait_ * 2 : kLongest;
+    return wait_;
+  }
+  /// Whether it had failed before.
+  bool succeed() {
+    const bool failed = next_wait_ > 1;
+    wait_ = 0;
+    next_wait_ = 1;
+    return failed;
+  }
+
+ private:
+  static constexpr int kLongest = 4096;
+  int wait_ = 0, next_wait_ = 1;
+};
+
 /// What is kept for a kind of frame.
 struct CudaFramePlan {
-  FrameKind kind{};
+  GraphKey key{};
   std::uint64_t last_use = 0;
   int frames = 0;  // seen so far
   DevicePlan to_network, to_frame;
   Buffer network_tables{MemoryKind::kDevice}, frame_tables{MemoryKind::kDevice};
-  std::vector<FrameGraph> graphs;  // of its whole way, or, where it carries something over, before and after its turn
+  std::vector<FrameGraph> graphs;  // kFrameGraphs, or none
+  Backoff backoff;                 // of making and changing them
 };
 
 /// Plans by kind; the one used longest ago makes room.
@@ -87,8 +111,8 @@ class CudaFramePlanCache {
   static constexpr int kCapacity = 8;
 
   /// Both are valid until the next call. find(): nullptr where there is none yet. make(): `host` has the tables.
-  CudaFramePlan* find(const FrameKind& kind);
-  CudaFramePlan& make(const FrameKind& kind, const FramePlan& host, cudaStream_t stream);
+  CudaFramePlan* find(const GraphKey& key);
+  CudaFramePlan& make(const GraphKey& key, const FramePlan& host, cudaStream_t stream);
   /// The plan used last, or nullptr.
   CudaFramePlan* latest();
   void forget_graphs();

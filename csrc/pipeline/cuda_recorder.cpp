@@ -7,103 +7,83 @@
 #include "core/error.h"
 
 namespace rmbg {
-namespace {
-
-constexpr int kFailures = 3;  // in a row, to record or to change, before a slot goes without graphs
-
-std::vector<Leg> legs_of(const FrameKind& kind) {
-  if (kind.stabilize || kind.running_stretch) return {kBeforeTurn, kAfterTurn};
-  return {kWholeWay};
-}
-
-}  // namespace
 
 CudaRecorder::CudaRecorder(std::shared_ptr<Network> network, const CudaStages& stages, cudaStream_t stream)
     : network_(std::move(network)), stages_(stages), stream_(stream) {
-  if (!network_->capturable()) mode_ = "eager: the network cannot be recorded into a graph";
-}
-
-template <typename Record>
-void CudaRecorder::try_to(Record&& record) {
-  if (!network_->capturable() || failures_ == kFailures) return;
-  try {
-    record();
-    failures_ = 0;
-  } catch (const Error& error) {
-    recorded_ = CudaGraph(nullptr);
-    if (++failures_ == kFailures) set_mode(std::string("eager: ") + error.what());
-  }
+  if (!network_->capturable()) problem_of_network_ = "the network cannot be recorded into a graph";
 }
 
 void CudaRecorder::record(CudaFramePlan& plan, const CudaTask& task) {
-  if (refusals_ == kFailures) return;
-  try_to([&] {
+  if (!plan.backoff.ready()) return;
+  try {
     std::vector<FrameGraph> graphs;
-    for (const Leg& leg : legs_of(plan.kind)) graphs.push_back(record(leg, plan, task));
+    for (const StageRange& stages : kFrameGraphs) graphs.push_back(make_graph(stages, plan, task));
     plan.graphs = std::move(graphs);
-  });
-}
-
-void CudaRecorder::run_network() {
-  // Where recording failed, the next frame of a known kind shows whether that is over.
-  if (!network_exec_ && failures_ == 0)
-    try_to([&] {
-      if (!warm_ && network_->graph() == nullptr) return;
-      CudaGraph graph;
-      graph.add_child(network_graph());
-      network_exec_ = CudaGraphExec(std::move(graph));
-    });
-  if (network_exec_) {
-    network_exec_.launch(stream_);
-  } else {
-    network_->enqueue({stream_});
-    warm_ = true;
+  } catch (const Error& error) {
+    failed(plan.backoff, problem_of_frames_, error);
   }
 }
 
-FrameGraph CudaRecorder::record(const Leg& leg, const CudaFramePlan& plan, const CudaTask& task) {
+FrameGraph CudaRecorder::make_graph(const StageRange& stages, const CudaFramePlan& plan, const CudaTask& task) const {
   CudaGraph graph;
   std::vector<RecordedNode> nodes;
   CudaQueue queue(graph, nodes);
-  stages_.put(leg, queue, plan, task, [&] { graph.add_child(network_graph()); });
-  return {leg, CudaGraphExec(std::move(graph)), std::move(nodes)};
+  stages_.put(stages, queue, plan, task);
+  return {stages, CudaGraphExec(std::move(graph)), std::move(nodes)};
 }
-
-cudaGraph_t CudaRecorder::network_graph() {
-  if (void* own = network_->graph()) return static_cast<cudaGraph_t>(own);
-  if (recorded_.get() == nullptr) recorded_ = rmbg::record(stream_, [&] { network_->enqueue({stream_}); });
-  return recorded_.get();
-}
-
-void CudaRecorder::forget_network() noexcept { network_exec_ = CudaGraphExec(); }
 
 bool CudaRecorder::change(CudaFramePlan& plan, const CudaTask& task) {
   try {
     for (FrameGraph& graph : plan.graphs) {
       CudaQueue queue(graph.exec, graph.nodes);
-      stages_.put(graph.leg, queue, plan, task, [] {});
+      stages_.put(graph.stages, queue, plan, task);
     }
-    refusals_ = 0;
+    succeeded(plan.backoff, problem_of_frames_);
     return true;
-  } catch (const CudaError& error) {
-    if (++refusals_ == kFailures) set_mode(std::string("eager: ") + error.what());
+  } catch (const Error& error) {
+    failed(plan.backoff, problem_of_frames_, error);
     return false;
   }
 }
 
+void CudaRecorder::make_network_graph() {
+  if (!network_->capturable() || !network_backoff_.ready()) return;
+  try {
+    if (void* own = network_->graph()) {
+      network_exec_ = CudaGraphExec(static_cast<cudaGraph_t>(own));
+    } else if (warm_) {
+      network_exec_ = CudaGraphExec(rmbg::record(stream_, [&] { network_->enqueue({stream_}); }));
+    }
+    if (network_exec_) succeeded(network_backoff_, problem_of_network_);
+  } catch (const Error& error) {
+    failed(network_backoff_, problem_of_network_, error);
+  }
+}
+
+void CudaRecorder::run_network(cudaStream_t stream) {
+  if (!network_exec_) make_network_graph();
+  if (network_exec_) return network_exec_.launch(stream);
+  network_->enqueue({stream});
+  warm_ = true;
+}
+
+/// Events between the stages, in graphs, so that what lies between two of them is the GPU's time.
 std::vector<StageTimes> CudaRecorder::measure(const CudaFramePlan& plan, const CudaTask& task, int repeats) {
   std::vector<CudaEvent> events;
   for (int i = 0; i <= kStages; ++i) events.emplace_back(/*timing=*/true);
-  CudaGraph graph;
-  std::vector<RecordedNode> nodes;
-  CudaQueue queue(graph, nodes);
-  for (int i = 0; i < kStages; ++i) {
-    const auto stage = static_cast<Stage>(i);
-    graph.add_record(events[i].get());
-    stages_.put({stage, stage}, queue, plan, task, [&] { graph.add_child(network_graph()); });
-  }
-  graph.add_record(events[kStages].get());
-  const CudaGraphExec exec(std::move(graph));
+  const auto graph_of = [&](Stage first, Stage last) {
+    CudaGraph graph;
+    std::vector<RecordedNode> nodes;
+    CudaQueue queue(graph, nodes);
+    for (int i = static_cast<int>(first); i <= static_cast<int>(last); ++i) {
+      graph.add_record(events[i].get());
+      stages_.put(static_cast<Stage>(i), queue, plan, task);
+    }
+    graph.add_record(events[static_cast<int>(last) + 1].get());
+    return CudaGraphExec(std::move(graph));
+  };
+  const CudaGraphExec before = graph_of(Stage::kCopyIn, Stage::kPreprocess);
+  const CudaGraphExec after = graph_of(Stage::kCarryOver, Stage::kCopyOut);
 
   const auto between = [&](Stage first, Stage last) {
     const int from = static_cast<int>(first), to = static_cast<int>(last) + 1;
@@ -113,7 +93,9 @@ std::vector<StageTimes> CudaRecorder::measure(const CudaFramePlan& plan, const C
   };
   std::vector<StageTimes> times;
   for (int i = 0; i < repeats; ++i) {
-    exec.launch(stream_);
+    before.launch(stream_);
+    run_network(stream_);
+    after.launch(stream_);
     check(cudaStreamSynchronize(stream_), "waiting for the GPU");
     times.push_back({between(Stage::kPreprocess, Stage::kPreprocess), between(Stage::kNetwork, Stage::kNetwork),
                      between(Stage::kCarryOver, Stage::kPostprocess), between(Stage::kCopyIn, Stage::kCopyOut),
@@ -122,14 +104,23 @@ std::vector<StageTimes> CudaRecorder::measure(const CudaFramePlan& plan, const C
   return times;
 }
 
-std::string CudaRecorder::mode() const {
-  const std::lock_guard lock(mode_mutex_);
-  return mode_;
+void CudaRecorder::failed(Backoff& backoff, std::string& problem, const Error& error) {
+  const int wait = backoff.fail();
+  const std::lock_guard lock(problem_mutex_);
+  problem = std::string(error.what()) + "; tries again after " + std::to_string(wait) +
+            (wait == 1 ? " frame" : " frames");
 }
 
-void CudaRecorder::set_mode(std::string mode) {
-  const std::lock_guard lock(mode_mutex_);
-  mode_ = std::move(mode);
+void CudaRecorder::succeeded(Backoff& backoff, std::string& problem) {
+  if (!backoff.succeed()) return;
+  const std::lock_guard lock(problem_mutex_);
+  problem.clear();
+}
+
+std::string CudaRecorder::mode() const {
+  const std::lock_guard lock(problem_mutex_);
+  const std::string& problem = problem_of_network_.empty() ? problem_of_frames_ : problem_of_network_;
+  return problem.empty() ? "graph" : "eager: " + problem;
 }
 
 }  // namespace rmbg

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames as CUDA graphs: making them, putting another frame's addresses into them, and one with events between its
-// stages, to measure them.
+// CUDA graphs of a slot: one of the network, launched for every frame, and those of what each key needs before and after
+// it. Each is made once; another frame's addresses are put into it. Events in such graphs measure a frame's stages.
 #pragma once
 
 #include <memory>
@@ -21,19 +21,18 @@ class CudaRecorder {
  public:
   CudaRecorder(std::shared_ptr<Network> network, const CudaStages& stages, cudaStream_t stream);
 
-  /// Makes the plan's graphs, with this frame's addresses. There are none where that fails; a few failures are taken
-  /// for a reason to go without graphs from then on.
+  /// Makes the plan's graphs, with this frame's addresses. Where that fails there are none: the frame runs as plain
+  /// launches, and after some more of them the graphs are tried again.
   void record(CudaFramePlan& plan, const CudaTask& task);
 
-  /// Puts a frame's addresses into the graphs. False where one cannot take them (memory of another kind, say): the
-  /// graphs are good for nothing then. Where that happens again and again, there are none from then on.
+  /// Puts a frame's addresses into the graphs. False where one cannot take them: the graphs are useless then.
   bool change(CudaFramePlan& plan, const CudaTask& task);
 
-  /// Puts the network on the slot's stream, for a frame without graphs: once it has run, as a graph of its own, one
-  /// launch for the hundreds it may have. Frames of ever new sizes are such frames.
-  void run_network();
-  /// After a failure: that graph is made anew.
-  void forget_network() noexcept;
+  /// Puts the network on a stream: as one launch of its graph, which is made once the network has run.
+  void run_network(cudaStream_t stream);
+  bool has_network_graph() const { return static_cast<bool>(network_exec_); }
+  /// After a failure: its graph is made anew.
+  void forget_network() noexcept { network_exec_ = CudaGraphExec(); }
 
   /// Device times of a frame's stages, of each of `repeats` runs. The network must be capturable.
   std::vector<StageTimes> measure(const CudaFramePlan& plan, const CudaTask& task, int repeats);
@@ -42,21 +41,19 @@ class CudaRecorder {
   std::string mode() const;
 
  private:
-  template <typename Record>
-  void try_to(Record&& record);
-  FrameGraph record(const Leg& leg, const CudaFramePlan& plan, const CudaTask& task);
-  cudaGraph_t network_graph();
-  void set_mode(std::string mode);
+  void make_network_graph();
+  FrameGraph make_graph(const StageRange& stages, const CudaFramePlan& plan, const CudaTask& task) const;
+  void failed(Backoff& backoff, std::string& problem, const Error& error);
+  void succeeded(Backoff& backoff, std::string& problem);
 
   std::shared_ptr<Network> network_;
   const CudaStages& stages_;
   cudaStream_t stream_;
-  CudaGraph recorded_{nullptr};      // the network's work, unless it has a graph of its own
-  CudaGraphExec network_exec_;       // for frames without graphs
-  bool warm_ = false;                // the network has run: what is lazy in it is done
-  int failures_ = 0, refusals_ = 0;  // in a row, to record and to change
-  mutable std::mutex mode_mutex_;
-  std::string mode_ = "graph";
+  CudaGraphExec network_exec_;
+  Backoff network_backoff_;
+  bool warm_ = false;  // the network has run: what is lazy in it is done
+  mutable std::mutex problem_mutex_;
+  std::string problem_of_network_, problem_of_frames_;  // why graphs of these are missing, or empty
 };
 
 }  // namespace rmbg

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way of a frame on a GPU: copy in, preprocess, network, postprocess, copy out, on one stream. The first frame of a
-// kind runs as plain launches round the network, which has a graph of its own once it is warm; from the second on the
-// whole way is one CUDA graph. A frame of a track takes its turn on the way, for a few plain launches between two
-// graphs: all else of it runs at the same time as the frame before.
+// kind runs as plain launches around the network, which has a graph of its own once it has run. From the second on a
+// frame is three launches: a graph before the network, the network's, and a graph after it. A frame of a track takes its
+// turn behind the network, for a few plain launches: all else of it runs at the same time as the frame before.
 #include <chrono>
 #include <utility>
 
@@ -40,8 +40,7 @@ class CudaSlot : public Slot {
   void wait_for_callers();
   cudaStream_t stream_of(const FrameJob& job) const;
   void run(CudaFramePlan& plan, CudaTask& task, const FrameJob& job, TrackTurn& turn);
-  void run_graphs(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream);
-  void run_eagerly(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream);
+  void run_on(cudaStream_t stream, const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn);
   void take_turn(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream);
   TemporalState rehearsed_state();
   void give_up(CudaFramePlan* plan, const FrameJob& job) noexcept;
@@ -113,7 +112,7 @@ void CudaSlot::check_memory(const FrameJob& job) const {
     check_view_on_device(job.background.image, options_.device, "background");
 }
 
-/// Lays the frame out, makes room for everything it needs, and finds what is kept for its kind.
+/// Lays the frame out, makes room for everything it needs, and finds what is kept for its key.
 CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
   // The frame before may still be reading the pinned memory that this one's background will be put into.
   if (job.output == Output::kComposite && job.background_memory == MemoryKind::kHost &&
@@ -121,17 +120,17 @@ CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
     wait_for_callers();
   bool grown = false;
   task = staging_.stage(job, grown);
-  const FrameKind kind = kind_of(job, task);
-  CudaFramePlan* plan = plans_.find(kind);
+  const GraphKey key = graph_key(job, task);
+  CudaFramePlan* plan = plans_.find(key);
   const FramePlan* host = nullptr;
   if (plan == nullptr) {
-    host = &host_plans_.get(kind.width, kind.height);
-    grown |= stages_.reserve(*host, kind);
+    host = &host_plans_.get(key.width, key.height);
+    grown |= stages_.reserve(*host, key);
   }
   // Freeing memory has waited for its users; tables and graphs that are replaced may still be in use.
   if (grown || plan == nullptr) wait_for_callers();
   if (grown) plans_.forget_graphs();  // they know the old addresses
-  return plan != nullptr ? *plan : plans_.make(kind, *host, stream_.get());
+  return plan != nullptr ? *plan : plans_.make(key, *host, stream_.get());
 }
 
 /// Waits for the last frame if it was left running on a caller's stream.
@@ -154,37 +153,35 @@ void CudaSlot::run(CudaFramePlan& plan, CudaTask& task, const FrameJob& job, Tra
   } else if (plan.graphs.empty() && known) {
     recorder_.record(plan, task);
   }
-  if (plan.graphs.empty()) {
-    run_eagerly(plan, task, turn, stream);
-  } else {
-    run_graphs(plan, task, turn, stream);
+  // Plain launches are put on our own stream, which networks prefer to a default stream, in the order of the caller's.
+  const bool graphs = !plan.graphs.empty() && recorder_.has_network_graph();
+  const bool elsewhere = !graphs && stream != stream_.get();
+  if (elsewhere) {
+    ready_.record(stream);
+    ready_.hold_back(stream_.get());
+  }
+  run_on(elsewhere ? stream_.get() : stream, plan, task, turn);
+  if (elsewhere) {
+    ready_.record(stream_.get());
+    ready_.hold_back(stream);
   }
   left_running_ = job.memory == MemoryKind::kDevice;
   if (left_running_) done_.record(stream);
 }
 
-void CudaSlot::run_graphs(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream) {
-  plan.graphs.front().exec.launch(stream);
+void CudaSlot::run_on(cudaStream_t stream, const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn) {
+  CudaQueue queue(stream);
+  const auto run = [&](std::size_t part) {
+    if (plan.graphs.empty()) {
+      stages_.put(kFrameGraphs[part], queue, plan, task);
+    } else {
+      plan.graphs[part].exec.launch(stream);
+    }
+  };
+  run(0);
+  recorder_.run_network(stream);
   take_turn(plan, task, turn, stream);
-  if (plan.graphs.size() > 1) plan.graphs.back().exec.launch(stream);
-}
-
-/// Plain launches on our own stream, which networks prefer to a default stream, in the order of `stream`.
-void CudaSlot::run_eagerly(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream) {
-  const bool elsewhere = stream != stream_.get();
-  if (elsewhere) {
-    ready_.record(stream);
-    ready_.hold_back(stream_.get());
-  }
-  CudaQueue queue(stream_.get());
-  const auto put = [&](const Leg& leg) { stages_.put(leg, queue, plan, task, [&] { recorder_.run_network(); }); };
-  put(kBeforeTurn);
-  take_turn(plan, task, turn, stream_.get());
-  put(kAfterTurn);
-  if (elsewhere) {
-    ready_.record(stream_.get());
-    ready_.hold_back(stream);
-  }
+  run(1);
 }
 
 /// Frames of a track carry over in their order, on whatever streams they are: each waits for the one before to have
@@ -193,7 +190,7 @@ void CudaSlot::take_turn(const CudaFramePlan& plan, CudaTask& task, TrackTurn& t
   if (!turn) return;
   const TensorView prediction = stages_.prediction();
   turn.wait();
-  task.first = turn.begin({plan.kind.width, plan.kind.height},
+  task.first = turn.begin({plan.key.width, plan.key.height},
                           static_cast<std::size_t>(prediction.shape[2] * prediction.shape[3]), stages_.guide_bytes(),
                           MemoryKind::kDevice);
   task.temporal = turn.state();
@@ -201,7 +198,7 @@ void CudaSlot::take_turn(const CudaFramePlan& plan, CudaTask& task, TrackTurn& t
   auto* const carried = static_cast<CudaEvent*>(turn.last_work().get());
   carried->hold_back(stream);
   CudaQueue queue(stream);
-  stages_.put({Stage::kCarryOver, Stage::kCarryOver}, queue, plan, task, [] {});
+  stages_.put(Stage::kCarryOver, queue, plan, task);
   carried->record(stream);
   turn.pass();
 }
@@ -238,7 +235,7 @@ std::vector<StageTimes> CudaSlot::measure(int repeats) {
   if (plan == nullptr || !network_->capturable()) return {};
   wait_for_callers();
   bool grown = false;
-  CudaTask task = staging_.rehearse(plan->kind, stream_.get(), grown);
+  CudaTask task = staging_.rehearse(plan->key, stream_.get(), grown);
   if (grown) plans_.forget_graphs();
   task.temporal = rehearsed_state();
   return recorder_.measure(*plan, task, repeats);

@@ -32,20 +32,20 @@ CudaStages::CudaStages(const NetworkSpec& spec, const PipelineOptions& options, 
 
 std::size_t CudaStages::guide_bytes() const { return 3 * area(input_size(spec_)); }
 
-bool CudaStages::reserve(const FramePlan& plan, const FrameKind& kind) {
-  bool grown = between_.reserve(preprocess_device_between_bytes(plan.to_network, channels(kind.format)));
+bool CudaStages::reserve(const FramePlan& plan, const GraphKey& key) {
+  bool grown = between_.reserve(preprocess_device_between_bytes(plan.to_network, channels(key.format)));
   grown |= alpha_between_.reserve(postprocess_device_between_bytes(plan.to_frame));
-  const Size frame{kind.width, kind.height}, matte = output_size(spec_);
-  if (kind.refine) grown |= lines_.reserve(refine_device_bytes(matte));
-  if (kind.refine || kind.decontaminate) grown |= alpha_.reserve(alpha_plane_bytes(frame));
-  if (kind.decontaminate) {
-    grown |= front_.reserve(front_picture_bytes(frame, kind.format));
+  const Size frame{key.width, key.height}, matte = output_size(spec_);
+  if (key.refine) grown |= lines_.reserve(refine_device_bytes(matte));
+  if (key.refine || key.decontaminate) grown |= alpha_.reserve(alpha_plane_bytes(frame));
+  if (key.decontaminate) {
+    grown |= front_.reserve(front_picture_bytes(frame, key.format));
     grown |= foreground_.reserve(foreground_device_bytes(frame));
   }
-  if (kind.stabilize) grown |= temporal_.reserve(stabilize_device_bytes(matte));
-  if (kind.blur_sigma > 0) {
+  if (key.stabilize) grown |= temporal_.reserve(stabilize_device_bytes(matte));
+  if (key.blur_sigma > 0) {
     grown |= blur_.reserve(3 * area(frame));
-    grown |= blur_scratch_.reserve((kind.decontaminate ? 8 : 3) * area(frame));
+    grown |= blur_scratch_.reserve((key.decontaminate ? 8 : 3) * area(frame));
   }
   return grown;
 }
@@ -72,7 +72,7 @@ void CudaStages::put(Stage stage, CudaQueue& queue, const CudaFramePlan& plan, c
 }
 
 void CudaStages::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
-  if (plan.kind.yuv) nv12_to_color(queue, task.nv12, *plan.kind.yuv, task.color);
+  if (plan.key.yuv) nv12_to_color(queue, task.nv12, *plan.key.yuv, task.color);
   preprocess(queue, task.frame,
              {&plan.to_network, between_.as<std::uint8_t>(), resized_.as<std::uint8_t>(), partials_.as<std::uint8_t>(),
               &tables_},
@@ -80,10 +80,10 @@ void CudaStages::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, c
 }
 
 void CudaStages::carry_over(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
-  if (plan.kind.stabilize)
+  if (plan.key.stabilize)
     stabilize(queue, prediction_.as<void>(), spec_.output.dtype, output_size(spec_), resized_.as<std::uint8_t>(),
               static_cast<std::int64_t>(guide_bytes()), task.first, task.temporal, temporal_.as<void>());
-  if (plan.kind.running_stretch)
+  if (plan.key.running_stretch)
     running_range(queue, prediction_.as<void>(), spec_.output.dtype, output_size(spec_), task.first, task.temporal,
                   partials_.as<MinMax>());
 }
@@ -92,12 +92,12 @@ void CudaStages::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, 
   PostprocessOptions options;
   options.stretch = stretch_;
   options.range = range_;
-  options.refine = plan.kind.refine;
-  options.decontaminate = plan.kind.decontaminate;
-  options.output = plan.kind.output;
-  options.premultiplied = plan.kind.premultiplied;
+  options.refine = plan.key.refine;
+  options.decontaminate = plan.key.decontaminate;
+  options.output = plan.key.output;
+  options.premultiplied = plan.key.premultiplied;
   options.background = task.background;
-  options.blur_sigma = plan.kind.blur_sigma;
+  options.blur_sigma = plan.key.blur_sigma;
   PostprocessDeviceWorkspace workspace{&plan.to_frame, partials_.as<MinMax>(), matte_.as<std::uint8_t>(),
                                        alpha_between_.as<std::uint8_t>()};
   workspace.guide = resized_.as<std::uint8_t>();
@@ -107,7 +107,7 @@ void CudaStages::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, 
   workspace.foreground = foreground_.as<void>();
   workspace.blurred = blur_.as<std::uint8_t>();
   workspace.blur_scratch = blur_scratch_.as<std::uint8_t>();
-  workspace.ranged = plan.kind.running_stretch;
+  workspace.ranged = plan.key.running_stretch;
   postprocess(queue, prediction_.as<void>(), spec_.output.dtype, task.frame, options, workspace, task.result);
 }
 

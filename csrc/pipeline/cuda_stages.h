@@ -24,24 +24,16 @@ class CudaStages {
   std::size_t guide_bytes() const;
 
   /// Makes room for a kind of frame; whether something moved.
-  bool reserve(const FramePlan& plan, const FrameKind& kind);
+  bool reserve(const FramePlan& plan, const GraphKey& key);
 
-  /// Puts a stretch of the way on a queue. The network is not known here: network() puts it there.
-  template <typename PutNetwork>
-  void put(const Leg& leg, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task,
-           PutNetwork&& network) const {
-    for (int i = static_cast<int>(leg.first); i <= static_cast<int>(leg.last); ++i) {
-      const auto stage = static_cast<Stage>(i);
-      if (stage == Stage::kNetwork) {
-        network();
-      } else {
-        put(stage, queue, plan, task);
-      }
-    }
+  /// Puts stages on a queue. The network is not known here: its stage is nothing.
+  void put(Stage stage, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
+  void put(const StageRange& stages, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
+    for (int i = static_cast<int>(stages.first); i <= static_cast<int>(stages.last); ++i)
+      put(static_cast<Stage>(i), queue, plan, task);
   }
 
  private:
-  void put(Stage stage, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
   void preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
   void carry_over(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
   void postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;

@@ -81,10 +81,10 @@ void CudaStaging::deliver(const FrameJob& job, const CudaTask& task) const {
             row_bytes(job.result.width, job.result.format), job.result.height);
 }
 
-CudaTask CudaStaging::rehearse(const FrameKind& kind, cudaStream_t stream, bool& grown) {
+CudaTask CudaStaging::rehearse(const GraphKey& key, cudaStream_t stream, bool& grown) {
   // Where a picture that the GPU reads comes from: `copy` brings it from pinned memory, or it is black.
   const auto bring = [&](Buffer& device, Buffer& pinned, PixelFormat format, int height, MemoryKind from, Copy& copy) {
-    const std::ptrdiff_t pitch = padded_row_bytes(row_bytes(kind.width, format));
+    const std::ptrdiff_t pitch = padded_row_bytes(row_bytes(key.width, format));
     const auto bytes = static_cast<std::size_t>(height * pitch);
     grown |= device.reserve(bytes);
     if (from == MemoryKind::kDevice) {
@@ -93,23 +93,23 @@ CudaTask CudaStaging::rehearse(const FrameKind& kind, cudaStream_t stream, bool&
       grown |= reserve_written(pinned, bytes);
       copy = {device.as<void>(), pinned.as<void>(), bytes};
     }
-    return ConstImageView{device.as<std::uint8_t>(), kind.width, height, pitch, format};
+    return ConstImageView{device.as<std::uint8_t>(), key.width, height, pitch, format};
   };
   CudaTask task;
-  const PixelFormat format = kind.yuv ? PixelFormat::kGray8 : kind.format;
-  const int height = kind.yuv ? kind.height / 2 * 3 : kind.height;
-  task.frame = bring(frame_, pinned_frame_, format, height, kind.memory, task.copy_in);
-  if (kind.yuv) take_for_nv12(task, {kind.width, kind.height}, kind.format, grown);
-  task.background.kind = kind.background;
-  if (kind.background == BackgroundKind::kImage && kind.blur_sigma <= 0)
-    task.background.image = bring(background_, pinned_background_, PixelFormat::kBgr8, kind.height,
-                                  kind.background_memory, task.copy_background);
-  const PixelFormat result = output_format(kind.output);
-  const std::ptrdiff_t row = row_bytes(kind.width, result);
-  const auto bytes = static_cast<std::size_t>(kind.height * row);
+  const PixelFormat format = key.yuv ? PixelFormat::kGray8 : key.format;
+  const int height = key.yuv ? key.height / 2 * 3 : key.height;
+  task.frame = bring(frame_, pinned_frame_, format, height, key.memory, task.copy_in);
+  if (key.yuv) take_for_nv12(task, {key.width, key.height}, key.format, grown);
+  task.background.kind = key.background;
+  if (key.background == BackgroundKind::kImage && key.blur_sigma <= 0)
+    task.background.image = bring(background_, pinned_background_, PixelFormat::kBgr8, key.height,
+                                  key.background_memory, task.copy_background);
+  const PixelFormat result = output_format(key.output);
+  const std::ptrdiff_t row = row_bytes(key.width, result);
+  const auto bytes = static_cast<std::size_t>(key.height * row);
   grown |= result_.reserve(bytes);
-  task.result = {result_.as<std::uint8_t>(), kind.width, kind.height, row, result};
-  if (kind.memory == MemoryKind::kHost) {
+  task.result = {result_.as<std::uint8_t>(), key.width, key.height, row, result};
+  if (key.memory == MemoryKind::kHost) {
     grown |= pinned_result_.reserve(bytes);
     task.copy_out = {pinned_result_.as<void>(), result_.as<void>(), bytes};
   }

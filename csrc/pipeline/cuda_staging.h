@@ -19,7 +19,7 @@ class CudaStaging {
 
   /// A job of this kind over the slot's own memory: the content of a host frame before, where it went through it, and
   /// black. What must be written for that is, or will be on `stream`.
-  CudaTask rehearse(const FrameKind& kind, cudaStream_t stream, bool& grown);
+  CudaTask rehearse(const GraphKey& key, cudaStream_t stream, bool& grown);
 
  private:
   /// The frame of a task is NV12: makes room for its colours, which take its place.
