@@ -138,6 +138,17 @@ py::tuple cuda_row_tiling(int in_size, int out_size, int bytes_per_pixel, int pl
   return py::make_tuple(tiling.outputs, tiling.pitch_bytes, tiling.bytes(planes));
 }
 
+/// Pins memory of NumPy's, as other programs do with theirs.
+void register_host(const py::array& array) {
+  check(cudaHostRegister(const_cast<void*>(array.data()), static_cast<std::size_t>(array.nbytes()),
+                         cudaHostRegisterDefault),
+        "registering host memory");
+}
+
+void unregister_host(const py::array& array) {
+  check(cudaHostUnregister(const_cast<void*>(array.data())), "unregistering host memory");
+}
+
 /// GPU memory of its own, written and ready. Freeing it waits for all who use it.
 class WrittenMemory : public SettledMemory {
  public:
@@ -177,6 +188,8 @@ void register_cuda_ops(py::module_& m) {
         py::arg("offset") = 0);
   m.def("cuda_gaussian_blur", &cuda_gaussian_blur, py::arg("image"), py::arg("sigma"));
   m.def("cuda_upload", &cuda_upload, py::arg("array"), py::arg("device") = 0);
+  m.def("register_host", &register_host, py::arg("array"));
+  m.def("unregister_host", &unregister_host, py::arg("array"));
   m.def("cuda_row_tiling", &cuda_row_tiling, py::arg("in_size"), py::arg("out_size"), py::arg("bytes_per_pixel"),
         py::arg("planes"), py::arg("filter") = "lanczos");
 }

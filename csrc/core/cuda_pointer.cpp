@@ -19,13 +19,22 @@ cudaPointerAttributes attributes_of(const void* data) {
   return attributes;
 }
 
+PinnedOrigin origin_of(const void* data) {
+  const cudaPointerAttributes found = attributes_of(data);
+  if (found.type != cudaMemoryTypeHost) return {};
+  unsigned flags = 0;
+  if (cudaHostGetFlags(&flags, const_cast<void*>(data)) == cudaSuccess) return {static_cast<int>(flags), found.device};
+  cudaGetLastError();
+  return {PinnedOrigin::kRegistered, found.device};  // only memory of cudaHostAlloc has flags
+}
+
 const void* last_byte(const void* data, std::size_t bytes) { return static_cast<const char*>(data) + bytes - 1; }
 
 }  // namespace
 
-bool is_pinned(const void* data, std::size_t bytes) {
-  return attributes_of(data).type == cudaMemoryTypeHost &&
-         attributes_of(last_byte(data, bytes)).type == cudaMemoryTypeHost;
+PinnedOrigin pinned_origin(const void* data, std::size_t bytes) {
+  const PinnedOrigin begin = origin_of(data);
+  return begin == origin_of(last_byte(data, bytes)) ? begin : PinnedOrigin{};
 }
 
 void check_on_device(const void* data, std::size_t bytes, int device, const char* what) {

@@ -6,8 +6,27 @@
 
 namespace rmbg {
 
-/// Whether these bytes of host memory are page-locked, so that the GPU copies from and to them by itself.
-bool is_pinned(const void* data, std::size_t bytes);
+/// Where page-locked host memory came from: a copy in a graph may be given other addresses of the same origin only
+/// (CUDA runtime API, cudaGraphExecMemcpyNodeSetParams: the same context, and unchanged mappings).
+struct PinnedOrigin {
+  static constexpr int kNotPinned = -1;
+  static constexpr int kRegistered = -2;  // cudaHostRegister
+
+  int flags = kNotPinned;  // of cudaHostAlloc, or one of these
+  int device = -1;         // whose context it belongs to
+
+  friend bool operator==(const PinnedOrigin& a, const PinnedOrigin& b) {
+    return a.flags == b.flags && a.device == b.device;
+  }
+};
+
+/// The origin of these bytes of host memory. Not pinned where they are of more than one.
+PinnedOrigin pinned_origin(const void* data, std::size_t bytes);
+
+/// Whether the GPU copies from and to these bytes of host memory by itself.
+inline bool is_pinned(const void* data, std::size_t bytes) {
+  return pinned_origin(data, bytes).flags != PinnedOrigin::kNotPinned;
+}
 
 /// Throws std::invalid_argument unless these bytes are memory of this GPU. `what` names them.
 void check_on_device(const void* data, std::size_t bytes, int device, const char* what);

@@ -9,6 +9,10 @@
 namespace rmbg {
 namespace {
 
+PinnedOrigin origin(const void* host, const Copy& copy) {
+  return copy.bytes == 0 ? PinnedOrigin{} : pinned_origin(host, copy.bytes);
+}
+
 bool older(const CudaFramePlan& a, const CudaFramePlan& b) { return a.last_use < b.last_use; }
 
 }  // namespace
@@ -31,7 +35,10 @@ GraphKey graph_key(const FrameJob& job, const CudaTask& task) {
           composite && task.background.kind == BackgroundKind::kImage ? job.background_memory : MemoryKind::kHost,
           word_aligned(task.frame.data, task.frame.pitch_bytes) &&
               (!job.yuv || word_aligned(task.nv12.data, task.nv12.pitch_bytes)),
-          job.yuv};
+          job.yuv,
+          origin(task.copy_in.from, task.copy_in),
+          origin(task.copy_background.from, task.copy_background),
+          origin(task.copy_out.to, task.copy_out)};
 }
 
 CudaFramePlan* CudaFramePlanCache::find(const GraphKey& key) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/cuda_pointer.h"
 #include "core/cuda_queue.h"
 #include "pipeline/frame_job.h"
 #include "pipeline/frame_plan.h"
@@ -28,8 +29,8 @@ struct CudaTask {
   Copy copy_out{};
 };
 
-/// Everything that decides which kernels a frame needs, with which grids. Two frames of one kind differ in pointers
-/// and row distances only, and share a graph.
+/// Everything that decides which kernels a frame needs, with which grids, and what its copies may be changed to. Two
+/// frames with the same key differ in pointers and row distances only, and share graphs.
 struct GraphKey {
   int width, height;
   PixelFormat format;
@@ -41,13 +42,16 @@ struct GraphKey {
   MemoryKind memory, background_memory;
   bool words;  // the frame's rows, and those of its NV12, can be read in words
   std::optional<YuvMatrix> yuv;
+  PinnedOrigin frame_origin, background_origin, result_origin;  // of what is copied, on the host
 
   friend bool operator==(const GraphKey& a, const GraphKey& b) {
     return a.width == b.width && a.height == b.height && a.format == b.format && a.output == b.output &&
            a.premultiplied == b.premultiplied && a.background == b.background && a.blur_sigma == b.blur_sigma &&
            a.refine == b.refine && a.decontaminate == b.decontaminate && a.stabilize == b.stabilize &&
            a.running_stretch == b.running_stretch && a.memory == b.memory &&
-           a.background_memory == b.background_memory && a.words == b.words && a.yuv == b.yuv;
+           a.background_memory == b.background_memory && a.words == b.words && a.yuv == b.yuv &&
+           a.frame_origin == b.frame_origin && a.background_origin == b.background_origin &&
+           a.result_origin == b.result_origin;
   }
 };
 

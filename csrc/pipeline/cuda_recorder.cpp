@@ -107,8 +107,8 @@ std::vector<StageTimes> CudaRecorder::measure(const CudaFramePlan& plan, const C
 void CudaRecorder::failed(Backoff& backoff, std::string& problem, const Error& error) {
   const int wait = backoff.fail();
   const std::lock_guard lock(problem_mutex_);
-  problem = std::string(error.what()) + "; tries again after " + std::to_string(wait) +
-            (wait == 1 ? " frame" : " frames");
+  problem =
+      std::string(error.what()) + "; tries again after " + std::to_string(wait) + (wait == 1 ? " frame" : " frames");
 }
 
 void CudaRecorder::succeeded(Backoff& backoff, std::string& problem) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// CUDA graphs of a slot: one of the network, launched for every frame, and those of what each key needs before and after
-// it. Each is made once; another frame's addresses are put into it. Events in such graphs measure a frame's stages.
+// CUDA graphs of a slot: one of the network, launched for every frame, and those of what each key needs before and
+// after it. Each is made once; another frame's addresses are put into it. Events in such graphs measure a frame's
+// stages.
 #pragma once
 
 #include <memory>

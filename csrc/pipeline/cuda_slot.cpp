@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way of a frame on a GPU: copy in, preprocess, network, postprocess, copy out, on one stream. The first frame of a
 // kind runs as plain launches around the network, which has a graph of its own once it has run. From the second on a
-// frame is three launches: a graph before the network, the network's, and a graph after it. A frame of a track takes its
-// turn behind the network, for a few plain launches: all else of it runs at the same time as the frame before.
+// frame is three launches: a graph before the network, the network's, and a graph after it. A frame of a track takes
+// its turn behind the network, for a few plain launches: all else of it runs at the same time as the frame before.
 #include <chrono>
 #include <utility>
 
@@ -190,9 +190,9 @@ void CudaSlot::take_turn(const CudaFramePlan& plan, CudaTask& task, TrackTurn& t
   if (!turn) return;
   const TensorView prediction = stages_.prediction();
   turn.wait();
-  task.first = turn.begin({plan.key.width, plan.key.height},
-                          static_cast<std::size_t>(prediction.shape[2] * prediction.shape[3]), stages_.guide_bytes(),
-                          MemoryKind::kDevice);
+  task.first =
+      turn.begin({plan.key.width, plan.key.height}, static_cast<std::size_t>(prediction.shape[2] * prediction.shape[3]),
+                 stages_.guide_bytes(), MemoryKind::kDevice);
   task.temporal = turn.state();
   if (!turn.last_work()) turn.last_work() = std::make_shared<CudaEvent>();
   auto* const carried = static_cast<CudaEvent*>(turn.last_work().get());

@@ -76,7 +76,8 @@ enum : unsigned int {
   cudaHostAllocDefault = 0,
   cudaHostAllocPortable = 1,
   cudaHostAllocMapped = 2,
-  cudaHostAllocWriteCombined = 4
+  cudaHostAllocWriteCombined = 4,
+  cudaHostRegisterDefault = 0
 };
 
 enum cudaMemcpyKind {

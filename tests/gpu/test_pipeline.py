@@ -89,6 +89,31 @@ def test_pinned_frames_are_used_in_place() -> None:
     assert _core.bytes_in_use("pinned") == taken
 
 
+@pytest.mark.parametrize("output", ["alpha", "composite"])
+def test_pinned_memory_of_two_origins_takes_turns(output: str) -> None:
+    """Ours, and NumPy's that was registered: a copy in a graph cannot be changed from the one to the other."""
+    rng = np.random.default_rng(2)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    channels = [] if output == "alpha" else [3]
+    ours = [_core.host_buffer([60, 70, *depth], pinned=True) for depth in ([3], [3], channels)]
+    registered = [np.zeros((60, 70, *depth), np.uint8) for depth in ([3], [3], channels)]
+    for array in registered:
+        _core.register_host(array)
+    try:
+        for turn in range(24):
+            sources = [(ours, registered)[turn >> shift & 1] for shift in range(3)]  # all mixtures of both
+            frame, background, result = (source[i] for i, source in enumerate(sources))
+            for array in (frame, background):
+                array[...] = rng.integers(0, 256, array.shape, dtype=np.uint8)
+            options = {} if output == "alpha" else {"background": background}
+            pipeline.run(frame, result, "bgr", output, **options)
+            np.testing.assert_array_equal(result, gpu.run(cpu, frame, output, **options), f"turn {turn}")
+            assert pipeline.modes() == ["graph"]
+    finally:
+        for array in registered:
+            _core.unregister_host(array)
+
+
 def test_more_kinds_of_frames_than_are_kept_and_memory_that_stays() -> None:
     rng = np.random.default_rng(3)
     (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()

@@ -4,6 +4,7 @@
 
 #include "cuda_runtime_api.h"
 #include "runtime/call.h"
+#include "runtime/capture.h"
 #include "runtime/graph.h"
 #include "runtime/graph_work.h"
 #include "runtime/handles.h"
@@ -18,7 +19,8 @@ Step* find_step(cudaGraphExec_t exec, cudaGraphNode_t node) {
   return found == exec->places.end() ? nullptr : &exec->plan[found->second];
 }
 
-/// Only single rows between the same memories can be changed (CUDA runtime API, cudaGraphExecMemcpyNodeSetParams).
+/// Only single rows can be changed, and only to memory of the same contexts and mappings (CUDA runtime API,
+/// cudaGraphExecMemcpyNodeSetParams).
 cudaError_t change_copy(cudaGraphExec_t exec, cudaGraphNode_t node, WorkPointer work) {
   Step* const step = find_step(exec, node);
   if (step == nullptr) return cudaErrorInvalidValue;
@@ -87,7 +89,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t handle) {
     CUstream_st* const stream = find_stream(handle);
     if (!live<CUgraphExec_st>().has(exec)) return cudaErrorInvalidValue;
     if (stream == nullptr) return cudaErrorInvalidResourceHandle;
-    if (stream->capture != nullptr) return cudaErrorStreamCaptureUnsupported;
+    if (stream->capture != nullptr) return refuse_on(*stream);
     WorkPointer run = make_run(exec->plan, *stream);
     if (run == nullptr) return cudaErrorInvalidValue;
     // A graph never runs twice at once: the next run begins behind the one before.

@@ -47,7 +47,7 @@ char* Memory::take_addresses(std::size_t bytes) {
   return taken;
 }
 
-void* Memory::allocate(MemoryKind kind, int device, std::size_t bytes) {
+void* Memory::allocate(MemoryKind kind, int device, std::size_t bytes, unsigned flags) {
   if (bytes > kDeviceBytes) return nullptr;
   if (kind == MemoryKind::kDevice && live_bytes_of(device) + bytes > kDeviceBytes) return nullptr;
   const std::size_t page_bytes = round_up(bytes, kPage);
@@ -57,7 +57,7 @@ void* Memory::allocate(MemoryKind kind, int device, std::size_t bytes) {
   char* const data = last - number_of(last) % kAlignment;
   std::memset(pages, kCanary, page_bytes);
   std::memset(data, kUninitialized, bytes);
-  Allocation& made = live_[number_of(data) + bytes] = {kind, device, data, bytes, pages, page_bytes, true};
+  Allocation& made = live_[number_of(data) + bytes] = {kind, device, data, bytes, pages, page_bytes, true, flags};
   if (kind == MemoryKind::kDevice && !open_memory()) protect(made, false);
   return data;
 }
@@ -75,6 +75,27 @@ bool Memory::release(MemoryKind kind, void* data) {
   return true;
 }
 
+bool Memory::register_host(const void* data, std::size_t bytes, int device) {
+  const auto* const begin = static_cast<const char*>(data);
+  const auto next = registered_.upper_bound(number_of(begin));  // the first that ends behind the begin
+  const bool free = next == registered_.end() || next->second.data >= begin + bytes;
+  if (!free || place_of(begin) != Place::kPageable || place_of(begin + bytes - 1) != Place::kPageable) return false;
+  registered_[number_of(begin) + bytes] = {begin, bytes, device};
+  return true;
+}
+
+bool Memory::unregister_host(const void* data) {
+  const auto found = registered_.upper_bound(number_of(data));
+  if (found == registered_.end() || found->second.data != data) return false;
+  registered_.erase(found);
+  return true;
+}
+
+const Registration* Memory::find_registered(const void* address) const {
+  const auto found = registered_.upper_bound(number_of(address));
+  return found != registered_.end() && address >= found->second.data ? &found->second : nullptr;
+}
+
 const Allocation* Memory::find(const void* address) const {
   const auto found = live_.upper_bound(number_of(address));
   return found != live_.end() && address >= found->second.data ? &found->second : nullptr;
@@ -83,6 +104,7 @@ const Allocation* Memory::find(const void* address) const {
 Place Memory::place_of(const void* address) const {
   if (const Allocation* const found = find(address))
     return found->kind == MemoryKind::kDevice ? Place::kDevice : Place::kPinned;
+  if (find_registered(address) != nullptr) return Place::kRegistered;
   const bool ours = addresses_ != nullptr && number_of(address) - number_of(addresses_) < kAddresses;
   return ours ? Place::kLost : Place::kPageable;
 }
@@ -92,7 +114,10 @@ bool Memory::holds(const void* data, std::size_t bytes) const {
   if (data == nullptr) return false;
   if (const Allocation* const found = find(data))
     return bytes <= found->bytes - static_cast<std::size_t>(static_cast<const char*>(data) - found->data);
-  return place_of(data) == Place::kPageable && place_of(static_cast<const char*>(data) + bytes - 1) == Place::kPageable;
+  const auto foreign = [this](const char* byte) {
+    return place_of(byte) == Place::kPageable || place_of(byte) == Place::kRegistered;
+  };
+  return foreign(static_cast<const char*>(data)) && foreign(static_cast<const char*>(data) + bytes - 1);
 }
 
 std::size_t Memory::live_bytes(MemoryKind kind) const {

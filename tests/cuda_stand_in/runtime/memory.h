@@ -13,8 +13,16 @@ constexpr std::size_t kDeviceBytes = std::size_t{8} << 30;
 
 enum class MemoryKind { kDevice, kPinned };
 
-/// Where an address lies. kLost: in memory that was freed, or between allocations.
-enum class Place { kPageable, kPinned, kDevice, kLost };
+/// Where an address lies. kRegistered: pinned memory of others. kLost: in memory that was freed, or between
+/// allocations.
+enum class Place { kPageable, kPinned, kRegistered, kDevice, kLost };
+
+/// Others' memory that cudaHostRegister has pinned.
+struct Registration {
+  const char* data;
+  std::size_t bytes;
+  int device;  // the current one then
+};
 
 struct Allocation {
   MemoryKind kind;
@@ -23,7 +31,8 @@ struct Allocation {
   std::size_t bytes;
   char* pages;
   std::size_t page_bytes;
-  bool open;  // to the host, and to work
+  bool open;       // to the host, and to work
+  unsigned flags;  // of cudaHostAlloc
 };
 
 class Memory {
@@ -32,9 +41,14 @@ class Memory {
   static constexpr Devices kAllDevices = ~Devices{0};
 
   /// nullptr where the device has not so much left.
-  void* allocate(MemoryKind kind, int device, std::size_t bytes);
+  void* allocate(MemoryKind kind, int device, std::size_t bytes, unsigned flags = 0);
   /// False where `data` is not the begin of such an allocation.
   bool release(MemoryKind kind, void* data);
+
+  /// False where some of it is registered, or ours.
+  bool register_host(const void* data, std::size_t bytes, int device);
+  bool unregister_host(const void* data);
+  const Registration* find_registered(const void* address) const;
 
   /// The allocation an address lies in, or nullptr.
   const Allocation* find(const void* address) const;
@@ -55,7 +69,8 @@ class Memory {
   static void check(const Allocation& allocation);
   char* take_addresses(std::size_t bytes);
 
-  std::map<std::uintptr_t, Allocation> live_;  // by the address behind the last byte
+  std::map<std::uintptr_t, Allocation> live_;          // by the address behind the last byte
+  std::map<std::uintptr_t, Registration> registered_;  // likewise
   char* addresses_ = nullptr;
   std::size_t addresses_taken_ = 0;
 };

@@ -11,7 +11,7 @@
 namespace stand_in {
 namespace {
 
-cudaError_t allocate(MemoryKind kind, void** data, std::size_t bytes) {
+cudaError_t allocate(MemoryKind kind, void** data, std::size_t bytes, unsigned flags = 0) {
   if (data == nullptr) return cudaErrorInvalidValue;
   const cudaError_t refused = refuse_while_recording();
   if (refused != cudaSuccess) return refused;
@@ -19,7 +19,7 @@ cudaError_t allocate(MemoryKind kind, void** data, std::size_t bytes) {
     *data = nullptr;
     return cudaSuccess;
   }
-  void* const made = memory().allocate(kind, use_device(), bytes);
+  void* const made = memory().allocate(kind, use_device(), bytes, flags);
   if (made == nullptr) return cudaErrorMemoryAllocation;
   *data = made;
   return cudaSuccess;
@@ -69,8 +69,8 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   return call("cudaMalloc", [&] { return allocate(MemoryKind::kDevice, data, bytes); });
 }
 
-cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned int) {
-  return call("cudaHostAlloc", [&] { return allocate(MemoryKind::kPinned, data, bytes); });
+cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned int flags) {
+  return call("cudaHostAlloc", [&] { return allocate(MemoryKind::kPinned, data, bytes, flags); });
 }
 
 cudaError_t cudaMallocHost(void** data, size_t bytes) {
@@ -85,6 +85,34 @@ cudaError_t cudaFreeHost(void* data) {
   return release_call("cudaFreeHost", [&] { return release(MemoryKind::kPinned, data); });
 }
 
+cudaError_t cudaHostGetFlags(unsigned int* flags, void* data) {
+  return call("cudaHostGetFlags", [&] {
+    const Allocation* const found = memory().find(data);
+    if (found == nullptr || found->kind != MemoryKind::kPinned) return cudaErrorInvalidValue;
+    *flags = found->flags;
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaHostRegister(void* data, size_t bytes, unsigned int) {
+  return call("cudaHostRegister", [&] {
+    const cudaError_t refused = refuse_while_recording();
+    if (refused != cudaSuccess) return refused;
+    if (data == nullptr || bytes == 0) return cudaErrorInvalidValue;
+    return memory().register_host(data, bytes, use_device()) ? cudaSuccess : cudaErrorHostMemoryAlreadyRegistered;
+  });
+}
+
+/// Waits for all work first, as freeing does.
+cudaError_t cudaHostUnregister(void* data) {
+  return release_call("cudaHostUnregister", [&] {
+    const cudaError_t refused = refuse_while_recording();
+    if (refused != cudaSuccess) return refused;
+    finish_all();
+    return memory().unregister_host(data) ? cudaSuccess : cudaErrorHostMemoryNotRegistered;
+  });
+}
+
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
   return call("cudaMemGetInfo", [&] {
     *total_bytes = kDeviceBytes;
@@ -97,6 +125,8 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   return call("cudaPointerGetAttributes", [&] {
     *attributes = {cudaMemoryTypeUnregistered, -2, nullptr, const_cast<void*>(data)};  // -2: as CUDA says
     const Allocation* const found = memory().find(data);
+    if (const Registration* const registered = memory().find_registered(data))
+      *attributes = {cudaMemoryTypeHost, registered->device, const_cast<void*>(data), const_cast<void*>(data)};
     if (found == nullptr) return cudaSuccess;
     attributes->device = found->device;
     attributes->devicePointer = const_cast<void*>(data);

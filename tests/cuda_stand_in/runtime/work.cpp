@@ -24,8 +24,9 @@ bool fits(cudaMemcpyKind kind, const Rows& rows) {
   const bool to_device = memory().place_of(rows.to) == Place::kDevice;
   const bool from_device = memory().place_of(rows.from) == Place::kDevice;
   // Pinned memory may be named as memory of the device: it is mapped there.
-  const bool to_pinned = memory().place_of(rows.to) == Place::kPinned;
-  const bool from_pinned = memory().place_of(rows.from) == Place::kPinned;
+  const auto is_pinned = [](Place place) { return place == Place::kPinned || place == Place::kRegistered; };
+  const bool to_pinned = is_pinned(memory().place_of(rows.to));
+  const bool from_pinned = is_pinned(memory().place_of(rows.from));
   const bool wants_to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
   const bool wants_from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
   return kind == cudaMemcpyDefault ||
@@ -64,14 +65,17 @@ void KernelWork::run() const {
 CopyWork::CopyWork(const Rows& rows) : rows_(rows), to_(side_of(rows.to)), from_(side_of(rows.from)) {}
 
 CopyWork::Side CopyWork::side_of(const void* data) {
-  const Allocation* const found = memory().find(data);
-  const bool on_device = found != nullptr && found->kind == MemoryKind::kDevice;
-  return {static_cast<int>(memory().place_of(data)), on_device ? found->device : 0};
+  if (const Allocation* const found = memory().find(data))
+    return {memory().place_of(data), found->device, found->flags};
+  const Registration* const found = memory().find_registered(data);
+  return {memory().place_of(data), found != nullptr ? found->device : 0, 0};
 }
 
 bool CopyWork::goes_like(const CopyWork& other) const {
-  return to_.place == other.to_.place && to_.device == other.to_.device && from_.place == other.from_.place &&
-         from_.device == other.from_.device;
+  const auto same = [](const Side& a, const Side& b) {
+    return a.place == b.place && a.device == b.device && a.flags == b.flags;
+  };
+  return same(to_, other.to_) && same(from_, other.from_);
 }
 
 void CopyWork::run() const {

@@ -8,6 +8,7 @@
 
 #include "cuda_types.h"
 #include "runtime/grid.h"
+#include "runtime/memory.h"
 
 namespace stand_in {
 
@@ -48,14 +49,15 @@ class CopyWork : public Work {
  public:
   explicit CopyWork(const Rows& rows);
   void run() const override;
-  /// Whether both go between the same kinds of memory of the same devices, as when this was made.
+  /// Whether both go between memory of the same origins: of the same devices, pinned in the same way or not at all.
   bool goes_like(const CopyWork& other) const;
   bool is_one_row() const { return rows_.height == 1; }
 
  private:
   struct Side {
-    int place;
+    Place place;
     int device;
+    unsigned flags;
   };
   static Side side_of(const void* data);
 

@@ -109,6 +109,42 @@ const Case copies("copies in a graph change only between the same memories", [] 
   CHECK((b.read() == std::vector<int>{1, static_cast<int>(0xCDCDCDCDu)}));
 });
 
+const Case origins("copies in a graph change only to memory of the same origin", [] {
+  const Setting devices("RMBG_STAND_IN_DEVICES", "2");
+  constexpr unsigned kPortable = cudaHostAllocPortable;
+  const Numbers number(1);
+  int *ours = nullptr, *other = nullptr, *mapped = nullptr, *of_second = nullptr;
+  std::vector<int> registered(2), pageable(1);
+  CHECK_OK(cudaHostAlloc(&ours, sizeof(int), kPortable));
+  CHECK_OK(cudaHostAlloc(&other, sizeof(int), kPortable));
+  CHECK_OK(cudaHostAlloc(&mapped, sizeof(int), kPortable | cudaHostAllocMapped));
+  CHECK_OK(cudaHostRegister(registered.data(), 2 * sizeof(int), 0));
+  CHECK_OK(cudaSetDevice(1));
+  CHECK_OK(cudaHostAlloc(&of_second, sizeof(int), kPortable));
+  const Numbers number_of_second(1);
+  CHECK_OK(cudaSetDevice(0));
+  const auto fits = [&](int* to, int* from, int* new_to, int* new_from) {
+    Graph graph;
+    cudaGraphNode_t node = nullptr;
+    CHECK_OK(cudaGraphAddMemcpyNode1D(&node, graph.handle, nullptr, 0, to, from, sizeof(int), cudaMemcpyDefault));
+    const Exec exec(graph);
+    const cudaError_t error =
+        cudaGraphExecMemcpyNodeSetParams1D(exec.handle, node, new_to, new_from, sizeof(int), cudaMemcpyDefault);
+    CHECK(error == cudaSuccess || error == cudaErrorInvalidValue);
+    return error == cudaSuccess;
+  };
+  CHECK(fits(number.data, ours, number.data, other));
+  CHECK(fits(number.data, registered.data(), number.data, &registered[1]));
+  for (int* const from : {mapped, registered.data(), of_second, pageable.data(), number.data}) {
+    CHECK(!fits(number.data, ours, number.data, from));
+    CHECK(!fits(number.data, from, number.data, ours));
+    if (from != number.data) CHECK(!fits(from, number.data, ours, number.data));
+  }
+  CHECK(!fits(number.data, ours, number_of_second.data, ours));
+  CHECK_OK(cudaHostUnregister(registered.data()));
+  for (int* const pinned : {ours, other, mapped, of_second}) CHECK_OK(cudaFreeHost(pinned));
+});
+
 const Case children("a child is cloned, and events are recorded by each run", [] {
   const Numbers number(1);
   const Event start, end;
@@ -175,6 +211,7 @@ const Case spoiled("what CUDA forbids while recording spoils the recording", [] 
   };
   expect_spoiled([](cudaStream_t stream) { return cudaStreamSynchronize(stream); });
   expect_spoiled([](cudaStream_t stream) { return cudaStreamQuery(stream); });
+  expect_spoiled([&](cudaStream_t stream) { return cudaGraphLaunch(exec.handle, stream); });
   expect_spoiled([](cudaStream_t) { return cudaDeviceSynchronize(); });
   expect_spoiled([&](cudaStream_t) { return cudaMemset(number.data, 0, 1); });
   expect_spoiled([](cudaStream_t) {
@@ -186,8 +223,7 @@ const Case spoiled("what CUDA forbids while recording spoils the recording", [] 
   CHECK(cudaStreamBeginCapture(nullptr, cudaStreamCaptureModeRelaxed) == cudaErrorStreamCaptureUnsupported);
   CHECK_OK(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeRelaxed));
   CHECK(cudaGraphLaunch(exec.handle, stream.handle) == cudaErrorStreamCaptureUnsupported);
-  CHECK_OK(cudaStreamEndCapture(stream.handle, &graph));
-  CHECK_OK(cudaGraphDestroy(graph));
+  CHECK(cudaStreamEndCapture(stream.handle, &graph) == cudaErrorStreamCaptureInvalidated);
 });
 
 }  // namespace

@@ -52,6 +52,31 @@ const Case fresh("copies of bytes that nobody wrote are counted", [] {
   CHECK(rmbg_stand_in_fresh_bytes_copied() == 0);
 });
 
+const Case registering("others' memory can be registered as pinned, once", [] {
+  std::vector<int> numbers(10);
+  unsigned flags = 7;
+  cudaPointerAttributes found{};
+  CHECK(cudaHostUnregister(numbers.data()) == cudaErrorHostMemoryNotRegistered);
+  CHECK_OK(cudaHostRegister(numbers.data() + 2, 4 * sizeof(int), 0));
+  for (const int begin : {0, 2, 5})
+    CHECK(cudaHostRegister(numbers.data() + begin, 4 * sizeof(int), 0) == cudaErrorHostMemoryAlreadyRegistered);
+  CHECK_OK(cudaHostRegister(numbers.data() + 6, 4 * sizeof(int), 0));
+  CHECK_OK(cudaPointerGetAttributes(&found, &numbers[5]));
+  CHECK(found.type == cudaMemoryTypeHost && found.device == 0);
+  CHECK(cudaHostGetFlags(&flags, &numbers[5]) == cudaErrorInvalidValue);  // of memory of cudaHostAlloc only
+  CHECK_OK(cudaPointerGetAttributes(&found, &numbers[1]));
+  CHECK(found.type == cudaMemoryTypeUnregistered);
+  CHECK(cudaHostUnregister(&numbers[3]) == cudaErrorHostMemoryNotRegistered);
+  CHECK_OK(cudaHostUnregister(&numbers[2]));
+  CHECK_OK(cudaHostUnregister(&numbers[6]));
+  int* pinned = nullptr;
+  CHECK_OK(cudaHostAlloc(&pinned, 40, cudaHostAllocPortable));
+  CHECK_OK(cudaHostGetFlags(&flags, pinned + 9));
+  CHECK(flags == cudaHostAllocPortable);
+  CHECK(cudaHostRegister(pinned, 40, 0) == cudaErrorHostMemoryAlreadyRegistered);
+  CHECK_OK(cudaFreeHost(pinned));
+});
+
 const Case pointers("pointers are known for what they are", [] {
   const Numbers device(10);
   int* pinned = nullptr;
