@@ -53,8 +53,10 @@ py::array cuda_preprocess(const py::array& frame, std::pair<int, int> size, cons
   py::array tensor(py::dtype(dtype), std::vector<py::ssize_t>{1, 3, height, width});
   const CudaStream stream;
   const Uploaded memory = upload_picture(view, offset, stream.get());
-  Buffer tables(MemoryKind::kDevice);
-  const DevicePlan plan = upload_for_preprocess(host, channels(view.format), tables, stream.get());
+  Buffer memory_of_tables(MemoryKind::kDevice), staging(MemoryKind::kPinned);
+  TableUpload tables({&host}, memory_of_tables, staging);
+  const DevicePlan plan = add_for_preprocess(tables, host, channels(view.format));
+  tables.start(stream.get());
   const NormalizationTables normalization(kImageNetNormalization, dtype_of(dtype), stream.get());
   const Buffer between(preprocess_device_between_bytes(host, channels(view.format)), MemoryKind::kDevice);
   const Buffer resized(static_cast<std::size_t>(3) * width * height, MemoryKind::kDevice);
@@ -95,8 +97,10 @@ py::array cuda_postprocess(const py::array& prediction, const py::array& frame, 
              {view.width, view.height});
   const Uploaded memory = upload_picture(view, offset, stream.get());
   const Uploaded values(prediction.data(), static_cast<std::size_t>(prediction.nbytes()), 0, stream.get());
-  Buffer tables(MemoryKind::kDevice);
-  const DevicePlan plan = upload_for_postprocess(host, tables, stream.get());
+  Buffer memory_of_tables(MemoryKind::kDevice), staging(MemoryKind::kPinned);
+  TableUpload tables({&host}, memory_of_tables, staging);
+  const DevicePlan plan = add_for_postprocess(tables, host);
+  tables.start(stream.get());
   const Buffer partials(kPartials * sizeof(MinMax), MemoryKind::kDevice);
   const Buffer matte(static_cast<std::size_t>(prediction.size()), MemoryKind::kDevice);
   const Buffer between(postprocess_device_between_bytes(host), MemoryKind::kDevice);

@@ -56,8 +56,10 @@ CudaFramePlan& CudaFramePlanCache::make(const GraphKey& key, const FramePlan& ho
   plan.frames = 0;  // not found again if something below throws
   plan.backoff = {};
   plan.graphs.clear();
-  plan.to_network = upload_for_preprocess(host.to_network, channels(key.format), plan.network_tables, stream);
-  plan.to_frame = upload_for_postprocess(host.to_frame, plan.frame_tables, stream);
+  TableUpload tables({&host.to_network, &host.to_frame}, plan.tables, staging_);
+  plan.to_network = add_for_preprocess(tables, host.to_network, channels(key.format));
+  plan.to_frame = add_for_postprocess(tables, host.to_frame);
+  tables.start(stream);
   plan.key = key;
   plan.last_use = ++uses_;
   return plan;

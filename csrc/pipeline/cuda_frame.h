@@ -104,9 +104,9 @@ struct CudaFramePlan {
   std::uint64_t last_use = 0;
   int frames = 0;  // seen so far
   DevicePlan to_network, to_frame;
-  Buffer network_tables{MemoryKind::kDevice}, frame_tables{MemoryKind::kDevice};
-  std::vector<FrameGraph> graphs;  // kFrameGraphs, or none
-  Backoff backoff;                 // of making and changing them
+  Buffer tables{MemoryKind::kDevice};  // of both
+  std::vector<FrameGraph> graphs;      // kFrameGraphs, or none
+  Backoff backoff;                     // of making and changing them
 };
 
 /// Plans by kind; the one used longest ago makes room.
@@ -114,7 +114,8 @@ class CudaFramePlanCache {
  public:
   static constexpr int kCapacity = 8;
 
-  /// Both are valid until the next call. find(): nullptr where there is none yet. make(): `host` has the tables.
+  /// Both are valid until the next call. find(): nullptr where there is none yet. make(): `host` has the tables, which
+  /// `stream` brings to the GPU; the copy of the plan made before must have ended.
   CudaFramePlan* find(const GraphKey& key);
   CudaFramePlan& make(const GraphKey& key, const FramePlan& host, cudaStream_t stream);
   /// The plan used last, or nullptr.
@@ -125,6 +126,7 @@ class CudaFramePlanCache {
  private:
   std::uint64_t uses_ = 0;
   std::vector<CudaFramePlan> plans_;
+  Buffer staging_{MemoryKind::kPinned};  // of tables on their way
 };
 
 }  // namespace rmbg

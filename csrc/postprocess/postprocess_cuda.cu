@@ -209,9 +209,7 @@ std::size_t postprocess_device_between_bytes(const ResamplePlan& plan) {
   return plane(nullptr, plan.between()).bytes() + (plan.columns_first ? plane(nullptr, plan.out()).bytes() : 0);
 }
 
-DevicePlan upload_for_postprocess(const ResamplePlan& plan, Buffer& memory, cudaStream_t stream) {
-  return upload(plan, 1, 1, memory, stream);
-}
+DevicePlan add_for_postprocess(TableUpload& tables, const ResamplePlan& plan) { return tables.add(plan, 1, 1); }
 
 std::size_t alpha_plane_bytes(Size frame) { return plane(nullptr, frame).bytes(); }
 

@@ -45,7 +45,7 @@ std::size_t front_picture_bytes(Size frame, PixelFormat format);
 std::size_t postprocess_device_between_bytes(const ResamplePlan& plan);
 
 /// The plan as postprocess() needs it.
-DevicePlan upload_for_postprocess(const ResamplePlan& plan, Buffer& memory, cudaStream_t stream);
+DevicePlan add_for_postprocess(TableUpload& tables, const ResamplePlan& plan);
 
 /// prediction: (network height, network width) of `dtype`. Everything else as for the CPU, all of it in GPU memory.
 void postprocess(CudaQueue& queue, const void* prediction, DataType dtype, const ConstImageView& frame,

@@ -108,8 +108,8 @@ std::size_t preprocess_device_between_bytes(const ResamplePlan& plan, int frame_
   return between_of(plan.between(), plan.columns_first, frame_channels, nullptr).bytes();
 }
 
-DevicePlan upload_for_preprocess(const ResamplePlan& plan, int frame_channels, Buffer& memory, cudaStream_t stream) {
-  return upload(plan, frame_channels, kColors, memory, stream);
+DevicePlan add_for_preprocess(TableUpload& tables, const ResamplePlan& plan, int frame_channels) {
+  return tables.add(plan, frame_channels, kColors);
 }
 
 void preprocess(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,

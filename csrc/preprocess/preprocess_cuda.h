@@ -37,7 +37,7 @@ struct PreprocessDeviceWorkspace {
 std::size_t preprocess_device_between_bytes(const ResamplePlan& plan, int frame_channels);
 
 /// The plan as preprocess() needs it.
-DevicePlan upload_for_preprocess(const ResamplePlan& plan, int frame_channels, Buffer& memory, cudaStream_t stream);
+DevicePlan add_for_preprocess(TableUpload& tables, const ResamplePlan& plan, int frame_channels);
 
 /// frame: in GPU memory, any format, any pitch. tensor: (3, network height, network width), the tables' dtype.
 void preprocess(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,

@@ -28,44 +28,45 @@ int widest_step(const ResampleTable& table, int groups, int outputs) {
   return widest;
 }
 
-/// Where the parts of a table's copy lie: the packed weights, which are read sixteen bytes at a time, and the numbers.
+/// What a table's copy is made of: the packed weights, which are read sixteen bytes at a time, and behind them the
+/// numbers.
 struct Layout {
   int groups;
-  std::size_t packed, numbers;
+  std::size_t packed, numbers;  // how many
 
   explicit Layout(const ResampleTable& table)
       : groups(groups_of(table)),
         packed(static_cast<std::size_t>(table.out_size) * groups),
         numbers(static_cast<std::size_t>(table.out_size) * (3 + static_cast<std::size_t>(table.taps))) {}
   std::size_t packed_bytes() const { return packed * sizeof(PackedTaps); }
-  std::size_t number_bytes() const { return numbers * sizeof(std::int32_t); }
+  /// Of all, and some more, so that the next table's begin is aligned as well.
+  std::size_t bytes() const { return packed_bytes() + (numbers * sizeof(std::int32_t) + 15) / 16 * 16; }
 };
 
 /// Writes a table to the host's copy of the memory, and gives it as it will lie on the device.
-DeviceTable place(const ResampleTable& table, int groups, std::uint8_t* host, std::uint8_t* device,
-                  std::size_t packed_at, std::size_t numbers_at) {
-  auto* packed = reinterpret_cast<PackedTaps*>(host + packed_at);
-  auto* const numbers = reinterpret_cast<std::int32_t*>(host + numbers_at);
+DeviceTable place(const ResampleTable& table, const Layout& layout, std::uint8_t* host, std::uint8_t* device) {
+  auto* packed = reinterpret_cast<PackedTaps*>(host);
+  auto* const numbers = reinterpret_cast<std::int32_t*>(host + layout.packed_bytes());
   const auto outputs = static_cast<std::size_t>(table.out_size);
   std::copy(table.first.begin(), table.first.end(), numbers);
   std::copy(table.count.begin(), table.count.end(), numbers + outputs);
   std::copy(table.weights.begin(), table.weights.end(), numbers + 3 * outputs);
   for (int x = 0; x < table.out_size; ++x) {
-    const int first = packed_first(table, groups, x);
+    const int first = packed_first(table, layout.groups, x);
     numbers[2 * outputs + x] = first;
-    for (int group = 0; group < groups; ++group)
+    for (int group = 0; group < layout.groups; ++group)
       *packed++ = pack_taps(table.weights_of(x), table.count[x], first + group * kPackedTaps - table.first[x]);
   }
-  const auto* const there = reinterpret_cast<const std::int32_t*>(device + numbers_at);
+  const auto* const there = reinterpret_cast<const std::int32_t*>(device + layout.packed_bytes());
   return {there,
           there + outputs,
           there + 3 * outputs,
           there + 2 * outputs,
-          reinterpret_cast<const PackedTaps*>(device + packed_at),
+          reinterpret_cast<const PackedTaps*>(device),
           table.in_size,
           table.out_size,
           table.taps,
-          groups};
+          layout.groups};
 }
 
 }  // namespace
@@ -80,25 +81,36 @@ RowTiling row_tiling(const ResampleTable& table, int bytes_per_pixel, int planes
   return {};
 }
 
-DevicePlan upload(const ResamplePlan& plan, int rows_bytes_per_pixel, int rows_planes, Buffer& memory,
-                  cudaStream_t stream) {
-  const Layout x(plan.along_x), y(plan.along_y);
-  const std::size_t packed_bytes = x.packed_bytes() + y.packed_bytes();
-  const std::size_t bytes = packed_bytes + x.number_bytes() + y.number_bytes();
+TableUpload::TableUpload(std::initializer_list<const ResamplePlan*> plans, Buffer& memory, Buffer& staging) {
+  std::size_t bytes = 0;
+  for (const ResamplePlan* const plan : plans) bytes += Layout(plan->along_x).bytes() + Layout(plan->along_y).bytes();
   memory.reserve(bytes);
-  const Buffer staging(bytes);
-  auto* const host = staging.as<std::uint8_t>();
-  auto* const device = memory.as<std::uint8_t>();
+  staging.reserve(bytes);
+  device_ = memory.as<std::uint8_t>();
+  host_ = staging.as<std::uint8_t>();
+}
+
+DevicePlan TableUpload::add(const ResamplePlan& plan, int rows_bytes_per_pixel, int rows_planes) {
+  const auto place_next = [this](const ResampleTable& table) {
+    const Layout layout(table);
+    std::memset(host_ + bytes_ + layout.bytes() - 16, 0, 16);  // what aligns the next table is copied along
+    const DeviceTable placed = place(table, layout, host_ + bytes_, device_ + bytes_);
+    bytes_ += layout.bytes();
+    return placed;
+  };
   DevicePlan result;
-  result.along_x = place(plan.along_x, x.groups, host, device, 0, packed_bytes);
-  result.along_y = place(plan.along_y, y.groups, host, device, x.packed_bytes(), packed_bytes + x.number_bytes());
+  result.along_x = place_next(plan.along_x);
+  result.along_y = place_next(plan.along_y);
   result.tiling = row_tiling(plan.along_x, rows_bytes_per_pixel, rows_planes);
   result.columns_first = plan.columns_first;
   result.in = plan.in();
   result.out = plan.out();
   result.between = plan.between();
-  copy_and_wait(device, host, bytes, stream);
   return result;
+}
+
+void TableUpload::start(cudaStream_t stream) const {
+  check(cudaMemcpyAsync(device_, host_, bytes_, cudaMemcpyDefault, stream), "copying tables to the GPU");
 }
 
 }  // namespace rmbg

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 
 #include "core/buffer.h"
 #include "core/cuda_queue.h"
@@ -42,10 +43,20 @@ struct DevicePlan {
   Size in{}, out{}, between{};
 };
 
-/// Copies a plan's tables into `memory`, which grows as needed, and waits until they are there.
-/// rows_bytes_per_pixel, rows_planes: what the pass along rows will be given.
-DevicePlan upload(const ResamplePlan& plan, int rows_bytes_per_pixel, int rows_planes, Buffer& memory,
-                  cudaStream_t stream);
+/// Brings the tables of some plans to the GPU with one copy: add() each, then start().
+class TableUpload {
+ public:
+  /// Both grow as needed. `staging` is pinned memory, which must stay as it is until the copy has ended.
+  TableUpload(std::initializer_list<const ResamplePlan*> plans, Buffer& memory, Buffer& staging);
+
+  /// rows_bytes_per_pixel, rows_planes: what the pass along rows will be given.
+  DevicePlan add(const ResamplePlan& plan, int rows_bytes_per_pixel, int rows_planes);
+  void start(cudaStream_t stream) const;
+
+ private:
+  std::uint8_t *device_, *host_;
+  std::size_t bytes_ = 0;  // written so far
+};
 
 /// `count` planes of bytes in GPU memory: rows pitch_bytes apart, planes behind one another.
 struct DevicePlanes {

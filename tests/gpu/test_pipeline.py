@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.gpu import gpu_networks as gpu
+from tests.gpu.stand_in import StandIn
 
 from rmbg_trt import InputError, NetworkError, _core
 
@@ -48,6 +49,28 @@ def test_frames_of_ever_new_sizes_run_the_network_as_its_graph() -> None:
     assert pipeline.modes() == ["graph"]
 
 
+def test_a_new_size_costs_one_copy_of_tables_and_no_wait(stand_in: StandIn) -> None:
+    pipeline, _ = gpu.pipeline()
+    rng = np.random.default_rng(6)
+    calls = ("cudaMemcpyAsync", "cudaStreamSynchronize", "cudaEventSynchronize")
+    for size in ((60, 70), (60, 70), (59, 70)):  # after these the network is a graph, and memory is large enough
+        gpu.run(pipeline, gpu.random_frame(rng, *size, 3), "alpha")
+    before = [stand_in.calls(call) for call in calls]
+    gpu.run(pipeline, gpu.random_frame(rng, 40, 50, 3), "alpha")
+    # The tables, the frame and the result; the wait for the result.
+    assert [stand_in.calls(call) - count for call, count in zip(calls, before, strict=True)] == [3, 1, 0]
+
+
+def test_tables_of_new_sizes_that_nobody_waits_for() -> None:
+    """One block of pinned memory brings them all, while frames on the GPU are not waited for."""
+    rng = np.random.default_rng(7)
+    (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
+    frames = [gpu.random_frame(rng, 30 + 7 * index, 90 - 8 * index, 3) for index in range(10)]
+    results = [gpu.run_on_gpu(pipeline, _core.cuda_upload(frame)) for frame in frames]
+    for frame, result in zip(frames, results, strict=True):
+        np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "alpha"))
+
+
 def test_backgrounds_change_with_the_frame() -> None:
     rng = np.random.default_rng(1)
     (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
@@ -80,7 +103,8 @@ def test_pinned_frames_are_used_in_place() -> None:
     (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
     frames = [_core.host_buffer([60, 70, 3], pinned=True) for _ in range(3)]
     results = [_core.host_buffer([60, 70], pinned=True) for _ in range(3)]
-    taken = _core.bytes_in_use("pinned")
+    gpu.run_on_gpu(pipeline, _core.cuda_upload(np.zeros((60, 70, 3), np.uint8)))
+    taken = _core.bytes_in_use("pinned")  # with the block that brings a size's tables
     for turn in range(3):
         for frame, result in zip(frames, results, strict=True):
             frame[...] = rng.integers(0, 256, frame.shape, dtype=np.uint8)
