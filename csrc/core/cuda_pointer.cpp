@@ -37,6 +37,11 @@ PinnedOrigin pinned_origin(const void* data, std::size_t bytes) {
   return begin == origin_of(last_byte(data, bytes)) ? begin : PinnedOrigin{};
 }
 
+int device_of(const void* data) {
+  const cudaPointerAttributes found = attributes_of(data);
+  return found.type == cudaMemoryTypeDevice || found.type == cudaMemoryTypeManaged ? found.device : -1;
+}
+
 void check_on_device(const void* data, std::size_t bytes, int device, const char* what) {
   const std::string gpu = "cuda:" + std::to_string(device);
   for (const void* byte : {data, last_byte(data, bytes)}) {

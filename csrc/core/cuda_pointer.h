@@ -28,6 +28,9 @@ inline bool is_pinned(const void* data, std::size_t bytes) {
   return pinned_origin(data, bytes).flags != PinnedOrigin::kNotPinned;
 }
 
+/// The GPU whose memory this is; below 0 for other memory.
+int device_of(const void* data);
+
 /// Throws std::invalid_argument unless these bytes are memory of this GPU. `what` names them.
 void check_on_device(const void* data, std::size_t bytes, int device, const char* what);
 

@@ -15,7 +15,8 @@ constexpr int kMemoryKinds = 3;
 void* allocate(MemoryKind kind, std::size_t bytes);
 void deallocate(MemoryKind kind, void* data) noexcept;
 
-/// From any memory to the host's; waits until the bytes are there. Throws CudaError, UnavailableError.
+/// From GPU memory, whose work must have ended, to the host's; waits until the bytes are there. Any thread may call.
+/// Throws CudaError, UnavailableError.
 void copy_to_host(void* to, const void* from, std::size_t bytes);
 
 /// The kinds a build has beside host memory: in memory_cuda.cpp or memory_none.cpp.

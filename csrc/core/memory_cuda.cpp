@@ -25,8 +25,4 @@ void deallocate_cuda(MemoryKind kind, void* data) noexcept {
   cudaGetLastError();
 }
 
-void copy_to_host(void* to, const void* from, std::size_t bytes) {
-  check(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "copying to the host");
-}
-
 }  // namespace rmbg

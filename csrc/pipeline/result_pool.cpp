@@ -83,11 +83,11 @@ class PooledMemory : public ResultMemory {
   }
 
   void to_host(void* to, std::size_t bytes) override {
-    const DeviceScope scope(device());
-    const CudaStream own;
-    block_->written.hold_back(own.get());
-    check(cudaMemcpyAsync(to, data(), bytes, cudaMemcpyDefault, own.get()), "copying a result to the host");
-    own.synchronize();
+    {
+      const DeviceScope scope(device());
+      check(cudaEventSynchronize(block_->written.get()), "waiting for a result");
+    }
+    copy_to_host(to, data(), bytes);
   }
 
  private:

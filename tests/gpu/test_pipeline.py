@@ -65,8 +65,10 @@ def test_tables_of_new_sizes_that_nobody_waits_for() -> None:
     """One block of pinned memory brings them all, while frames on the GPU are not waited for."""
     rng = np.random.default_rng(7)
     (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
-    frames = [gpu.random_frame(rng, 30 + 7 * index, 90 - 8 * index, 3) for index in range(10)]
-    results = [gpu.run_on_gpu(pipeline, _core.cuda_upload(frame)) for frame in frames]
+    gpu.run_on_gpu(pipeline, _core.cuda_upload(gpu.random_frame(rng, 300, 300, 3))).numpy()  # now all has room
+    frames = [gpu.random_frame(rng, 30 + 7 * index, 90 - 8 * index, 3) for index in range(7)]
+    on_gpu = [_core.cuda_upload(frame) for frame in frames]  # freeing one would wait
+    results = [gpu.run_on_gpu(pipeline, frame) for frame in on_gpu]
     for frame, result in zip(frames, results, strict=True):
         np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "alpha"))
 
