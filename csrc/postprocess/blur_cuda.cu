@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Box passes along columns only, where neighbouring threads read neighbouring bytes: for the passes along rows the
-// picture is turned, and turned back. A thread slides its window over a stretch of a column.
+// picture is turned, and turned back. A thread slides its window over a stretch of four columns.
 #include "core/launch.cuh"
 #include "postprocess/blur.h"
 #include "postprocess/blur_cuda.h"
@@ -10,7 +10,8 @@ namespace {
 
 constexpr int kColors = 3;
 constexpr int kThreads = 128;
-constexpr int kStretch = 64;  // samples of a column that a thread makes
+constexpr int kColumns = 4;   // neighbouring ones that a thread makes
+constexpr int kStretch = 32;  // samples of a column that it makes
 constexpr int kTile = 32;     // pixels
 constexpr int kTileRows = 8;  // of threads
 
@@ -60,19 +61,44 @@ __global__ void __launch_bounds__(kTile* kTileRows)
     }
 }
 
-/// One pass along columns of `samples` bytes a row, without padding.
+/// One pass along columns of `samples` bytes a row, without padding; four neighbouring columns a thread. kWords: rows
+/// are whole words.
+template <bool kWords>
 __global__ void __launch_bounds__(kThreads)
     box_kernel(const std::uint8_t* in, std::uint8_t* out, std::int64_t samples, int height, BoxKernel kernel) {
-  const std::int64_t x = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const std::int64_t x = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kColumns;
   const int begin = static_cast<int>(blockIdx.y) * kStretch;
   if (x >= samples) return;
-  const auto at = [&](int y) { return static_cast<std::uint32_t>(in[clamp_index(y, height) * samples + x]); };
-  std::uint32_t sum = 0;
-  for (int y = begin - kernel.radius; y <= begin + kernel.radius; ++y) sum += at(y);
+  const auto word_at = [&](int y) {
+    const std::uint8_t* const bytes = in + clamp_index(y, height) * samples + x;
+    if (kWords) return *reinterpret_cast<const std::uint32_t*>(bytes);
+    std::uint32_t word = 0;
+    for (int i = 0; i < kColumns; ++i)
+      if (x + i < samples) word |= static_cast<std::uint32_t>(bytes[i]) << 8 * i;
+    return word;
+  };
+  const auto byte_of = [](std::uint32_t word, int i) { return word >> 8 * i & 255u; };
+  std::uint32_t sum[kColumns] = {};
+  for (int y = begin - kernel.radius; y <= begin + kernel.radius; ++y) {
+    const std::uint32_t word = word_at(y);
+    for (int i = 0; i < kColumns; ++i) sum[i] += byte_of(word, i);
+  }
   for (int y = begin; y < begin + kStretch && y < height; ++y) {
-    const std::uint32_t after = at(y + kernel.radius + 1);
-    out[y * samples + x] = box_blur_pixel(sum, at(y - kernel.radius - 1) + after, kernel);
-    sum += after - at(y - kernel.radius);
+    const std::uint32_t before = word_at(y - kernel.radius - 1), after = word_at(y + kernel.radius + 1);
+    const std::uint32_t leaving = word_at(y - kernel.radius);
+    std::uint32_t blurred = 0;
+    for (int i = 0; i < kColumns; ++i) {
+      blurred |= static_cast<std::uint32_t>(box_blur_pixel(sum[i], byte_of(before, i) + byte_of(after, i), kernel))
+                 << 8 * i;
+      sum[i] += byte_of(after, i) - byte_of(leaving, i);
+    }
+    std::uint8_t* const result = out + y * samples + x;
+    if (kWords) {
+      *reinterpret_cast<std::uint32_t*>(result) = blurred;
+    } else {
+      for (int i = 0; i < kColumns; ++i)
+        if (x + i < samples) result[i] = static_cast<std::uint8_t>(byte_of(blurred, i));
+    }
   }
 }
 
@@ -104,10 +130,12 @@ template <int kSamples>
 void box_passes(CudaQueue& queue, std::uint8_t* a, std::uint8_t* b, int width, int height, const BoxKernel& kernel) {
   static_assert(kBoxPasses == 3, "a -> b -> a -> b");
   const std::int64_t samples = static_cast<std::int64_t>(width) * kSamples;
-  const dim3 grid(blocks_for(samples, kThreads), blocks_for(height, kStretch));
+  const dim3 grid(blocks_for(samples, kThreads * kColumns), blocks_for(height, kStretch));
+  const bool words = word_aligned(a, samples) && word_aligned(b, samples);
   for (int pass = 0; pass < kBoxPasses; ++pass) {
     const std::uint8_t* const in = pass % 2 == 0 ? a : b;
-    launch(queue, box_kernel, grid, dim3(kThreads), 0, in, pass % 2 == 0 ? b : a, samples, height, kernel);
+    launch(queue, words ? box_kernel<true> : box_kernel<false>, grid, dim3(kThreads), 0, in, pass % 2 == 0 ? b : a,
+           samples, height, kernel);
   }
 }
 

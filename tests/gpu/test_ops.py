@@ -153,6 +153,17 @@ def test_every_half_is_read_right() -> None:
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (5, 8), (8, 5), (6, 7), (33, 64), (64, 33), (129, 172), (3, 515)])
+@pytest.mark.parametrize("sigma", [0.4, 3.0, 25.0])
+def test_blur_of_rows_that_are_whole_words_and_not(size: tuple[int, int], sigma: float) -> None:
+    """Each pass takes four bytes at a time, along both axes of the picture."""
+    padded = np.random.default_rng(3).integers(0, 256, (size[0], size[1] + 3, 3), dtype=np.uint8)
+    picture = padded[:, 1:-2]
+    got = _core.cuda_gaussian_blur(picture, sigma)
+    np.testing.assert_array_equal(got, _core.gaussian_blur(picture, sigma))
+    np.testing.assert_array_equal(got, reference.blur(picture, sigma))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_blur(data: st.DataObject) -> None:
