@@ -24,7 +24,7 @@ class Slot {
   /// where the network cannot be recorded.
   virtual std::vector<StageTimes> measure(int repeats) = 0;
 
-  /// How frames run: "cpu", "graph", or "eager" and why.
+  /// How frames run: "cpu", "graph", or "eager", why, and after how many frames a graph is tried again.
   virtual std::string mode() const = 0;
 };
 

@@ -21,7 +21,7 @@ class EngineInfo:
         input_size: Network input (height, width).
         slots: Frames that can be in flight.
         reason: Why this device, runtime and precision.
-        mode: "cpu"; on a GPU "graph" (from the second frame of a kind on, a frame is one CUDA graph), or "eager" and
+        mode: "cpu"; on a GPU "graph" (from the second frame of a kind on, a frame is three CUDA graphs), or "eager" and
             why.
         device_memory_bytes: GPU memory held by this process's engines, without what the runtimes take themselves.
     """

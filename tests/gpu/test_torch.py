@@ -50,7 +50,7 @@ def test_out_and_cropped_tensors() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_u2netp_in_pytorch_is_u2netp(u2netp_path: Path, precision: str) -> None:
-    """As one CUDA graph, against the CPU's engine."""
+    """As CUDA graphs, against the CPU's engine."""
     from tests import reference
 
     with (
