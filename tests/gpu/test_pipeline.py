@@ -73,6 +73,17 @@ def test_tables_of_new_sizes_that_nobody_waits_for() -> None:
         np.testing.assert_array_equal(result.numpy(), gpu.run(cpu, frame, "alpha"))
 
 
+def test_the_network_is_made_executable_once(stand_in: StandIn) -> None:
+    """However many kinds of frames there are: each has two small graphs."""
+    pipeline, networks = gpu.pipeline()
+    before = stand_in.calls("cudaGraphInstantiate")
+    for kind in range(6):
+        for seed in range(3):
+            gpu.run(pipeline, gpu.random_frame(np.random.default_rng(seed), 40 + kind, 60, 3), "alpha")
+    assert stand_in.calls("cudaGraphInstantiate") - before == 1 + 6 * 2
+    assert networks[0].enqueued == 2
+
+
 def test_backgrounds_change_with_the_frame() -> None:
     rng = np.random.default_rng(1)
     (pipeline, _), cpu = gpu.pipeline(), gpu.on_the_cpu()
