@@ -79,3 +79,18 @@ def test_tiles_leave_room_for_the_rest(kernels: dict[str, list[Kernel]]) -> None
     tiled = [each for each in kernels["resample_cuda.cu"] if "rows_kernel" in each.name]
     assert len(tiled) == 4
     assert all(each.shared_bytes <= BESIDE_A_TILE for each in tiled)
+
+
+def test_only_kernels_with_a_tile_ask_for_shared_memory_at_their_launch() -> None:
+    """It adds to what a kernel declares, and 48 KiB is all that a launch is given without asking for more."""
+    assert [each.name for each in SOURCES if "RMBG_DYNAMIC_SHARED(" in each.read_text()] == ["resample_cuda.cu"]
+
+
+def test_every_kernel_says_how_many_threads_a_block_has() -> None:
+    """So that ptxas keeps its registers within what a multiprocessor has for as many: no launch is refused for them."""
+    unbound = [
+        f"{source.name}: {kernel.strip()}"
+        for source in SOURCES
+        for kernel in re.findall(r"__global__\s+void\s+(?!__launch_bounds__).{0,40}", source.read_text())
+    ]
+    assert unbound == []

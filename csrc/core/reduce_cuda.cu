@@ -25,7 +25,8 @@ struct Halves {
 };
 
 template <typename Source>
-__global__ void partials_kernel(const void* samples, std::int64_t count, typename Source::Op::Value* partials) {
+__global__ void __launch_bounds__(kThreads)
+    partials_kernel(const void* samples, std::int64_t count, typename Source::Op::Value* partials) {
   using Op = typename Source::Op;
   __shared__ typename Op::Value scratch[kThreads];
   const int thread = static_cast<int>(threadIdx.x);
