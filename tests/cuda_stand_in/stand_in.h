@@ -21,8 +21,19 @@ RMBG_STAND_IN_EXPORT long rmbg_stand_in_live(const char* what);
 /// Makes a foreign context current in this thread, or none.
 RMBG_STAND_IN_EXPORT void rmbg_stand_in_foreign_context(int wanted);
 
+/// Whether any context is current in this thread.
+RMBG_STAND_IN_EXPORT int rmbg_stand_in_context_is_current();
+
 /// A bit for each device that has a primary context.
 RMBG_STAND_IN_EXPORT unsigned long long rmbg_stand_in_contexts();
+
+/// What a program beside ours may do, as torch.cuda.graph does: begins to capture a stream of its own in this thread
+/// (one at a time), in a mode of cudaStreamCaptureMode, and ends it. Each gives CUDA's error: 0 for a capture that is
+/// whole.
+RMBG_STAND_IN_EXPORT int rmbg_stand_in_begin_capture(int mode);
+RMBG_STAND_IN_EXPORT int rmbg_stand_in_end_capture();
+/// The handle of that stream.
+RMBG_STAND_IN_EXPORT unsigned long long rmbg_stand_in_captured_stream();
 
 /// Bytes copied so far from memory of the runtime that were 0xCD, as it begins: those that nobody wrote, where no data
 /// has that value.

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "cuda_error.h"
+#include "runtime/capture.h"
 
 namespace stand_in {
 
@@ -30,11 +31,12 @@ cudaError_t call(const char* name, Body&& body) {
 }
 
 /// The same for calls that give something back: they do so even when they report an error, as the end of the process
-/// would. So what is still live was forgotten.
+/// would. So what is still live was forgotten. Only a call that a recording forbids leaves everything as it was.
 template <typename Body>
 cudaError_t release_call(const char* name, Body&& body) {
   const std::lock_guard lock(runtime_mutex());
   const cudaError_t error = begin_call(name);
+  if (is_refusal(error)) return end_call(error);
   const cudaError_t own = body();
   return end_call(error != cudaSuccess ? error : own);
 }

@@ -6,9 +6,12 @@
 #include "cuda_runtime_api.h"
 #include "runtime/call.h"
 #include "runtime/handles.h"
+#include "stand_in.h"
 
 namespace stand_in {
 namespace {
+
+thread_local cudaStreamCaptureMode t_mode = cudaStreamCaptureModeGlobal;  // of the thread, not of a capture
 
 unsigned long next_id() {
   static unsigned long latest = 0;
@@ -31,8 +34,9 @@ cudaError_t Capture::record(WorkPointer work) {
 }
 
 bool Capture::forbids() const {
-  return mode == cudaStreamCaptureModeGlobal ||
-         (mode == cudaStreamCaptureModeThreadLocal && thread == std::this_thread::get_id());
+  if (t_mode == cudaStreamCaptureModeRelaxed || mode == cudaStreamCaptureModeRelaxed) return false;
+  return thread == std::this_thread::get_id() ||
+         (t_mode == cudaStreamCaptureModeGlobal && mode == cudaStreamCaptureModeGlobal);
 }
 
 cudaError_t refuse_while_recording() {
@@ -43,6 +47,20 @@ cudaError_t refuse_while_recording() {
     error = cudaErrorStreamCaptureUnsupported;
   });
   return error;
+}
+
+cudaError_t refuse_on_device(int device) {
+  cudaError_t error = refuse_while_recording();
+  live<CUstream_st>().for_each([&](CUstream_st& stream) {
+    if (stream.device != device || stream.capture == nullptr) return;
+    stream.capture->invalid = true;
+    error = cudaErrorStreamCaptureUnsupported;
+  });
+  return error;
+}
+
+bool is_refusal(cudaError_t error) {
+  return error == cudaErrorStreamCaptureUnsupported || error == cudaErrorStreamCaptureImplicit;
 }
 
 cudaError_t refuse_on(CUstream_st& stream) {
@@ -96,6 +114,14 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
   return error;
 }
 
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  return release_call("cudaThreadExchangeStreamCaptureMode", [&] {
+    if (*mode < cudaStreamCaptureModeGlobal || *mode > cudaStreamCaptureModeRelaxed) return cudaErrorInvalidValue;
+    std::swap(t_mode, *mode);
+    return cudaSuccess;
+  });
+}
+
 cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* status) {
   return call("cudaStreamIsCapturing", [&] {
     CUstream_st* const stream = find_stream(handle);
@@ -106,3 +132,26 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* 
     return cudaSuccess;
   });
 }
+
+namespace {
+
+thread_local cudaStream_t t_captured = nullptr;  // by rmbg_stand_in_begin_capture
+
+}  // namespace
+
+int rmbg_stand_in_begin_capture(int mode) {
+  if (t_captured != nullptr) return cudaErrorIllegalState;
+  const cudaError_t error = cudaStreamCreateWithFlags(&t_captured, cudaStreamNonBlocking);
+  if (error != cudaSuccess) return error;
+  return cudaStreamBeginCapture(t_captured, static_cast<cudaStreamCaptureMode>(mode));
+}
+
+int rmbg_stand_in_end_capture() {
+  cudaGraph_t graph = nullptr;
+  const cudaError_t error = cudaStreamEndCapture(t_captured, &graph);
+  if (graph != nullptr) cudaGraphDestroy(graph);
+  cudaStreamDestroy(std::exchange(t_captured, nullptr));
+  return error;
+}
+
+unsigned long long rmbg_stand_in_captured_stream() { return reinterpret_cast<unsigned long long>(t_captured); }

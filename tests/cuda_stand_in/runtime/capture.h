@@ -14,7 +14,9 @@ struct Capture {
   explicit Capture(cudaStreamCaptureMode mode);
   /// Adds work, or a child graph, at the end; nothing of it runs.
   cudaError_t record(WorkPointer work);
-  /// Whether it forbids this thread all calls that could wait for the stream.
+  /// Whether it forbids this thread what is "potentially unsafe" (CUDA runtime API,
+  /// cudaThreadExchangeStreamCaptureMode): a thread in global mode minds its own captures and the global ones of
+  /// others, one in thread-local mode its own, and one in relaxed mode none. Relaxed captures forbid nothing.
   bool forbids() const;
 
   cudaStreamCaptureMode mode;
@@ -24,10 +26,14 @@ struct Capture {
   bool invalid = false;
 };
 
-/// For calls that wait, allocate or ask: fails, and spoils the recording, where one forbids that to this thread.
+/// For calls that wait, allocate, free or ask: fails, and spoils the recording, where one forbids that to this thread.
 cudaError_t refuse_while_recording();
+/// For calls that wait for a whole device: whatever the modes, no stream of it may be recorded.
+cudaError_t refuse_on_device(int device);
 /// The same for what is forbidden on the recorded stream itself, whatever the mode.
 cudaError_t refuse_on(CUstream_st& stream);
+/// Whether the error says that a recording forbids the call, which then has done nothing.
+bool is_refusal(cudaError_t error);
 /// Spoils the recording with this id, and returns `error`.
 cudaError_t spoil(unsigned long id, cudaError_t error);
 

@@ -95,4 +95,6 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, 
 
 void rmbg_stand_in_foreign_context(int wanted) { t_context = wanted != 0 ? &foreign : nullptr; }
 
+int rmbg_stand_in_context_is_current() { return t_context != nullptr ? 1 : 0; }
+
 unsigned long long rmbg_stand_in_contexts() { return with_primary; }

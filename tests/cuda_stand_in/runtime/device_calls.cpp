@@ -129,7 +129,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 
 cudaError_t cudaDeviceSynchronize() {
   return call("cudaDeviceSynchronize", [] {
-    const cudaError_t refused = refuse_while_recording();
+    const cudaError_t refused = refuse_on_device(current_device());
     if (refused == cudaSuccess) finish_device(current_device());
     return refused;
   });

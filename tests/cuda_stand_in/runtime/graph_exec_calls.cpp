@@ -40,6 +40,8 @@ using namespace stand_in;
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   return call("cudaGraphInstantiate", [&] {
     if (!live<CUgraph_st>().has(graph)) return cudaErrorInvalidValue;
+    const cudaError_t refused = refuse_while_recording();  // it may allocate
+    if (refused != cudaSuccess) return refused;
     auto made = std::make_unique<CUgraphExec_st>();
     made->plan = graph->plan;
     for (CUgraphNode_st* const node : graph->nodes) made->places[node->id] = node->place;
@@ -49,8 +51,11 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsig
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
-  return release_call("cudaGraphExecDestroy",
-                      [&] { return live<CUgraphExec_st>().remove(exec) ? cudaSuccess : cudaErrorInvalidValue; });
+  return release_call("cudaGraphExecDestroy", [&] {
+    const cudaError_t refused = refuse_while_recording();  // it may free
+    if (refused != cudaSuccess) return refused;
+    return live<CUgraphExec_st>().remove(exec) ? cudaSuccess : cudaErrorInvalidValue;
+  });
 }
 
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
