@@ -65,8 +65,20 @@ py::dict cpu_info() {
 /// `with` in Python.
 struct HeldDevice {
   int device;
+  bool pushed;
   std::shared_ptr<void> held;
 };
+
+struct OwnedStream {
+  Stream stream;
+  std::shared_ptr<void> owner;
+};
+
+OwnedStream own_stream() {
+  OwnedStream made;
+  made.owner = make_stream(made.stream);
+  return made;
+}
 
 }  // namespace
 
@@ -80,10 +92,18 @@ void register_device(py::module_& m) {
   m.def("set_cuda_device", &select_device, py::arg("device"),
         "Makes a GPU current for the calling thread. Returns the one that was.");
   py::class_<HeldDevice>(m, "CudaDeviceScope",
-                         "with CudaDeviceScope(1): a GPU is current for this thread, and afterwards what was before.")
-      .def(py::init([](int device) { return HeldDevice{device, nullptr}; }), py::arg("device"))
-      .def("__enter__", [](HeldDevice& self) { self.held = hold_device(self.device); })
+                         "with CudaDeviceScope(1): a GPU is current for this thread, and afterwards what was before. "
+                         "pushed: so is its primary context, even in a thread that has not used CUDA yet.")
+      .def(py::init([](int device, bool pushed) { return HeldDevice{device, pushed, nullptr}; }), py::arg("device"),
+           py::arg("pushed") = false)
+      .def("__enter__", [](HeldDevice& self) { self.held = hold_device(self.device, self.pushed); })
       .def("__exit__", [](HeldDevice& self, const py::args&) { self.held.reset(); });
+  py::class_<OwnedStream>(m, "CudaStream",
+                          "A stream of the current GPU that does not wait for the legacy default stream.")
+      .def(py::init(&own_stream))
+      .def_property_readonly(
+          "cuda_stream", [](const OwnedStream& self) { return reinterpret_cast<std::uintptr_t>(self.stream.handle); },
+          "The cudaStream_t as a number.");
   m.def(
       "copy_on_device",
       [](std::uintptr_t to, std::uintptr_t from, std::size_t bytes, std::uintptr_t stream) {

@@ -28,10 +28,13 @@ Stream stream_of(std::uintptr_t handle) { return {reinterpret_cast<void*>(handle
 bool same_stream(std::uintptr_t a, std::uintptr_t b) { return a == b && a != 2; }
 
 /// An array of another library, ready to be used on `stream`.
-ForeignArray import_ordered(const py::object& object, const Pipeline& pipeline, std::uintptr_t stream) {
-  ForeignArray array = import_array(object, stream);
-  if (array.has_stream && !same_stream(array.stream, stream))
-    order_streams(pipeline.device(), stream_of(array.stream), stream_of(stream));
+ForeignArray import_ordered(const py::object& object, const Pipeline& pipeline, std::uintptr_t stream,
+                            const char* what) {
+  ForeignArray array = import_array(object, stream, what);
+  if (!array.has_stream || same_stream(array.stream, stream)) return array;
+  // An event recorded there would become a part of that capture, and our wait for it would spoil it.
+  check_not_capturing(stream_of(array.stream), (std::string("the stream of ") + what).c_str());
+  order_streams(pipeline.device(), stream_of(array.stream), stream_of(stream));
   return array;
 }
 
@@ -56,8 +59,9 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
                          const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
                          std::uintptr_t stream, const std::string& nv12, bool refine, bool decontaminate,
                          Track* track) {
-  check_not_capturing(stream_of(stream));  // before anything is put on it, which would end the capture
-  const ForeignArray source = import_ordered(frame, pipeline, stream);
+  // Before anything is put on it, which would end the capture.
+  check_not_capturing(stream_of(stream), "the stream");
+  const ForeignArray source = import_ordered(frame, pipeline, stream, "frame");
   FrameJob job;
   job.frame = to_view(source, color, "frame");
   job.output = output_of(output);
@@ -77,7 +81,7 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
     const auto bytes = background.cast<std::array<std::uint8_t, 3>>();
     std::copy(bytes.begin(), bytes.end(), job.background.color);
   } else if (!background.is_none()) {
-    picture = import_ordered(background, pipeline, stream);
+    picture = import_ordered(background, pipeline, stream, "background");
     job.background.kind = BackgroundKind::kImage;
     job.background.image = to_view(picture, color, "background");
   }
@@ -89,7 +93,7 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
                   static_cast<std::ptrdiff_t>(job.frame.width) * output_channels(job.output),
                   output_format(job.output)};
   } else {
-    target = import_ordered(out, pipeline, stream);
+    target = import_ordered(out, pipeline, stream, "out");
     job.result = to_mutable_view(target, color, "out");
   }
   {

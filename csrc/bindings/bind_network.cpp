@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -11,7 +12,9 @@
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
 #include "bindings/frame_caster.h"
+#include "bindings/gc_pause.h"
 #include "bindings/option_names.h"
+#include "core/device.h"
 #include "core/device_memory.h"
 #include "core/error.h"
 #include "network/callback.h"
@@ -64,6 +67,11 @@ py::object to_python(const TensorView& tensor) {
       DeviceArray(std::make_shared<TensorMemory>(tensor.data, tensor.device), shape, dtype_name(tensor.dtype)));
 }
 
+/// `with` in Python.
+struct HeldPause {
+  std::unique_ptr<GcPause> held;
+};
+
 CallbackNetwork::Graph graph_callback(const py::object& graph) {
   if (graph.is_none()) return nullptr;
   return [held = shared(graph)] {
@@ -83,7 +91,11 @@ std::shared_ptr<Network> python_network(const TensorSpec& input, const TensorSpe
         call_python("the network could not be bound", [&] { (*bind_held)(to_python(in), to_python(out)); });
       },
       [enqueue_held](Stream stream) {
-        call_python("the network failed", [&] { (*enqueue_held)(reinterpret_cast<std::uintptr_t>(stream.handle)); });
+        call_python("the network failed", [&] {
+          std::optional<GcPause> pause;
+          if (stream.handle != nullptr && is_capturing(stream)) pause.emplace();
+          (*enqueue_held)(reinterpret_cast<std::uintptr_t>(stream.handle));
+        });
       },
       capturable, graph_callback(graph));
 }
@@ -103,6 +115,11 @@ void register_network(py::module_& m) {
       .def_property_readonly("input", [](const Network& network) { return network.spec().input; })
       .def_property_readonly("output", [](const Network& network) { return network.spec().output; })
       .def_property_readonly("capturable", &Network::capturable);
+  py::class_<HeldPause>(m, "GcPause",
+                        "with GcPause(): the garbage collector is off in this process, as a capture wants it.")
+      .def(py::init<>())
+      .def("__enter__", [](HeldPause& self) { self.held = std::make_unique<GcPause>(); })
+      .def("__exit__", [](HeldPause& self, const py::args&) { self.held.reset(); });
   m.def("python_network", &python_network, py::arg("input"), py::arg("output"), py::arg("bind"), py::arg("enqueue"),
         py::arg("capturable") = false, py::arg("graph") = py::none(),
         "A Network from Python callables: bind(input_array, output_array) once, then enqueue(stream_handle) a frame. "

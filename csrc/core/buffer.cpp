@@ -20,11 +20,11 @@ void* allocate(MemoryKind kind, std::size_t bytes) {
   return kind == MemoryKind::kHost ? ::operator new(bytes, kAlignment) : allocate_cuda(kind, bytes);
 }
 
-void deallocate(MemoryKind kind, void* data) noexcept {
+void deallocate(MemoryKind kind, void* data, std::size_t bytes) noexcept {
   if (kind == MemoryKind::kHost) {
     ::operator delete(data, kAlignment);
   } else {
-    deallocate_cuda(kind, data);
+    deallocate_cuda(kind, data, bytes);
   }
 }
 
@@ -40,13 +40,16 @@ bool Buffer::reserve(std::size_t bytes) {
 
 void Buffer::release() noexcept {
   if (data_ == nullptr) return;
-  deallocate(kind_, data_);
+  deallocate(kind_, data_, capacity_);
   bytes_of(kind_).fetch_sub(static_cast<std::int64_t>(capacity_), std::memory_order_relaxed);
   data_ = nullptr;
   capacity_ = 0;
 }
 
 std::int64_t Buffer::allocations() { return g_allocations.load(std::memory_order_relaxed); }
-std::int64_t Buffer::bytes_in_use(MemoryKind kind) { return bytes_of(kind).load(std::memory_order_relaxed); }
+std::int64_t Buffer::bytes_in_use(MemoryKind kind) {
+  const std::int64_t held = bytes_of(kind).load(std::memory_order_relaxed);
+  return kind == MemoryKind::kHost ? held : held + unfreed_cuda_bytes(kind);
+}
 
 }  // namespace rmbg

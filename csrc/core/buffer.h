@@ -38,7 +38,7 @@ class Buffer {
 
   /// Allocations made by all Buffers since the program began.
   static std::int64_t allocations();
-  /// Bytes held by all Buffers of one kind now.
+  /// Bytes held by all Buffers of one kind now, and those that CUDA would not free yet.
   static std::int64_t bytes_in_use(MemoryKind kind = MemoryKind::kHost);
 
  private:

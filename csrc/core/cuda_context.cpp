@@ -82,7 +82,7 @@ void check_context(int device) {
 void DeviceScope::enter() {
   leave();
   check(cudaGetDevice(&before_), "asking for the current GPU");
-  if (before_ == device_) return;
+  if (before_ == device_ && !pushed_) return;
   void* const primary = primary_context(device_);
   if (primary != nullptr && driver().push(primary) == 0) {
     changed_ = Changed::kContext;

@@ -13,7 +13,9 @@ void check_context(int device);
 /// which the runtime would make a context of some hundred MB there (CUDA driver API, "Context Management").
 class DeviceScope {
  public:
-  explicit DeviceScope(int device) : device_(device) { enter(); }
+  /// pushed: its primary context becomes the current one even where the device is the thread's anyway, for libraries
+  /// that ask the driver for the current context: a thread that has not used CUDA yet has none.
+  explicit DeviceScope(int device, bool pushed = false) : device_(device), pushed_(pushed) { enter(); }
   ~DeviceScope() { leave(); }
   DeviceScope(const DeviceScope&) = delete;
   DeviceScope& operator=(const DeviceScope&) = delete;
@@ -25,6 +27,7 @@ class DeviceScope {
   enum class Changed { kNothing, kContext, kDevice };
 
   int device_;
+  bool pushed_;
   int before_ = 0;
   Changed changed_ = Changed::kNothing;
 };

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "core/cuda_capture_mode.h"
 #include "core/cuda_check.h"
 
 namespace rmbg {
@@ -89,10 +90,13 @@ class CudaGraphExec {
   explicit CudaGraphExec(CudaGraph graph) : CudaGraphExec(graph.get()) { graph_ = std::move(graph); }
   /// From another owner's plan, which is not needed any more. Its nodes cannot be changed.
   explicit CudaGraphExec(cudaGraph_t graph) {
+    const CaptureModeScope relaxed;  // it may allocate
     check(cudaGraphInstantiate(&exec_, graph, 0), "making the graph executable");
   }
   ~CudaGraphExec() {
-    if (exec_ != nullptr) cudaGraphExecDestroy(exec_);
+    if (exec_ == nullptr) return;
+    const CaptureModeScope relaxed;  // it may free memory
+    cudaGraphExecDestroy(exec_);
   }
   CudaGraphExec(CudaGraphExec&& other) noexcept
       : graph_(std::move(other.graph_)), exec_(std::exchange(other.exec_, nullptr)) {}

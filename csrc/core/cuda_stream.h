@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owned streams and events. Destructors never throw.
+// Owned streams and events. Destructors never throw. Making and waiting do not disturb captures of other threads.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "core/cuda_capture_mode.h"
 #include "core/cuda_check.h"
 #include "core/cuda_context.h"
 #include "core/stream.h"
@@ -18,14 +19,23 @@ inline cudaStream_t cuda_stream(Stream stream) { return static_cast<cudaStream_t
 /// A stream of the current device that does not wait for the legacy default stream.
 class CudaStream {
  public:
-  CudaStream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream"); }
-  ~CudaStream() { cudaStreamDestroy(stream_); }
+  CudaStream() {
+    const CaptureModeScope relaxed;
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+  }
+  ~CudaStream() {
+    const CaptureModeScope relaxed;
+    cudaStreamDestroy(stream_);
+  }
   CudaStream(const CudaStream&) = delete;
   CudaStream& operator=(const CudaStream&) = delete;
 
   cudaStream_t get() const { return stream_; }
   Stream view() const { return {stream_}; }
-  void synchronize() const { check(cudaStreamSynchronize(stream_), "waiting for the GPU"); }
+  void synchronize() const {
+    const CaptureModeScope others_ignored(cudaStreamCaptureModeThreadLocal);
+    check(cudaStreamSynchronize(stream_), "waiting for the GPU");
+  }
 
  private:
   cudaStream_t stream_ = nullptr;
@@ -35,10 +45,13 @@ class CudaStream {
 class CudaEvent {
  public:
   explicit CudaEvent(bool timing = false) {
+    const CaptureModeScope relaxed;
     check(cudaEventCreateWithFlags(&event_, timing ? cudaEventDefault : cudaEventDisableTiming), "making an event");
   }
   ~CudaEvent() {
-    if (event_ != nullptr) cudaEventDestroy(event_);
+    if (event_ == nullptr) return;
+    const CaptureModeScope relaxed;
+    cudaEventDestroy(event_);
   }
   CudaEvent(CudaEvent&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
   CudaEvent& operator=(CudaEvent&& other) noexcept {
@@ -57,6 +70,7 @@ class CudaEvent {
 
 /// For what is brought to the GPU once: host memory of any kind, and it is there on return.
 inline void copy_and_wait(void* to, const void* from, std::size_t bytes, cudaStream_t stream) {
+  const CaptureModeScope others_ignored(cudaStreamCaptureModeThreadLocal);
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream), "copying to the GPU");
   check(cudaStreamSynchronize(stream), "copying to the GPU");
 }

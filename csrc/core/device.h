@@ -34,11 +34,20 @@ DeviceReport cuda_report();
 int select_device(int device);
 
 /// Makes a GPU current for the calling thread until the answer ends there, and then exactly what was before, be it
-/// nothing. Throws CudaError, UnavailableError.
-std::shared_ptr<void> hold_device(int device);
+/// nothing. pushed: its primary context is then what the driver calls the current context, even in a thread that has
+/// not used CUDA yet. Throws CudaError, UnavailableError.
+std::shared_ptr<void> hold_device(int device, bool pushed = false);
 
-/// Throws CudaError where the stream is being captured into a CUDA graph: a frame's work cannot become a part of it.
-void check_not_capturing(Stream stream);
+/// A stream of the current GPU that does not wait for the legacy default stream, for as long as the answer lives.
+/// Throws CudaError, UnavailableError.
+std::shared_ptr<void> make_stream(Stream& stream);
+
+/// Whether the stream is being captured into a CUDA graph; false where CUDA does not say.
+bool is_capturing(Stream stream);
+
+/// Throws CudaError where the stream is being captured: a frame's work cannot become a part of another graph. `whose`
+/// says in the message which stream it is.
+void check_not_capturing(Stream stream, const char* whose);
 
 /// Work put on `later` from now on runs after what is on `earlier`. Throws CudaError, UnavailableError.
 void order_streams(int device, Stream earlier, Stream later);

@@ -37,19 +37,28 @@ int select_device(int device) {
   return before;
 }
 
-std::shared_ptr<void> hold_device(int device) { return std::make_shared<DeviceScope>(device); }
+std::shared_ptr<void> hold_device(int device, bool pushed) { return std::make_shared<DeviceScope>(device, pushed); }
 
-void check_not_capturing(Stream stream) {
+std::shared_ptr<void> make_stream(Stream& stream) {
+  auto made = std::make_shared<CudaStream>();
+  stream = made->view();
+  return made;
+}
+
+bool is_capturing(Stream stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   // An error says that another stream is being captured, which this one is not to wait for: what follows will say so.
-  if (cudaStreamIsCapturing(cuda_stream(stream), &status) != cudaSuccess) {
-    cudaGetLastError();
-  } else if (status != cudaStreamCaptureStatusNone) {
-    throw CudaError(
-        "the stream is being captured into a CUDA graph, which a frame's work cannot become a part of (it is a graph "
-        "of "
-        "its own); run the engine outside of the capture");
-  }
+  if (cudaStreamIsCapturing(cuda_stream(stream), &status) == cudaSuccess) return status != cudaStreamCaptureStatusNone;
+  cudaGetLastError();
+  return false;
+}
+
+void check_not_capturing(Stream stream, const char* whose) {
+  if (!is_capturing(stream)) return;
+  throw CudaError(
+      std::string(whose) +
+      " is being captured into a CUDA graph, which a frame's work cannot become a part of (it is a graph of "
+      "its own); run the engine outside of the capture");
 }
 
 void order_streams(int device, Stream earlier, Stream later) {

@@ -81,6 +81,8 @@ void copy_to_host(void* to, const void* from, std::size_t bytes) {
   const int device = device_of(from);
   SharedDownloader& shared = downloader_of(device);
   const DeviceScope scope(device);
+  // Not relaxed: a network that reads results while it is recorded is wrong, and is to be found out.
+  const CaptureModeScope others_ignored(cudaStreamCaptureModeThreadLocal);
   const std::lock_guard lock(shared.mutex);
   if (shared.downloader == nullptr) shared.downloader = std::make_unique<Downloader>();
   shared.downloader->copy(static_cast<std::uint8_t*>(to), static_cast<const std::uint8_t*>(from), bytes);

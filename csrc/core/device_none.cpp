@@ -13,9 +13,13 @@ DeviceReport cuda_report() {
 
 int select_device(int) { throw UnavailableError(kNoCuda); }
 
-std::shared_ptr<void> hold_device(int) { throw UnavailableError(kNoCuda); }
+std::shared_ptr<void> hold_device(int, bool) { throw UnavailableError(kNoCuda); }
 
-void check_not_capturing(Stream) {}
+std::shared_ptr<void> make_stream(Stream&) { throw UnavailableError(kNoCuda); }
+
+bool is_capturing(Stream) { return false; }
+
+void check_not_capturing(Stream, const char*) {}
 
 void order_streams(int, Stream, Stream) { throw UnavailableError(kNoCuda); }
 

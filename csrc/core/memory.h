@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace rmbg {
 
@@ -13,7 +14,8 @@ constexpr int kMemoryKinds = 3;
 
 /// 64-byte aligned, contents undefined. Throws std::bad_alloc for host memory, CudaError, UnavailableError.
 void* allocate(MemoryKind kind, std::size_t bytes);
-void deallocate(MemoryKind kind, void* data) noexcept;
+/// bytes: as many as were allocated.
+void deallocate(MemoryKind kind, void* data, std::size_t bytes) noexcept;
 
 /// From GPU memory, whose work must have ended, to the host's; waits until the bytes are there. Any thread may call.
 /// Throws CudaError, UnavailableError.
@@ -21,6 +23,9 @@ void copy_to_host(void* to, const void* from, std::size_t bytes);
 
 /// The kinds a build has beside host memory: in memory_cuda.cpp or memory_none.cpp.
 void* allocate_cuda(MemoryKind kind, std::size_t bytes);
-void deallocate_cuda(MemoryKind kind, void* data) noexcept;
+void deallocate_cuda(MemoryKind kind, void* data, std::size_t bytes) noexcept;
+/// Bytes that deallocate_cuda() was given and could not free yet: CUDA refuses it while a stream is captured. They are
+/// freed by a later call of either function.
+std::int64_t unfreed_cuda_bytes(MemoryKind kind) noexcept;
 
 }  // namespace rmbg

@@ -1,11 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pinned and device memory. Freeing waits until the GPU has done with it (cudaFree does).
+// Pinned and device memory. Freeing waits until the GPU has done with it (cudaFree does). Neither spoils a capture of
+// another thread or of this one, and memory that a capture keeps from being freed is freed later.
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "core/cuda_capture_mode.h"
 #include "core/cuda_check.h"
 #include "core/memory.h"
 
 namespace rmbg {
+namespace {
+
+struct Unfreed {
+  MemoryKind kind;
+  void* data;
+  std::size_t bytes;
+};
+
+/// Memory that could not be freed. Never destroyed: buffers may be freed at the very end of the process.
+struct UnfreedList {
+  std::mutex mutex;
+  std::vector<Unfreed> blocks;
+  std::atomic<std::int64_t> bytes[kMemoryKinds] = {};
+  std::atomic<bool> empty{true};
+};
+
+UnfreedList& unfreed() {
+  static auto* const list = new UnfreedList;
+  return *list;
+}
+
+/// Errors that mean "not now": the call was refused because of a capture and nothing was freed. Behind all others there
+/// is nothing to try again. The driver is gone or the context is lost, and the memory with it; or an error of earlier
+/// work is reported by a call that freed, and its address may be somebody else's by now.
+bool is_refusal(cudaError_t error) {
+  return error == cudaErrorStreamCaptureUnsupported || error == cudaErrorStreamCaptureImplicit;
+}
+
+/// False where the memory is still there.
+bool free_now(MemoryKind kind, void* data) noexcept {
+  const CaptureModeScope relaxed;
+  const cudaError_t error = kind == MemoryKind::kPinned ? cudaFreeHost(data) : cudaFree(data);
+  if (error != cudaSuccess) cudaGetLastError();  // nobody is to see it: a destructor called
+  return !is_refusal(error);
+}
+
+void keep(const Unfreed& block) noexcept {
+  UnfreedList& list = unfreed();
+  list.bytes[static_cast<int>(block.kind)] += static_cast<std::int64_t>(block.bytes);
+  try {
+    const std::lock_guard lock(list.mutex);
+    list.blocks.push_back(block);
+    list.empty = false;
+  } catch (...) {  // no memory even for this: it stays counted as in use
+  }
+}
+
+void free_what_was_refused() noexcept {
+  UnfreedList& list = unfreed();
+  if (list.empty) return;
+  const std::lock_guard lock(list.mutex);
+  while (!list.blocks.empty()) {
+    const Unfreed block = list.blocks.back();
+    if (!free_now(block.kind, block.data)) return;
+    list.bytes[static_cast<int>(block.kind)] -= static_cast<std::int64_t>(block.bytes);
+    list.blocks.pop_back();
+  }
+  list.empty = true;
+}
+
+}  // namespace
 
 void* allocate_cuda(MemoryKind kind, std::size_t bytes) {
+  free_what_was_refused();
+  const CaptureModeScope relaxed;
   void* data = nullptr;
   if (kind == MemoryKind::kPinned) {
     check(cudaHostAlloc(&data, bytes, cudaHostAllocPortable), "allocating pinned memory");
@@ -15,14 +85,11 @@ void* allocate_cuda(MemoryKind kind, std::size_t bytes) {
   return data;
 }
 
-void deallocate_cuda(MemoryKind kind, void* data) noexcept {
-  // At the end of a process the driver may be gone before us: then there is nothing to free.
-  if (kind == MemoryKind::kPinned) {
-    cudaFreeHost(data);
-  } else {
-    cudaFree(data);
-  }
-  cudaGetLastError();
+void deallocate_cuda(MemoryKind kind, void* data, std::size_t bytes) noexcept {
+  free_what_was_refused();
+  if (!free_now(kind, data)) keep({kind, data, bytes});
 }
+
+std::int64_t unfreed_cuda_bytes(MemoryKind kind) noexcept { return unfreed().bytes[static_cast<int>(kind)]; }
 
 }  // namespace rmbg

@@ -6,7 +6,8 @@
 namespace rmbg {
 
 void* allocate_cuda(MemoryKind, std::size_t) { throw UnavailableError(kNoCuda); }
-void deallocate_cuda(MemoryKind, void*) noexcept {}
+void deallocate_cuda(MemoryKind, void*, std::size_t) noexcept {}
+std::int64_t unfreed_cuda_bytes(MemoryKind) noexcept { return 0; }
 void copy_to_host(void*, const void*, std::size_t) { throw UnavailableError(kNoCuda); }
 
 }  // namespace rmbg

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "core/cuda_capture_mode.h"
 #include "core/cuda_context.h"
 #include "core/cuda_pointer.h"
 #include "core/cuda_stream.h"
@@ -75,6 +76,7 @@ CudaSlot::~CudaSlot() {
     scope_.enter();
   } catch (const CudaError&) {  // the driver is gone: so is all that would be freed
   }
+  const CaptureModeScope relaxed;
   cudaStreamSynchronize(stream_.get());
   if (left_running_) cudaEventSynchronize(done_.get());
   cudaGetLastError();
@@ -84,6 +86,7 @@ StageTimes CudaSlot::process(const FrameJob& job, TrackTurn& turn) {
   const Clock::time_point begin = Clock::now();
   check_context(options_.device);
   const DeviceScope scope(options_.device);
+  const CaptureModeScope others_ignored(cudaStreamCaptureModeThreadLocal);
   check_memory(job);
   CudaFramePlan* plan = nullptr;
   try {
@@ -231,6 +234,7 @@ TemporalState CudaSlot::rehearsed_state() {
 
 std::vector<StageTimes> CudaSlot::measure(int repeats) {
   const DeviceScope scope(options_.device);
+  const CaptureModeScope others_ignored(cudaStreamCaptureModeThreadLocal);
   CudaFramePlan* const plan = plans_.latest();
   if (plan == nullptr || !network_->capturable()) return {};
   wait_for_callers();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/cuda_capture_mode.h"
 #include "core/cuda_stream.h"
 
 namespace rmbg {
@@ -85,6 +86,7 @@ class PooledMemory : public ResultMemory {
   void to_host(void* to, std::size_t bytes) override {
     {
       const DeviceScope scope(device());
+      const CaptureModeScope others_ignored(cudaStreamCaptureModeThreadLocal);
       check(cudaEventSynchronize(block_->written.get()), "waiting for a result");
     }
     copy_to_host(to, data(), bytes);
@@ -123,6 +125,7 @@ std::shared_ptr<ResultMemory> Pool::take(std::size_t bytes, Stream stream) {
 void Pool::give_back(std::unique_ptr<Block> block) noexcept {
   try {
     const DeviceScope scope(device_);
+    const CaptureModeScope relaxed;
     for (const StreamKey& user : block->users) {
       if (user != stream_key(user.handle)) {  // another thread's default stream, which cannot be reached from here
         check(cudaDeviceSynchronize(), "waiting for the GPU");

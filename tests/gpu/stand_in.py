@@ -7,6 +7,8 @@ import ctypes
 
 from rmbg_trt import _core
 
+GLOBAL, THREAD_LOCAL, RELAXED = range(3)  # cudaStreamCaptureMode
+
 
 class StandIn:
     def __init__(self) -> None:
@@ -19,6 +21,11 @@ class StandIn:
             library.rmbg_stand_in_live,
             library.rmbg_stand_in_fresh_bytes_copied,
         )
+        self.begin_capture = library.rmbg_stand_in_begin_capture
+        self.end_capture = library.rmbg_stand_in_end_capture
+        self.captured_stream = library.rmbg_stand_in_captured_stream
+        self.captured_stream.restype = ctypes.c_ulonglong
+        self._context_is_current = library.rmbg_stand_in_context_is_current
         self._contexts = library.rmbg_stand_in_contexts
         self._contexts.restype = ctypes.c_ulonglong
         self._calls.restype = self._live.restype = self._fresh.restype = ctypes.c_long
@@ -35,6 +42,10 @@ class StandIn:
     def contexts(self) -> int:
         """A bit for each device that has a primary context."""
         return int(self._contexts())
+
+    def context_is_current(self) -> bool:
+        """Whether this thread has a context."""
+        return bool(self._context_is_current())
 
     def fresh_bytes_copied(self) -> int:
         return int(self._fresh())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.gpu import gpu_networks as gpu
+from tests.gpu.stand_in import GLOBAL, StandIn
 
 from rmbg_trt import CudaError, InputError, NetworkError, _core, device_frame
 
@@ -96,6 +98,19 @@ def test_a_stream_that_is_being_captured_is_refused_and_left_whole() -> None:
     assert answers[0] == "done"
     assert [answer for answer in answers[1:] if "run the engine outside of the capture" not in answer] == []
     assert len(answers) == 2
+
+
+@pytest.mark.parametrize("whose", ["frame", "background", "out"])
+def test_an_array_whose_own_stream_is_being_captured_is_refused(stand_in: StandIn, whose: str) -> None:
+    """As an array made inside of ``torch.cuda.graph``, given to an engine that works on another stream."""
+    pipeline, _ = gpu.pipeline()
+    given = {name: Interface(np.zeros((20, 30, 3), np.uint8)) for name in ("frame", "background", "out")}
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(stand_in.begin_capture, GLOBAL).result() == 0
+        given[whose].__cuda_array_interface__["stream"] = thread.submit(stand_in.captured_stream).result()
+        with pytest.raises(CudaError, match=f"the stream of {whose} is being captured into a CUDA graph"):
+            run(pipeline, given.pop("frame"), "composite", stream=1, **given)
+        assert thread.submit(stand_in.end_capture).result() == 0, "the capture was spoiled"
 
 
 def test_results_that_are_kept_stay_and_memory_is_used_again() -> None:
@@ -245,22 +260,32 @@ def test_streams_of_all_libraries() -> None:
         def __cuda_stream__(self) -> tuple[int, int]:
             return 0, 11
 
-    class Pointer:
-        value = 15
+    class CUstream:  # of cuda-python: it is no int, and has no __index__
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __int__(self) -> int:
+            return self.number
 
     assert device_frame.stream_handle(None, Protocol()) == 11
     assert device_frame.stream_handle(None, Stream(cuda_stream=12)) == 12
     assert device_frame.stream_handle(None, Stream(ptr=13)) == 13
     assert device_frame.stream_handle(None, Stream(handle=14)) == 14
-    assert device_frame.stream_handle(None, Stream(handle=Pointer)) == 15
+    for handle in (ctypes.c_void_p, CUstream, np.uint64):
+        assert device_frame.stream_handle(None, Stream(handle=handle(15))) == 15
+        assert device_frame.stream_handle(None, Stream(handle=handle(0))) == 1
+        assert device_frame.stream_handle(None, handle(16)) == 16
+    assert device_frame.stream_handle(None, Stream(handle=ctypes.c_void_p(None))) == 1  # Numba's default stream
+    assert device_frame.stream_handle(None, ctypes.c_void_p(None)) == 1
     assert device_frame.stream_handle(None, Stream(cuda_stream=0)) == 1
     assert device_frame.stream_handle(None, 0) == 1
     assert device_frame.stream_handle(None, 2) == 2
-    for wrong in ("0", 1.5, True, -1, Stream()):
+    for wrong in ("0", 1.5, np.float32(3), True, -1, Stream(), Stream(handle="15"), Stream(handle=None)):
         with pytest.raises(InputError, match="expected a stream of PyTorch, CuPy, PyCUDA or Numba"):
             device_frame.stream_handle(None, wrong)
     assert device_frame.stream_handle(Stream(), None) == 1
-    assert device_frame.stream_handle(Stream(__cuda_array_interface__={"stream": 9}), None) == 9
+    for given, handle in ((9, 9), (0, 1), (None, 1)):
+        assert device_frame.stream_handle(Stream(__cuda_array_interface__={"stream": given}), None) == handle
 
 
 def test_what_is_no_frame_of_this_gpu_is_refused() -> None:
