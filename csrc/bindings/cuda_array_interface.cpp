@@ -101,11 +101,13 @@ void read_stream(const Interface& interface, ForeignArray& array) {
   const py::object stream = interface.find("stream");
   if (stream.is_none()) return;
   const std::int64_t handle = interface.integer("stream", stream);
-  if (handle < 1)
+  if (handle < 0)
     interface.refuse("stream", "is " + std::to_string(handle) +
                                    "; expected None, 1 (legacy default stream), 2 (the thread's default stream) or a "
                                    "stream's handle");
-  array.stream = static_cast<std::uintptr_t>(handle);
+  // The protocol forbids 0, which could be either default stream. Numba gives it for arrays of cuda.default_stream(),
+  // CUDA's legacy one.
+  array.stream = handle == 0 ? 1 : static_cast<std::uintptr_t>(handle);
   array.has_stream = true;
 }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numbers
 import sys
 from typing import Any
 
@@ -48,28 +49,38 @@ def stream_handle(frame: Any, stream: Any) -> int:
 
     Args:
         frame: Where ``stream`` is None: the library that made it is asked for its current stream.
-        stream: A number, a stream of PyTorch, CuPy, PyCUDA or Numba, or an object with ``__cuda_stream__``.
+        stream: A stream of PyTorch, CuPy, PyCUDA or Numba, an object with ``__cuda_stream__``, or a ``cudaStream_t``:
+            an int, a ``ctypes.c_void_p`` or a ``CUstream`` of cuda-python. 0 and the null pointer are the legacy
+            default stream, as everywhere in CUDA.
 
     Raises:
         InputError: It is none of these.
     """
     if stream is None:
         return _current_stream(frame)
-    if isinstance(stream, int) and not isinstance(stream, bool) and stream >= 0:
-        return stream or LEGACY_STREAM
     if hasattr(stream, "__cuda_stream__"):
         protocol = stream.__cuda_stream__
-        handle = (protocol() if callable(protocol) else protocol)[1]
-        return int(handle) or LEGACY_STREAM
-    for name in ("cuda_stream", "ptr", "handle"):  # PyTorch, CuPy, PyCUDA and Numba
-        handle = getattr(stream, name, None)
-        handle = getattr(handle, "value", handle)  # Numba's is a ctypes pointer
-        if isinstance(handle, int):
-            return handle or LEGACY_STREAM
+        return int((protocol() if callable(protocol) else protocol)[1]) or LEGACY_STREAM
+    # PyTorch, CuPy, and PyCUDA and Numba; or the handle itself.
+    for handle in (*(getattr(stream, name, None) for name in ("cuda_stream", "ptr", "handle")), stream):
+        number = _as_number(handle)
+        if number is not None:
+            return number or LEGACY_STREAM
     raise InputError(
         f"stream is {type(stream).__name__}; expected a stream of PyTorch, CuPy, PyCUDA or Numba, an object with "
         "__cuda_stream__, or a cudaStream_t as a number"
     )
+
+
+def _as_number(handle: Any) -> int | None:
+    """A handle as a number; None where it is no handle."""
+    if hasattr(handle, "value"):  # a ctypes pointer, whose null is None
+        handle = handle.value or 0
+    if isinstance(handle, numbers.Number):
+        is_whole = isinstance(handle, numbers.Integral) and not isinstance(handle, bool)
+    else:
+        is_whole = hasattr(handle, "__int__")  # CUstream of cuda-python, which is no number
+    return int(handle) if is_whole and int(handle) >= 0 else None
 
 
 def _current_stream(frame: Any) -> int:

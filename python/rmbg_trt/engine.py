@@ -173,9 +173,10 @@ class Engine:
             out: Array to write to, of the result's shape, where the frame lies; rows may be padded. Not for PIL
                 images.
             stream: For a frame on the GPU: the stream that its content is ready on, and that the result will be: a
-                stream of PyTorch, CuPy, PyCUDA or Numba, an object with ``__cuda_stream__``, or the handle as a
-                number. None: the current one of the library that made the frame, if it is known, else the legacy
-                default stream. With neither PyTorch nor CuPy, keep the frame until the result is there.
+                stream of PyTorch, CuPy, PyCUDA or Numba, an object with ``__cuda_stream__``, or the handle: a number,
+                a ``ctypes.c_void_p`` or a ``CUstream`` of cuda-python; 0 is the legacy default stream. None: the
+                current one of the library that made the frame, if it is known, else the legacy default stream. With
+                neither PyTorch nor CuPy, keep the frame until the result is there.
             nv12: The frame is NV12, as video decoders give it: (height * 3/2, width) uint8, luma above the chroma's
                 rows, height and width even. The value is its matrix and range: "bt709" (HD), "bt601" (SD), or
                 "bt709-full", "bt601-full". Results have the picture's height, and colours in the engine's order.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,10 @@ def test_numba() -> None:
     if not cuda.is_available():
         pytest.skip("Numba finds no GPU")
     pipeline, _ = gpu.pipeline()
-    for stream in (cuda.default_stream(), cuda.stream()):
+    for stream, given in itertools.product((cuda.default_stream(), cuda.stream()), (True, False)):
         for frame, expected in frames_and_mattes():
-            array = cuda.to_device(frame, stream=stream)
-            result = run(pipeline, array, stream=stream)
+            array = cuda.to_device(frame, stream=stream)  # of the default stream: Numba says that it is number 0
+            result = run(pipeline, array, stream=stream if given else None)
             got = cuda.as_cuda_array(result).copy_to_host(stream=stream)
             del result  # before its stream
             stream.synchronize()
