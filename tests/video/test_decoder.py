@@ -10,9 +10,10 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.codec.hwaccel import HWAccel
 from tests.video.clips import decode, left_over, make_clip, smooth, worst
 
-from rmbg_trt import Engine
+from rmbg_trt import Engine, _core
 from rmbg_trt.errors import InputError, UnavailableError
 from rmbg_trt.video import decoder as decoders
 from rmbg_trt.video import matte_video
@@ -25,7 +26,7 @@ from rmbg_trt.video.source import Source
 class NoDriver:
     """In place of ``HWAccel``: no machine that runs this has the GPU that it speaks of."""
 
-    def __init__(self, kind: str, device: str, *, allow_software_fallback: bool) -> None:
+    def __init__(self, kind: str, device: str, *, allow_software_fallback: bool, options: dict[str, object]) -> None:
         assert kind == "cuda"
         raise av.PermissionError(1, f"no driver for {device}")
 
@@ -91,7 +92,9 @@ def test_what_no_gpu_decodes(tmp_path: Path, required: bool, monkeypatch: pytest
         asked.append(hwaccel)
         return really(path)  # as a machine whose GPU knows none of its streams
 
-    monkeypatch.setattr(decoders, "HWAccel", lambda *given, allow_software_fallback: (*given, allow_software_fallback))
+    monkeypatch.setattr(
+        decoders, "HWAccel", lambda *given, allow_software_fallback, options: (*given, allow_software_fallback)
+    )
     monkeypatch.setattr(decoders.av, "open", open_without)
     if required:
         with pytest.raises(UnavailableError, match=r"a\.mkv: no GPU decodes ffv1 here; take decoder 'cpu' or 'auto'"):
@@ -101,6 +104,55 @@ def test_what_no_gpu_decodes(tmp_path: Path, required: bool, monkeypatch: pytest
         assert clip.report.notes == []
         clip.close()
     assert asked == [("cuda", "1", not required)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_gpus_decoder_shares_the_engines_context(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """FFmpeg takes the context that is current while it opens the file: the GPU's primary one."""
+    path = make_clip(tmp_path / "a.mp4", 1)
+    really, steps = av.open, []
+
+    class Scope:
+        def __init__(self, device: int, pushed: bool = False) -> None:
+            self.device, self.pushed = device, pushed
+
+        def __enter__(self) -> None:
+            steps.append(("enter", self.device, self.pushed))
+
+        def __exit__(self, *error: object) -> None:
+            steps.append("leave")
+
+    def open_it(path: str, hwaccel: HWAccel | None = None) -> Any:
+        if hwaccel is None:
+            return really(path)
+        steps.append((hwaccel.device_id, hwaccel.is_hw_owned, hwaccel.options))
+        if fails:
+            raise av.PermissionError(1, "no driver")
+        return really(path)
+
+    monkeypatch.setattr(_core, "cuda_devices", lambda: [{}, {}])
+    monkeypatch.setattr(_core, "CudaDeviceScope", Scope)
+    monkeypatch.setattr(decoders.av, "open", open_it)
+    decoders.open_container(str(path), Decoder(1)).close()
+    assert steps == [("enter", 1, True), (1, False, {"current_ctx": "1"}), "leave"]
+
+
+def test_without_cuda_in_this_build_there_is_no_context_to_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_clip(tmp_path / "a.mp4", 1)
+    really, options = av.open, []
+
+    def open_it(path: str, hwaccel: HWAccel) -> Any:
+        options.append(hwaccel.options)
+        return really(path)
+
+    monkeypatch.setattr(_core, "cuda_devices", list)
+    monkeypatch.setattr(decoders.av, "open", open_it)
+    decoders.open_container(str(path), Decoder(0)).close()
+    assert options == [{}]
 
 
 def test_ffmpeg_says_itself_what_it_does_not_know(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ another one for AV1.
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
+from .. import _core
 from ..errors import InputError, UnavailableError
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,11 @@ def open_container(path: str, decoder: Decoder) -> InputContainer:
     if decoder.gpu is None:
         return av.open(path)
     try:
-        return av.open(path, hwaccel=HWAccel("cuda", str(decoder.gpu), allow_software_fallback=not decoder.required))
+        context, options = _context(decoder.gpu)
+        fallback = not decoder.required
+        with context:
+            accel = HWAccel("cuda", str(decoder.gpu), allow_software_fallback=fallback, options=options)
+            return av.open(path, hwaccel=accel)
     except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:  # of the GPU, or of the file
         container = av.open(path)
         reason = f"GPU {decoder.gpu} cannot decode video here ({getattr(error, 'strerror', None) or error})"
@@ -75,3 +81,18 @@ def open_container(path: str, decoder: Decoder) -> InputContainer:
             raise UnavailableError(f"{reason}; decoder 'cpu' or 'auto' decodes on the processor") from error
         log.warning("%s; the processor decodes %s", reason, path)
         return container
+
+
+def _context(gpu: int) -> tuple[AbstractContextManager[object], dict[str, object]]:
+    """Something to hold while FFmpeg opens a file on this GPU, and FFmpeg's options for the device.
+
+    Left alone, FFmpeg makes a CUDA context of its own: hundreds of MB, and memory that is not the engine's. Its
+    ``primary_ctx`` refuses a primary context that is in use with other flags than its own. ``current_ctx`` takes what
+    is current in this thread while the file is opened; later calls, from any thread, use that context.
+
+    Source:
+        FFmpeg, libavutil/hwcontext_cuda.c, cuda_device_create and cuda_context_init.
+    """
+    if gpu >= len(_core.cuda_devices()):  # a build without CUDA, which has no context to share
+        return nullcontext(), {}
+    return _core.CudaDeviceScope(gpu, pushed=True), {"current_ctx": "1"}
