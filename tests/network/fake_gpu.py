@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tests.export import fake_tensorrt
@@ -48,6 +48,20 @@ class Network:
     graph: Any = None
 
 
+class NonBlockingStream:
+    """``_core.CudaStream``; ``live`` has the GPU of each."""
+
+    live: ClassVar[dict[int, int]] = {}
+    current: ClassVar[Current]
+
+    def __init__(self) -> None:
+        self.cuda_stream = STREAM + 16 * len(self.live)
+        self.live[self.cuda_stream] = self.current.device
+
+    def __del__(self) -> None:
+        del self.live[self.cuda_stream]
+
+
 class Current(threading.local):
     """CUDA's current device: one for each thread."""
 
@@ -75,6 +89,8 @@ def use_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: dict[str, Any]) -> Current:
     monkeypatch.setattr(_core, "set_cuda_device", current.change)
     monkeypatch.setattr(_core, "CudaDeviceScope", current.hold)
     monkeypatch.setattr(_core, "python_network", Network)
+    monkeypatch.setattr(NonBlockingStream, "current", current, raising=False)
+    monkeypatch.setattr(_core, "CudaStream", NonBlockingStream)
     return current
 
 
@@ -128,7 +144,8 @@ class Context:
 class RtxContext(Context):
     def is_stream_capturable(self, stream: int) -> bool:
         assert self.shape
-        assert stream not in (0, 1), "the default stream cannot be captured"
+        assert stream in NonBlockingStream.live, "no stream that was made, or one that is gone"
+        assert NonBlockingStream.live[stream] == self.engine.module.current(), "a stream of another GPU"
         return bool(self.engine.described["capturable"])
 
 

@@ -20,7 +20,6 @@ from .tensorrt_runtime import TensorRt
 
 log = logging.getLogger("rmbg_trt.tensorrt")
 
-PER_THREAD_STREAM = 2  # cudaStreamPerThread: a stream that is always there, and, unlike the default one, capturable
 KEPT_CACHES = 16
 
 
@@ -67,8 +66,16 @@ class ContextMaker:
         return context
 
     def capturable(self, context: Any) -> bool:
-        """Whether a context, with its shapes set, can be captured. TensorRT's can; TensorRT-RTX's says itself."""
-        return not hasattr(context, "is_stream_capturable") or bool(context.is_stream_capturable(PER_THREAD_STREAM))
+        """Whether a context, with its shapes set, can be captured on the current GPU.
+
+        TensorRT's can. TensorRT-RTX's says itself, for a stream; it is asked with one like the pipeline's own.
+        """
+        if not hasattr(context, "is_stream_capturable"):
+            return True
+        from .. import _core
+
+        stream = _core.CudaStream()
+        return bool(context.is_stream_capturable(stream.cuda_stream))
 
     def memory(self) -> str:
         """The scratch memory of a context, in words; nothing where the runtime does not tell."""
