@@ -62,22 +62,24 @@ def test_frames_of_the_gpu_beside_a_capture() -> None:
 
 def test_memory_that_is_dropped_while_we_record_is_freed(stand_in: StandIn) -> None:
     """A network written in Python may drop arrays at any time; the recording stays whole."""
-    held = []
+    held = [(_core.cuda_upload(np.zeros((64, 64), np.uint8)), _core.host_buffer([8, 8], pinned=True)) for _ in range(9)]
+    freed: list[int] = []
 
     def before() -> None:
-        held.clear()
-        held.append(_core.cuda_upload(np.zeros((64, 64), np.uint8)))
+        frees = stand_in.calls("cudaFree"), stand_in.calls("cudaFreeHost")
+        held.pop()
+        freed.append((stand_in.calls("cudaFree") - frees[0]) * (stand_in.calls("cudaFreeHost") - frees[1]))
 
     network = gpu.RedPlane(before=before)
     pipeline = _core.Pipeline([network.network], device=0)
-    check(pipeline, 0)
-    before_bytes = stand_in.live("device_bytes")
-    frees = stand_in.calls("cudaFree")
-    check(pipeline, 1)
-    check(pipeline, 2)
-    assert pipeline.modes() == ["graph"]
-    assert stand_in.calls("cudaFree") > frees, "nothing was dropped while it was recorded"
-    assert _core.bytes_in_use("device") <= before_bytes
+    for seed in range(6):
+        check(pipeline, seed)
+    assert network.enqueued == 2, "the network ran once, was recorded once, and its graph did the rest"
+    assert freed == [1, 1]
+    kept = _core.bytes_in_use("device"), _core.bytes_in_use("pinned")
+    held.clear()
+    assert kept[0] - _core.bytes_in_use("device") == 7 * 64 * 64, "the others were not freed before"
+    assert kept[1] - _core.bytes_in_use("pinned") == 7 * 64
 
 
 @pytest.mark.parametrize("kind", ["device", "pinned"])
