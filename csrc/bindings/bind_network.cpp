@@ -62,9 +62,8 @@ class TensorMemory : public SettledMemory {
 /// For Python: a NumPy array on the CPU, a DeviceArray on a GPU.
 py::object to_python(const TensorView& tensor) {
   if (tensor.device < 0) return to_array(tensor);
-  const std::vector<std::int64_t> shape(tensor.shape.begin(), tensor.shape.end());
-  return py::cast(
-      DeviceArray(std::make_shared<TensorMemory>(tensor.data, tensor.device), shape, dtype_name(tensor.dtype)));
+  return py::cast(DeviceArray(std::make_shared<TensorMemory>(tensor.data, tensor.device), memory_shape(tensor),
+                              dtype_name(tensor.dtype)));
 }
 
 /// `with` in Python.
@@ -82,7 +81,8 @@ CallbackNetwork::Graph graph_callback(const py::object& graph) {
 }
 
 std::shared_ptr<Network> python_network(const TensorSpec& input, const TensorSpec& output, py::object bind,
-                                        py::object enqueue, bool capturable, const py::object& graph) {
+                                        py::object enqueue, bool capturable, const py::object& graph,
+                                        std::string why_eager) {
   auto bind_held = shared(std::move(bind));
   auto enqueue_held = shared(std::move(enqueue));
   return std::make_shared<CallbackNetwork>(
@@ -97,20 +97,25 @@ std::shared_ptr<Network> python_network(const TensorSpec& input, const TensorSpe
           (*enqueue_held)(reinterpret_cast<std::uintptr_t>(stream.handle));
         });
       },
-      capturable, graph_callback(graph));
+      capturable, graph_callback(graph), std::move(why_eager));
 }
 
 }  // namespace
 
 void register_network(py::module_& m) {
-  py::class_<TensorSpec>(m, "TensorSpec", "Name, NCHW shape and dtype ('float32' or 'float16') of a network tensor.")
-      .def(py::init([](std::string name, std::array<std::int64_t, 4> shape, const std::string& dtype) {
-             return TensorSpec{std::move(name), shape, dtype_of(dtype)};
+  py::class_<TensorSpec>(
+      m, "TensorSpec",
+      "Name, NCHW shape, dtype ('float32' or 'float16') and layout in memory ('nchw' or 'nhwc') of a "
+      "network tensor. bind() gets an array (1, H, W, C) for 'nhwc'.")
+      .def(py::init([](std::string name, std::array<std::int64_t, 4> shape, const std::string& dtype,
+                       const std::string& layout) {
+             return TensorSpec{std::move(name), shape, dtype_of(dtype), layout_of(layout)};
            }),
-           py::arg("name"), py::arg("shape"), py::arg("dtype") = "float32")
+           py::arg("name"), py::arg("shape"), py::arg("dtype") = "float32", py::arg("layout") = "nchw")
       .def_readonly("name", &TensorSpec::name)
       .def_property_readonly("shape", [](const TensorSpec& spec) { return py::tuple(py::cast(spec.shape)); })
-      .def_property_readonly("dtype", [](const TensorSpec& spec) { return dtype_name(spec.dtype); });
+      .def_property_readonly("dtype", [](const TensorSpec& spec) { return dtype_name(spec.dtype); })
+      .def_property_readonly("layout", [](const TensorSpec& spec) { return layout_name(spec.layout); });
   py::class_<Network, std::shared_ptr<Network>>(m, "Network", "What runs between pre- and postprocessing.")
       .def_property_readonly("input", [](const Network& network) { return network.spec().input; })
       .def_property_readonly("output", [](const Network& network) { return network.spec().output; })
@@ -121,9 +126,10 @@ void register_network(py::module_& m) {
       .def("__enter__", [](HeldPause& self) { self.held = std::make_unique<GcPause>(); })
       .def("__exit__", [](HeldPause& self, const py::args&) { self.held.reset(); });
   m.def("python_network", &python_network, py::arg("input"), py::arg("output"), py::arg("bind"), py::arg("enqueue"),
-        py::arg("capturable") = false, py::arg("graph") = py::none(),
+        py::arg("capturable") = false, py::arg("graph") = py::none(), py::arg("why_eager") = "",
         "A Network from Python callables: bind(input_array, output_array) once, then enqueue(stream_handle) a frame. "
-        "graph() gives a cudaGraph_t of one run as a number, and keeps it; else enqueue is recorded where capturable.");
+        "graph() gives a cudaGraph_t of one run as a number, and keeps it; else enqueue is recorded where capturable. "
+        "why_eager says, for the pipeline's mode, why a network is not capturable.");
 }
 
 }  // namespace rmbg

@@ -49,17 +49,20 @@ py::array_t<std::uint8_t> resample_image(const py::array& image, std::pair<int, 
   return result;
 }
 
-py::array_t<float> preprocess_frame(const py::array& frame, std::pair<int, int> size, const std::string& color,
-                                    const std::string& filter) {
+py::array preprocess_frame(const py::array& frame, std::pair<int, int> size, const std::string& color,
+                           const std::string& filter, const std::string& dtype, const std::string& layout) {
   const ConstImageView view = to_view(frame, color, "frame");
   const ResamplePlan plan = plan_of(view, size, filter);
   const auto [height, width] = size;
-  py::array_t<float> tensor({1, 3, height, width});
-  float* out = tensor.mutable_data();
+  const TensorFormat format{dtype_of(dtype), layout_of(layout)};
+  TensorView input{nullptr, {1, 3, height, width}, format.dtype, -1, format.layout};
+  py::array tensor(py::dtype(dtype), memory_shape(input));
+  void* out = tensor.mutable_data();
   py::gil_scoped_release no_gil;
   Buffer between(preprocess_between_bytes(plan, channels(view.format)));
   Buffer resized(static_cast<std::size_t>(3) * width * height);
-  preprocess(view, kImageNetNormalization, {&plan, between.as<std::uint8_t>(), resized.as<std::uint8_t>()}, out, {});
+  preprocess(view, kImageNetNormalization, {&plan, between.as<std::uint8_t>(), resized.as<std::uint8_t>()}, format, out,
+             {});
   return tensor;
 }
 
@@ -92,7 +95,8 @@ void register_ops(py::module_& m) {
         "Resize of (H, W), (H, W, 3) or (H, W, 4) uint8 to size (height, width), bit-exact with Pillow 13; "
         "each channel alone.");
   m.def("preprocess", &preprocess_frame, py::arg("frame"), py::arg("size"), py::arg("color") = "bgr",
-        py::arg("filter") = "lanczos", "Frame to network input (1, 3, height, width) float32.");
+        py::arg("filter") = "lanczos", py::arg("dtype") = "float32", py::arg("layout") = "nchw",
+        "Frame to network input (1, 3, height, width), or (1, height, width, 3) for layout 'nhwc'.");
   m.def("gaussian_blur", &blur, py::arg("image"), py::arg("sigma"),
         "Pillow-exact Gaussian blur; (H, W, 3) uint8 whatever the input's channels.");
   m.def("host_buffer", &host_buffer, py::arg("shape"), py::arg("pinned") = false,

@@ -45,19 +45,21 @@ ConstImageView moved(ConstImageView view, const Uploaded& memory) {
 }
 
 py::array cuda_preprocess(const py::array& frame, std::pair<int, int> size, const std::string& color,
-                          const std::string& filter, const std::string& dtype, std::size_t offset) {
+                          const std::string& filter, const std::string& dtype, std::size_t offset,
+                          const std::string& layout) {
   const ConstImageView view = to_view(frame, color, "frame");
   const auto [height, width] = size;
   ResamplePlan host;
   host.build(filter_of(filter), {view.width, view.height}, {width, height});
-  py::array tensor(py::dtype(dtype), std::vector<py::ssize_t>{1, 3, height, width});
+  const TensorView input{nullptr, {1, 3, height, width}, dtype_of(dtype), 0, layout_of(layout)};
+  py::array tensor(py::dtype(dtype), memory_shape(input));
   const CudaStream stream;
   const Uploaded memory = upload_picture(view, offset, stream.get());
   Buffer memory_of_tables(MemoryKind::kDevice), staging(MemoryKind::kPinned);
   TableUpload tables({&host}, memory_of_tables, staging);
   const DevicePlan plan = add_for_preprocess(tables, host, channels(view.format));
   tables.start(stream.get());
-  const NormalizationTables normalization(kImageNetNormalization, dtype_of(dtype), stream.get());
+  const NormalizationTables normalization(kImageNetNormalization, input.dtype, stream.get());
   const Buffer between(preprocess_device_between_bytes(host, channels(view.format)), MemoryKind::kDevice);
   const Buffer resized(static_cast<std::size_t>(3) * width * height, MemoryKind::kDevice);
   const Buffer partials(resample_blocks_bound(host.out()), MemoryKind::kDevice);
@@ -66,7 +68,7 @@ py::array cuda_preprocess(const py::array& frame, std::pair<int, int> size, cons
   preprocess(
       queue, moved(view, memory),
       {&plan, between.as<std::uint8_t>(), resized.as<std::uint8_t>(), partials.as<std::uint8_t>(), &normalization},
-      out.as<void>());
+      input.layout, out.as<void>());
   stream.synchronize();
   copy_to_host(tensor.mutable_data(), out.as<void>(), static_cast<std::size_t>(tensor.nbytes()));
   return tensor;
@@ -186,7 +188,7 @@ DeviceArray cuda_upload(const py::array& array, int device) {
 
 void register_cuda_ops(py::module_& m) {
   m.def("cuda_preprocess", &cuda_preprocess, py::arg("frame"), py::arg("size"), py::arg("color") = "bgr",
-        py::arg("filter") = "lanczos", py::arg("dtype") = "float32", py::arg("offset") = 0);
+        py::arg("filter") = "lanczos", py::arg("dtype") = "float32", py::arg("offset") = 0, py::arg("layout") = "nchw");
   m.def("cuda_postprocess", &cuda_postprocess, py::arg("prediction"), py::arg("frame"), py::arg("output") = "alpha",
         py::arg("stretch") = "minmax", py::arg("premultiplied") = false, py::arg("background") = py::none(),
         py::arg("offset") = 0);

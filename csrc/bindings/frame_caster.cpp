@@ -100,8 +100,15 @@ ImageView to_mutable_view(const py::array& array, const std::string& color, cons
   return to_mutable_view(layout_of(array), color, what);
 }
 
+std::vector<std::int64_t> memory_shape(const TensorView& tensor) {
+  const auto [n, c, h, w] = tensor.shape;
+  if (tensor.layout == Layout::kNhwc) return {n, h, w, c};
+  return {n, c, h, w};
+}
+
 py::array to_array(const TensorView& tensor) {
-  const std::vector<py::ssize_t> shape(tensor.shape.begin(), tensor.shape.end());
+  const std::vector<std::int64_t> sides = memory_shape(tensor);
+  const std::vector<py::ssize_t> shape(sides.begin(), sides.end());
   const py::dtype dtype(tensor.dtype == DataType::kFloat32 ? "float32" : "float16");
   return py::array(dtype, shape, tensor.data, py::capsule(tensor.data, [](void*) {}));
 }

@@ -31,7 +31,10 @@ ConstImageView to_view(const pybind11::array& array, const std::string& color, c
 ImageView to_mutable_view(const ArrayLayout& array, const std::string& color, const char* what);
 ImageView to_mutable_view(const pybind11::array& array, const std::string& color, const char* what);
 
-/// A contiguous tensor as a float32 or float16 array (its shape) that does not own the memory.
+/// The shape of a tensor's memory: (1, C, H, W), or (1, H, W, C) for channels last.
+std::vector<std::int64_t> memory_shape(const TensorView& tensor);
+
+/// A contiguous tensor as a float32 or float16 array, of its memory's shape, that does not own the memory.
 pybind11::array to_array(const TensorView& tensor);
 
 /// As Python writes a tuple: "()", "(3,)", "(3, 4)".

@@ -41,6 +41,14 @@ inline DataType dtype_of(const std::string& name) {
 
 inline const char* dtype_name(DataType dtype) { return dtype == DataType::kFloat32 ? "float32" : "float16"; }
 
+inline Layout layout_of(const std::string& name) {
+  if (name == "nchw") return Layout::kNchw;
+  if (name == "nhwc") return Layout::kNhwc;
+  throw std::invalid_argument("tensor layout is '" + name + "'; expected 'nchw' or 'nhwc'");
+}
+
+inline const char* layout_name(Layout layout) { return layout == Layout::kNchw ? "nchw" : "nhwc"; }
+
 /// Of NV12 frames; the empty name is for all others.
 inline std::optional<YuvMatrix> yuv_matrix_of(const std::string& name) {
   if (name.empty()) return std::nullopt;

@@ -8,6 +8,9 @@ namespace rmbg {
 
 enum class DataType { kFloat32, kFloat16 };
 
+/// The order of a tensor (1, C, H, W) in memory: planes, or the channels of a pixel side by side ("channels last").
+enum class Layout { kNchw, kNhwc };
+
 constexpr std::size_t size_of(DataType type) { return type == DataType::kFloat32 ? 4 : 2; }
 
 }  // namespace rmbg

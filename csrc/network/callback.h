@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "network/network.h"
@@ -16,17 +17,22 @@ class CallbackNetwork : public Network {
 
   using Graph = std::function<void*()>;
 
-  CallbackNetwork(NetworkSpec spec, Bind bind, Enqueue enqueue, bool capturable, Graph graph = nullptr)
+  CallbackNetwork(NetworkSpec spec, Bind bind, Enqueue enqueue, bool capturable, Graph graph = nullptr,
+                  std::string why_not_capturable = "")
       : spec_(std::move(spec)),
         bind_(std::move(bind)),
         enqueue_(std::move(enqueue)),
         capturable_(capturable),
-        graph_(std::move(graph)) {}
+        graph_(std::move(graph)),
+        why_not_capturable_(std::move(why_not_capturable)) {}
 
   const NetworkSpec& spec() const override { return spec_; }
   void bind(const TensorView& input, const TensorView& output) override { bind_(input, output); }
   void enqueue(Stream stream) override { enqueue_(stream); }
   bool capturable() const override { return capturable_; }
+  std::string why_not_capturable() const override {
+    return why_not_capturable_.empty() ? Network::why_not_capturable() : why_not_capturable_;
+  }
   void* graph() override { return graph_ ? graph_() : nullptr; }
 
  private:
@@ -35,6 +41,7 @@ class CallbackNetwork : public Network {
   Enqueue enqueue_;
   bool capturable_;
   Graph graph_;
+  std::string why_not_capturable_;
 };
 
 }  // namespace rmbg

@@ -13,11 +13,12 @@
 
 namespace rmbg {
 
-/// NCHW, batch 1.
+/// Batch 1. The shape is NCHW, whatever the layout in memory.
 struct TensorSpec {
   std::string name;
   std::array<std::int64_t, 4> shape{};
   DataType dtype = DataType::kFloat32;
+  Layout layout = Layout::kNchw;
 
   std::size_t bytes() const {
     return static_cast<std::size_t>(shape[0] * shape[1] * shape[2] * shape[3]) * size_of(dtype);
@@ -30,12 +31,14 @@ struct NetworkSpec {
   TensorSpec output;
 };
 
-/// Contiguous NCHW memory, 64-byte aligned, owned by the pipeline. device: the GPU it lies on, or -1.
+/// Contiguous memory, 64-byte aligned, owned by the pipeline. The shape is NCHW, whatever the layout. device: the GPU
+/// it lies on, or -1.
 struct TensorView {
   void* data = nullptr;
   std::array<std::int64_t, 4> shape{};
   DataType dtype = DataType::kFloat32;
   int device = -1;
+  Layout layout = Layout::kNchw;
 };
 
 class Network {
@@ -52,6 +55,9 @@ class Network {
 
   /// Whether enqueue() may be recorded into a CUDA graph.
   virtual bool capturable() const = 0;
+
+  /// Why it is not, for users.
+  virtual std::string why_not_capturable() const { return "the network cannot be recorded into a graph"; }
 
   /// One run as a cudaGraph_t, for networks that record themselves: it is then used instead of recording enqueue().
   /// It stays the network's, which keeps it alive. nullptr: there is none.

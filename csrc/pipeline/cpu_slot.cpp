@@ -23,8 +23,8 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
 
 const NetworkSpec& checked(const NetworkSpec& spec) {
   check_shapes(spec);
-  if (spec.input.dtype != DataType::kFloat32 || spec.output.dtype != DataType::kFloat32)
-    throw std::invalid_argument("network tensors must be float32 on the CPU");
+  if (spec.output.dtype != DataType::kFloat32)
+    throw std::invalid_argument("the network's output is float16; expected float32 on the CPU");
   return spec;
 }
 
@@ -68,7 +68,7 @@ CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& option
       tensor_(network_->spec().input.bytes()),
       prediction_(network_->spec().output.bytes()) {
   const NetworkSpec& spec = network_->spec();
-  network_->bind({tensor_.as<void>(), spec.input.shape, spec.input.dtype},
+  network_->bind({tensor_.as<void>(), spec.input.shape, spec.input.dtype, -1, spec.input.layout},
                  {prediction_.as<void>(), spec.output.shape, spec.output.dtype});
 }
 
@@ -104,9 +104,10 @@ ConstImageView CpuSlot::colored(const FrameJob& job) {
 void CpuSlot::preprocess_frame(const FrameJob& job, const FramePlan& plan) {
   resample_between_.reserve(preprocess_between_bytes(plan.to_network, channels(job.frame.format)));
   resized_.reserve(3 * area(plan.to_network.out()));
+  const TensorSpec& input = network_->spec().input;
   const PreprocessWorkspace workspace{&plan.to_network, resample_between_.as<std::uint8_t>(),
                                       resized_.as<std::uint8_t>()};
-  preprocess(job.frame, options_.normalization, workspace, tensor_.as<float>(), stream_);
+  preprocess(job.frame, options_.normalization, workspace, {input.dtype, input.layout}, tensor_.as<void>(), stream_);
 }
 
 /// What the frame carries over from those before it, once they have left it. Gives the range of a fixed stretch.

@@ -10,7 +10,7 @@ namespace rmbg {
 
 CudaRecorder::CudaRecorder(std::shared_ptr<Network> network, const CudaStages& stages, cudaStream_t stream)
     : network_(std::move(network)), stages_(stages), stream_(stream) {
-  if (!network_->capturable()) problem_of_network_ = "the network cannot be recorded into a graph";
+  if (!network_->capturable()) problem_of_network_ = network_->why_not_capturable();
 }
 
 void CudaRecorder::record(CudaFramePlan& plan, const CudaTask& task) {

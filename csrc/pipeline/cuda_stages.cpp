@@ -76,7 +76,7 @@ void CudaStages::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, c
   preprocess(queue, task.frame,
              {&plan.to_network, between_.as<std::uint8_t>(), resized_.as<std::uint8_t>(), partials_.as<std::uint8_t>(),
               &tables_},
-             tensor_.as<void>());
+             spec_.input.layout, tensor_.as<void>());
 }
 
 void CudaStages::carry_over(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {

@@ -17,7 +17,9 @@ class CudaStages {
   CudaStages(const NetworkSpec& spec, const PipelineOptions& options, cudaStream_t stream);
 
   /// What the network reads and writes.
-  TensorView tensor() const { return {tensor_.as<void>(), spec_.input.shape, spec_.input.dtype, device_}; }
+  TensorView tensor() const {
+    return {tensor_.as<void>(), spec_.input.shape, spec_.input.dtype, device_, spec_.input.layout};
+  }
   TensorView prediction() const { return {prediction_.as<void>(), spec_.output.shape, spec_.output.dtype, device_}; }
 
   /// Bytes of the frame as the network sees it, before normalisation.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frame to network input: resize to the network's size (bit-exact with Pillow), colour order, division by the
-// picture's maximum, normalisation, interleaved to planar.
+// picture's maximum, normalisation, written in the type and layout that the network reads.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
+#include "core/data_type.h"
 #include "core/image_view.h"
 #include "core/stream.h"
 #include "preprocess/normalize_pixel.h"
@@ -26,6 +27,12 @@ struct PreprocessWorkspace {
   std::uint8_t* resized;     // 3 * network height * network width bytes
 };
 
+/// How the network reads its input.
+struct TensorFormat {
+  DataType dtype = DataType::kFloat32;
+  Layout layout = Layout::kNchw;
+};
+
 /// Bytes between the two passes of the resampling, for a frame of this many channels.
 inline std::int64_t preprocess_between_bytes(const ResamplePlan& plan, int frame_channels) {
   const Size size = plan.between();
@@ -33,9 +40,10 @@ inline std::int64_t preprocess_between_bytes(const ResamplePlan& plan, int frame
 }
 
 /// frame: any format, any pitch, at least 1 x 1; alpha is not looked at, gray counts for all three colours.
-/// tensor: (3, network height, network width) float32, planes red, green, blue.
+/// tensor: float32 or float16, of 3 * network height * network width values in the order red, green, blue: planes
+/// (kNchw) or pixels (kNhwc). float16 is the float32 value rounded to nearest even.
 /// Nothing may overlap. Runs on all cores; allocates nothing.
 void preprocess(const ConstImageView& frame, const Normalization& normalization, const PreprocessWorkspace& workspace,
-                float* tensor, Stream stream);
+                const TensorFormat& format, void* tensor, Stream stream);
 
 }  // namespace rmbg

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Three kernels: two passes of resampling, of which the second leaves the first step of the maximum, and the look-up.
 #include "core/cuda_stream.h"
-#include "core/half_pixel.h"
 #include "core/launch.cuh"
 #include "core/reduce.cuh"
 #include "preprocess/preprocess_cuda.h"
@@ -44,15 +43,57 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+/// The same for channels last: four pixels a thread, of all colours.
+template <typename Number, bool kWords>
+__global__ void __launch_bounds__(kThreads)
+    normalize_pixels_kernel(const std::uint8_t* samples, std::int64_t pixels, const std::uint8_t* partials,
+                            int partial_count, const Number* tables, Number* tensor) {
+  __shared__ std::uint8_t scratch[kThreads];
+  __shared__ Number table[kTableValues];
+  const int thread = static_cast<int>(threadIdx.x);
+  const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * kThreads + thread) * 4;
+  const bool whole = kWords && at < pixels;
+  std::uint32_t word[kColors];  // asked for before the maximum is known, as above
+  for (int c = 0; c < kColors; ++c)
+    word[c] = whole ? *reinterpret_cast<const std::uint32_t*>(samples + c * pixels + at) : 0;
+  const int max = join_partials<LargerByte, kThreads>(partials, partial_count, scratch, thread);
+  for (int c = 0; c < kColors; ++c) table[c * 256 + thread] = tables[max * kTableValues + c * 256 + thread];
+  __syncthreads();
+  if (!kWords) {
+    for (int i = 0; i < 4 && at + i < pixels; ++i)
+      for (int c = 0; c < kColors; ++c)
+        tensor[tensor_index(Layout::kNhwc, pixels, at + i, c)] = table[c * 256 + samples[c * pixels + at + i]];
+  } else if (whole) {
+    Four<Number>* const out = reinterpret_cast<Four<Number>*>(tensor + tensor_index(Layout::kNhwc, pixels, at, 0));
+#pragma unroll
+    for (int quarter = 0; quarter < kColors; ++quarter) {
+      Four<Number> four;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int value = quarter * 4 + i, c = value % kColors, pixel = value / kColors;
+        four.number[i] = table[c * 256 + (word[c] >> (8 * pixel) & 255u)];
+      }
+      out[quarter] = four;
+    }
+  }
+}
+
+template <typename Number>
+auto kernel_for(Layout layout, bool words) {
+  if (layout == Layout::kNhwc)
+    return words ? normalize_pixels_kernel<Number, true> : normalize_pixels_kernel<Number, false>;
+  return words ? normalize_kernel<Number, true> : normalize_kernel<Number, false>;
+}
+
 template <typename Number>
 void normalize(CudaQueue& queue, const DevicePlanes& resized, const PreprocessDeviceWorkspace& workspace, int partials,
-               void* tensor) {
+               Layout layout, void* tensor) {
   static_assert(kThreads == 256, "a thread for each entry of the table");
   const std::int64_t samples = static_cast<std::int64_t>(resized.width) * resized.height;
-  const dim3 grid(blocks_for(samples, kThreads * 4), kColors);
+  const dim3 grid(blocks_for(samples, kThreads * 4), layout == Layout::kNchw ? kColors : 1);
   const bool words = samples % 4 == 0 && word_aligned(resized.data, samples) &&
                      reinterpret_cast<std::uintptr_t>(tensor) % sizeof(Four<Number>) == 0;
-  launch(queue, words ? normalize_kernel<Number, true> : normalize_kernel<Number, false>, grid, dim3(kThreads), 0,
+  launch(queue, kernel_for<Number>(layout, words), grid, dim3(kThreads), 0,
          static_cast<const std::uint8_t*>(resized.data), samples, static_cast<const std::uint8_t*>(workspace.partials),
          partials, static_cast<const Number*>(workspace.tables->data()), static_cast<Number*>(tensor));
 }
@@ -96,9 +137,9 @@ NormalizationTables::NormalizationTables(const Normalization& normalization, Dat
         const float number =
             normalize_byte(static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(max), normalization[c]);
         if (dtype == DataType::kFloat32) {
-          staging.as<float>()[i] = number;
+          staging.as<float>()[i] = to_number<float>(number);
         } else {
-          staging.as<std::uint16_t>()[i] = to_half(number);
+          staging.as<std::uint16_t>()[i] = to_number<std::uint16_t>(number);
         }
       }
   copy_and_wait(memory_.as<void>(), staging.as<void>(), bytes, stream);
@@ -113,14 +154,14 @@ DevicePlan add_for_preprocess(TableUpload& tables, const ResamplePlan& plan, int
 }
 
 void preprocess(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,
-                void* tensor) {
+                Layout layout, void* tensor) {
   const Size size = workspace.plan->out;
   const DevicePlanes resized{workspace.resized, kColors, size.width, size.height, size.width};
   const int partials = resample_to(queue, frame, workspace, resized);
   if (workspace.tables->dtype() == DataType::kFloat32) {
-    normalize<float>(queue, resized, workspace, partials, tensor);
+    normalize<float>(queue, resized, workspace, partials, layout, tensor);
   } else {
-    normalize<std::uint16_t>(queue, resized, workspace, partials, tensor);
+    normalize<std::uint16_t>(queue, resized, workspace, partials, layout, tensor);
   }
 }
 

@@ -39,8 +39,8 @@ std::size_t preprocess_device_between_bytes(const ResamplePlan& plan, int frame_
 /// The plan as preprocess() needs it.
 DevicePlan add_for_preprocess(TableUpload& tables, const ResamplePlan& plan, int frame_channels);
 
-/// frame: in GPU memory, any format, any pitch. tensor: (3, network height, network width), the tables' dtype.
+/// frame: in GPU memory, any format, any pitch. tensor: as preprocess.h describes it, of the tables' dtype.
 void preprocess(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,
-                void* tensor);
+                Layout layout, void* tensor);
 
 }  // namespace rmbg

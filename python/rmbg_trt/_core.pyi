@@ -16,13 +16,21 @@ _Output = Literal["alpha", "cutout", "composite"]
 _Background = tuple[int, int, int] | _Image | None
 
 class TensorSpec:
-    def __init__(self, name: str, shape: Sequence[int], dtype: Literal["float32", "float16"] = "float32") -> None: ...
+    def __init__(
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: Literal["float32", "float16"] = "float32",
+        layout: Literal["nchw", "nhwc"] = "nchw",
+    ) -> None: ...
     @property
     def name(self) -> str: ...
     @property
     def shape(self) -> tuple[int, int, int, int]: ...
     @property
     def dtype(self) -> str: ...
+    @property
+    def layout(self) -> str: ...
 
 class Network:
     @property
@@ -39,6 +47,7 @@ def python_network(
     enqueue: Callable[[int], None],
     capturable: bool = False,
     graph: Callable[[], int] | None = None,
+    why_eager: str = "",
 ) -> Network: ...
 
 class DeviceArray:
@@ -193,8 +202,13 @@ def run_on_device(
 ) -> Any: ...
 def resample(image: _Image, size: tuple[int, int], filter: _Filter = "lanczos") -> _Image: ...
 def preprocess(
-    frame: _Image, size: tuple[int, int], color: _Color = "bgr", filter: _Filter = "lanczos"
-) -> NDArray[np.float32]: ...
+    frame: _Image,
+    size: tuple[int, int],
+    color: _Color = "bgr",
+    filter: _Filter = "lanczos",
+    dtype: Literal["float32", "float16"] = "float32",
+    layout: Literal["nchw", "nhwc"] = "nchw",
+) -> NDArray[Any]: ...
 def gaussian_blur(image: _Image, sigma: float) -> _Image: ...
 def host_buffer(shape: Sequence[int], pinned: bool = False) -> _Image: ...
 
@@ -206,6 +220,7 @@ def cuda_preprocess(
     filter: _Filter = "lanczos",
     dtype: Literal["float32", "float16"] = "float32",
     offset: int = 0,
+    layout: Literal["nchw", "nhwc"] = "nchw",
 ) -> NDArray[Any]: ...
 def cuda_postprocess(
     prediction: NDArray[Any],

@@ -43,6 +43,9 @@ def main() -> None:
         pipeline.close()
     for width in (320, 7680, 40000):  # tiles of all sizes, and none
         _core.cuda_preprocess(rng.integers(0, 256, (9, width, 4), dtype=np.uint8), (8, 320))
+    for size in ((8, 320), (7, 5)):  # in whole words, and not
+        for dtype in ("float32", "float16"):
+            _core.cuda_preprocess(rng.integers(0, 256, (9, 50, 3), dtype=np.uint8), size, dtype=dtype, layout="nhwc")
     print("done")
 
 

@@ -43,6 +43,19 @@ def test_preprocess_photographs_in_half_precision(name: str) -> None:
     np.testing.assert_array_equal(half.view(np.uint16), single.astype(np.float16).view(np.uint16))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_preprocess_in_the_layout_that_a_network_wants(data: st.DataObject) -> None:
+    """Channels last, also with pixels that are no whole words."""
+    frame = random_picture(data, brightest=data.draw(st.integers(0, 255)))
+    size = data.draw(st.tuples(st.integers(1, 70), st.integers(1, 70)))
+    planes = reference.input_tensor(reference.to_rgb(frame, "bgr"), size)
+    for dtype, bits in (("float32", np.uint32), ("float16", np.uint16)):
+        got = _core.cuda_preprocess(frame, size, dtype=dtype, layout="nhwc")
+        expected = np.ascontiguousarray(planes.transpose(0, 2, 3, 1)).astype(dtype)
+        np.testing.assert_array_equal(got.view(bits), expected.view(bits))
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4000), (4000, 1), (3, 2000), (2000, 3), (31, 33), (33, 31)])
 @pytest.mark.parametrize("size", [(1, 1), (32, 48), (5, 1)])
 def test_preprocess_extreme_shapes(shape: tuple[int, int], size: tuple[int, int]) -> None:

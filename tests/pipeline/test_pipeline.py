@@ -40,6 +40,21 @@ def test_the_network_sees_the_preprocessed_frame() -> None:
     np.testing.assert_array_equal(seen[0], reference.input_tensor(frame[:, :, ::-1], (40, 56), "bilinear"))
 
 
+def test_the_network_gets_its_type_and_layout() -> None:
+    frame = reference.photograph("coffee")
+    tensors: list[NDArray[np.float16]] = []
+    network = _core.python_network(
+        _core.TensorSpec("input", (1, 3, 40, 56), "float16", "nhwc"),
+        _core.TensorSpec("output", (1, 1, 40, 56)),
+        lambda source, target: tensors.extend((source, target)),
+        lambda stream: None,
+    )
+    assert (network.input.shape, network.input.layout) == ((1, 3, 40, 56), "nhwc")
+    run(_core.Pipeline([network]), frame)
+    planes = reference.input_tensor(frame[:, :, ::-1], (40, 56))
+    np.testing.assert_array_equal(tensors[0], planes.transpose(0, 2, 3, 1).astype(np.float16))
+
+
 def test_input_and_output_of_the_network_may_differ_in_size() -> None:
     prediction = np.random.default_rng(1).random((20, 28), dtype=np.float32)
     pipeline = _core.Pipeline([fakes.network(lambda _: prediction, (40, 56), (20, 28))])

@@ -55,6 +55,31 @@ def test_a_black_frame_is_finite(channels: int) -> None:
     np.testing.assert_allclose(_core.preprocess(frame, SIZE)[0].mean((1, 2)), expected, rtol=1e-6)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_the_type_and_layout_that_a_network_wants(data: st.DataObject) -> None:
+    """Written at once, it is what NumPy makes of the planes in float32, to the bit."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    sides = data.draw(st.tuples(st.integers(1, 50), st.integers(1, 50)))
+    frame = rng.integers(0, data.draw(st.integers(1, 256)), (*sides, 3), dtype=np.uint8)
+    size = data.draw(st.tuples(st.integers(1, 48), st.integers(1, 48)))
+    planes = reference.input_tensor(reference.to_rgb(frame, "bgr"), size)
+    for dtype, bits in (("float32", np.uint32), ("float16", np.uint16)):
+        expected = planes.astype(dtype)
+        got = _core.preprocess(frame, size, dtype=dtype)
+        np.testing.assert_array_equal(got.view(bits), expected.view(bits))
+        got = _core.preprocess(frame, size, dtype=dtype, layout="nhwc")
+        assert (got.shape, got.dtype) == ((1, *size, 3), dtype)
+        np.testing.assert_array_equal(got.view(bits), np.ascontiguousarray(expected.transpose(0, 2, 3, 1)).view(bits))
+
+
+def test_a_layout_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="layout is 'hwc'; expected 'nchw' or 'nhwc'"):
+        _core.preprocess(np.zeros((2, 2, 3), np.uint8), (2, 2), layout="hwc")
+    with pytest.raises(ValueError, match="layout is 'hwc'"):
+        _core.TensorSpec("input", (1, 3, 2, 2), layout="hwc")
+
+
 def test_values_worked_out_by_hand() -> None:
     # One pixel, blue 51, green 102, red 204: divided by 204 it is 1/4, 1/2, 1.
     tensor = _core.preprocess(np.array([[[51, 102, 204]]], np.uint8), (1, 1), "bgr")
