@@ -46,6 +46,7 @@ class Network:
     enqueue: Any
     capturable: bool = False
     graph: Any = None
+    why_eager: str = ""
 
 
 class NonBlockingStream:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.util
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,8 +30,10 @@ from rmbg_trt.export.graph import at_shape, serialize
 from rmbg_trt.export.pictures import input_tensor, load_pictures
 from rmbg_trt.export.predict import onnx_runtime
 from rmbg_trt.networks import Request, UnsupportedNetworkError, torch_network
+from rmbg_trt.networks.no_gc import garbage_collection_off
 from rmbg_trt.networks.torch_matte import Matte, layers_to_keep, predict_with
 from rmbg_trt.networks.torch_network import Slot, prepare
+from rmbg_trt.networks.torch_tuning import bounded_tuning
 from rmbg_trt.training.models import ModelConfig, build, import_onnx, save_checkpoint
 
 CPU = torch.device("cpu")
@@ -222,6 +225,7 @@ class FakeCuda:
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
         self.current: Any = "default"
+        self.backend = "native"
         self.graphs: list[Any] = []
         fake = self
 
@@ -245,6 +249,7 @@ class FakeCuda:
         self.CUDAGraph = CUDAGraph
         cuda = SimpleNamespace(
             CUDAGraph=CUDAGraph,
+            get_allocator_backend=lambda: self.backend,
             OutOfMemoryError=torch.cuda.OutOfMemoryError,
             Stream=lambda device: SimpleNamespace(name="side", synchronize=lambda: fake.note("synchronize")),
             ExternalStream=lambda handle, device: SimpleNamespace(name=handle),
@@ -290,7 +295,7 @@ def cuda() -> FakeCuda:
 
 
 def arrays(half: bool = True) -> tuple[Any, Any]:
-    source = np.full((1, 3, 4, 6), 0.25, np.float16 if half else np.float32)
+    source = np.full((1, 4, 6, 3), 0.25, np.float16 if half else np.float32)
     return source, np.zeros((1, 1, 4, 6), np.float32)
 
 
@@ -305,7 +310,7 @@ def doubling(cuda: FakeCuda) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def test_a_slot_warms_up_and_captures(cuda: FakeCuda) -> None:
-    slot = Slot(cuda.module, doubling(cuda), CPU, graphs=True)
+    slot = Slot(cuda.module, doubling(cuda), CPU)
     with pytest.raises(NetworkError, match="before the network is bound"):
         slot.graph()
     source, target = arrays()
@@ -340,15 +345,69 @@ def test_garbage_is_collected_before_the_capture(cuda: FakeCuda) -> None:
     gc.disable()
     try:
         OldEngine()
-        Slot(cuda.module, doubling(cuda), CPU, graphs=True).bind(*arrays())
+        Slot(cuda.module, doubling(cuda), CPU).bind(*arrays())
     finally:
         gc.enable()
     names = [entry[0] for entry in cuda.log]
     assert "freed" in names[: names.index("begin")]
 
 
+def test_no_garbage_is_collected_during_the_capture(cuda: FakeCuda) -> None:
+    enabled: list[bool] = []
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        enabled.append(gc.isenabled())
+        return x[:, :1].float()
+
+    Slot(cuda.module, forward, CPU).bind(*arrays())
+    assert enabled == [True, True, True, False]
+    assert gc.isenabled()
+
+
+def test_collection_stays_off_until_the_last_leaves() -> None:
+    with garbage_collection_off():
+        inside, leave = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with garbage_collection_off():
+                inside.set()
+                leave.wait(60)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        inside.wait(60)
+        with garbage_collection_off():
+            pass
+        assert not gc.isenabled()
+    assert not gc.isenabled(), "another thread still captures"
+    leave.set()
+    thread.join()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with garbage_collection_off():
+            pass
+        assert not gc.isenabled(), "as the program had it"
+    finally:
+        gc.enable()
+
+
+def test_tuning_has_an_end(cuda: FakeCuda, caplog: pytest.LogCaptureFixture) -> None:
+    """Layers behind the time limit are not tried out, and nobody's hooks stay."""
+    model, seen = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(4))), []
+    cuda.module.backends.cudnn.benchmark = True
+    for layer in model:
+        layer.register_forward_hook(lambda *_: seen.append(cuda.module.backends.cudnn.benchmark))
+    clock = iter(range(100))
+    with bounded_tuning(cuda.module, model, "small", seconds=3, clock=lambda: float(next(clock))):
+        model(torch.zeros(1, 3, 2, 2))
+    assert seen == [True, True, False, False]
+    assert "tuning small: 2 of 4 convolutions after 3 s" in caplog.text
+    assert not any(layer._forward_pre_hooks for layer in model)
+
+
 def test_every_slot_has_a_graph_of_its_own(cuda: FakeCuda) -> None:
-    slots = [Slot(cuda.module, doubling(cuda), CPU, graphs=True) for _ in range(2)]
+    slots = [Slot(cuda.module, doubling(cuda), CPU) for _ in range(2)]
     for slot in slots:
         slot.bind(*arrays())
     assert [slot.graph() for slot in slots] == [0xC0DE, 0xC0DE + 1]
@@ -358,7 +417,7 @@ def test_without_raw_graphs_it_is_eager(cuda: FakeCuda) -> None:
     assert torch_network.has_raw_graphs(cuda.module)
     del cuda.CUDAGraph.raw_cuda_graph
     assert not torch_network.has_raw_graphs(cuda.module)
-    slot = Slot(cuda.module, doubling(cuda), CPU, graphs=False)
+    slot = Slot(cuda.module, doubling(cuda), CPU, why_eager="no graphs")
     source, target = arrays()
     slot.bind(source, target)
     assert cuda.graphs == []
@@ -376,7 +435,7 @@ def test_a_failed_capture_is_ended(cuda: FakeCuda) -> None:
             raise ZeroDivisionError("no kernel for that")
         return x[:, :1].float()
 
-    slot = Slot(cuda.module, forward, CPU, graphs=True)
+    slot = Slot(cuda.module, forward, CPU)
     with pytest.raises(ZeroDivisionError, match="no kernel"):
         slot.bind(*arrays())
     assert [entry[0] for entry in cuda.log].count("end") == 1
@@ -412,7 +471,7 @@ def test_open(on_a_gpu: FakeCuda, checkpoint: Path) -> None:
     assert (first.output.shape, first.output.dtype) == ((1, 1, *SIZE), "float32")
     assert first.capturable
     for network in (first, second):
-        network.bind(np.zeros((1, 3, *SIZE), np.float16), np.zeros((1, 1, *SIZE), np.float32))
+        network.bind(np.zeros((1, *SIZE, 3), np.float16), np.zeros((1, 1, *SIZE), np.float32))
     assert first.graph() != second.graph()
     assert first.bind.__self__.forward is second.bind.__self__.forward, "the weights are there once"
 
@@ -422,7 +481,7 @@ def test_open_in_float32_and_another_size(on_a_gpu: FakeCuda, checkpoint: Path) 
     [network] = opened.networks
     assert (network.input.shape, network.input.dtype) == ((1, 3, 32, 80), "float32")
     x, y = np.random.default_rng(0).normal(size=(1, 3, 32, 80)).astype(np.float32), np.zeros((1, 1, 32, 80), np.float32)
-    network.bind(x, y)
+    network.bind(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), y)
     model, _ = torch_network.read_model(checkpoint)
     with torch.inference_mode():
         np.testing.assert_allclose(y, model(torch.from_numpy(x))[0].sigmoid().numpy(), atol=1e-5)
@@ -433,6 +492,17 @@ def test_open_without_raw_graphs(on_a_gpu: FakeCuda, checkpoint: Path) -> None:
     opened = torch_network.open(checkpoint, Request("fp32", None, 1, device_index=0))
     assert (opened.networks[0].capturable, opened.networks[0].graph) == (False, None)
     assert "eager" in opened.reason
+
+
+def test_an_allocator_whose_graphs_allocate(on_a_gpu: FakeCuda, checkpoint: Path) -> None:
+    """CUDA takes no graph with allocations as a part of another; the pipeline's mode is to say so."""
+    assert torch_network.why_no_graphs(on_a_gpu.module) == ""
+    on_a_gpu.backend = "cudaMallocAsync"
+    opened = torch_network.open(checkpoint, Request("fp32", None, 1, device_index=0))
+    [network] = opened.networks
+    assert (network.capturable, network.graph) == (False, None)
+    assert "cudaMallocAsync" in network.why_eager
+    assert "PYTORCH_CUDA_ALLOC_CONF" in opened.reason
 
 
 def test_open_compiled(on_a_gpu: FakeCuda, checkpoint: Path) -> None:

@@ -50,7 +50,8 @@ def test_the_network_gets_its_type_and_layout() -> None:
         lambda stream: None,
     )
     assert (network.input.shape, network.input.layout) == ((1, 3, 40, 56), "nhwc")
-    run(_core.Pipeline([network]), frame)
+    pipeline = _core.Pipeline([network])
+    run(pipeline, frame)
     planes = reference.input_tensor(frame[:, :, ::-1], (40, 56))
     np.testing.assert_array_equal(tensors[0], planes.transpose(0, 2, 3, 1).astype(np.float16))
 

@@ -53,10 +53,12 @@ class ConvBlock(nn.Module):
         super().__init__()
         self.conv_s1 = nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation)
         self.bn_s1 = nn.BatchNorm2d(out_channels)
+        self.relu_s1 = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, out, H, W) of (N, in, H, W)."""
-        return functional.relu(self.bn_s1(self.conv_s1(x)), inplace=True)
+        features: Tensor = self.relu_s1(self.bn_s1(self.conv_s1(x)))
+        return features
 
 
 class ResidualUBlock(nn.Module):

@@ -14,11 +14,13 @@ Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
-def build_progress(what: str) -> Iterator[Progress]:
+def build_progress(what: str, *, making: str = "making the", note: str = " (once)") -> Iterator[Progress]:
     """Shows the progress of one build on standard error.
 
     Args:
         what: Is made, such as "plan of u2netp".
+        making: What is done to it.
+        note: Behind it, on the bar.
 
     Yields:
         The function to call; from any thread.
@@ -28,7 +30,7 @@ def build_progress(what: str) -> Iterator[Progress]:
     def tell(stage: str, done: int, total: int) -> None:
         if stage not in seen:
             seen.add(stage)
-            log.info("making the %s: %s", what, stage)
+            log.info("%s %s: %s", making, what, stage)
 
     try:
         from rich.console import Console
@@ -42,10 +44,10 @@ def build_progress(what: str) -> Iterator[Progress]:
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"{what} (once)", total=None)
+        task = bar.add_task(f"{what}{note}", total=None)
 
         def show(stage: str, done: int, total: int) -> None:
             tell(stage, done, total)
-            bar.update(task, description=f"{what} (once): {stage}", completed=done, total=total or None)
+            bar.update(task, description=f"{what}{note}: {stage}", completed=done, total=total or None)
 
         yield show

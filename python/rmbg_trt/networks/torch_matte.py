@@ -46,6 +46,11 @@ class Matte(nn.Module):
             layer.register_forward_pre_hook(_in_own_dtype)
         self.eval().requires_grad_(False)
 
+    @property
+    def input_dtype(self) -> torch.dtype:
+        """The type that the first convolution reads."""
+        return _convolutions(self.model)[0][1].weight.dtype
+
     def forward(self, x: Tensor) -> Tensor:
         """The probability. ``x`` may be of any floating type; each convolution takes it in its own."""
         logits: Tensor = self.model(x.contiguous(memory_format=torch.channels_last))[0]

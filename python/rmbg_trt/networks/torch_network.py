@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError, NetworkError, UnavailableError
 from . import Opened, Request, UnsupportedNetworkError
 from .device import file_kind, gpu_properties
+from .no_gc import garbage_collection_off
 from .recipe import check_normalisation
+from .torch_tuning import ALGORITHMS, bounded_tuning
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,16 +58,17 @@ def open(path: Path, request: Request) -> Opened:
     try:
         with _warming, _switches(torch, tune=False), torch.cuda.device(device):
             matte, precision, reason = prepare(model, (height, width), device, request.precision)
+            fused = "" if request.compile else fuse(matte, (height, width), device)
     except torch.cuda.OutOfMemoryError as error:
         reason = str(error).partition("\n")[0]
         raise UnavailableError(f"the GPU has too little memory for {path.name}: {reason}") from error
     forward = torch.compile(matte, dynamic=False) if request.compile else matte
-    graphs = has_raw_graphs(torch)
-    slots = [Slot(torch, forward, device, graphs=graphs) for _ in range(request.slots)]
-    eager = "" if graphs else "eager, because this PyTorch gives no CUDA graphs"
-    notes = [reason, "compiled" if request.compile else "", eager]
+    refusal = why_no_graphs(torch)
+    half = str(matte.input_dtype) == "torch.float16"
+    slots = [Slot(torch, forward, device, why_eager=refusal, name=path.stem) for _ in range(request.slots)]
+    notes = [reason, fused, "compiled" if request.compile else "", f"eager, because {refusal}" if refusal else ""]
     return Opened(
-        networks=[slot.network(height, width, half=precision == "fp16") for slot in slots],
+        networks=[slot.network(height, width, half=half) for slot in slots],
         runtime="torch",
         runtime_version=str(torch.__version__),
         device_name=str(gpu_properties(index)["name"]),
@@ -96,6 +99,31 @@ def import_torch() -> Any:
 def has_raw_graphs(torch: Any) -> bool:
     """Whether a captured graph can be had as a ``cudaGraph_t``, which older versions do not give."""
     return hasattr(torch.cuda.CUDAGraph, "raw_cuda_graph")
+
+
+def why_no_graphs(torch: Any) -> str:
+    """Why the network cannot be a part of the pipeline's graph; empty if it can."""
+    if not has_raw_graphs(torch):
+        return "this PyTorch gives no CUDA graphs"
+    backend = str(torch.cuda.get_allocator_backend())
+    if backend == "cudaMallocAsync":
+        return (
+            "graphs captured with PyTorch's allocator cudaMallocAsync allocate memory, and CUDA takes no such graph as "
+            "a part of another; leave backend:cudaMallocAsync out of PYTORCH_CUDA_ALLOC_CONF"
+        )
+    return ""
+
+
+def fuse(matte: Matte, size: tuple[int, int], device: Any) -> str:
+    """Takes cuDNN's convolution with bias and ReLU where it gives the plain result; says how often."""
+    import torch
+
+    from ..export.pictures import input_tensor, load_pictures
+    from .torch_fused import choose_fused
+
+    picture = torch.from_numpy(input_tensor(load_pictures(None, 1), *size)).to(device)
+    done, pairs = choose_fused(matte, picture)
+    return f"{done} of {pairs} convolutions fused with their ReLU"
 
 
 def read_model(path: Path) -> tuple[nn.Module, tuple[int, int]]:
@@ -170,11 +198,13 @@ class Slot:
         torch: The module.
         forward: (1, 3, H, W) -> (1, 1, H, W) float32; its weights are shared by the slots.
         device: The GPU, a ``torch.device``.
-        graphs: Whether to capture.
+        why_eager: Why not to capture; empty to do so.
+        name: Of the network, for the user.
     """
 
-    def __init__(self, torch: Any, forward: Any, device: Any, *, graphs: bool) -> None:
-        self.torch, self.forward, self.device, self.graphs = torch, forward, device, graphs
+    def __init__(self, torch: Any, forward: Any, device: Any, *, why_eager: str = "", name: str = "network") -> None:
+        self.torch, self.forward, self.device, self.why_eager, self.name = torch, forward, device, why_eager, name
+        self.graphs = not why_eager
         self._captured: Any = None
         self._streams: dict[int, Any] = {}
         self._input: Any = None
@@ -185,12 +215,13 @@ class Slot:
         from .. import _core
 
         return _core.python_network(
-            _core.TensorSpec("input", (1, 3, height, width), "float16" if half else "float32"),
+            _core.TensorSpec("input", (1, 3, height, width), "float16" if half else "float32", "nhwc"),
             _core.TensorSpec("output", (1, 1, height, width), "float32"),
             self.bind,
             self.enqueue,
             capturable=self.graphs,
             graph=self.graph if self.graphs else None,
+            why_eager=self.why_eager,
         )
 
     def bind(self, source: Any, target: Any) -> None:
@@ -200,10 +231,11 @@ class Slot:
         """
         torch = self.torch
         self._captured = None
-        self._input, self._output = torch.from_dlpack(source), torch.from_dlpack(target)
+        # (1, H, W, 3) in memory: as (1, 3, H, W), PyTorch calls that channels last.
+        self._input, self._output = torch.from_dlpack(source).permute(0, 3, 1, 2), torch.from_dlpack(target)
         with _warming, _switches(torch, tune=True), torch.cuda.device(self.device):
             stream = torch.cuda.Stream(self.device)
-            with torch.cuda.stream(stream):
+            with torch.cuda.stream(stream), bounded_tuning(torch, self.forward, self.name):
                 for _ in range(WARM_UPS):
                     self._run()
             stream.synchronize()
@@ -238,7 +270,7 @@ class Slot:
         """
         gc.collect()
         captured = self.torch.cuda.CUDAGraph(keep_graph=True)
-        with self.torch.cuda.stream(stream):
+        with garbage_collection_off(), self.torch.cuda.stream(stream):
             captured.capture_begin(capture_error_mode="thread_local")  # with a memory pool of its own
             try:
                 self._run()
@@ -265,6 +297,8 @@ def _switches(torch: Any, *, tune: bool) -> Iterator[None]:
         (cudnn, "allow_tf32", False),
     ]
     wanted += [(each, "fp32_precision", "ieee") for each in newer]
+    if getattr(cudnn, "benchmark_limit", None) is not None:  # there is none without CUDA
+        wanted.append((cudnn, "benchmark_limit", ALGORITHMS))
     before = [(switch, name, _setting(switch, name)) for switch, name, _ in wanted]
     try:
         for switch, name, value in wanted:

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cuDNN's trial of its algorithms within a time, with progress: untried layers take what its rules of thumb say."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .build_progress import build_progress
+
+log = logging.getLogger("rmbg_trt.torch")
+
+TUNING_SECONDS = 20.0  # for a network; the whole trial takes some seconds to a minute
+ALGORITHMS = 10  # tried for a layer; PyTorch's own default, but a program may have set 0: all of them
+
+
+@contextmanager
+def bounded_tuning(
+    torch: Any, forward: Any, name: str, seconds: float = TUNING_SECONDS, clock: Callable[[], float] = time.monotonic
+) -> Iterator[None]:
+    """While it holds, runs of ``forward`` count their convolutions, and no more are tuned once the time is over.
+
+    Args:
+        torch: The module; ``torch.backends.cudnn.benchmark`` is on, and restored by whoever set it.
+        forward: The network. What is no module with layers (a compiled one) is bounded by ``ALGORITHMS`` only.
+        name: Of the network, for the user.
+        seconds: Time for all layers together.
+        clock: Seconds.
+    """
+    modules = forward.modules() if hasattr(forward, "modules") and not hasattr(forward, "_orig_mod") else ()
+    layers = [layer for layer in modules if hasattr(layer, "kernel_size") and hasattr(layer, "weight")]
+    if not layers:
+        yield
+        return
+    end = clock() + seconds
+    state = {"done": 0, "over": False}
+    with build_progress(name, making="tuning", note="") as progress:
+
+        def before_layer(layer: Any, inputs: Any) -> None:
+            if state["done"] < len(layers):
+                progress("convolutions", state["done"], len(layers))
+            if not state["over"] and clock() >= end:
+                state["over"] = True
+                if state["done"] < len(layers):
+                    torch.backends.cudnn.benchmark = False
+                    log.warning(
+                        "tuning %s: %d of %d convolutions after %g s; cuDNN chooses for the others without a trial",
+                        *(name, state["done"], len(layers), seconds),
+                    )
+            state["done"] += 1
+
+        hooks = [layer.register_forward_pre_hook(before_layer) for layer in layers]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
