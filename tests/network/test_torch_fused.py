@@ -26,7 +26,9 @@ def random_network(name: str) -> nn.Module:
     return model
 
 
-def one_kernel(x: Tensor, weight: Tensor, bias: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> Tensor:
+def one_kernel(
+    x: Tensor, weight: Tensor, bias: Tensor, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
     """What cuDNN's operator computes, in its order of arguments."""
     assert x.dtype == weight.dtype == bias.dtype
     return functional.conv2d(x, weight, bias, stride, padding, dilation, groups).clamp_min(0)

@@ -570,6 +570,22 @@ def test_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         torch_network.import_torch() if name == "torch" else torch_network.read_model(model)
 
 
+def test_a_checkpoint_needs_neither_onnx_nor_openvino(in_python: Callable[..., str], checkpoint: Path) -> None:
+    """The test of the captured graph on a bare GPU machine relies on it."""
+    script = """
+import sys
+from pathlib import Path
+for name in ("onnx", "onnxruntime", "openvino"):
+    sys.modules[name] = None
+import torch
+from rmbg_trt.networks import torch_network
+model, size = torch_network.read_model(Path(sys.argv[1]))
+matte, precision, _ = torch_network.prepare(model, size, torch.device("cpu"), "fp32")
+print(torch_network.fuse(matte, size, torch.device("cpu")))
+"""
+    assert in_python(script, str(checkpoint)) == "0 of 18 convolutions fused with their ReLU"
+
+
 def test_importing_the_adapter_needs_no_torch(in_python: Callable[..., str]) -> None:
     script = "import sys, rmbg_trt.networks.torch_network; print('torch' in sys.modules)"
     assert in_python(script) == "False"

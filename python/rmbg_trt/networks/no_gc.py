@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Python's garbage collector off while a CUDA graph is captured: a collection could free memory on the GPU, and a
-call that frees memory breaks the capture of its thread."""
+"""Python's garbage collector off while a CUDA graph is captured.
+
+A collection could free memory on the GPU, and a call that frees memory breaks the capture of its thread.
+"""
 
 from __future__ import annotations
 
