@@ -24,13 +24,13 @@ from tests.network.fake_gpu import H200, L4, STREAM
 from torch import nn
 from torch.nn import functional
 
+from rmbg_trt import _core
 from rmbg_trt.errors import ModelError, NetworkError, UnavailableError
 from rmbg_trt.export import verify
 from rmbg_trt.export.graph import at_shape, serialize
 from rmbg_trt.export.pictures import input_tensor, load_pictures
 from rmbg_trt.export.predict import onnx_runtime
 from rmbg_trt.networks import Request, UnsupportedNetworkError, torch_network
-from rmbg_trt.networks.no_gc import garbage_collection_off
 from rmbg_trt.networks.torch_matte import Matte, layers_to_keep, predict_with
 from rmbg_trt.networks.torch_network import Slot, prepare
 from rmbg_trt.networks.torch_tuning import bounded_tuning
@@ -365,18 +365,18 @@ def test_no_garbage_is_collected_during_the_capture(cuda: FakeCuda) -> None:
 
 
 def test_collection_stays_off_until_the_last_leaves() -> None:
-    with garbage_collection_off():
+    with _core.GcPause():
         inside, leave = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with garbage_collection_off():
+            with _core.GcPause():
                 inside.set()
                 leave.wait(60)
 
         thread = threading.Thread(target=hold)
         thread.start()
         inside.wait(60)
-        with garbage_collection_off():
+        with _core.GcPause():
             pass
         assert not gc.isenabled()
     assert not gc.isenabled(), "another thread still captures"
@@ -385,7 +385,7 @@ def test_collection_stays_off_until_the_last_leaves() -> None:
     assert gc.isenabled()
     gc.disable()
     try:
-        with garbage_collection_off():
+        with _core.GcPause():
             pass
         assert not gc.isenabled(), "as the program had it"
     finally:

@@ -16,7 +16,6 @@ from ..errors import InputError, ModelError, NetworkError
 from . import Opened, Request
 from .device import gpu_properties
 from .gpu import current_gpu
-from .no_gc import garbage_collection_off
 from .recipe import check_normalisation
 from .tensorrt_context import ContextMaker
 from .tensorrt_plan import TensorInfo, deserialize, io_tensors, plan_kind
@@ -148,9 +147,7 @@ class _Slot:
 
     def enqueue(self, stream: int) -> None:
         """Puts one run on a CUDA stream. A run that is refused must be an error: the graph would stay empty."""
-        with garbage_collection_off():  # the pipeline may be capturing
-            accepted = self.context.execute_async_v3(stream)
-        if not accepted:
+        if not self.context.execute_async_v3(stream):
             raise NetworkError(f"{self.contexts.runtime.title} refused to run: {self.contexts.said()}")
         self.contexts.save_cache()
 

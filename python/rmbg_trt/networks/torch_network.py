@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError, NetworkError, UnavailableError
 from . import Opened, Request, UnsupportedNetworkError
 from .device import file_kind, gpu_properties
-from .no_gc import garbage_collection_off
 from .recipe import check_normalisation
 from .torch_tuning import ALGORITHMS, bounded_tuning
 
@@ -268,9 +267,11 @@ class Slot:
         Not through ``torch.cuda.graph``, which waits for the whole GPU: that breaks captures of other threads. As
         there, garbage goes first: memory of another library that is freed while we capture would end the capture.
         """
+        from .. import _core
+
         gc.collect()
         captured = self.torch.cuda.CUDAGraph(keep_graph=True)
-        with garbage_collection_off(), self.torch.cuda.stream(stream):
+        with _core.GcPause(), self.torch.cuda.stream(stream):
             captured.capture_begin(capture_error_mode="thread_local")  # with a memory pool of its own
             try:
                 self._run()
