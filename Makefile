@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_INSTALL := $(PIP) --no-build-isolation --constraint constraints.txt
 CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 
-.PHONY: help demo test lint types format bench-guard gpu-check clean
+.PHONY: help demo test lint types format bench-guard gpu-check gpu-bundle clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.ready:
 	$(PYTHON) -m venv $(VENV)
@@ -54,8 +54,11 @@ bench-guard: $(VENV)/.ready  ## did anything round the network become slower? (f
 	$(PIP_INSTALL) ".[test]"
 	$(BIN)/python benchmarks/guard.py
 
-gpu-check:  ## on a CUDA machine: build for its GPU, run tests/gpu (which may not skip), compute-sanitizer, latency
-	PYTHON=$(PYTHON) tests/gpu/check.sh
+gpu-check:  ## on a CUDA machine: tests/gpu (which may not skip), latency, compute-sanitizer; PART=tests, latency or sanitizer
+	PYTHON=$(PYTHON) $(PYTHON) tests/gpu/check $(PART)
+
+gpu-bundle:  ## pack what gpu-check needs on a GPU machine without a package registry
+	$(PYTHON) tests/gpu/check/pack.py
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist demo

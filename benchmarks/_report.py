@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = Path(os.environ.get("RMBG_RESULTS") or ROOT / "benchmarks" / "results")
 PACKAGES = (
     "rembg",
     "torch",
@@ -112,10 +112,10 @@ def save(claim: str, options: argparse.Namespace, figures: dict[str, Any]) -> No
         "software": software(),
         "figures": figures,
     }
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{claim}{f'_{options.tag}' if options.tag else ''}.json"
     path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    console.print(f"saved {path.relative_to(ROOT)}")
+    console.print(f"saved {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
 
 
 def bound(value: float, *, at_most: float | None = None, at_least: float | None = None, unit: str = "") -> Bound:

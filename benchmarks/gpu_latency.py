@@ -26,6 +26,7 @@ from _timing import interleave, ratio, spread, summary
 from rich.table import Table
 
 SIZES = {"480p": (480, 854), "720p": (720, 1280), "1080p": (1080, 1920), "2160p": (2160, 3840)}
+SIZES["120p"] = (120, 214)  # for rehearsals on the CPU
 SIDE = 320
 
 

@@ -9,6 +9,7 @@ endif()
 if(RMBG_CUDA_STAND_IN)
   set(RMBG_WITH_CUDA ON)
   set(RMBG_CUDA_NOTE "a stand-in on the CPU, for tests")
+  set(CMAKE_STRIP "")  # tests/gpu/kernels.py tells the kernels by their symbols
   return()
 endif()
 if(RMBG_CUDA STREQUAL "OFF")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from tests import fakes, small_models
+from tests.stand_in_build import stand_in_build, stand_in_package  # noqa: F401, fixtures
 
 from rmbg_trt import Engine, _core, engine, models
 from rmbg_trt.errors import Error

@@ -38,3 +38,6 @@ RMBG_STAND_IN_EXPORT unsigned long long rmbg_stand_in_captured_stream();
 /// Bytes copied so far from memory of the runtime that were 0xCD, as it begins: those that nobody wrote, where no data
 /// has that value.
 RMBG_STAND_IN_EXPORT long rmbg_stand_in_fresh_bytes_copied();
+
+/// Writes the functions of the kernels that ran so far to `functions`, `room` of them at most; returns how many ran.
+RMBG_STAND_IN_EXPORT int rmbg_stand_in_kernels_run(const void** functions, int room);

@@ -223,6 +223,7 @@ void do_copies() {
 }
 
 void run_grid(const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments) {
+  note_run(kernel);
   Grid run(kernel, grid, block, shared_bytes, arguments);
   current = &run;
   run.run();

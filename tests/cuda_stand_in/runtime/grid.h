@@ -27,6 +27,9 @@ constexpr std::size_t kMaxSharedBytes = 48 * 1024;
 
 cudaError_t check_shape(dim3 grid, dim3 block, std::size_t shared_bytes);
 
+/// Notes that a kernel runs, for rmbg_stand_in_kernels_run().
+void note_run(const Kernel& kernel);
+
 void run_grid(const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments);
 
 }  // namespace stand_in
