@@ -33,14 +33,14 @@ SIDE = 320
 class CopyNetwork:
     """Copies the input's first plane: as little of a network as there can be."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int) -> None:
         from rmbg_trt import _core
 
-        self._core, self._tensors = _core, []
+        self._core, self._tensors, self._bytes = _core, [], 4 * side * side
         spec = _core.TensorSpec
         self.network = _core.python_network(
-            spec("input", (1, 3, SIDE, SIDE)),
-            spec("output", (1, 1, SIDE, SIDE)),
+            spec("input", (1, 3, side, side)),
+            spec("output", (1, 1, side, side)),
             lambda *tensors: self._tensors.extend(tensors),
             self._enqueue,
             capturable=True,
@@ -48,13 +48,13 @@ class CopyNetwork:
 
     def _enqueue(self, stream: int) -> None:
         source, target = self._tensors
-        self._core.copy_on_device(target.ptr, source.ptr, 4 * SIDE * SIDE, stream)
+        self._core.copy_on_device(target.ptr, source.ptr, self._bytes, stream)
 
 
-def open_networks(name: str, slots: int) -> tuple[list[Any], Any]:
+def open_networks(name: str, slots: int, side: int = SIDE) -> tuple[list[Any], Any]:
     """The networks of a pipeline, and the PyTorch module behind them, or None."""
     if name == "copy":
-        return [CopyNetwork().network for _ in range(slots)], None
+        return [CopyNetwork(side).network for _ in range(slots)], None
     import torch
 
     from rmbg_trt import models
@@ -280,12 +280,13 @@ def main() -> None:
     parser.add_argument("--network", default="random-u2net", help="random-u2net, random-u2netp, copy, a name or a file")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--slots", type=int, default=3)
+    parser.add_argument("--side", type=int, default=SIDE, help="of the input of the network copy")
     parser.add_argument("--sizes", default="480p,720p,1080p,2160p")
     options = parser.parse_args()
     figures: dict[str, Any] = {}
     names = options.sizes.split(",")
     for name in names:
-        networks, matte = open_networks(options.network, options.slots)
+        networks, matte = open_networks(options.network, options.slots, options.side)
         if matte is not None and "network_alone_ms" not in figures:
             figures["network_alone_ms"] = network_alone(matte, options.rounds)
         figures[name] = measure(name, SIZES[name], matte, networks, options)

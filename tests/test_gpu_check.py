@@ -63,7 +63,7 @@ def fits_what_may_come_back(out: Path) -> bool:
 
 
 def test_the_part_tests(rehearse: Rehearse, out: Path) -> None:
-    done = rehearse("tests", RMBG_GPU_PYTEST="-k nv12 or tiles or many_frames")
+    done = rehearse("tests", RMBG_GPU_PYTEST="-k 'nv12 or tiles or many_frames'")
     assert done.returncode == 0, done.stdout
     assert outcomes(out, "tests") == {"ops": "passed", "all": "passed"}
     assert "tests, ops: 1 passed" in done.stdout
@@ -95,10 +95,10 @@ def test_the_part_sanitizer_launches_every_kernel(rehearse: Rehearse, out: Path)
 
 
 def test_what_fails_or_takes_too_long_does_not_end_the_check(rehearse: Rehearse, out: Path, tmp_path: Path) -> None:
-    """A first step that hangs, so that pytest is ended at its limit: the rest is tried, and all that is known is told."""
+    """A test hangs, so that pytest is ended at its limit; what is known until then is told."""
     plugin = tmp_path / "hang.py"
     plugin.write_text("import time\ndef pytest_runtest_call(item):\n    if 'nv12' in item.name: time.sleep(600)\n")
-    options = "-p hang -k tiles or nv12 -p no:xdist"
+    options = "-p hang -k 'tiles or nv12'"
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     done = rehearse("tests", RMBG_GPU_PYTEST=options, RMBG_GPU_SECONDS="40", PYTHONPATH=path)
     assert done.returncode == 1

@@ -70,7 +70,8 @@ def launched_by(work: Callable[[], object]) -> set[str]:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         work()
         torch.cuda.synchronize()
-    return kernels_among(event.name for event in profile.events())
+    names = (event.name for event in profile.events())
+    return kernels_among(demangle(name) if name.startswith("_Z") else name for name in names)
 
 
 def _run_on_stand_in() -> set[str]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every kernel once or twice on small frames of awkward shapes: what compute-sanitizer watches, in a minute or so.
 
-  python -m tests.gpu.sanitizer_run            # under compute-sanitizer
-  python -m tests.gpu.sanitizer_run --count    # on its own: fails unless every kernel of the extension was launched
+python -m tests.gpu.sanitizer_run            # under compute-sanitizer
+python -m tests.gpu.sanitizer_run --count    # on its own: fails unless every kernel of the extension was launched
 """
 
 from __future__ import annotations
@@ -87,8 +87,16 @@ def windows() -> None:
     np.testing.assert_array_equal(_core.cuda_postprocess(prediction, np.zeros((6, 5, 3), np.uint8)), alpha)
 
 
+def channels_last() -> None:
+    """The network's input with its channels last, in rows of whole words and others."""
+    frame = rng.integers(0, 256, (9, 50, 3), dtype=np.uint8)
+    for size, dtype in itertools.product(((8, 320), (7, 5)), ("float32", "float16")):
+        _core.cuda_preprocess(frame, size, dtype=dtype, layout="nhwc")
+
+
 STEPS: tuple[tuple[str, Callable[[], None]], ...] = (
     ("windows", windows),
+    ("channels last", channels_last),
     ("NV12", video_frames),
     ("a track", lambda: track("float32")),
     ("a track in half precision", lambda: track("float16")),
@@ -105,7 +113,8 @@ def run_all() -> None:
 
 def main() -> None:
     if "--count" not in sys.argv[1:]:
-        return run_all()
+        run_all()
+        return
     known, launched = kernels.in_module(), kernels.launched_by(run_all)
     missed, foreign = sorted(known - launched), sorted(launched - known)
     print(f"{len(known)} kernels, {len(launched)} launched")

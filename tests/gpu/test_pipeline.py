@@ -264,7 +264,7 @@ def test_a_result_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_many_frames_of_changing_sizes(frames_to_run: int) -> None:
-    """No error and no leak over many frames; ``make gpu-check`` runs 10,000."""
+    """No error and no leak over many frames; ``make gpu-check`` runs 1,000."""
     rng = np.random.default_rng(7)
     (pipeline, _), cpu = gpu.pipeline(slots=2), gpu.on_the_cpu()
     sizes = [(int(h), int(w)) for h, w in rng.integers(1, 160, (12, 2))]

@@ -6,9 +6,10 @@
   python3 tests/gpu/check latency          # latency at 1920x1080 beside what is claimed; does TensorRT-RTX run here?
   python3 tests/gpu/check sanitizer        # compute-sanitizer, more frame sizes, the video decoder
 
-Results go to $OUT (default: build/gpu-check), each as soon as it is known. Environment: PYTHON (the interpreter to use),
-RMBG_GPU_FRAMES (length of the endurance test), RMBG_GPU_PYTEST (more options for pytest), RMBG_GPU_REHEARSAL (a folder with
-a package built against tests/cuda_stand_in: runs everything on the CPU). docs/gpu-notes.md has more.
+Results go to $OUT (default: build/gpu-check), each as soon as it is known. Environment: PYTHON (the interpreter to
+use), RMBG_GPU_FRAMES (length of the endurance test), RMBG_GPU_PYTEST (more options for pytest), RMBG_GPU_SECONDS (limit
+of a part), RMBG_GPU_REHEARSAL (a folder with a package built against tests/cuda_stand_in: runs everything on the CPU).
+docs/gpu-notes.md has more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 
 import digest
@@ -30,6 +32,7 @@ SECONDS = 465  # of a part, so that it ends in less than 8 minutes
 def check(part: str, out: Path) -> bool:
     """Runs one part. True if all of it passed."""
     limit = float(os.environ.get("RMBG_GPU_SECONDS", SECONDS))
+    begin = time.time()
     runner = Runner(part, out, ROOT, limit)
     place = prepare(runner)
     if place is not None:
@@ -38,7 +41,7 @@ def check(part: str, out: Path) -> bool:
     runner.say(f"\n=== {part}: results, in {out}")
     for outcome in runner.outcomes:
         runner.say(f"{outcome.result:26.60} {outcome.seconds:7.1f} s  {outcome.name}")
-    for line in digest.lines(out):
+    for line in digest.lines(out, begin):
         runner.say(line)
     return not runner.failed
 

@@ -40,9 +40,12 @@ def of_latency(path: Path) -> Iterator[str]:
         if "stages_of_device_frames" not in found:
             continue
         of, host = found["stages_of_device_frames"], found["host_frames"]
-        stages = ", ".join(f"{each} {of[f'{each}_us']['median']:.4g}" for each in ("preprocess", "network", "postprocess"))
+        stages = ", ".join(
+            f"{each} {of[f'{each}_us']['median']:.4g}" for each in ("preprocess", "network", "postprocess")
+        )
         frame = ", ".join(f"{kind} {times['median']:.4g}" for kind, times in host.items())
-        yield f"{path.stem}, {size}: µs {stages}; ms {frame}; {found['frames_per_second']:.4g} frames/s; {found['mode']}"
+        rate = f"{found['frames_per_second']:.4g} frames/s"
+        yield f"{path.stem}, {size}: µs {stages}; ms {frame}; {rate}; {found['mode']}"
         for claim, bound in found.get("bounds", {}).items():
             asked = " ".join(f"{name} {bound[name]:g}" for name in ("at_most", "at_least") if name in bound)
             yield f"  {'met   ' if bound['met'] else 'MISSED'} {claim}: {bound['is']:g} {bound['unit']} ({asked})"
@@ -57,8 +60,12 @@ def of_rtx(path: Path) -> Iterator[str]:
         yield f"  {target}{', REQUIRE_USER_ALLOCATION' if user_allocation else ''}: {facts}"
 
 
-def lines(out: Path) -> Iterator[str]:
-    for path in sorted(out.glob("*.jsonl")):
-        yield from of_rtx(path) if path.stem == "rtx" else of_tests(path)
-    for path in sorted(out.glob("gpu_latency*.json")):
-        yield from of_latency(path)
+def lines(out: Path, since: float) -> Iterator[str]:
+    """Of the files that were written since a time, in seconds of the system's clock."""
+    for path in sorted(out.glob("*.json*")):
+        if path.stat().st_mtime < since:
+            continue
+        if path.suffix == ".jsonl":
+            yield from of_rtx(path) if path.stem == "rtx" else of_tests(path)
+        elif path.stem.startswith("gpu_latency"):
+            yield from of_latency(path)

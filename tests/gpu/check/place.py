@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the check runs: the GPU, the Python with everything in it, and our extension, built if need be.
 
-Three kinds: a machine with the bundle of `make gpu-bundle`, where nothing is fetched; any other machine, where pip fetches
-what is missing into an environment of its own; and a rehearsal on the CPU, with a build against tests/cuda_stand_in.
+Three kinds: a machine with the bundle of `make gpu-bundle`, where nothing is fetched; any other machine, where pip
+fetches what is missing into an environment of its own; and a rehearsal on the CPU, with a build against
+tests/cuda_stand_in.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ class Place:
 
     def has(self, module: str) -> bool:
         done = subprocess.run(
-            [self.python, "-c", f"import {module}"], cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True
+            [self.python, "-c", f"import {module}"],
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            capture_output=True,
         )
         return done.returncode == 0
 
@@ -112,7 +116,9 @@ def _with_bundle(runner: Runner, place: Place, manifest: bundle.Manifest, archit
     }
     if manifest["commit"]:
         place.environment["RMBG_COMMIT"] = manifest["commit"]
-    install = place.module("pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(SITE))
+    install = place.module(
+        "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(SITE)
+    )
     shutil.rmtree(SITE, ignore_errors=True)
     wheels = [str(path) for path in bundle.wheels(extension=reason is None)]
     unpack = [*install, "--no-index", "--no-compile", *wheels]
@@ -140,5 +146,5 @@ def _with_pip(runner: Runner, place: Place, architecture: str) -> bool:
         if not runner.run(Step("make an environment", make, 60)):
             return False
     place.python = str(VENV / "bin" / "python")
-    install = place.module("pip", "install", "--quiet", "--disable-pip-version-check", ".[test]")
+    install = place.module("pip", "install", "--quiet", "--disable-pip-version-check", ".[test]", "pytest-xdist")
     return runner.run(Step(f"build for sm_{architecture}, with pip", install, 1500, _build_options(architecture)))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs steps one after the other, each with a time limit, and notes each outcome at once: whatever fails, or is killed."""
+"""Runs steps one after the other, each with a time limit, and notes each outcome at once, whatever fails."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -121,7 +122,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
     # Children that are left when the step itself has ended.
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
