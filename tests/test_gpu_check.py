@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,8 +91,21 @@ def test_the_part_sanitizer_launches_every_kernel(rehearse: Rehearse, out: Path)
     assert done.returncode == 0, done.stdout
     tools = {f"compute-sanitizer {tool}" for tool in ("memcheck", "racecheck", "initcheck", "synccheck")}
     assert tools | {"every kernel is launched"} <= outcomes(out, "sanitizer").keys()
-    assert "kernels launched" in done.stdout
+    assert re.search(r"^(\d\d) kernels, \1 launched$", done.stdout, re.MULTILINE)
     assert fits_what_may_come_back(out)
+
+
+def test_a_kernel_that_is_never_launched_is_found(stand_in_package: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.gpu.sanitizer_run", "--count", "NV12"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(stand_in_package), "RMBG_STAND_IN_OPEN": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.search(r"never launched: \[.*'rows_direct_kernel<1, 1>'.*launched, but not found.*: \[\]", done.stderr)
 
 
 def test_what_fails_or_takes_too_long_does_not_end_the_check(rehearse: Rehearse, out: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 python -m tests.gpu.sanitizer_run            # under compute-sanitizer
 python -m tests.gpu.sanitizer_run --count    # on its own: fails unless every kernel of the extension was launched
+python -m tests.gpu.sanitizer_run NV12       # a part of it only, of those at the end of this file
 """
 
 from __future__ import annotations
@@ -105,17 +106,19 @@ STEPS: tuple[tuple[str, Callable[[], None]], ...] = (
 )
 
 
-def run_all() -> None:
+def run(names: list[str]) -> None:
     for name, step in STEPS:
-        step()
-        print(f"{name}: done", flush=True)  # how far it came, should its time be up
+        if not names or name in names:
+            step()
+            print(f"{name}: done", flush=True)  # how far it came, should its time be up
 
 
 def main() -> None:
+    names = [word for word in sys.argv[1:] if word != "--count"]
     if "--count" not in sys.argv[1:]:
-        run_all()
+        run(names)
         return
-    known, launched = kernels.in_module(), kernels.launched_by(run_all)
+    known, launched = kernels.in_module(), kernels.launched_by(lambda: run(names))
     missed, foreign = sorted(known - launched), sorted(launched - known)
     print(f"{len(known)} kernels, {len(launched)} launched")
     if not known or missed or foreign:

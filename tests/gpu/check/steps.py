@@ -70,6 +70,7 @@ def sanitizer(place: Place, out: Path) -> Iterator[Step]:
     steps = []
     for tool, seconds in FOUR_TOOLS:
         watched = [str(program), "--tool", tool, "--error-exitcode", "9", "--print-limit", "20", *run]
+        watched += ["NV12"] if place.rehearsal else []
         if program is None:
             watched = ["sh", "-c", "echo compute-sanitizer is not on PATH, nor in /usr/local/cuda/bin; exit 1"]
         steps.append(Step(f"compute-sanitizer {tool}", watched, seconds, place.environment))
