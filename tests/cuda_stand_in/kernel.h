@@ -16,8 +16,8 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __align__(bytes) alignas(bytes)
 #define __launch_bounds__(...)
-// The threads of a block run on one thread of the CPU, and blocks one after the other.
-#define __shared__ static thread_local
+// One thread of one block runs at a time, in all of the process. (shared_memory.ld gathers these variables.)
+#define __shared__ static
 
 inline thread_local uint3 threadIdx{0, 0, 0};
 inline thread_local uint3 blockIdx{0, 0, 0};
@@ -31,6 +31,12 @@ void barrier();
 
 /// The dynamic shared memory of the running block, 16-byte aligned; its end touches a page that cannot be accessed.
 unsigned char* dynamic_shared();
+
+// Atomic operations; functions, so that the race detector does not take them for a read and a write.
+int add_atomically(int* at, int value);
+unsigned int add_atomically(unsigned int* at, unsigned int value);
+int max_atomically(int* at, int value);
+unsigned int max_atomically(unsigned int* at, unsigned int value);
 
 /// What is needed to copy the arguments of a kernel and to call it later.
 struct Signature {
@@ -85,8 +91,7 @@ inline long max(long a, long b) { return a < b ? b : a; }
 inline float min(float a, float b) { return __builtin_fminf(a, b); }
 inline float max(float a, float b) { return __builtin_fmaxf(a, b); }
 
-// Only one thread runs at a time, so nothing comes between the reading and the writing.
-inline int atomicAdd(int* at, int value) { return std::exchange(*at, *at + value); }
-inline unsigned int atomicAdd(unsigned int* at, unsigned int value) { return std::exchange(*at, *at + value); }
-inline int atomicMax(int* at, int value) { return std::exchange(*at, max(*at, value)); }
-inline unsigned int atomicMax(unsigned int* at, unsigned int value) { return std::exchange(*at, max(*at, value)); }
+inline int atomicAdd(int* at, int value) { return stand_in::add_atomically(at, value); }
+inline unsigned int atomicAdd(unsigned int* at, unsigned int value) { return stand_in::add_atomically(at, value); }
+inline int atomicMax(int* at, int value) { return stand_in::max_atomically(at, value); }
+inline unsigned int atomicMax(unsigned int* at, unsigned int value) { return stand_in::max_atomically(at, value); }

@@ -9,7 +9,9 @@ function(rmbg_quick_build)
   set(alone
     _core:csrc/bindings/bind_pipeline.cpp
     rmbg_cpu_network:csrc/network/cpu/kernels_generic.cpp
-    rmbg_cuda_stand_in:tests/cuda_stand_in/runtime/grid.cpp)
+    rmbg_cuda_stand_in:tests/cuda_stand_in/runtime/grid.cpp
+    rmbg_cuda_stand_in:tests/cuda_stand_in/runtime/race.cpp
+    rmbg_cuda_stand_in:tests/cuda_stand_in/runtime/shared.cpp)
   foreach(each IN LISTS alone)
     string(REPLACE ":" ";" each "${each}")
     list(GET each 0 target)

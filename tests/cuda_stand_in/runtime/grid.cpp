@@ -3,8 +3,6 @@
 // fiber goes on with the next thread; so a kernel without barriers is a loop in one fiber.
 #include "runtime/grid.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
 #include <deque>
@@ -14,31 +12,15 @@
 #include "cuda_pipeline_primitives.h"
 #include "runtime/die.h"
 #include "runtime/fiber.h"
+#include "runtime/race.h"
+#include "runtime/report.h"
 #include "runtime/settings.h"
+#include "runtime/shared.h"
 
 namespace stand_in {
 namespace {
 
-constexpr std::size_t kGuardBytes = 4096;
 constexpr std::size_t kSharedAlignment = 16;
-
-/// Memory that dynamic shared memory is taken from the end of, where a page that cannot be accessed follows.
-class SharedArena {
- public:
-  SharedArena() {
-    void* const pages =
-        mmap(nullptr, kMaxSharedBytes + kGuardBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED) die("no memory for the shared memory of a block");
-    begin_ = static_cast<unsigned char*>(pages);
-    if (mprotect(end(), kGuardBytes, PROT_NONE) != 0) die("no guard page behind the shared memory of a block");
-  }
-  ~SharedArena() { munmap(begin_, kMaxSharedBytes + kGuardBytes); }
-
-  unsigned char* end() const { return begin_ + kMaxSharedBytes; }
-
- private:
-  unsigned char* begin_;
-};
 
 uint3 unravel(std::size_t index, dim3 size) {
   if (index < size.x) return {static_cast<unsigned>(index), 0, 0};  // most blocks have one row
@@ -56,8 +38,9 @@ class Grid {
   void run();
   void wait_at_barrier();
   unsigned char* shared() const { return shared_; }
-  void copy_later(void* to, const void* from, std::size_t bytes);
-  void do_copies();
+  void copy_later(void* to, const void* from, std::size_t bytes, const void* code);
+  void do_copies(const void* code);
+  const Kernel& kernel() const { return kernel_; }
 
  private:
   struct PendingCopy {
@@ -75,6 +58,7 @@ class Grid {
   bool next_thread();
   void begin_block();
   void check_copies() const;
+  void set_thread(uint3 thread);
   void enter(Fiber* fiber, bool fresh);
 
   const Kernel& kernel_;
@@ -114,8 +98,8 @@ Grid::Grid(const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes
       threads_(static_cast<std::size_t>(block.x) * block.y * block.z),
       block_order_(blocks_),
       thread_order_(threads_) {
-  static thread_local SharedArena arena;
-  shared_ = arena.end() - (shared_bytes + kSharedAlignment - 1) / kSharedAlignment * kSharedAlignment;
+  const Bytes arena = dynamic_arena();
+  shared_ = arena.begin + arena.size - (shared_bytes + kSharedAlignment - 1) / kSharedAlignment * kSharedAlignment;
 }
 
 void Grid::run() {
@@ -127,15 +111,24 @@ void Grid::run() {
       enter(take_fiber(), true);
       continue;
     }
-    if (phase_.empty()) phase_.swap(at_barrier_);
+    if (phase_.empty()) {
+      phase_.swap(at_barrier_);
+      begin_interval();
+    }
     if (phase_.empty()) break;
     const Waiting waiting = phase_.front();
     phase_.pop_front();
     --suspended_;
-    threadIdx = waiting.thread;
+    set_thread(waiting.thread);
     enter(waiting.fiber, false);
   }
   check_copies();
+  poison_static_shared(kernel_, blocks_, true);
+}
+
+void Grid::set_thread(uint3 thread) {
+  threadIdx = thread;
+  set_accessing_thread(ravel(thread, block_));
 }
 
 void Grid::enter(Fiber* fiber, bool fresh) {
@@ -159,7 +152,7 @@ bool Grid::next_thread() {
     begin_block();
   }
   ++threads_begun_;
-  threadIdx = unravel(thread_order_.next(), block_);
+  set_thread(unravel(thread_order_.next(), block_));
   return true;
 }
 
@@ -168,25 +161,31 @@ void Grid::check_copies() const {
   if (pending_copies_ > 0) die("a block ended before it waited for its asynchronous copies");
 }
 
-void Grid::copy_later(void* to, const void* from, std::size_t bytes) {
+void Grid::copy_later(void* to, const void* from, std::size_t bytes, const void* code) {
   if (bytes != 4 && bytes != 8 && bytes != 16) die("an asynchronous copy of other than 4, 8 or 16 bytes");
   if ((reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from)) % bytes != 0)
     die("an asynchronous copy between addresses that are no multiples of its size");
+  begin_copy_to(to, bytes, code);
   copies_.resize(threads_);
   copies_[ravel(threadIdx, block_)].push_back({to, from, bytes});
   ++pending_copies_;
 }
 
-void Grid::do_copies() {
+void Grid::do_copies(const void* code) {
   if (copies_.empty()) return;
   auto& copies = copies_[ravel(threadIdx, block_)];
-  for (const PendingCopy& copy : copies) std::memcpy(copy.to, copy.from, copy.bytes);
+  for (const PendingCopy& copy : copies) {
+    end_copy_to(copy.to, copy.bytes, code);
+    std::memcpy(copy.to, copy.from, copy.bytes);
+  }
   pending_copies_ -= copies.size();
   copies.clear();
 }
 
 void Grid::begin_block() {
   check_copies();
+  poison_static_shared(kernel_, blocks_begun_, false);
+  begin_interval();
   ++blocks_begun_;
   blockIdx = unravel(block_order_.next(), grid_);
   threads_begun_ = 0;
@@ -214,12 +213,22 @@ unsigned char* dynamic_shared() {
 
 void copy_later(void* to, const void* from, std::size_t bytes) {
   if (current == nullptr) die("an asynchronous copy outside a kernel");
-  current->copy_later(to, from, bytes);
+  current->copy_later(to, from, bytes, __builtin_return_address(0));
 }
 
 void do_copies() {
   if (current == nullptr) die("asynchronous copies are waited for outside a kernel");
-  current->do_copies();
+  current->do_copies(__builtin_return_address(0));
+}
+
+std::string running_thread() {
+  if (current == nullptr) return "";
+  const auto text = [](uint3 at) {
+    return "(" + std::to_string(at.x) + ", " + std::to_string(at.y) + ", " + std::to_string(at.z) + ")";
+  };
+  const auto* const code = reinterpret_cast<const void*>(current->kernel().function);
+  return "in block " + text(blockIdx) + ", thread " + text(threadIdx) + " of " + text(blockDim) + " of kernel " +
+         place_of_code(code);
 }
 
 void run_grid(const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments) {

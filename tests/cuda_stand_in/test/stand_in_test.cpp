@@ -45,7 +45,9 @@ bool dies(const char* text, const std::function<void()>& body) {
   close(ends[0]);
   int status = 0;
   waitpid(child, &status, 0);
-  return WIFSIGNALED(status) && said.find(text) != std::string::npos;
+  const bool right = WIFSIGNALED(status) && said.find(text) != std::string::npos;
+  if (!right) std::printf("expected '%s' in: %s\n", text, said.c_str());
+  return right;
 }
 
 __global__ void fill(int* to, int count, int value) {
