@@ -123,8 +123,11 @@ def test_the_graph_before_the_turn_waits_for_no_frame(carried: tuple[bool, bool]
 
 
 @pytest.mark.parametrize("carried", TRACKS)
-def test_nothing_after_the_turn_is_waited_for(stand_in: StandIn, carried: tuple[bool, bool]) -> None:
-    """There, what nobody waits for is not done: the result of the frame before."""
+def test_nothing_after_the_turn_is_waited_for(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, carried: tuple[bool, bool]
+) -> None:
+    """In the late schedule, what nobody waits for is not done: the result of the frame before."""
+    monkeypatch.setenv("RMBG_STAND_IN_SCHEDULE", "late")
     (pipeline, _), track, cpu = gpu.pipeline(2, stretch="fixed"), _core.Track(*carried), OnTheCpu(*carried)
     for number in range(6):
         got = OnGpu(pipeline, 2 - number % 2, scene(number), track).numpy()

@@ -22,12 +22,17 @@ void lose_device(cudaError_t error);
 /// The error it was lost with, or cudaSuccess.
 cudaError_t lost();
 
+/// In the random schedule: does some work of the streams (stream.h).
+void go_on_at_random();
+
 /// The whole of a call that does `body()` and returns its error.
 template <typename Body>
 cudaError_t call(const char* name, Body&& body) {
   const std::lock_guard lock(runtime_mutex());
   const cudaError_t error = begin_call(name);
-  return end_call(error != cudaSuccess ? error : body());
+  const cudaError_t own = error != cudaSuccess ? error : body();
+  go_on_at_random();
+  return end_call(own);
 }
 
 /// The same for calls that give something back: they do so even when they report an error, as the end of the process
@@ -38,6 +43,7 @@ cudaError_t release_call(const char* name, Body&& body) {
   const cudaError_t error = begin_call(name);
   if (is_refusal(error)) return end_call(error);
   const cudaError_t own = body();
+  go_on_at_random();
   return end_call(error != cudaSuccess ? error : own);
 }
 

@@ -22,9 +22,8 @@ bool is_on(const char* name) {
   return !value.empty() && value != "0";
 }
 
-/// Numbers that look random and are the same in each process (Steele et al., "SplitMix", 2014).
-std::uint64_t random_number() {
-  static thread_local std::uint64_t state = 0;
+/// Numbers that look random and depend on the state alone (Steele et al., "SplitMix", 2014).
+std::uint64_t random_number(std::uint64_t& state) {
   std::uint64_t z = state += 0x9e3779b97f4a7c15u;
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
   z = (z ^ z >> 27) * 0x94d049bb133111ebu;
@@ -41,7 +40,24 @@ Order order() {
   die("RMBG_STAND_IN_ORDER is '" + value + "'; it may be forward, backward or shuffled");
 }
 
-bool eager() { return is_on("RMBG_STAND_IN_EAGER"); }
+Schedule schedule() {
+  const std::string value = value_of("RMBG_STAND_IN_SCHEDULE");
+  if (value.empty() || value == "late") return Schedule::kLate;
+  if (value == "eager") return Schedule::kEager;
+  if (value == "random") return Schedule::kRandom;
+  die("RMBG_STAND_IN_SCHEDULE is '" + value + "'; it may be late, eager or random");
+}
+
+std::size_t random_below(std::size_t count) {
+  static auto* const seed = new std::string;
+  static std::uint64_t state = 0;
+  std::string value = value_of("RMBG_STAND_IN_SEED");
+  if (value != *seed) {
+    state = std::strtoull(value.c_str(), nullptr, 10);
+    *seed = std::move(value);
+  }
+  return random_number(state) % count;
+}
 
 bool open_memory() { return is_on("RMBG_STAND_IN_OPEN"); }
 
@@ -58,9 +74,10 @@ Permutation::Permutation(std::size_t count) : count_(std::max<std::size_t>(count
     next_ = count_ - 1;
     step_ = count_ == 1 ? 1 : count_ - 1;
   } else if (wanted == Order::kShuffled) {
-    next_ = random_number() % count_;
+    static thread_local std::uint64_t state = 0;
+    next_ = random_number(state) % count_;
     do {
-      step_ = 1 + random_number() % count_;
+      step_ = 1 + random_number(state) % count_;
     } while (std::gcd(step_, count_) != 1);
   }
 }

@@ -10,8 +10,14 @@ namespace stand_in {
 enum class Order { kForward, kBackward, kShuffled };
 Order order();
 
-/// RMBG_STAND_IN_EAGER=1: work is done at once, not when somebody waits for it.
-bool eager();
+/// RMBG_STAND_IN_SCHEDULE: when work is done. Late: when somebody waits for it. Eager: at once. Random: at each call
+/// every stream may go on by a few pieces of work.
+enum class Schedule { kLate, kEager, kRandom };
+Schedule schedule();
+
+/// A number from 0 to count - 1 for the random schedule, which begins anew whenever RMBG_STAND_IN_SEED changes. One
+/// call at a time.
+std::size_t random_below(std::size_t count);
 
 /// RMBG_STAND_IN_OPEN=1: the host may touch device memory.
 bool open_memory();

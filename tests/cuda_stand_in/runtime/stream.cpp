@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/stream.h"
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "runtime/call.h"
 #include "runtime/capture.h"
@@ -28,18 +30,20 @@ long number_of_thread() {
   return number;
 }
 
+void do_one(CUstream_st& stream) {
+  const WorkPointer work = std::move(stream.queue.front());
+  stream.queue.pop_front();
+  if (lost() == cudaSuccess) {
+    work->run();
+  } else {
+    work->skip();
+  }
+}
+
 /// Does a stream's work in order, up to a mark or to its end. Work may wait for a mark of another stream; that mark is
 /// older than the wait, so this comes to an end.
 void do_work(CUstream_st& stream, const Mark* mark) {
-  while (!stream.queue.empty() && (mark == nullptr || !mark->reached)) {
-    const WorkPointer work = std::move(stream.queue.front());
-    stream.queue.pop_front();
-    if (lost() == cudaSuccess) {
-      work->run();
-    } else {
-      work->skip();
-    }
-  }
+  while (!stream.queue.empty() && (mark == nullptr || !mark->reached)) do_one(stream);
 }
 
 template <typename F>
@@ -71,7 +75,7 @@ cudaError_t submit(CUstream_st& stream, WorkPointer work) {
   if (stream.capture != nullptr) return stream.capture->record(std::move(work));
   if (work == nullptr) return cudaSuccess;
   stream.queue.push_back(std::move(work));
-  if (eager()) finish(stream);
+  if (schedule() == Schedule::kEager) finish(stream);
   return cudaSuccess;
 }
 
@@ -79,6 +83,20 @@ std::shared_ptr<Mark> mark_end(CUstream_st& stream) {
   auto mark = std::make_shared<Mark>(&stream);
   submit(stream, std::make_shared<MarkWork>(mark));
   return mark;
+}
+
+void go_on_at_random() {
+  if (schedule() != Schedule::kRandom) return;
+  if (random_below(2) == 0) return;  // or nothing would ever be late
+  std::vector<CUstream_st*> busy;
+  for_each_stream([&busy](CUstream_st& stream) {
+    if (!stream.queue.empty()) busy.push_back(&stream);
+  });
+  if (busy.empty()) return;
+  std::sort(busy.begin(), busy.end(), [](const auto* a, const auto* b) { return a->number < b->number; });
+  CUstream_st& stream = *busy[random_below(busy.size())];
+  for (std::size_t pieces = 1 + random_below(4); pieces > 0 && !stream.queue.empty(); --pieces) do_one(stream);
+  memory().conceal();
 }
 
 void finish(CUstream_st& stream) {
@@ -106,5 +124,8 @@ void finish_all() {
 
 }  // namespace stand_in
 
-CUstream_st::CUstream_st(int device) : device(device) {}
+CUstream_st::CUstream_st(int device) : device(device) {
+  static long latest = 0;  // one call of the runtime at a time
+  number = ++latest;
+}
 CUstream_st::~CUstream_st() = default;

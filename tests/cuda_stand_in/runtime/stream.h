@@ -49,6 +49,7 @@ struct CUstream_st {
   ~CUstream_st();
 
   int device;
+  long number;  // in the order in which they were made
   std::deque<stand_in::WorkPointer> queue;
   std::unique_ptr<stand_in::Capture> capture;  // while it is recorded
   bool asked = false;                          // a query found work that still waits
@@ -71,6 +72,9 @@ CUstream_st* find_stream(cudaStream_t handle);
 cudaError_t submit(CUstream_st& stream, WorkPointer work);
 /// A mark behind all work of the stream so far. Not while it is recorded.
 std::shared_ptr<Mark> mark_end(CUstream_st& stream);
+
+/// In the random schedule: does some work of one stream, or none. After each call of the runtime.
+void go_on_at_random();
 
 // Waiting.
 void finish(CUstream_st& stream);

@@ -31,8 +31,8 @@ const Case lazy("who does not wait gets wrong bytes", [] {
   CHECK(*out.data == 8);
 });
 
-const Case eagerness("RMBG_STAND_IN_EAGER does work at once", [] {
-  const Setting setting("RMBG_STAND_IN_EAGER", "1");
+const Case eagerness("in the eager schedule work is done at once", [] {
+  const Setting setting("RMBG_STAND_IN_SCHEDULE", "eager");
   const Stream stream;
   const Numbers number(1);
   CHECK_OK(launch(fill, dim3(1), dim3(1), 0, stream.handle, number.data, 1, 4));
@@ -81,6 +81,52 @@ const Case unordered("without a wait, the order of streams is not kept", [] {
   CHECK_OK(cudaMemcpyAsync(copied.data, first.data, sizeof(int), cudaMemcpyDefault, b.handle));
   CHECK_OK(cudaStreamSynchronize(b.handle));
   CHECK(copied.read()[0] == kFresh);
+});
+
+/// Two streams, and no event between them: what the second copies of what the first writes. The host waits for both,
+/// so that the order is right when all work is done late, and when it is done at once.
+int copied_without_event(const char* schedule, int seed) {
+  const Setting setting("RMBG_STAND_IN_SCHEDULE", schedule);
+  const Setting seeded("RMBG_STAND_IN_SEED", std::to_string(seed).c_str());
+  const Stream a, b;
+  const Numbers number(1), copied(1);
+  CHECK_OK(launch(fill, dim3(1), dim3(1), 0, a.handle, number.data, 1, 3));
+  CHECK_OK(launch(multiply_add, dim3(1), dim3(1), 0, a.handle, number.data, 2, 1));
+  CHECK_OK(cudaMemcpyAsync(copied.data, number.data, sizeof(int), cudaMemcpyDefault, b.handle));
+  CHECK_OK(cudaStreamSynchronize(a.handle));
+  CHECK_OK(cudaStreamSynchronize(b.handle));
+  return copied.read()[0];
+}
+
+const Case randomness("a missing wait that neither the late nor the eager schedule shows, the random one does", [] {
+  CHECK(copied_without_event("late", 0) == 7);
+  CHECK(copied_without_event("eager", 0) == 7);
+  int wrong = 0;
+  for (int seed = 1; seed <= 30; ++seed) {
+    const int copied = copied_without_event("random", seed);
+    CHECK(copied == 7 || copied == 3 || copied == kFresh);
+    copied_without_event("random", 0);
+    CHECK(copied_without_event("random", seed) == copied);  // the same seed again: the same order
+    wrong += copied == 7 ? 0 : 1;
+  }
+  CHECK(wrong >= 3 && wrong <= 27);
+});
+
+const Case random_order("in the random schedule streams keep their order, and wait for events", [] {
+  const Setting setting("RMBG_STAND_IN_SCHEDULE", "random");
+  for (int seed = 1; seed <= 30; ++seed) {
+    const Setting seeded("RMBG_STAND_IN_SEED", std::to_string(seed).c_str());
+    const Stream a, b;
+    const Event event;
+    const Numbers number(1), copied(1);
+    CHECK_OK(launch(fill, dim3(1), dim3(1), 0, a.handle, number.data, 1, 3));
+    CHECK_OK(launch(multiply_add, dim3(1), dim3(1), 0, a.handle, number.data, 2, 1));
+    CHECK_OK(cudaEventRecord(event.handle, a.handle));
+    CHECK_OK(cudaStreamWaitEvent(b.handle, event.handle));
+    CHECK_OK(cudaMemcpyAsync(copied.data, number.data, sizeof(int), cudaMemcpyDefault, b.handle));
+    CHECK_OK(cudaStreamSynchronize(b.handle));
+    CHECK(copied.read()[0] == 7);
+  }
 });
 
 const Case threads_default("each thread has a default stream of its own", [] {
