@@ -78,7 +78,9 @@ def runs(stand_in_package: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """Two at once: each keeps one core busy."""
     folder = tmp_path_factory.mktemp("thread_sanitizer")
     with ThreadPoolExecutor(2) as pool:
-        runs: dict[str, Future[Any]] = {name: pool.submit(run_tests_of_the_gpu, stand_in_package, name) for name in RUNS}
+        runs: dict[str, Future[Any]] = {
+            name: pool.submit(run_tests_of_the_gpu, stand_in_package, name) for name in RUNS
+        }
         yield {**runs, "threads": pool.submit(build_with_thread_sanitizer, folder)}
 
 
