@@ -37,7 +37,7 @@ import numpy as np
 from pathlib import Path
 from rmbg_trt import Engine
 
-with Engine(Path(sys.argv[1]), device="cpu", precision="fp32") as engine:
+with Engine(Path(sys.argv[1]), device="cpu", runtime="native") as engine:
     assert engine.run(np.zeros((40, 60, 3), np.uint8)).shape == (40, 60)
     print(engine.info.runtime, [name for name in ("openvino", "onnxruntime", "torch") if name in sys.modules])
 """

@@ -205,7 +205,10 @@ def _open_best_on_cpu(path: Path, kind: str, runtime: str, request: Request) -> 
         return _open_first(["openvino"] if runtime == "auto" else [runtime], path, kind, request)
 
     def open_one(candidate: Candidate) -> Opened:
-        return _open(candidate.runtime, path, kind, dataclasses.replace(request, precision=candidate.precision))
+        # "auto" stays: of a file that is int8 already it means int8, else fp32.
+        kept = request.precision == "auto" and candidate.precision == "fp32"
+        precision = "auto" if kept else candidate.precision
+        return _open(candidate.runtime, path, kind, dataclasses.replace(request, precision=precision))
 
     wanted = candidates(runtime, request.precision)
     return open_fastest(path, wanted, request, asked=request.precision != "auto", open_one=open_one)

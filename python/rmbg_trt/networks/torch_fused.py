@@ -60,6 +60,7 @@ class ConvRelu(nn.Conv2d):
 
     def _one_kernel(self, x: Tensor) -> Tensor:
         weight, bias = self.weight, self.bias
+        assert isinstance(self.padding, tuple)
         return torch.cudnn_convolution_relu(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -75,8 +76,9 @@ def merge_relus(model: nn.Module) -> int:
     for parent in list(model.modules()):
         children = [pair for pair in parent.named_children() if not isinstance(pair[1], nn.Identity)]
         for (conv_name, conv), (relu_name, relu) in itertools.pairwise(children):
-            mergeable = type(conv) is nn.Conv2d and conv.bias is not None and conv.padding_mode == "zeros"
-            if mergeable and isinstance(relu, nn.ReLU):
+            if type(conv) is not nn.Conv2d or not isinstance(relu, nn.ReLU):
+                continue
+            if conv.bias is not None and conv.padding_mode == "zeros" and isinstance(conv.padding, tuple):
                 setattr(parent, conv_name, ConvRelu.of(conv))
                 setattr(parent, relu_name, nn.Identity())
                 pairs += 1
