@@ -26,6 +26,12 @@ cpu::Coordinates coordinates_of(const std::string& name) {
                               "'; expected half_pixel, pytorch_half_pixel or align_corners");
 }
 
+cpu::Precision precision_of(const std::string& name) {
+  if (name == "fp32") return cpu::Precision::kFp32;
+  if (name == "bf16") return cpu::Precision::kBf16;
+  throw std::invalid_argument("precision is '" + name + "'; expected fp32 or bf16");
+}
+
 void bind_graph(py::module_& m) {
   using cpu::Graph;
   py::class_<Graph>(m, "CpuGraph", "Layers of a CPU network. Methods take and return value numbers; 0 is the input.")
@@ -79,6 +85,16 @@ Floats run(Network& network, const Floats& input) {
   return result;
 }
 
+Floats channel_means(cpu::CpuNetwork& network, const Floats& input) {
+  const Floats result = bind(network, input);  // kept until the run is over
+  std::vector<float> means;
+  {
+    py::gil_scoped_release release;
+    means = network.channel_means();
+  }
+  return Floats(static_cast<py::ssize_t>(means.size()), means.data());
+}
+
 py::list profile(cpu::CpuNetwork& network, const cpu::CpuModel& model, const Floats& input) {
   const Floats result = bind(network, input);  // kept until the run is over
   const std::vector<double> times = network.profile();
@@ -93,12 +109,20 @@ py::list profile(cpu::CpuNetwork& network, const cpu::CpuModel& model, const Flo
 void register_cpu_network(py::module_& m) {
   bind_graph(m);
   py::class_<cpu::CpuModel, std::shared_ptr<cpu::CpuModel>>(m, "CpuModel", "A compiled CpuGraph, shared by networks.")
-      .def(py::init<const cpu::Graph&>(), py::arg("graph"), py::call_guard<py::gil_scoped_release>())
+      .def(py::init([](const cpu::Graph& graph, const std::string& precision, const Floats& centres) {
+             const std::vector<float> table = to_vector(centres);
+             py::gil_scoped_release release;
+             return std::make_shared<cpu::CpuModel>(graph, precision_of(precision), table);
+           }),
+           py::arg("graph"), py::arg("precision") = "fp32", py::arg("centres") = Floats(0),
+           "centres: for bf16, what channel_means() measured; without them small differences are lost.")
       .def(
           "network", [](std::shared_ptr<cpu::CpuModel> model) { return std::make_shared<cpu::CpuNetwork>(model); },
           "A network with activations of its own.");
   py::class_<cpu::CpuNetwork, Network, std::shared_ptr<cpu::CpuNetwork>>(m, "CpuNetwork", "One slot of a CpuModel.")
       .def("run", &run, py::arg("input"), "Input (1, C, H, W) float32 to output; binds to the arrays given.")
+      .def("channel_means", &channel_means, py::arg("input"),
+           "Runs once in bf16; the mean of every channel that has a centre: a table for CpuModel.")
       .def("profile", &profile, py::arg("model"), py::arg("input"), "Runs once; (layer, milliseconds) rows.");
   m.def("run_network", &run, py::arg("network"), py::arg("input"),
         "Any network on the CPU: input (1, C, H, W) float32 to output; binds it to the arrays given.");

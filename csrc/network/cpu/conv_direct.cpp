@@ -9,6 +9,7 @@
 #include "core/launch.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
+#include "network/cpu/output_centre.h"
 
 namespace rmbg::cpu {
 namespace {
@@ -21,9 +22,10 @@ class DirectLayer : public Layer {
         out_(plan.tensors[step.output]),
         kernel_(step.node->kernel),
         dilation_(step.node->dilation),
-        lanes_(in_.planar ? 1 : kBlock),
-        planes_(in_.planar ? in_.shape.channels : in_.blocks()),
-        groups_{out_.blocks(), kernels().group} {
+        lanes_(in_.planar() ? 1 : kBlock),
+        planes_(in_.planar() ? in_.shape.channels : in_.blocks()),
+        groups_{out_.blocks(), kernels().group},
+        centre_(plan, step) {
     pack_weights(*step.node);
     bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
     pack_bias(*step.node, out_.blocks(), bias_.as<float>());
@@ -98,14 +100,27 @@ class DirectLayer : public Layer {
                            static_cast<std::size_t>(skipped) * row_segments * lanes_ * blocks * kBlock;
     const std::ptrdiff_t block_stride = static_cast<std::ptrdiff_t>(width) * kBlock;
     const GemmTask task{line, offsets, segments, width, weights, blocks, sums, block_stride};
-    (in_.planar ? kernels().gemm_planar : kernels().gemm)(task);
+    (in_.planar() ? kernels().gemm_planar : kernels().gemm)(task);
     for (int j = 0; j < blocks; ++j) {
       const int block = group * groups_.group + j;
+      if (out_.layout == Layout::kPixels) {
+        finish_pixels(activations, sums + j * block_stride, y, block * kBlock);
+        continue;
+      }
       const std::ptrdiff_t at = (block * out_.plane() + static_cast<std::ptrdiff_t>(y) * width) * kBlock;
       const float* residual = step_.residual >= 0 ? activations.data(step_.residual) + at : nullptr;
       kernels().finish(sums + j * block_stride, width, bias_.as<float>() + block * kBlock, step_.relu, residual,
                        activations.data(step_.output) + at);
     }
+  }
+
+  /// The network's first convolution, in bf16: only what it writes is rounded.
+  void finish_pixels(const Activations& activations, const float* sums, int y, int channel) const {
+    const Pixels out = activations.pixels(step_.output).from_channel(channel);
+    const Pixels residual = step_.residual >= 0 ? activations.pixels(step_.residual).from_channel(channel) : Pixels{};
+    kernels().bf16.finish({sums, out.width, step_.relu, bias_.as<float>() + channel, centre_.shift(channel),
+                           step_.residual >= 0 ? residual.at(y, 0) : nullptr, residual.pixel, out.at(y, 0), out.pixel});
+    fill_border(out, centre_.border(channel), kBlock, y, y + 1);
   }
 
   void fill_line(const float* row, float* line) const {
@@ -120,6 +135,7 @@ class DirectLayer : public Layer {
   Tensor in_, out_;
   int kernel_, dilation_, lanes_, planes_;
   Groups groups_;
+  OutputCentre centre_;
   Buffer weights_, bias_;
 };
 

@@ -19,8 +19,8 @@ class PlanarLayer : public Layer {
         out_(plan.tensors[step.output]),
         kernel_(step.node->kernel),
         dilation_(step.node->dilation),
-        lanes_(in_.planar ? 1 : kBlock),
-        planes_(in_.planar ? in_.shape.channels : in_.blocks()),
+        lanes_(in_.planar() ? 1 : kBlock),
+        planes_(in_.planar() ? in_.shape.channels : in_.blocks()),
         bias_(step.node->bias) {
     pack_weights(*step.node);
     step_.node = nullptr;  // the graph does not outlive construction
@@ -37,7 +37,7 @@ class PlanarLayer : public Layer {
             const float* weights = weights_.as<float>() + static_cast<std::size_t>(channel) * channel_floats();
             float* out = activations.data(step_.output) + i * width;
             const float bias = bias_[static_cast<std::size_t>(channel)];
-            if (in_.planar)
+            if (in_.planar())
               sum_rows(in, y, weights, bias, out);
             else
               kernels().dot_row(in, planes_, height, width, y, kernel_, dilation_, weights, bias, step_.relu, out);

@@ -20,7 +20,7 @@ class CopyLayer : public Layer {
     float* out = activations.data(step_.output);
     const int channels = in_.shape.channels, last = step_.first_channel + channels;
     // Padding lanes meet zero weights; they need only be finite.
-    const int padded = last == out_.shape.channels && !out_.planar ? out_.blocks() * kBlock : last;
+    const int padded = last == out_.shape.channels && !out_.planar() ? out_.blocks() * kBlock : last;
     parallel_for(padded - step_.first_channel, rows_per_piece(in_.plane()), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
         copy_channel(i < channels ? channel(in, in_, i) : nullptr, channel(out, out_, step_.first_channel + i));
@@ -30,12 +30,12 @@ class CopyLayer : public Layer {
  private:
   template <typename T>
   static T* channel(T* data, const Tensor& tensor, std::int64_t index) {
-    if (tensor.planar) return data + index * tensor.plane();
+    if (tensor.planar()) return data + index * tensor.plane();
     return data + index / kBlock * kBlock * tensor.plane() + index % kBlock;
   }
 
   void copy_channel(const float* in, float* out) const {
-    const int in_step = in_.planar ? 1 : kBlock, out_step = out_.planar ? 1 : kBlock;
+    const int in_step = in_.planar() ? 1 : kBlock, out_step = out_.planar() ? 1 : kBlock;
     for (std::int64_t i = 0; i < in_.plane(); ++i) out[i * out_step] = in == nullptr ? 0.0f : in[i * in_step];
   }
 

@@ -30,9 +30,33 @@ void check(const char* what, const TensorView& view, const TensorSpec& expected)
                                 (view.data == nullptr ? ", null" : "") + "; expected float32 " + text(expected.shape));
 }
 
+bool means_are_due(const Plan& plan, const std::vector<int>& centred, int tensor) {
+  return plan.tensors[static_cast<std::size_t>(tensor)].layout == Layout::kPixels &&
+         std::find(centred.begin(), centred.end(), tensor) != centred.end();
+}
+
+void append_means(const Plan& plan, int tensor, const Activations& activations, std::vector<float>& means) {
+  const Pixels pixels = activations.pixels(tensor);
+  const std::vector<float>& centre = plan.tensors[static_cast<std::size_t>(tensor)].centre;
+  const int channels = plan.tensors[static_cast<std::size_t>(tensor)].shape.channels;
+  std::vector<double> sums(static_cast<std::size_t>(channels));
+  for (int y = 0; y < pixels.height; ++y)
+    for (int x = 0; x < pixels.width; ++x) {
+      const Bf16* pixel = pixels.at(y, x);
+      for (int i = 0; i < channels; ++i) sums[static_cast<std::size_t>(i)] += to_float(pixel[i]);
+    }
+  const double count = static_cast<double>(pixels.height) * pixels.width;
+  for (std::size_t i = 0; i < sums.size(); ++i) means.push_back(static_cast<float>(sums[i] / count) + centre[i]);
+}
+
 }  // namespace
 
-CpuModel::CpuModel(const Graph& graph) : plan_(make_plan(graph)) {
+CpuModel::CpuModel(const Graph& graph, Precision precision, const std::vector<float>& centres)
+    : plan_(make_plan(graph, precision)) {
+  if (precision == Precision::kBf16)
+    set_centres(plan_, centres);
+  else if (!centres.empty())
+    throw std::invalid_argument("centres are for a network in bf16; this one is in fp32");
   spec_.input = spec_of("input", graph.shape(0));
   spec_.output = spec_of("output", graph.shape(graph.output()));
   for (Step& step : plan_.steps) {
@@ -48,9 +72,9 @@ std::size_t CpuModel::scratch_floats() const {
 }
 
 CpuNetwork::CpuNetwork(std::shared_ptr<const CpuModel> model) : model_(std::move(model)) {
-  reserve_huge(arena_, model_->plan().arena_floats * sizeof(float));
+  reserve_huge(arena_, model_->plan().arena_bytes);
   reserve_huge(scratch_, model_->scratch_floats() * sizeof(float));
-  activations_ = {&model_->plan(), arena_.as<float>(), {nullptr, nullptr}, scratch_.as<float>()};
+  activations_ = {&model_->plan(), arena_.as<char>(), {nullptr, nullptr}, scratch_.as<float>()};
 }
 
 void CpuNetwork::bind(const TensorView& input, const TensorView& output) {
@@ -60,13 +84,30 @@ void CpuNetwork::bind(const TensorView& input, const TensorView& output) {
   activations_.external[1] = static_cast<float*>(output.data);
 }
 
-void CpuNetwork::enqueue(Stream) {
+void CpuNetwork::check_bound() const {
   if (activations_.external[0] == nullptr) throw NetworkError("the network is not bound; call bind() first");
+}
+
+void CpuNetwork::enqueue(Stream) {
+  check_bound();
   for (std::size_t i = 0; i < model_->layers(); ++i) model_->run_layer(i, activations_);
 }
 
+std::vector<float> CpuNetwork::channel_means() {
+  check_bound();
+  const Plan& plan = model_->plan();
+  const std::vector<int> centred = centred_tensors(plan);
+  std::vector<float> means;
+  for (std::size_t i = 0; i < model_->layers(); ++i) {
+    model_->run_layer(i, activations_);
+    const int output = plan.steps[i].output;
+    if (means_are_due(plan, centred, output)) append_means(plan, output, activations_, means);
+  }
+  return means;
+}
+
 std::vector<double> CpuNetwork::profile() {
-  if (activations_.external[0] == nullptr) throw NetworkError("the network is not bound; call bind() first");
+  check_bound();
   std::vector<double> times;
   for (std::size_t i = 0; i < model_->layers(); ++i) {
     const auto start = std::chrono::steady_clock::now();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network on the CPU without any runtime: fp32, Winograd convolutions, activations laid out for the vector unit.
+// The network on the CPU without any runtime: fp32 with Winograd convolutions,
+// or bf16 with tiles; activations laid out for the vector unit.
 // CpuModel is what slots share; CpuNetwork is one slot's memory.
 #pragma once
 
@@ -17,7 +18,8 @@ namespace rmbg::cpu {
 /// A compiled graph; immutable. Throws std::invalid_argument for a graph that it cannot run.
 class CpuModel {
  public:
-  explicit CpuModel(const Graph& graph);
+  /// centres: for bf16, see set_centres(); of fp32 it must be empty.
+  explicit CpuModel(const Graph& graph, Precision precision = Precision::kFp32, const std::vector<float>& centres = {});
 
   const NetworkSpec& spec() const { return spec_; }
   const Plan& plan() const { return plan_; }
@@ -40,10 +42,16 @@ class CpuNetwork : public Network {
   void enqueue(Stream stream) override;
   bool capturable() const override { return false; }
 
+  /// Runs once in bf16 and returns the mean of every channel that has a centre, in the order of a table of centres:
+  /// what is measured with a poor table, or none, is a good one.
+  std::vector<float> channel_means();
+
   /// Runs once and returns each layer's time in ms.
   std::vector<double> profile();
 
  private:
+  void check_bound() const;
+
   std::shared_ptr<const CpuModel> model_;
   Buffer arena_, scratch_;
   Activations activations_{};

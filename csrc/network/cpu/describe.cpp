@@ -37,6 +37,8 @@ std::string method_name(ConvMethod method) {
       return "winograd 4";
     case ConvMethod::kWinograd6:
       return "winograd 6";
+    case ConvMethod::kTiles:
+      return "tiles";
     case ConvMethod::kDirect:
       break;
   }

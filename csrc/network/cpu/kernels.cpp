@@ -10,7 +10,9 @@ const Kernels& kernels() {
 #if defined(RMBG_HAVE_X86_KERNELS)
   switch (cpu_isa()) {
     case CpuIsa::kAmx:
+      return kernels_amx();
     case CpuIsa::kAvx512Bf16:
+      return kernels_avx512_bf16();
     case CpuIsa::kAvx512:
       return kernels_avx512();
     case CpuIsa::kAvx2:

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "network/cpu/kernels_bf16.h"
+
 namespace rmbg::cpu {
 
 /// Channels of a block; one AVX-512 vector of floats.
@@ -71,11 +73,14 @@ struct Kernels {
   void (*axpy)(float a, const float* x, std::int64_t count, float* y);  // y += a * x
   void (*relu)(const float* x, std::int64_t count, float* out);
   void (*sigmoid)(const float* x, std::int64_t count, float* out);
+  Bf16Kernels bf16;
 };
 
 const Kernels& kernels_generic();
 const Kernels& kernels_avx2();
 const Kernels& kernels_avx512();
+const Kernels& kernels_avx512_bf16();
+const Kernels& kernels_amx();
 
 /// The fastest that the processor has; see cpu_isa().
 const Kernels& kernels();

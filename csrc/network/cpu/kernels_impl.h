@@ -3,8 +3,10 @@
 // No standard library templates here or below: the linker could keep a copy compiled for the wrong processor.
 #pragma once
 
+#include "network/cpu/bf16_kernels.h"
 #include "network/cpu/gemm_kernels.h"
 #include "network/cpu/pointwise_kernels.h"
+#include "network/cpu/tile_kernels.h"
 #include "network/cpu/winograd_kernels.h"
 
 namespace rmbg::cpu {
@@ -15,13 +17,16 @@ constexpr WinogradKernels winograd_table() {
   return {m, winograd_input<m>, winograd_output<m>};
 }
 
+constexpr Bf16Kernels kBf16Table = {begin_tiles,   end_tiles,      multiply,          finish_bf16, pointwise_bf16,
+                                    pool_row_bf16, lerp_rows_bf16, lerp_columns_bf16, dot_row_bf16};
+
 constexpr Kernels kTable = {kGroup,       {winograd_table<2>(), winograd_table<4>(), winograd_table<6>()},
                             gemm<false>,  gemm<true>,
                             finish,       dot_row,
                             pool_row,     lerp,
                             lerp_columns, add,
                             axpy,         relu,
-                            sigmoid};
+                            sigmoid,      kBf16Table};
 
 }  // namespace
 }  // namespace rmbg::cpu

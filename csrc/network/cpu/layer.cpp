@@ -51,7 +51,7 @@ class PoolLayer : public Layer {
  public:
   PoolLayer(const Plan& plan, const Step& step) : step_(step), in_(plan.tensors[step.inputs[0]]) {}
   void run(const Activations& activations) const override {
-    const int lanes = in_.planar ? 1 : kBlock, planes = in_.planar ? in_.shape.channels : in_.blocks();
+    const int lanes = in_.planar() ? 1 : kBlock, planes = in_.planar() ? in_.shape.channels : in_.blocks();
     const int height = in_.shape.height, width = in_.shape.width, rows = (height + 1) / 2;
     const std::ptrdiff_t row_floats = static_cast<std::ptrdiff_t>(width) * lanes;
     const std::ptrdiff_t out_floats = static_cast<std::ptrdiff_t>((width + 1) / 2) * lanes;
@@ -74,13 +74,18 @@ class PoolLayer : public Layer {
 };
 
 std::unique_ptr<Layer> make_conv(const Plan& plan, const Step& step) {
+  if (step.method == ConvMethod::kTiles) return make_tiles(plan, step);
   if (step.method != ConvMethod::kDirect) return make_winograd(plan, step);
-  return plan.tensors[step.output].planar ? make_planar(plan, step) : make_direct(plan, step);
+  if (plan.tensors[step.inputs[0]].layout == Layout::kPixels) return make_dot(plan, step);
+  return plan.tensors[step.output].planar() ? make_planar(plan, step) : make_direct(plan, step);
 }
 
 }  // namespace
 
 std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step) {
+  const auto is_pixels = [&](int tensor) { return plan.tensors[tensor].layout == Layout::kPixels; };
+  if (step.kind != OpKind::kConv && (is_pixels(step.inputs[0]) || is_pixels(step.output)))
+    return step.kind == OpKind::kResize ? make_pixel_resize(plan, step) : make_pixel_layer(plan, step);
   switch (step.kind) {
     case OpKind::kConv:
       return make_conv(plan, step);
@@ -98,6 +103,12 @@ std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step) {
       break;
   }
   return make_copy(plan, step);
+}
+
+Pixels pixels_of(const Plan& plan, int tensor, char* arena) {
+  const Tensor& t = plan.tensors[static_cast<std::size_t>(tensor)];
+  if (t.parent >= 0) return pixels_of(plan, t.parent, arena).from_channel(t.first_channel);
+  return {reinterpret_cast<Bf16*>(arena + t.offset), t.shape.height, t.shape.width, t.border, t.pixel()};
 }
 
 void pack_bias(const Node& node, int blocks, float* out) {

@@ -6,22 +6,30 @@
 #include <cstddef>
 #include <memory>
 
+#include "network/cpu/bf16.h"
 #include "network/cpu/plan.h"
 
 namespace rmbg::cpu {
 
+/// A tensor of Layout::kPixels in an arena; null: only its layout counts.
+Pixels pixels_of(const Plan& plan, int tensor, char* arena);
+
 /// The memory of one network instance.
 struct Activations {
   const Plan* plan;
-  float* arena;
+  char* arena;
   float* external[2];  // the bound input and output
   float* scratch;
 
+  /// Of a planar or blocked tensor.
   float* data(int tensor) const {
     const Tensor& t = plan->tensors[static_cast<std::size_t>(tensor)];
     if (t.parent >= 0) return data(t.parent) + t.first_channel * t.plane();
-    return t.external >= 0 ? external[t.external] : arena + t.offset;
+    return t.external >= 0 ? external[t.external] : reinterpret_cast<float*>(arena + t.offset);
   }
+
+  /// Of a tensor of Layout::kPixels.
+  Pixels pixels(int tensor) const { return pixels_of(*plan, tensor, arena); }
 };
 
 class Layer {
@@ -35,11 +43,15 @@ class Layer {
 std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step);
 
 // The families behind make_layer.
-std::unique_ptr<Layer> make_winograd(const Plan& plan, const Step& step);  // conv_winograd.cpp
-std::unique_ptr<Layer> make_direct(const Plan& plan, const Step& step);    // conv_direct.cpp: to blocked
-std::unique_ptr<Layer> make_planar(const Plan& plan, const Step& step);    // conv_planar.cpp: to planar
-std::unique_ptr<Layer> make_resize(const Plan& plan, const Step& step);    // resize.cpp
-std::unique_ptr<Layer> make_copy(const Plan& plan, const Step& step);      // copy.cpp
+std::unique_ptr<Layer> make_winograd(const Plan& plan, const Step& step);      // conv_winograd.cpp
+std::unique_ptr<Layer> make_direct(const Plan& plan, const Step& step);        // conv_direct.cpp: to blocked
+std::unique_ptr<Layer> make_planar(const Plan& plan, const Step& step);        // conv_planar.cpp: to planar
+std::unique_ptr<Layer> make_resize(const Plan& plan, const Step& step);        // resize.cpp
+std::unique_ptr<Layer> make_copy(const Plan& plan, const Step& step);          // copy.cpp
+std::unique_ptr<Layer> make_tiles(const Plan& plan, const Step& step);         // conv_tiles.cpp: bf16 to bf16
+std::unique_ptr<Layer> make_dot(const Plan& plan, const Step& step);           // conv_dot.cpp: bf16 to planar
+std::unique_ptr<Layer> make_pixel_resize(const Plan& plan, const Step& step);  // resize.cpp: bf16
+std::unique_ptr<Layer> make_pixel_layer(const Plan& plan, const Step& step);   // pixel_layers.cpp: the rest of bf16
 
 /// Splits `count` channels after every `group` blocks of 16: how weights are packed for Kernels::gemm.
 struct Groups {

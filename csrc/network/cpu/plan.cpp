@@ -3,7 +3,9 @@
 // read and written once.
 #include "network/cpu/plan.h"
 
+#include <algorithm>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace rmbg::cpu {
@@ -11,13 +13,14 @@ namespace {
 
 class Planner {
  public:
-  explicit Planner(const Graph& graph) : graph_(graph) {
+  Planner(const Graph& graph, Precision precision) : graph_(graph), precision_(precision) {
     if (graph.output() < 0) throw std::invalid_argument("the graph has no output; call set_output");
     find_needed();
     for (int value = 0; value < graph.values(); ++value) {
       Tensor tensor;
       tensor.shape = graph.shape(value);
-      tensor.planar = tensor.shape.channels <= kPlanarChannels;
+      if (tensor.shape.channels > kPlanarChannels)
+        tensor.layout = precision == Precision::kBf16 ? Layout::kPixels : Layout::kBlocked;
       plan_.tensors.push_back(tensor);
     }
   }
@@ -28,6 +31,7 @@ class Planner {
       if (needed_[i] && !fused_[i]) add_step(graph_.nodes()[i]);
     bring_out_output();
     alias_concatenations();
+    if (precision_ == Precision::kBf16) add_borders();
     place_tensors(plan_);
     return std::move(plan_);
   }
@@ -79,15 +83,16 @@ class Planner {
   void fuse(const Node& node, Step& step) {
     const Tensor& in = tensor(node.inputs[0]);
     const Tensor& out = tensor(node.output);
-    const bool blocked = !in.planar && !out.planar;
-    if (blocked && node.kernel == 3) step.method = choose_method(in.shape, out.shape.channels, node.dilation);
+    const bool wide = !in.planar() && !out.planar(), tiles = wide && precision_ == Precision::kBf16;
+    if (tiles) step.method = ConvMethod::kTiles;
+    if (wide && !tiles && node.kernel == 3) step.method = choose_method(in.shape, out.shape.channels, node.dilation);
     if (const Node* relu = only_reader(step.output, OpKind::kRelu)) {
       step.relu = true;
       step.output = relu->output;
       mark_fused(*relu);
     }
-    if (!out.planar) fuse_sum(step);
-    if (step.method != ConvMethod::kDirect && node.dilation == 1) fuse_pool(step);
+    if (!out.planar()) fuse_sum(step);
+    if (tiles || (step.method != ConvMethod::kDirect && node.dilation == 1)) fuse_pool(step);
   }
 
   void fuse_sum(Step& step) {
@@ -111,7 +116,7 @@ class Planner {
 
   /// The pipeline's memory is planar; wide tensors are converted on the way in and out.
   void bring_in_input() {
-    if (tensor(0).planar && graph_.output() != 0) {
+    if (tensor(0).planar() && graph_.output() != 0) {
       tensor(0).external = 0;
       return;
     }
@@ -120,7 +125,7 @@ class Planner {
 
   void bring_out_output() {
     const int output = graph_.output();
-    if (tensor(output).planar && tensor(output).external < 0 && output != 0) {
+    if (tensor(output).planar() && tensor(output).external < 0 && output != 0) {
       tensor(output).external = 1;
       return;
     }
@@ -131,7 +136,6 @@ class Planner {
   int add_external(int like, int external) {
     Tensor copy;
     copy.shape = tensor(like).shape;
-    copy.planar = true;
     copy.external = external;
     plan_.tensors.push_back(copy);
     return static_cast<int>(plan_.tensors.size()) - 1;
@@ -161,14 +165,29 @@ class Planner {
   bool try_alias(int input, int output, int channel) {
     Tensor& in = tensor(input);
     const Tensor& out = tensor(output);
-    if (in.external >= 0 || in.parent >= 0 || in.planar != out.planar) return false;
-    if (!in.planar && (channel % 16 != 0 || in.shape.channels % 16 != 0)) return false;
+    if (in.external >= 0 || in.parent >= 0 || in.layout != out.layout) return false;
+    if (!in.planar() && (channel % 16 != 0 || in.shape.channels % 16 != 0)) return false;
     in.parent = output;
     in.first_channel = channel;
     return true;
   }
 
+  /// A convolution reads its taps without looking for edges: what it reads has a border as wide as it reaches.
+  void add_borders() {
+    constexpr int kMaxBorder = 64;  // it is memory on all sides; U²-Net reaches 8 pixels
+    for (const Step& step : plan_.steps) {
+      if (step.kind != OpKind::kConv || step.node->kernel == 1 || tensor(step.inputs[0]).planar()) continue;
+      const int reach = step.node->dilation;
+      if (reach > kMaxBorder)
+        throw std::invalid_argument("a convolution's dilation is " + std::to_string(reach) + "; expected at most " +
+                                    std::to_string(kMaxBorder) + " in bf16");
+      int& border = tensor(root_of(plan_, step.inputs[0])).border;
+      border = std::max(border, reach);
+    }
+  }
+
   const Graph& graph_;
+  Precision precision_;
   Plan plan_;
   std::vector<bool> needed_, fused_;
   std::vector<std::vector<int>> readers_;
@@ -176,6 +195,6 @@ class Planner {
 
 }  // namespace
 
-Plan make_plan(const Graph& graph) { return Planner(graph).make(); }
+Plan make_plan(const Graph& graph, Precision precision) { return Planner(graph, precision).make(); }
 
 }  // namespace rmbg::cpu

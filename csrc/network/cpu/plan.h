@@ -12,23 +12,36 @@
 
 namespace rmbg::cpu {
 
-/// Tensors with at most this many channels are planar (NCHW); the others are blocked (see kernels.h).
+/// Arithmetic of the convolutions.
+enum class Precision { kFp32, kBf16 };
+
+/// kPlanar: NCHW floats. kBlocked: see kernels.h. kPixels: bf16, the channels of a pixel side by side; see bf16.h.
+enum class Layout { kPlanar, kBlocked, kPixels };
+
+/// Tensors with at most this many channels are planar; the others are blocked in fp32 and pixels in bf16.
 constexpr int kPlanarChannels = 8;
 
-enum class ConvMethod { kWinograd2, kWinograd4, kWinograd6, kDirect };
+enum class ConvMethod { kWinograd2, kWinograd4, kWinograd6, kDirect, kTiles };
 
 struct Tensor {
   Shape shape;
-  bool planar = false;
+  Layout layout = Layout::kPlanar;
   int external = -1;       // 0: the network's input, 1: its output, -1: in the arena
   int parent = -1;         // the concatenation that it is a slice of
   int first_channel = 0;   // in the parent
-  std::size_t offset = 0;  // in the arena, in floats
+  std::size_t offset = 0;  // in the arena, in bytes
+  // Layout::kPixels:
+  int border = 0;               // pixels on every side, for convolutions to read; a slice has its parent's
+  std::vector<float> centre{};  // of each channel, padding included: what is stored is the value minus this
 
   int blocks() const { return (shape.channels + 15) / 16; }
   std::int64_t plane() const { return static_cast<std::int64_t>(shape.height) * shape.width; }
-  /// Floats, the padding of the last block included.
-  std::int64_t size() const { return plane() * (planar ? shape.channels : blocks() * 16); }
+  bool planar() const { return layout == Layout::kPlanar; }
+  /// Values, the padding of the last block included.
+  std::int64_t size() const { return plane() * (planar() ? shape.channels : blocks() * 16); }
+  std::ptrdiff_t pixel() const { return static_cast<std::ptrdiff_t>(blocks()) * 16; }
+  /// Of memory, the border included.
+  std::size_t bytes() const;
 };
 
 struct Step {
@@ -48,16 +61,27 @@ struct Step {
 struct Plan {
   std::vector<Tensor> tensors;
   std::vector<Step> steps;
-  std::size_t arena_floats = 0;
+  std::size_t arena_bytes = 0;
 };
 
 /// The plan keeps pointers into the graph. Throws std::invalid_argument when the graph has no output.
-Plan make_plan(const Graph& graph);
+Plan make_plan(const Graph& graph, Precision precision = Precision::kFp32);
 
 /// The cheapest way to run a 3x3 convolution on this shape.
 ConvMethod choose_method(const Shape& in, int cout, int dilation);
 
 /// Gives every tensor its offset; called by make_plan.
 void place_tensors(Plan& plan);
+
+/// The tensor whose memory a tensor lies in: itself, or the concatenation it is a slice of.
+int root_of(const Plan& plan, int tensor);
+
+/// The tensors that have a centre of their own, in the order of a table of centres: what convolutions, sums and
+/// activation functions write. Others, such as a pooled tensor, keep that of their source.
+std::vector<int> centred_tensors(const Plan& plan);
+
+/// Sets all centres from a table: one float a channel, tensor after tensor. An empty table means zeros.
+/// Throws std::invalid_argument when its size does not fit the plan.
+void set_centres(Plan& plan, const std::vector<float>& table);
 
 }  // namespace rmbg::cpu

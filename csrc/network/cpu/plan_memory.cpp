@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "network/cpu/bf16.h"
 #include "network/cpu/plan.h"
 
 namespace rmbg::cpu {
@@ -14,12 +15,6 @@ struct Life {
   int first = -1, last = -1;
   bool overlaps(const Life& other) const { return first <= other.last && other.first <= last; }
 };
-
-int root_of(const Plan& plan, int tensor) {
-  while (plan.tensors[static_cast<std::size_t>(tensor)].parent >= 0)
-    tensor = plan.tensors[static_cast<std::size_t>(tensor)].parent;
-  return tensor;
-}
 
 std::vector<Life> find_lives(const Plan& plan) {
   std::vector<Life> lives(plan.tensors.size());
@@ -42,29 +37,41 @@ std::vector<Life> find_lives(const Plan& plan) {
 
 }  // namespace
 
+std::size_t Tensor::bytes() const {
+  if (layout != Layout::kPixels) return static_cast<std::size_t>(size()) * sizeof(float);
+  const auto side = [&](int pixels) { return static_cast<std::size_t>(pixels + 2 * border); };
+  return (side(shape.height) * side(shape.width) + kGuardPixels) * static_cast<std::size_t>(pixel()) * sizeof(Bf16);
+}
+
+int root_of(const Plan& plan, int tensor) {
+  while (plan.tensors[static_cast<std::size_t>(tensor)].parent >= 0)
+    tensor = plan.tensors[static_cast<std::size_t>(tensor)].parent;
+  return tensor;
+}
+
 void place_tensors(Plan& plan) {
-  constexpr std::size_t kLine = 16;  // floats of a cache line
+  constexpr std::size_t kLine = 64;  // bytes of a cache line
   const std::vector<Life> lives = find_lives(plan);
   std::vector<std::size_t> order(plan.tensors.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return plan.tensors[a].size() > plan.tensors[b].size(); });
+                   [&](std::size_t a, std::size_t b) { return plan.tensors[a].bytes() > plan.tensors[b].bytes(); });
 
   std::vector<std::size_t> placed;  // by offset
   for (const std::size_t index : order) {
     Tensor& tensor = plan.tensors[index];
     if (tensor.external >= 0 || tensor.parent >= 0 || lives[index].first < 0) continue;
-    const std::size_t size = (static_cast<std::size_t>(tensor.size()) + kLine - 1) / kLine * kLine;
+    const std::size_t size = (tensor.bytes() + kLine - 1) / kLine * kLine;
     std::size_t offset = 0;
     for (const std::size_t other : placed) {
       if (!lives[index].overlaps(lives[other])) continue;
       const Tensor& neighbour = plan.tensors[other];
       if (offset + size <= neighbour.offset) break;
-      const std::size_t end = neighbour.offset + static_cast<std::size_t>(neighbour.size());
+      const std::size_t end = neighbour.offset + neighbour.bytes();
       offset = std::max(offset, (end + kLine - 1) / kLine * kLine);
     }
     tensor.offset = offset;
-    plan.arena_floats = std::max(plan.arena_floats, offset + size);
+    plan.arena_bytes = std::max(plan.arena_bytes, offset + size);
     const auto at = std::upper_bound(placed.begin(), placed.end(), offset, [&](std::size_t value, std::size_t other) {
       return value < plan.tensors[other].offset;
     });

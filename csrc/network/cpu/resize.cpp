@@ -6,6 +6,7 @@
 #include "core/launch.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
+#include "network/cpu/output_centre.h"
 
 namespace rmbg::cpu {
 namespace {
@@ -44,7 +45,7 @@ class ResizeLayer : public Layer {
 
   void run(const Activations& activations) const override {
     const Kernels& k = kernels();
-    const int lanes = in_.planar ? 1 : kBlock, planes = in_.planar ? in_.shape.channels : in_.blocks();
+    const int lanes = in_.planar() ? 1 : kBlock, planes = in_.planar() ? in_.shape.channels : in_.blocks();
     const std::int64_t in_row = static_cast<std::int64_t>(in_.shape.width) * lanes;
     const std::int64_t out_row = static_cast<std::int64_t>(out_.shape.width) * lanes;
     const int height = out_.shape.height;
@@ -72,7 +73,52 @@ class ResizeLayer : public Layer {
   Axis rows_, columns_;
 };
 
+/// In bf16; the output has its input's centre.
+class PixelResizeLayer : public Layer {
+ public:
+  PixelResizeLayer(const Plan& plan, const Step& step)
+      : step_(step),
+        in_(plan.tensors[step.inputs[0]]),
+        rows_(in_.shape.height, plan.tensors[step.output].shape.height, step.node->coordinates),
+        columns_(in_.shape.width, plan.tensors[step.output].shape.width, step.node->coordinates),
+        centre_(plan, step) {
+    step_.node = nullptr;  // the graph does not outlive construction
+  }
+
+  std::size_t scratch_floats() const override { return line_floats() * static_cast<std::size_t>(parallel_workers()); }
+
+  void run(const Activations& activations) const override {
+    const Bf16Kernels& k = kernels().bf16;
+    const Pixels in = activations.pixels(step_.inputs[0]), out = activations.pixels(step_.output);
+    const int channels = in_.blocks() * kBlock;
+    parallel_for_worker(out.height, rows_per_piece(static_cast<std::int64_t>(out.width) * channels),
+                        [&](std::int64_t begin, std::int64_t end, int worker) {
+                          float* line = activations.scratch + line_floats() * static_cast<std::size_t>(worker);
+                          for (int y = static_cast<int>(begin); y < end; ++y) {
+                            const auto row = static_cast<std::size_t>(y);
+                            k.lerp_rows(in.at(rows_.low[row], 0), in.at(rows_.high[row], 0), in.pixel,
+                                        rows_.weight[row], in.width, channels, line);
+                            k.lerp_columns(line, columns_.low.data(), columns_.high.data(), columns_.weight.data(),
+                                           out.width, channels, out.at(y, 0), out.pixel);
+                          }
+                          fill_border(out, centre_.border(0), channels, static_cast<int>(begin), static_cast<int>(end));
+                        });
+  }
+
+ private:
+  std::size_t line_floats() const { return static_cast<std::size_t>(in_.shape.width) * in_.blocks() * kBlock; }
+
+  Step step_;
+  Tensor in_;
+  Axis rows_, columns_;
+  OutputCentre centre_;
+};
+
 }  // namespace
+
+std::unique_ptr<Layer> make_pixel_resize(const Plan& plan, const Step& step) {
+  return std::make_unique<PixelResizeLayer>(plan, step);
+}
 
 std::unique_ptr<Layer> make_resize(const Plan& plan, const Step& step) {
   return std::make_unique<ResizeLayer>(plan, step);

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// What surrounds the products in bfloat16: a convolution's last step, sums, pooling, interpolation, one-channel
+// convolutions. Included only by kernels_impl.h.
+#pragma once
+
+#include <cmath>
+
+#include "network/cpu/pointwise_kernels.h"
+#include "network/cpu/simd_bf16.h"
+
+namespace rmbg::cpu {
+namespace {
+
+template <bool has_residual>
+RMBG_INLINE void finish_pixels(const FinishTask& task) {
+  const FinishTask t = task;  // a vector store may alias anything: its fields would be read again
+  for (int k = 0; k < kBlock; k += kLanes) {
+    const Vec bias = load(t.bias + k), shift = load(t.shift + k);
+    const Vec floor = t.relu ? Vec{} : splat(-__builtin_inff());
+    const float* sums = t.sums + k;
+    const Bf16* residual = has_residual ? t.residual + k : nullptr;
+    Bf16* output = t.output + k;
+    for (int i = 0; i < t.count; ++i) {
+      Vec value = maximum(load(sums) + bias, floor) + shift;
+      if (has_residual) value += load_bf16(residual);
+      store_bf16(output, value);
+      sums += kBlock;
+      output += t.output_pixel;
+      if (has_residual) residual += t.residual_pixel;
+    }
+  }
+}
+
+void finish_bf16(const FinishTask& task) {
+  if (task.residual != nullptr)
+    finish_pixels<true>(task);
+  else
+    finish_pixels<false>(task);
+}
+
+RMBG_INLINE Vec sigmoid_of(Vec x) {
+  for (int i = 0; i < kLanes; ++i) x[i] = 1.0f / (1.0f + ::expf(-x[i]));
+  return x;
+}
+
+void pointwise_bf16(const PointwiseTask& task) {
+  for (int i = 0; i < task.count; ++i) {
+    for (int k = 0; k < task.channels; k += kLanes) {
+      Vec value = load_bf16(task.a + i * task.a_pixel + k) + load(task.before + k);
+      if (task.b != nullptr) value += load_bf16(task.b + i * task.b_pixel + k);
+      if (task.kind == PointwiseKind::kRelu) value = maximum(value, Vec{});
+      if (task.kind == PointwiseKind::kSigmoid) value = sigmoid_of(value);
+      store_bf16(task.output + i * task.output_pixel + k, value + load(task.after + k));
+    }
+  }
+}
+
+/// The values are rounded already, so rounding them again changes nothing.
+void pool_row_bf16(const Bf16* top, const Bf16* bottom, std::ptrdiff_t pixel, int width, int channels, Bf16* out,
+                   std::ptrdiff_t out_pixel) {
+  for (int x = 0; x < width; x += 2, out += out_pixel) {
+    const std::ptrdiff_t left = x * pixel, right = x + 1 < width ? left + pixel : left;
+    for (int k = 0; k < channels; k += kLanes) {
+      const Vec above = maximum(load_bf16(top + left + k), load_bf16(top + right + k));
+      const Vec below = maximum(load_bf16(bottom + left + k), load_bf16(bottom + right + k));
+      store_bf16(out + k, maximum(above, below));
+    }
+  }
+}
+
+void lerp_rows_bf16(const Bf16* a, const Bf16* b, std::ptrdiff_t pixel, float t, int width, int channels, float* line) {
+  for (int x = 0; x < width; ++x, a += pixel, b += pixel)
+    for (int k = 0; k < channels; k += kLanes, line += kLanes) {
+      const Vec first = load_bf16(a + k);
+      store(line, first + (load_bf16(b + k) - first) * t);
+    }
+}
+
+void lerp_columns_bf16(const float* line, const int* left, const int* right, const float* t, int width, int channels,
+                       Bf16* out, std::ptrdiff_t out_pixel) {
+  for (int x = 0; x < width; ++x, out += out_pixel) {
+    const float* a = line + static_cast<std::ptrdiff_t>(left[x]) * channels;
+    const float* b = line + static_cast<std::ptrdiff_t>(right[x]) * channels;
+    for (int k = 0; k < channels; k += kLanes) store_bf16(out + k, load(a + k) + (load(b + k) - load(a + k)) * t[x]);
+  }
+}
+
+/// `count` neighbouring pixels: their sums hide each other's latency.
+template <int count>
+RMBG_INLINE void dot_pixels_bf16(const Bf16* input, std::ptrdiff_t pixel, const std::ptrdiff_t* taps, int tap_count,
+                                 int channels, const float* weights, float* sums) {
+  Vec total[count];
+  RMBG_UNROLL
+  for (int i = 0; i < count; ++i) total[i] = Vec{};
+  for (int tap = 0; tap < tap_count; ++tap) {
+    const Bf16* first = input + taps[tap];
+    for (int k = 0; k < channels; k += kLanes, weights += kLanes) {
+      const Vec weight = load(weights);
+      RMBG_UNROLL
+      for (int i = 0; i < count; ++i) total[i] += load_bf16(first + i * pixel + k) * weight;
+    }
+  }
+  RMBG_UNROLL
+  for (int i = 0; i < count; ++i) sums[i] = horizontal_sum(total[i]);
+}
+
+void dot_row_bf16(const Bf16* input, std::ptrdiff_t pixel, const std::ptrdiff_t* taps, int tap_count, int channels,
+                  const float* weights, float bias, bool relu, int width, float* out) {
+  constexpr int kPixels = 8;
+  for (int x = 0; x < width;) {
+    float sums[kPixels];
+    const int count = x + kPixels <= width ? kPixels : 1;
+    const Bf16* first = input + x * pixel;
+    if (count == kPixels)
+      dot_pixels_bf16<kPixels>(first, pixel, taps, tap_count, channels, weights, sums);
+    else
+      dot_pixels_bf16<1>(first, pixel, taps, tap_count, channels, weights, sums);
+    for (int i = 0; i < count; ++i) {
+      const float value = sums[i] + bias;
+      out[x + i] = relu && value < 0.0f ? 0.0f : value;
+    }
+    x += count;
+  }
+}
+
+}  // namespace
+}  // namespace rmbg::cpu

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions in bf16 as tile products. A run of up to 64 neighbouring positions is multiplied with two blocks of
+// outputs at a time, and its sums go through bias, ReLU, residual and rounding while they are in the first-level
+// cache. On narrow maps positions run on from row to row through the border (what is computed there is dropped), so
+// that tiles are full.
+#include <algorithm>
+
+#include "core/buffer.h"
+#include "core/launch.h"
+#include "network/cpu/huge_pages.h"
+#include "network/cpu/kernels.h"
+#include "network/cpu/layer.h"
+#include "network/cpu/output_centre.h"
+#include "network/cpu/tile_weights.h"
+
+namespace rmbg::cpu {
+namespace {
+
+constexpr int kGroup = 2;  // blocks of outputs that one product makes
+constexpr int kRun = kMaxTiles * kTilePixels;
+constexpr std::size_t kSums = std::size_t{kRun} * kGroup * kBlock;
+
+class TileLayer : public Layer {
+ public:
+  TileLayer(const Plan& plan, const Step& step);
+  std::size_t scratch_floats() const override { return kSums * static_cast<std::size_t>(parallel_workers()); }
+  void run(const Activations& activations) const override;
+
+ private:
+  struct Piece {
+    Pixels in, out, residual, pooled;  // only the first two where there are no others
+    float* sums;
+    int first_group, last_group;
+  };
+  void choose_pieces();
+  void run_rows(const Piece& piece, int begin, int end) const;
+  void run_positions(const Piece& piece, int y, int count) const;
+  void finish(const Piece& piece, int group, int y, int first, int count, int stride) const;
+  void complete_rows(const Piece& piece, int begin, int end) const;
+
+  Step step_;
+  Tensor in_, out_;
+  Pixels layout_;  // of the input
+  TileSteps steps_;
+  std::vector<std::ptrdiff_t> offsets_;
+  Groups groups_;
+  OutputCentre centre_;
+  bool flat_;                      // positions run on from row to row
+  int chunk_groups_, chunks_ = 1;  // groups of outputs a piece
+  int band_rows_, bands_ = 1;      // rows a piece
+  Buffer weights_, bias_;
+};
+
+TileLayer::TileLayer(const Plan& plan, const Step& step)
+    : step_(step),
+      in_(plan.tensors[step.inputs[0]]),
+      out_(plan.tensors[step.output]),
+      layout_(pixels_of(plan, step.inputs[0], nullptr)),
+      steps_(make_tile_steps(layout_, in_.blocks(), step.node->kernel, step.node->dilation)),
+      groups_{out_.blocks(), kGroup},
+      centre_(plan, step) {
+  for (const TileStep& tile_step : steps_.steps) offsets_.push_back(tile_step.offset);
+  const std::size_t count = steps_.steps.size() * static_cast<std::size_t>(steps_.depth * out_.blocks() * kBlock);
+  reserve_huge(weights_, count * sizeof(Bf16));
+  pack_tile_weights(*step.node, steps_, groups_, weights_.as<Bf16>());
+  bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
+  pack_centred_bias(*step.node, in_, out_.blocks(), bias_.as<float>());
+  step_.node = nullptr;  // the graph does not outlive construction
+
+  const int width = in_.shape.width, pitch = width + 2 * layout_.border;
+  flat_ = pitch <= (width + 31) / 32 * 32;
+  choose_pieces();
+}
+
+/// Large weights are split among the pieces, so that each part is read from memory once and stays in the cache of
+/// its core; else rows are.
+void TileLayer::choose_pieces() {
+  constexpr std::size_t kResidentBytes = std::size_t{1} << 19;  // a part of the second-level cache
+  const int height = in_.shape.height, wanted = 4 * parallel_workers();
+  const std::size_t bytes = weights_.capacity();
+  if (bytes > kResidentBytes)
+    chunks_ = std::min(groups_.count(), std::max(wanted, static_cast<int>(bytes / (2 * kResidentBytes)) + 1));
+  chunk_groups_ = (groups_.count() + chunks_ - 1) / chunks_;
+  chunks_ = (groups_.count() + chunk_groups_ - 1) / chunk_groups_;
+  const int bands = std::min((wanted + chunks_ - 1) / chunks_, (height + 1) / 2);
+  band_rows_ = ((height + bands - 1) / bands + 1) / 2 * 2;  // even: pooling takes pairs
+  bands_ = (height + band_rows_ - 1) / band_rows_;
+}
+
+void TileLayer::run(const Activations& activations) const {
+  Piece shared{activations.pixels(step_.inputs[0]), activations.pixels(step_.output), {}, {}, nullptr, 0, 0};
+  if (step_.residual >= 0) shared.residual = activations.pixels(step_.residual);
+  if (step_.pooled >= 0) shared.pooled = activations.pixels(step_.pooled);
+  parallel_for_worker(
+      static_cast<std::int64_t>(chunks_) * bands_, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+        Piece piece = shared;
+        piece.sums = activations.scratch + kSums * static_cast<std::size_t>(worker);
+        kernels().bf16.begin(steps_.depth);
+        for (std::int64_t i = begin; i < end; ++i) {
+          const int chunk = static_cast<int>(i / bands_), row = static_cast<int>(i % bands_) * band_rows_;
+          piece.first_group = chunk * chunk_groups_;
+          piece.last_group = std::min(piece.first_group + chunk_groups_, groups_.count());
+          run_rows(piece, row, std::min(row + band_rows_, in_.shape.height));
+        }
+        kernels().bf16.end();
+      });
+}
+
+void TileLayer::run_rows(const Piece& piece, int begin, int end) const {
+  const int width = in_.shape.width, border = layout_.border;
+  if (flat_) {
+    run_positions(piece, begin, (end - begin) * (width + 2 * border) - 2 * border);
+    return complete_rows(piece, begin, end);
+  }
+  for (int y = begin; y < end; ++y) {
+    run_positions(piece, y, width);
+    complete_rows(piece, y, y + 1);
+  }
+}
+
+/// Positions count from (y, 0) on; a row of them is a row of the input with its border.
+void TileLayer::run_positions(const Piece& piece, int y, int count) const {
+  const std::size_t block_values = offsets_.size() * static_cast<std::size_t>(steps_.depth) * kBlock;
+  for (int first = 0; first < count; first += kRun) {
+    const int positions = std::min(kRun, count - first), tiles = (positions + kTilePixels - 1) / kTilePixels;
+    for (int group = piece.first_group; group < piece.last_group; ++group) {
+      kernels().bf16.multiply({piece.in.at(y, 0) + first * layout_.pixel, layout_.pixel, offsets_.data(),
+                               static_cast<int>(offsets_.size()), steps_.depth, tiles,
+                               weights_.as<Bf16>() + block_values * group * kGroup, groups_.size(group), piece.sums});
+      finish(piece, group, y, first, positions, tiles * kTilePixels);
+    }
+  }
+}
+
+void TileLayer::finish(const Piece& piece, int group, int y, int first, int count, int stride) const {
+  const int width = in_.shape.width, pitch = width + 2 * layout_.border;
+  const bool has_residual = step_.residual >= 0;
+  for (int position = first; position < first + count;) {
+    const int row = y + position / pitch, x = position % pitch;
+    const int pixels = std::min(width - x, first + count - position);
+    for (int block = 0; pixels > 0 && block < groups_.size(group); ++block) {
+      const int channel = (group * kGroup + block) * kBlock;
+      kernels().bf16.finish({piece.sums + (block * stride + position - first) * kBlock, pixels, step_.relu,
+                             bias_.as<float>() + channel, centre_.shift(channel),
+                             has_residual ? piece.residual.at(row, x) + channel : nullptr, piece.residual.pixel,
+                             piece.out.at(row, x) + channel, piece.out.pixel});
+    }
+    position += pixels > 0 ? pixels : pitch - x;
+  }
+}
+
+/// The border, and the pooled rows: their sources are still in the cache.
+void TileLayer::complete_rows(const Piece& piece, int begin, int end) const {
+  const int channel = piece.first_group * kGroup * kBlock, height = in_.shape.height;
+  const int channels = std::min(piece.last_group * kGroup, groups_.blocks) * kBlock - channel;
+  const Pixels out = piece.out.from_channel(channel);
+  fill_border(out, centre_.border(channel), channels, begin, end);
+  for (int y = begin; step_.pooled >= 0 && y < end; ++y) {
+    if (y % 2 == 0 && y + 1 < height) continue;
+    const Pixels pooled = piece.pooled.from_channel(channel);
+    kernels().bf16.pool_row(out.at(y / 2 * 2, 0), out.at(y, 0), out.pixel, out.width, channels, pooled.at(y / 2, 0),
+                            pooled.pixel);
+    fill_border(pooled, centre_.border(channel), channels, y / 2, y / 2 + 1);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Layer> make_tiles(const Plan& plan, const Step& step) {
+  return std::make_unique<TileLayer>(plan, step);
+}
+
+}  // namespace rmbg::cpu

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inner loops in bfloat16, a part of the table of kernels. Products of bf16 are summed up in float; everything
+// else is computed in float and rounded once. For the layout of activations see bf16.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rmbg::cpu {
+
+using Bf16 = std::uint16_t;  // the upper half of a float
+
+/// Pixels of a tile, and outputs of a block: a tile of sums is 16 x 16.
+constexpr int kTilePixels = 16;
+/// Tiles of pixels that one call multiplies.
+constexpr int kMaxTiles = 4;
+
+/// sums[block][position][16] = sum over steps and depth of input[position][offset of the step + k] * weights[step][k]
+struct TileTask {
+  const Bf16* input;              // position 0
+  std::ptrdiff_t pixel;           // values from a position to the next
+  const std::ptrdiff_t* offsets;  // of each step, in values
+  int steps;
+  int depth;            // values that a step multiplies: 16 or 32
+  int tiles;            // of 16 positions: 1 to kMaxTiles
+  const Bf16* weights;  // [step][block][depth / 2][16 outputs][2]
+  int blocks;           // of 16 outputs: 1 or 2
+  float* sums;          // [blocks][tiles * 16][16]
+};
+
+/// output = relu?(sums + bias) + shift + residual, for `count` pixels of 16 channels.
+struct FinishTask {
+  const float* sums;  // [count][16]
+  int count;
+  bool relu;
+  const float* bias;
+  const float* shift;    // minus the output's centre, plus the residual's
+  const Bf16* residual;  // or null
+  std::ptrdiff_t residual_pixel;
+  Bf16* output;
+  std::ptrdiff_t output_pixel;
+};
+
+enum class PointwiseKind { kAdd, kRelu, kSigmoid };
+
+/// output = f(a + b + before) + after, for `count` pixels; b may be null.
+struct PointwiseTask {
+  PointwiseKind kind;
+  const Bf16 *a, *b;
+  std::ptrdiff_t a_pixel, b_pixel;
+  const float *before, *after;
+  int count, channels;  // channels: a multiple of 16
+  Bf16* output;
+  std::ptrdiff_t output_pixel;
+};
+
+struct Bf16Kernels {
+  /// Around calls of multiply with one depth, on each thread: the tile registers must be set up, and given back.
+  void (*begin)(int depth);
+  void (*end)();
+  void (*multiply)(const TileTask& task);
+  void (*finish)(const FinishTask& task);
+  void (*pointwise)(const PointwiseTask& task);
+  /// 2x2 maximum with stride 2 of two rows (the same one twice at an odd bottom).
+  void (*pool_row)(const Bf16* top, const Bf16* bottom, std::ptrdiff_t pixel, int width, int channels, Bf16* out,
+                   std::ptrdiff_t out_pixel);
+  /// line[x] = a[x] + (b[x] - a[x]) * t, each of `channels` floats.
+  void (*lerp_rows)(const Bf16* a, const Bf16* b, std::ptrdiff_t pixel, float t, int width, int channels, float* line);
+  /// out[x] = line[left[x]] + (line[right[x]] - line[left[x]]) * t[x].
+  void (*lerp_columns)(const float* line, const int* left, const int* right, const float* t, int width, int channels,
+                       Bf16* out, std::ptrdiff_t out_pixel);
+  /// A row of one planar output channel: bias plus dot products over taps and channels, in float.
+  void (*dot_row)(const Bf16* input, std::ptrdiff_t pixel, const std::ptrdiff_t* taps, int tap_count, int channels,
+                  const float* weights /* [tap][channels] */, float bias, bool relu, int width, float* out);
+};
+
+}  // namespace rmbg::cpu

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps are ordered by row of taps, channels, column of taps: neighbouring columns read nearly the same cache lines.
+#include "network/cpu/tile_weights.h"
+
+#include "core/launch.h"
+#include "network/cpu/kernels.h"
+
+namespace rmbg::cpu {
+
+TileSteps make_tile_steps(const Pixels& in, int blocks, int kernel, int dilation) {
+  const bool two_pixels = blocks == 1 && kernel == 3 && dilation == 1 && in.pixel == kBlock;
+  TileSteps result{blocks > 1 || two_pixels ? 32 : 16, {}};
+  for (int ky = 0; ky < kernel; ++ky) {
+    const int row = ky * kernel;
+    const auto offset = [&](int kx, int block) {
+      return (ky - kernel / 2) * dilation * in.row() + (kx - kernel / 2) * dilation * in.pixel +
+             static_cast<std::ptrdiff_t>(block) * kBlock;
+    };
+    if (two_pixels) {
+      result.steps.push_back({offset(0, 0), {{row, 0}, {row + 1, 0}}});
+      result.steps.push_back({offset(1, 0), {{}, {row + 2, 0}}});  // two pixels on might lie beyond the border
+      continue;
+    }
+    for (int block = 0; block < blocks; block += 2) {
+      const bool last = blocks > 1 && block + 1 == blocks;  // an odd one: the block before it is read once more
+      for (int kx = 0; kx < kernel; ++kx) {
+        const int tap = row + kx;
+        if (last)
+          result.steps.push_back({offset(kx, block - 1), {{}, {tap, block}}});
+        else
+          result.steps.push_back({offset(kx, block), {{tap, block}, {tap, block + 1}}});
+      }
+    }
+  }
+  return result;
+}
+
+void pack_tile_weights(const Node& node, const TileSteps& steps, Groups groups, Bf16* out) {
+  const int cout = static_cast<int>(node.bias.size()), taps = node.kernel * node.kernel;
+  const int cin = static_cast<int>(node.weights.size()) / (cout * taps);
+  const std::size_t block_values = steps.steps.size() * static_cast<std::size_t>(steps.depth) * kBlock;
+  const auto value = [&](const TileStep& step, int k, int o) {
+    const StepHalf half = step.halves[k / kBlock];
+    const int channel = half.block * kBlock + k % kBlock;
+    if (half.tap < 0 || channel >= cin || o >= cout) return Bf16{0};
+    return to_bf16(node.weights[(static_cast<std::size_t>(o) * cin + channel) * taps + half.tap]);
+  };
+  parallel_for(groups.count(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (int group = static_cast<int>(begin); group < end; ++group) {
+      Bf16* next = out + block_values * group * groups.group;
+      for (const TileStep& step : steps.steps)
+        for (int block = 0; block < groups.size(group); ++block)
+          for (int k = 0; k < steps.depth; k += 2)
+            for (int o = (group * groups.group + block) * kBlock, i = 0; i < kBlock; ++i, ++o) {
+              *next++ = value(step, k, o);
+              *next++ = value(step, k + 1, o);
+            }
+    }
+  });
+}
+
+}  // namespace rmbg::cpu

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a convolution in bf16 is cut into the steps of a tile product, and its weights packed for them.
+#pragma once
+
+#include <vector>
+
+#include "network/cpu/layer.h"
+
+namespace rmbg::cpu {
+
+/// Sixteen values of a step: input channels 16 * block to 16 * block + 15 under one tap. tap -1: others' values, which
+/// meet weights of 0.
+struct StepHalf {
+  int tap = -1, block = 0;
+};
+
+struct TileStep {
+  std::ptrdiff_t offset;  // from a pixel, in values
+  StepHalf halves[2];     // the second one counts only in steps of depth 32
+};
+
+struct TileSteps {
+  int depth;  // values of a step: 16 or 32
+  std::vector<TileStep> steps;
+};
+
+/// A step reads 32 neighbouring values of `in`: two blocks of channels, or of a 16-channel tensor two neighbouring
+/// pixels. Where there are no two such halves that may be read, the steps are 16 deep.
+TileSteps make_tile_steps(const Pixels& in, int blocks, int kernel, int dilation);
+
+/// Packs to [group][step][block][depth / 2][16 outputs][2].
+void pack_tile_weights(const Node& node, const TileSteps& steps, Groups groups, Bf16* out);
+
+}  // namespace rmbg::cpu
