@@ -17,8 +17,8 @@ namespace rmbg::cpu {
 namespace {
 
 constexpr int kGroup = 2;  // blocks of outputs that one product makes
-constexpr int kRun = kMaxTiles * kTilePixels;
-constexpr std::size_t kSums = std::size_t{kRun} * kGroup * kBlock;
+constexpr int kMaxRun = kMaxTiles * kTilePixels;
+constexpr std::size_t kSums = std::size_t{kMaxRun} * kGroup * kBlock;
 
 class TileLayer : public Layer {
  public:
@@ -45,6 +45,7 @@ class TileLayer : public Layer {
   std::vector<std::ptrdiff_t> offsets_;
   Groups groups_;
   OutputCentre centre_;
+  int run_;                        // positions multiplied at a time
   bool flat_;                      // positions run on from row to row
   int chunk_groups_, chunks_ = 1;  // groups of outputs a piece
   int band_rows_, bands_ = 1;      // rows a piece
@@ -68,6 +69,10 @@ TileLayer::TileLayer(const Plan& plan, const Step& step)
   step_.node = nullptr;  // the graph does not outlive construction
 
   const int width = in_.shape.width, pitch = width + 2 * layout_.border;
+  // All groups of outputs read a run's rows: they should stay in the first-level cache.
+  constexpr std::size_t kResidentBytes = 28 << 10;
+  const std::size_t run_bytes = std::size_t{3} * kMaxRun * in_.blocks() * kBlock * sizeof(Bf16);
+  run_ = groups_.blocks > 1 && run_bytes > kResidentBytes ? kMaxRun / 2 : kMaxRun;
   flat_ = pitch <= (width + 31) / 32 * 32;
   choose_pieces();
 }
@@ -121,8 +126,8 @@ void TileLayer::run_rows(const Piece& piece, int begin, int end) const {
 /// Positions count from (y, 0) on; a row of them is a row of the input with its border.
 void TileLayer::run_positions(const Piece& piece, int y, int count) const {
   const std::size_t block_values = offsets_.size() * static_cast<std::size_t>(steps_.depth) * kBlock;
-  for (int first = 0; first < count; first += kRun) {
-    const int positions = std::min(kRun, count - first), tiles = (positions + kTilePixels - 1) / kTilePixels;
+  for (int first = 0; first < count; first += run_) {
+    const int positions = std::min(run_, count - first), tiles = (positions + kTilePixels - 1) / kTilePixels;
     for (int group = piece.first_group; group < piece.last_group; ++group) {
       kernels().bf16.multiply({piece.in.at(y, 0) + first * layout_.pixel, layout_.pixel, offsets_.data(),
                                static_cast<int>(offsets_.size()), steps_.depth, tiles,
