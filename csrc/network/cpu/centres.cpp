@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "network/cpu/bf16.h"
 #include "network/cpu/plan.h"
 
 namespace rmbg::cpu {
@@ -49,6 +50,8 @@ void set_centres(Plan& plan, const std::vector<float>& table) {
     const Tensor& source = at(plan, step.inputs[0]);
     std::vector<float> values = source.centre;
     if (own) values.assign(next, next + output.shape.channels);
+    // Then 0, the most frequent value behind a ReLU, is stored exactly.
+    for (float& value : values) value = to_float(to_bf16(value));
     if (own) next += output.shape.channels;
     const int channels = own ? output.shape.channels : source.shape.channels;
     set_centre(plan, step.output, step.first_channel, values, channels);
