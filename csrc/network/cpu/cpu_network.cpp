@@ -11,6 +11,7 @@
 #include "core/cpu_features.h"
 #include "core/error.h"
 #include "network/cpu/huge_pages.h"
+#include "network/cpu/output_centre.h"
 
 namespace rmbg::cpu {
 namespace {
@@ -28,25 +29,6 @@ void check(const char* what, const TensorView& view, const TensorSpec& expected)
     throw std::invalid_argument(std::string("the network's ") + what + " is bound to memory of shape " +
                                 text(view.shape) + (view.dtype == DataType::kFloat32 ? "" : ", float16") +
                                 (view.data == nullptr ? ", null" : "") + "; expected float32 " + text(expected.shape));
-}
-
-bool means_are_due(const Plan& plan, const std::vector<int>& centred, int tensor) {
-  return plan.tensors[static_cast<std::size_t>(tensor)].layout == Layout::kPixels &&
-         std::find(centred.begin(), centred.end(), tensor) != centred.end();
-}
-
-void append_means(const Plan& plan, int tensor, const Activations& activations, std::vector<float>& means) {
-  const Pixels pixels = activations.pixels(tensor);
-  const std::vector<float>& centre = plan.tensors[static_cast<std::size_t>(tensor)].centre;
-  const int channels = plan.tensors[static_cast<std::size_t>(tensor)].shape.channels;
-  std::vector<double> sums(static_cast<std::size_t>(channels));
-  for (int y = 0; y < pixels.height; ++y)
-    for (int x = 0; x < pixels.width; ++x) {
-      const Bf16* pixel = pixels.at(y, x);
-      for (int i = 0; i < channels; ++i) sums[static_cast<std::size_t>(i)] += to_float(pixel[i]);
-    }
-  const double count = static_cast<double>(pixels.height) * pixels.width;
-  for (std::size_t i = 0; i < sums.size(); ++i) means.push_back(static_cast<float>(sums[i] / count) + centre[i]);
 }
 
 }  // namespace
@@ -101,7 +83,8 @@ std::vector<float> CpuNetwork::channel_means() {
   for (std::size_t i = 0; i < model_->layers(); ++i) {
     model_->run_layer(i, activations_);
     const int output = plan.steps[i].output;
-    if (means_are_due(plan, centred, output)) append_means(plan, output, activations_, means);
+    if (plan.tensors[static_cast<std::size_t>(output)].layout != Layout::kPixels) continue;
+    if (std::find(centred.begin(), centred.end(), output) != centred.end()) append_means(activations_, output, means);
   }
   return means;
 }

@@ -16,6 +16,24 @@ OutputCentre::OutputCentre(const Plan& plan, const Step& step) {
   }
 }
 
+void append_means(const Activations& activations, int tensor, std::vector<float>& means) {
+  const Tensor& t = activations.plan->tensors[static_cast<std::size_t>(tensor)];
+  const Pixels pixels = activations.pixels(tensor);
+  const auto channels = static_cast<std::size_t>(t.shape.channels);
+  std::vector<double> sums(channels);
+  std::vector<float> row(channels);
+  for (int y = 0; y < pixels.height; ++y) {
+    std::fill(row.begin(), row.end(), 0.0f);
+    for (int x = 0; x < pixels.width; ++x) {
+      const Bf16* pixel = pixels.at(y, x);
+      for (std::size_t i = 0; i < channels; ++i) row[i] += to_float(pixel[i]);
+    }
+    for (std::size_t i = 0; i < channels; ++i) sums[i] += row[i];
+  }
+  for (std::size_t i = 0; i < channels; ++i)
+    means.push_back(static_cast<float>(sums[i] / static_cast<double>(t.plane())) + t.centre[i]);
+}
+
 void pack_centred_bias(const Node& node, const Tensor& input, int blocks, float* out) {
   std::fill(out, out + blocks * 16, 0.0f);
   const std::size_t cin = static_cast<std::size_t>(input.shape.channels),

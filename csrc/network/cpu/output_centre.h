@@ -23,6 +23,9 @@ class OutputCentre {
   std::vector<Bf16> border_;
 };
 
+/// Appends the mean of each channel of a tensor of Layout::kPixels.
+void append_means(const Activations& activations, int tensor, std::vector<float>& means);
+
 /// The bias, padded to whole blocks with zeros, plus what the input's centre gives: computed with the exact weights,
 /// so rounding them only touches how far an activation is from its centre.
 void pack_centred_bias(const Node& node, const Tensor& input, int blocks, float* out);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our own network for the CPU (csrc/network/cpu): Winograd convolutions in float32, for models made of U²-Net's layers.
+"""Our own network for the CPU (csrc/network/cpu), for models made of U²-Net's layers.
 
+In fp32 it runs Winograd convolutions; in bf16 it multiplies tiles, where the processor has AMX or AVX512-BF16.
 It needs no runtime: the ONNX file is read with the onnx package.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, UnavailableError
 from . import Opened, Request, UnsupportedNetworkError
 
 if TYPE_CHECKING:
@@ -17,41 +18,59 @@ if TYPE_CHECKING:
 
 
 def open(path: Path, request: Request) -> Opened:
-    """Opens an ONNX file.
+    """Opens an ONNX file. "auto" is float32.
 
     Raises:
-        UnsupportedNetworkError: The model has a layer that our network does not, it is a file of OpenVINO, or bf16 or
-            int8 is asked for.
+        UnsupportedNetworkError: The model has a layer that our network does not, it is a file of OpenVINO, or int8 is
+            asked for.
+        UnavailableError: bf16 is asked of a processor that has none.
         ModelError: The file cannot be read or is not an image-to-matte network.
         InputError: The size does not fit the model.
     """
     from .. import _core
     from .processor_name import processor_name
 
-    if request.precision in ("bf16", "int8"):
-        raise UnsupportedNetworkError("it computes in fp32 only")
-    model = compile_model(path, request.size)
-    why = " because it was asked for" if request.precision == "fp32" else ""
+    if request.precision == "int8":
+        raise UnsupportedNetworkError("it computes in fp32 and bf16 only")
+    precision = "bf16" if request.precision == "bf16" else "fp32"
+    if precision == "bf16" and not _core.cpu_info()["bf16"]:
+        raise UnavailableError("this processor has no bfloat16 arithmetic (AVX512-BF16 or AMX); use fp32 or auto")
+    model = compile_model(path, request.size, precision)
     return Opened(
         networks=[model.network() for _ in range(request.slots)],
         runtime="native",
         runtime_version=f"{_core.__version__} ({_core.cpu_isa()})",
         device_name=processor_name(),
-        precision="fp32",
-        reason=f"fp32{why}",
+        precision=precision,
+        reason=f"{precision} because it was asked for" if request.precision == precision else precision,
     )
 
 
-def compile_model(path: Path, size: tuple[int, int] | None) -> _core.CpuModel:
-    """Reads an ONNX file and packs its weights for this processor. The arguments and errors are those of ``open``."""
+def compile_model(path: Path, size: tuple[int, int] | None, precision: str = "fp32") -> _core.CpuModel:
+    """Reads an ONNX file and packs its weights for this processor.
+
+    Args:
+        path: The file.
+        size: Network input (height, width); None takes the model's own.
+        precision: "fp32", or "bf16", for which the means of the activations are measured once.
+
+    Raises:
+        UnsupportedNetworkError: The model has a layer that our network does not, or it is a file of OpenVINO.
+        ModelError: The file cannot be read or is not an image-to-matte network.
+        InputError: The size does not fit the model.
+    """
     from .. import _core
+    from .centres import cached_centres
     from .onnx_file import read_network
     from .onnx_graph import import_graph
 
     if path.suffix.lower() == ".xml":
         raise UnsupportedNetworkError("it reads ONNX files; an .xml is OpenVINO's own")
     try:
-        return _core.CpuModel(import_graph(read_network(path, size)))
+        graph = import_graph(read_network(path, size))
+        if precision == "bf16":
+            return _core.CpuModel(graph, "bf16", cached_centres(path, graph))
+        return _core.CpuModel(graph)
     except InputError:
         raise
     except ValueError as error:  # the checks of the core, as of sizes that it cannot address

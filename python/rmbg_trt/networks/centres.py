@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The centres of a bf16 network's activations: each channel's mean over a few photographs.
+
+The network stores activations minus their centre (csrc/network/cpu/bf16.h), so what is measured here decides how much
+is left of 8 bits of mantissa, but not what is computed. A table is a few kilobytes and stays in the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import models
+from ..image import read_picture
+from ..image.atomic import atomic_file
+from .cache_folder import content_sha256, prune, touch
+
+if TYPE_CHECKING:
+    from .. import _core
+
+log = logging.getLogger("rmbg_trt")
+
+ROUNDS = 2  # the first one measures without centres, and so a little beside
+KEPT_TABLES = 32
+
+Floats = NDArray[np.float32]
+
+
+def measure_centres(graph: _core.CpuGraph, inputs: Sequence[Floats]) -> Floats:
+    """Measures the table for ``CpuModel(graph, "bf16", table)``.
+
+    Args:
+        graph: The network, with its output set.
+        inputs: At least one network input, (1, 3, height, width) float32 each, like those it will see.
+
+    Returns:
+        (n,) float32: the mean of every channel that has a centre.
+    """
+    from .. import _core
+
+    centres = np.zeros(0, np.float32)
+    for _ in range(ROUNDS):
+        network = _core.CpuModel(graph, "bf16", centres).network()
+        centres = np.mean([network.channel_means(x) for x in inputs], axis=0, dtype=np.float64).astype(np.float32)
+    return centres
+
+
+def cached_centres(path: Path, graph: _core.CpuGraph) -> Floats:
+    """The table of a model, from the user's cache or measured now with the package's photographs.
+
+    Args:
+        path: The model's file; its content is what the table is remembered by.
+        graph: Its network, in the size that is wanted.
+    """
+    from .. import _core
+    from ..export.pictures import SHIPPED
+
+    _, height, width = graph.shape(0)
+    photographs = sorted(SHIPPED.glob("*.jpg"))
+    parts = [content_sha256(path), height, width, [photograph.name for photograph in photographs], _core.__version__]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+    file = models.cache_dir() / "centres" / f"{path.stem[:40]}-{digest}.npy"
+    found = _read(file)
+    if found is not None:
+        touch(file)
+        return found
+    pictures = (read_picture(photograph).pixels for photograph in photographs)
+    inputs = [_core.preprocess(pixels, (height, width), color="rgb") for pixels in pictures]
+    centres = measure_centres(graph, inputs)
+    _write(file, centres)
+    return centres
+
+
+def _read(file: Path) -> Floats | None:
+    """A table of the cache; None where there is none, or a damaged one."""
+    try:
+        table = np.load(io.BytesIO(file.read_bytes()), allow_pickle=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError) as error:
+        log.warning("the cached centres %s cannot be used and are measured again: %s", file, error)
+        return None
+    if table.ndim != 1 or table.dtype != np.float32 or not np.isfinite(table).all():
+        log.warning("the cached centres %s are damaged and are measured again", file)
+        return None
+    return table
+
+
+def _write(file: Path, centres: Floats) -> None:
+    """Into the cache; where it cannot be written, the next start measures again."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(file) as stream:
+            np.save(stream, centres)
+        prune(file.parent, ".npy", KEPT_TABLES)
+    except OSError as error:
+        log.info("the centres of %s are not cached: %s", file.stem, error)
