@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our own CPU network in bfloat16, against PyTorch in double.
+
+Small integers are bfloat16 numbers, and so are their sums up to 256: nets of them must come out exact, so that a wrong
+tap, edge, channel or centre shows whatever rounding hides. Real weights are held to what rounding costs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tests import reference
+from torch.nn import functional
+
+from rmbg_trt import Engine, InputError, UnavailableError, _core
+from rmbg_trt.networks.centres import cached_centres, measure_centres
+from rmbg_trt.networks.onnx_graph import import_graph
+from rmbg_trt.networks.openvino_network import read_model, shared_core
+
+Floats = NDArray[np.float32]
+ISAS = ("generic", "avx2", "avx512", "avx512_bf16", "amx")
+
+
+class Net:
+    """A graph for the core and its values in PyTorch, made side by side. Values are numbers, 0 is the input."""
+
+    def __init__(self, height: int, width: int, seed: int = 0) -> None:
+        self.random = np.random.default_rng(seed)
+        self.graph = _core.CpuGraph(3, height, width)
+        self.x = self.random.integers(-3, 4, (1, 3, height, width)).astype(np.float32)
+        self.values = [torch.from_numpy(self.x).double()]
+
+    def _append(self, value: int, result: torch.Tensor) -> int:
+        assert value == len(self.values)
+        assert self.graph.shape(value) == tuple(result.shape[1:])
+        self.values.append(result)
+        return value
+
+    def conv(self, x: int, cout: int, kernel: int = 3, dilation: int = 1, terms: int = 18) -> int:
+        """Weights 1 and -1 in `terms` places of each output."""
+        cin = self.values[x].shape[1]
+        weights = np.zeros((cout, cin * kernel * kernel), np.float32)
+        for row in weights:
+            places = self.random.permutation(row.size)[:terms]
+            row[places] = self.random.choice([-1, 1], places.size)
+        return self.conv_of(x, weights.reshape(cout, cin, kernel, kernel), dilation)
+
+    def conv_of(self, x: int, weights: Floats, dilation: int = 1) -> int:
+        bias = self.random.integers(-4, 5, len(weights)).astype(np.float32)
+        result = functional.conv2d(
+            self.values[x],
+            torch.from_numpy(weights).double(),
+            torch.from_numpy(bias).double(),
+            padding=dilation * (weights.shape[2] // 2),
+            dilation=dilation,
+        )
+        return self._append(self.graph.conv(x, weights, bias, dilation), result)
+
+    def relu(self, x: int) -> int:
+        return self._append(self.graph.relu(x), self.values[x].relu())
+
+    def sigmoid(self, x: int) -> int:
+        return self._append(self.graph.sigmoid(x), self.values[x].sigmoid())
+
+    def add(self, a: int, b: int) -> int:
+        return self._append(self.graph.add(a, b), self.values[a] + self.values[b])
+
+    def concat(self, *values: int) -> int:
+        return self._append(self.graph.concat(list(values)), torch.cat([self.values[v] for v in values], 1))
+
+    def pool(self, x: int) -> int:
+        return self._append(self.graph.max_pool(x), functional.max_pool2d(self.values[x], 2, 2, ceil_mode=True))
+
+    def resize(self, x: int, height: int, width: int, mode: str = "half_pixel") -> int:
+        result = functional.interpolate(
+            self.values[x], (height, width), mode="bilinear", align_corners=mode == "align_corners"
+        )
+        return self._append(self.graph.resize(x, height, width, mode), result)
+
+    def difference(self, output: int, centred: bool = True) -> float:
+        """The largest one, of a run with random whole centres, or with none."""
+        self.graph.set_output(output)
+        centres = np.zeros(0, np.float32)
+        if centred:
+            size = _core.CpuModel(self.graph, "bf16").network().channel_means(self.x).size
+            centres = self.random.integers(-9, 10, size).astype(np.float32)
+        got = _core.CpuModel(self.graph, "bf16", centres).network().run(self.x)
+        want = self.values[output].numpy()
+        assert want.std() > 1e-3 or want.size < 4, "the oracle itself is constant: this would check nothing"
+        assert np.abs(want).max() < 2000
+        return float(np.abs(got - want).max())
+
+
+SIZES = [(1, 1), (1, 7), (2, 3), (5, 4), (13, 1), (16, 16), (20, 33), (47, 61), (7, 130)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dilation", [1, 2, 4, 8])
+def test_conv_of_every_size_and_dilation(size: tuple[int, int], dilation: int) -> None:
+    net = Net(*size)
+    inner = net.conv(net.relu(net.conv(0, 32, 1)), 48, dilation=dilation)
+    assert net.difference(net.conv(net.relu(inner), 1, 1, terms=48)) == 0
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize(
+    ("cin", "cout"),
+    [(1, 9), (3, 16), (6, 16), (9, 16), (16, 16), (16, 96), (17, 33), (32, 16), (48, 64), (64, 9), (80, 48), (130, 40)],
+)
+def test_conv_of_any_channel_count(cin: int, cout: int, kernel: int) -> None:
+    net = Net(26, 19)
+    inner = net.conv(net.conv(0, cin, 1), cout, kernel)
+    assert net.difference(net.conv(inner, 1, 1, terms=cout)) == 0
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("cout", [1, 2, 7])
+def test_side_outputs_are_planar(cout: int, kernel: int) -> None:
+    net = Net(9, 37)
+    side = net.conv(net.conv(0, 40, 1), cout, kernel, dilation=2)
+    assert net.difference(net.conv(side, 1)) == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 9), (21, 34), (40, 64), (33, 70)])
+@pytest.mark.parametrize("cout", [16, 32, 48])
+def test_what_a_convolution_takes_in(size: tuple[int, int], cout: int) -> None:
+    """ReLU, a sum and pooling, in one step and in bands of rows."""
+    net = Net(*size)
+    first = net.relu(net.conv(0, cout, 1))
+    total = net.add(net.relu(net.conv(first, cout, terms=12)), first)
+    pooled = net.relu(net.conv(net.pool(total), 16, terms=1))
+    both = net.concat(net.resize(net.conv(pooled, 1, 1, terms=1), *size), net.conv(total, 1, 1, terms=1))
+    assert net.difference(net.conv(both, 1, 1)) <= 1e-4  # the resize is in float
+
+
+def test_layers_that_no_convolution_takes_in() -> None:
+    net = Net(15, 22)
+    a, b = net.conv(0, 24, 1), net.conv(0, 24, 3, terms=5)
+    positive = net.relu(a)
+    total = net.add(net.add(positive, b), net.relu(net.add(a, b)))
+    joined = net.concat(net.conv(net.pool(net.pool(total)), 1, 1), net.conv(net.pool(net.pool(a)), 1, 1))
+    assert net.difference(net.conv(joined, 1, 1)) == 0
+
+
+def test_sigmoid_of_many_channels() -> None:
+    net = Net(9, 11)
+    assert net.difference(net.conv(net.sigmoid(net.conv(0, 20, 1)), 1, 1, terms=4), centred=False) < 4 * 2**-8
+
+
+@pytest.mark.parametrize("mode", ["half_pixel", "align_corners"])
+@pytest.mark.parametrize("inner", [(1, 2), (1, 9), (5, 3), (10, 14), (40, 31)])
+def test_resize_up_and_down(mode: str, inner: tuple[int, int]) -> None:
+    """Interpolated values have more digits than bfloat16; four are summed up."""
+    net = Net(20, 23)
+    small = net.resize(net.conv(0, 40, 1), *inner, mode)
+    back = net.resize(small, 20, 23, mode)
+    assert net.difference(net.conv(back, 1, 1, terms=4)) < 4 * 2 * 16 * 2**-8
+
+
+def test_concatenations_are_slices_or_copies() -> None:
+    """Of 16 channels and of odd counts, nested, one read by itself as well, wide ones and planar ones."""
+    net = Net(21, 34)
+    first, second, planar = net.relu(net.conv(0, 16)), net.conv(0, 32, 1), net.conv(0, 5)
+    slices = net.concat(second, first)
+    own = net.conv(first, 16, terms=5)  # 16 channels between others'
+    dilated = net.conv(second, 16, dilation=4, terms=5)
+    nested = net.concat(net.concat(slices, own), dilated)
+    odd = net.concat(net.conv(0, 11, 1), planar, net.conv(0, 21, 1), 0)
+    joined = net.concat(net.conv(nested, 1, terms=40), net.conv(odd, 1, terms=40), net.conv(slices, 1))
+    assert net.difference(net.conv(joined, 1, 1)) == 0
+
+
+def test_values_that_are_not_numbers_do_not_stay() -> None:
+    """Memory is used again, and what one frame left in it must not reach the next one."""
+    net = Net(18, 27)
+    first = net.relu(net.conv(0, 16))
+    joined = net.concat(net.relu(net.conv(net.conv(first, 16, terms=5), 16, terms=5)), first)
+    output = net.conv(net.conv(joined, 48, terms=3), 1, terms=20)
+    net.graph.set_output(output)
+    network = _core.CpuModel(net.graph, "bf16").network()
+    network.run(np.full_like(net.x, np.nan))
+    np.testing.assert_array_equal(network.run(net.x), net.values[output].numpy())
+
+
+SCRIPT = """
+import sys, numpy as np
+from rmbg_trt import _core
+from tests.network.test_cpu_network_bf16 import random_net
+net, output = random_net()
+net.graph.set_output(output)
+np.save(sys.argv[1], _core.CpuModel(net.graph, "bf16").network().run(net.x))
+print(_core.cpu_isa())
+"""
+
+
+def random_net() -> tuple[Net, int]:
+    """Whole numbers up to the first tile product, one channel of the last: everything else adds in a fixed order."""
+    net = Net(23, 45)
+
+    def weights(cout: int, cin: int) -> Floats:
+        return (net.random.standard_normal((cout, cin, 3, 3)) / np.sqrt(9 * cin)).astype(np.float32)
+
+    first = net.conv(0, 16, 1)
+    inner = net.relu(net.conv_of(first, weights(48, 16)))
+    inner = net.add(net.relu(net.conv_of(net.concat(inner, first), weights(48, 64), dilation=2)), inner)
+    return net, net.conv_of(inner, np.eye(1, 48, 5, dtype=np.float32).reshape(1, 48, 1, 1))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_every_instruction_set_adds_up_alike(tmp_path: Path, isa: str) -> None:
+    """To the bit, but AVX512-BF16, whose dot products add up in another order."""
+    results = {}
+    for each in ("generic", isa):
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(tmp_path / f"{each}.npy")],
+            env={**os.environ, "RMBG_ISA": each, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        if done.stdout.strip() != each:
+            pytest.skip(f"this processor has no {each}")
+        results[each] = np.load(tmp_path / f"{each}.npy")
+    net, output = random_net()
+    assert np.abs(results[isa] - net.values[output].numpy()).max() < 0.1
+    if isa == "avx512_bf16":
+        np.testing.assert_allclose(results[isa], results["generic"], rtol=2**-7, atol=2**-7)
+    else:
+        np.testing.assert_array_equal(results[isa], results["generic"])
+
+
+def test_centres_are_the_means_and_keep_small_differences() -> None:
+    """A channel near 1000 that varies by less than 1: bfloat16 counts in fours there."""
+    net = Net(20, 30)
+    weights = np.zeros((16, 3, 1, 1), np.float32)
+    weights[:, 0] = 1 / 8
+    first = net.graph.conv(0, weights, np.full(16, 1000, np.float32))
+    net.graph.set_output(net.graph.conv(net.graph.relu(first), np.ones((1, 16, 1, 1), np.float32), np.zeros(1)))
+    want = 16 * (1000 + net.x[:, :1] / 8)
+    plain = _core.CpuModel(net.graph, "bf16").network().run(net.x)
+    assert np.abs(plain - want).max() > 1
+    centres = measure_centres(net.graph, [net.x])
+    assert np.abs(centres - (1000 + net.x[0, 0].mean() / 8)).max() < 0.5
+    got = _core.CpuModel(net.graph, "bf16", centres).network().run(net.x)
+    assert np.abs(got - want).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("precision", "size", "words"),
+    [
+        ("bf16", 3, "table of 3 centres; expected 16"),
+        ("fp32", 16, "for a network in bf16"),
+        ("fp16", 0, "fp32 or bf16"),
+    ],
+)
+def test_wrong_tables_and_precisions_are_refused(precision: str, size: int, words: str) -> None:
+    net = Net(8, 8)
+    net.graph.set_output(net.conv(net.conv(0, 16), 1))
+    with pytest.raises(InputError, match=words):
+        _core.CpuModel(net.graph, precision, np.zeros(size, np.float32))  # type: ignore[arg-type]
+
+
+def test_a_dilation_without_end_is_refused() -> None:
+    net = Net(8, 8)
+    net.graph.set_output(net.conv(net.conv(net.conv(0, 16), 16, dilation=1000), 1))
+    with pytest.raises(InputError, match="dilation is 1000; expected at most 64 in bf16"):
+        _core.CpuModel(net.graph, "bf16")
+
+
+needs_bf16 = pytest.mark.skipif(not _core.cpu_info()["bf16"], reason="this processor has no bfloat16")
+
+
+@pytest.mark.skipif(_core.cpu_info()["bf16"], reason="this processor has bfloat16")
+def test_without_the_instructions_bf16_is_refused(small_model: Path) -> None:
+    with pytest.raises(UnavailableError, match="no bfloat16 arithmetic"):
+        Engine(small_model, precision="bf16", runtime="native")
+
+
+@needs_bf16
+def test_engine_in_bf16_remembers_its_centres(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path))
+    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    mattes = []
+    for _ in range(3):
+        with Engine(small_model, precision="bf16", runtime="native") as engine:
+            assert (engine.info.runtime, engine.info.precision) == ("native", "bf16")
+            mattes.append(engine.run(frame))
+        [table] = tmp_path.glob("centres/*.npy")
+        if len(mattes) == 2:
+            assert "damaged" not in caplog.text
+            table.write_bytes(b"damaged")
+    assert "cannot be used and are measured again" in caplog.text
+    assert np.load(table).dtype == np.float32
+    np.testing.assert_array_equal(mattes[0], mattes[1])
+    np.testing.assert_array_equal(mattes[0], mattes[2])
+
+
+def check_photographs(path: Path, photographs: tuple[str, ...], iou: float) -> None:
+    """Mean difference at most 0.1 of 255 over all, and every foreground the same."""
+    graph = import_graph(read_model(shared_core(), path, (320, 320)))
+    network = _core.CpuModel(graph, "bf16", cached_centres(path, graph)).network()
+    found = {}
+    for name in photographs:
+        rgb = reference.photograph(name)
+        got = reference.alpha(network.run(_core.preprocess(rgb, (320, 320), color="rgb"))[0, 0], rgb.shape[:2])
+        want = reference.photograph_alpha(path, name)
+        found[name] = (float(np.abs(got.astype(int) - want).mean()), reference.iou(got, want))
+    assert np.mean([mean for mean, _ in found.values()]) <= 0.1, found
+    assert all(mean <= 0.4 and same >= iou for mean, same in found.values()), found
+
+
+@pytest.mark.weights
+def test_u2netp_keeps_the_matte(u2netp_path: Path) -> None:
+    check_photographs(u2netp_path, reference.PHOTOGRAPHS, iou=0.99)
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_u2net_keeps_the_matte(u2net_path: Path) -> None:
+    check_photographs(u2net_path, reference.PHOTOGRAPHS, iou=0.985)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("size", [(256, 384), (333, 517), (32, 32)])
+def test_u2netp_of_other_sizes(u2netp_path: Path, size: tuple[int, int]) -> None:
+    graph = import_graph(read_model(shared_core(), u2netp_path, size))
+    x = _core.preprocess(reference.photograph("astronaut"), size, color="rgb")
+    network = _core.CpuModel(graph, "bf16", measure_centres(graph, [x])).network()
+    assert np.abs(network.run(x) - _core.CpuModel(graph).network().run(x)).mean() < 1e-3
