@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What surrounds the products in bfloat16: a convolution's last step, sums, pooling, interpolation, one-channel
-// convolutions. Included only by kernels_impl.h.
+// What surrounds the products in bfloat16: a convolution's last step, sums, pooling, interpolation. Included only by
+// kernels_impl.h.
 #pragma once
 
 #include <cmath>
 
-#include "network/cpu/pointwise_kernels.h"
 #include "network/cpu/simd_bf16.h"
 
 namespace rmbg::cpu {
@@ -82,44 +81,6 @@ void lerp_columns_bf16(const float* line, const int* left, const int* right, con
     const float* a = line + static_cast<std::ptrdiff_t>(left[x]) * channels;
     const float* b = line + static_cast<std::ptrdiff_t>(right[x]) * channels;
     for (int k = 0; k < channels; k += kLanes) store_bf16(out + k, load(a + k) + (load(b + k) - load(a + k)) * t[x]);
-  }
-}
-
-/// `count` neighbouring pixels: their sums hide each other's latency.
-template <int count>
-RMBG_INLINE void dot_pixels_bf16(const Bf16* input, std::ptrdiff_t pixel, const std::ptrdiff_t* taps, int tap_count,
-                                 int channels, const float* weights, float* sums) {
-  Vec total[count];
-  RMBG_UNROLL
-  for (int i = 0; i < count; ++i) total[i] = Vec{};
-  for (int tap = 0; tap < tap_count; ++tap) {
-    const Bf16* first = input + taps[tap];
-    for (int k = 0; k < channels; k += kLanes, weights += kLanes) {
-      const Vec weight = load(weights);
-      RMBG_UNROLL
-      for (int i = 0; i < count; ++i) total[i] += load_bf16(first + i * pixel + k) * weight;
-    }
-  }
-  RMBG_UNROLL
-  for (int i = 0; i < count; ++i) sums[i] = horizontal_sum(total[i]);
-}
-
-void dot_row_bf16(const Bf16* input, std::ptrdiff_t pixel, const std::ptrdiff_t* taps, int tap_count, int channels,
-                  const float* weights, float bias, bool relu, int width, float* out) {
-  constexpr int kPixels = 8;
-  for (int x = 0; x < width;) {
-    float sums[kPixels];
-    const int count = x + kPixels <= width ? kPixels : 1;
-    const Bf16* first = input + x * pixel;
-    if (count == kPixels)
-      dot_pixels_bf16<kPixels>(first, pixel, taps, tap_count, channels, weights, sums);
-    else
-      dot_pixels_bf16<1>(first, pixel, taps, tap_count, channels, weights, sums);
-    for (int i = 0; i < count; ++i) {
-      const float value = sums[i] + bias;
-      out[x + i] = relu && value < 0.0f ? 0.0f : value;
-    }
-    x += count;
   }
 }
 

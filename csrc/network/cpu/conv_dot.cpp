@@ -1,66 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions from bf16 activations to planar floats: U²-Net's side outputs. Weights stay in float, for here the
-// matte's edge is decided.
+// Convolutions from bf16 activations to at most eight planar channels: U²-Net's side outputs, where the matte's edge
+// is decided. Half of a tile's 16 outputs multiply the rounded weights, the other half what the rounding lost, so the
+// weights count with 16 bits.
+#include <algorithm>
+
+#include "core/buffer.h"
 #include "core/launch.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
 #include "network/cpu/output_centre.h"
+#include "network/cpu/tile_weights.h"
 
 namespace rmbg::cpu {
 namespace {
 
+constexpr int kLow = kPlanarChannels;  // the first output of the second half
+constexpr int kRun = kMaxTiles * kTilePixels;
+constexpr std::size_t kSums = std::size_t{kRun} * kBlock;
+static_assert(2 * kPlanarChannels == kBlock);
+
 class DotLayer : public Layer {
  public:
   DotLayer(const Plan& plan, const Step& step)
-      : step_(step), in_(plan.tensors[step.inputs[0]]), out_(plan.tensors[step.output]) {
-    const Node& node = *step.node;
-    const Pixels layout = pixels_of(plan, step.inputs[0], nullptr);
-    for (int ky = 0; ky < node.kernel; ++ky)
-      for (int kx = 0; kx < node.kernel; ++kx)
-        taps_.push_back((ky - node.kernel / 2) * node.dilation * layout.row() +
-                        (kx - node.kernel / 2) * node.dilation * layout.pixel);
-    bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
-    pack_centred_bias(node, in_, out_.blocks(), bias_.as<float>());
-    pack_weights(node);
+      : step_(step),
+        in_(plan.tensors[step.inputs[0]]),
+        out_(plan.tensors[step.output]),
+        steps_(make_tile_steps(pixels_of(plan, step.inputs[0], nullptr), in_.blocks(), step.node->kernel,
+                               step.node->dilation)) {
+    for (const TileStep& tile_step : steps_.steps) offsets_.push_back(tile_step.offset);
+    weights_.reserve(steps_.steps.size() * static_cast<std::size_t>(steps_.depth) * kBlock * sizeof(Bf16));
+    pack_tile_weights(split(*step.node), steps_, Groups{1, 1}, weights_.as<Bf16>());
+    pack_centred_bias(*step.node, in_, 1, bias_);
     step_.node = nullptr;  // the graph does not outlive construction
   }
 
+  std::size_t scratch_floats() const override { return kSums * static_cast<std::size_t>(parallel_workers()); }
+
   void run(const Activations& activations) const override {
-    const int height = out_.shape.height, width = out_.shape.width;
     const Pixels in = activations.pixels(step_.inputs[0]);
     float* out = activations.data(step_.output);
-    parallel_for(static_cast<std::int64_t>(out_.shape.channels) * height,
-                 rows_per_piece(static_cast<std::int64_t>(width) * padded()),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t i = begin; i < end; ++i) {
-                     const std::int64_t channel = i / height;
-                     kernels().bf16.dot_row(in.at(static_cast<int>(i % height), 0), in.pixel, taps_.data(),
-                                            static_cast<int>(taps_.size()), padded(),
-                                            weights_.as<float>() + channel * channel_floats(),
-                                            bias_.as<float>()[channel], step_.relu, width, out + i * width);
-                   }
-                 });
+    parallel_for_worker(in.height, rows_per_piece(static_cast<std::int64_t>(in.width) * in_.blocks() * kBlock),
+                        [&](std::int64_t begin, std::int64_t end, int worker) {
+                          float* sums = activations.scratch + kSums * static_cast<std::size_t>(worker);
+                          kernels().bf16.begin(steps_.depth);
+                          for (int y = static_cast<int>(begin); y < end; ++y) run_row(in, y, sums, out);
+                          kernels().bf16.end();
+                        });
   }
 
  private:
-  int padded() const { return in_.blocks() * kBlock; }
-  std::int64_t channel_floats() const { return static_cast<std::int64_t>(taps_.size()) * padded(); }
+  /// The node with 16 outputs: weights, and at kLow their rounding errors.
+  static Node split(const Node& node) {
+    Node result{OpKind::kConv, {}};
+    result.kernel = node.kernel;
+    result.bias.assign(kBlock, 0.0f);
+    const std::size_t each = node.weights.size() / node.bias.size(), low = kLow * each;
+    result.weights.assign(kBlock * each, 0.0f);
+    for (std::size_t i = 0; i < node.weights.size(); ++i) {
+      result.weights[i] = node.weights[i];
+      result.weights[low + i] = node.weights[i] - to_float(to_bf16(node.weights[i]));
+    }
+    return result;
+  }
 
-  /// [output channel][tap][input channel], padded.
-  void pack_weights(const Node& node) {
-    const std::size_t cin = static_cast<std::size_t>(in_.shape.channels), taps = taps_.size();
-    weights_.reserve(static_cast<std::size_t>(channel_floats()) * node.bias.size() * sizeof(float));
-    float* out = weights_.as<float>();
-    for (std::size_t o = 0; o < node.bias.size(); ++o)
-      for (std::size_t tap = 0; tap < taps; ++tap)
-        for (std::size_t i = 0; i < static_cast<std::size_t>(padded()); ++i)
-          *out++ = i < cin ? node.weights[(o * cin + i) * taps + tap] : 0.0f;
+  void run_row(const Pixels& in, int y, float* sums, float* out) const {
+    for (int first = 0; first < in.width; first += kRun) {
+      const int count = std::min(kRun, in.width - first), tiles = (count + kTilePixels - 1) / kTilePixels;
+      kernels().bf16.multiply({in.at(y, first), in.pixel, offsets_.data(), static_cast<int>(offsets_.size()),
+                               steps_.depth, tiles, weights_.as<Bf16>(), 1, sums});
+      for (int o = 0; o < out_.shape.channels; ++o) {
+        float* row = out + o * out_.plane() + static_cast<std::ptrdiff_t>(y) * in.width + first;
+        for (int i = 0; i < count; ++i) {
+          const float value = sums[i * kBlock + o] + sums[i * kBlock + kLow + o] + bias_[o];
+          row[i] = step_.relu && value < 0.0f ? 0.0f : value;
+        }
+      }
+    }
   }
 
   Step step_;
   Tensor in_, out_;
-  std::vector<std::ptrdiff_t> taps_;
-  Buffer weights_, bias_;
+  TileSteps steps_;
+  std::vector<std::ptrdiff_t> offsets_;
+  Buffer weights_;
+  float bias_[kBlock];
 };
 
 }  // namespace

@@ -69,9 +69,6 @@ struct Bf16Kernels {
   /// out[x] = line[left[x]] + (line[right[x]] - line[left[x]]) * t[x].
   void (*lerp_columns)(const float* line, const int* left, const int* right, const float* t, int width, int channels,
                        Bf16* out, std::ptrdiff_t out_pixel);
-  /// A row of one planar output channel: bias plus dot products over taps and channels, in float.
-  void (*dot_row)(const Bf16* input, std::ptrdiff_t pixel, const std::ptrdiff_t* taps, int tap_count, int channels,
-                  const float* weights /* [tap][channels] */, float bias, bool relu, int width, float* out);
 };
 
 }  // namespace rmbg::cpu

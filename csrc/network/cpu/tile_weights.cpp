@@ -2,6 +2,8 @@
 // Steps are ordered by row of taps, channels, column of taps: neighbouring columns read nearly the same cache lines.
 #include "network/cpu/tile_weights.h"
 
+#include <algorithm>
+
 #include "core/launch.h"
 #include "network/cpu/kernels.h"
 
@@ -38,23 +40,28 @@ TileSteps make_tile_steps(const Pixels& in, int blocks, int kernel, int dilation
 void pack_tile_weights(const Node& node, const TileSteps& steps, Groups groups, Bf16* out) {
   const int cout = static_cast<int>(node.bias.size()), taps = node.kernel * node.kernel;
   const int cin = static_cast<int>(node.weights.size()) / (cout * taps);
-  const std::size_t block_values = steps.steps.size() * static_cast<std::size_t>(steps.depth) * kBlock;
-  const auto value = [&](const TileStep& step, int k, int o) {
-    const StepHalf half = step.halves[k / kBlock];
-    const int channel = half.block * kBlock + k % kBlock;
-    if (half.tap < 0 || channel >= cin || o >= cout) return Bf16{0};
-    return to_bf16(node.weights[(static_cast<std::size_t>(o) * cin + channel) * taps + half.tap]);
+  const std::size_t step_values = static_cast<std::size_t>(steps.depth) * kBlock;
+
+  /// Half h of a step for one output, which stands at column o of its block.
+  const auto pack_half = [&](StepHalf half, int h, const float* weights, int o, Bf16* block) {
+    for (int k = 0; k < kBlock && half.block * kBlock + k < cin; ++k) {
+      const int row = (h * kBlock + k) / 2, channel = half.block * kBlock + k;
+      block[(row * kBlock + o) * 2 + k % 2] = to_bf16(weights[static_cast<std::ptrdiff_t>(channel) * taps + half.tap]);
+    }
   };
   parallel_for(groups.count(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (int group = static_cast<int>(begin); group < end; ++group) {
-      Bf16* next = out + block_values * group * groups.group;
+      Bf16* next = out + steps.steps.size() * step_values * group * groups.group;
       for (const TileStep& step : steps.steps)
-        for (int block = 0; block < groups.size(group); ++block)
-          for (int k = 0; k < steps.depth; k += 2)
-            for (int o = (group * groups.group + block) * kBlock, i = 0; i < kBlock; ++i, ++o) {
-              *next++ = value(step, k, o);
-              *next++ = value(step, k + 1, o);
-            }
+        for (int block = 0; block < groups.size(group); ++block, next += step_values) {
+          std::fill(next, next + step_values, Bf16{0});
+          const int first = (group * groups.group + block) * kBlock;
+          for (int o = first; o < first + kBlock && o < cout; ++o)
+            for (int h = 0; h < steps.depth / kBlock; ++h)
+              if (step.halves[h].tap >= 0)
+                pack_half(step.halves[h], h, node.weights.data() + static_cast<std::size_t>(o) * cin * taps, o - first,
+                          next);
+        }
     }
   });
 }
