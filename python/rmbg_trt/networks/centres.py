@@ -46,10 +46,11 @@ def measure_centres(graph: _core.CpuGraph, inputs: Sequence[Floats]) -> Floats:
     """
     from .. import _core
 
-    centres = np.zeros(0, np.float32)
+    centres: Floats = np.zeros(0, np.float32)
     for _ in range(ROUNDS):
         network = _core.CpuModel(graph, "bf16", centres).network()
-        centres = np.mean([network.channel_means(x) for x in inputs], axis=0, dtype=np.float64).astype(np.float32)
+        means = np.stack([network.channel_means(x) for x in inputs])
+        centres = np.asarray(means.mean(axis=0, dtype=np.float64), np.float32)
     return centres
 
 
@@ -82,7 +83,7 @@ def cached_centres(path: Path, graph: _core.CpuGraph) -> Floats:
 def _read(file: Path) -> Floats | None:
     """A table of the cache; None where there is none, or a damaged one."""
     try:
-        table = np.load(io.BytesIO(file.read_bytes()), allow_pickle=False)
+        table: Floats = np.load(io.BytesIO(file.read_bytes()), allow_pickle=False)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError) as error:
