@@ -21,7 +21,7 @@ PixelFormat format_of(std::int64_t channel_count, const std::string& color) {
   return bgr ? PixelFormat::kBgra8 : PixelFormat::kRgba8;
 }
 
-ArrayLayout layout_of(const py::array& array) {
+ArrayLayout array_layout(const py::array& array) {
   const auto axes = static_cast<std::size_t>(array.ndim());
   const bool bytes = py::isinstance<py::array_t<std::uint8_t>>(array);
   return {const_cast<void*>(array.data()),
@@ -87,7 +87,7 @@ ConstImageView to_view(const ArrayLayout& array, const std::string& color, const
 }
 
 ConstImageView to_view(const py::array& array, const std::string& color, const char* what) {
-  return to_view(layout_of(array), color, what);
+  return to_view(array_layout(array), color, what);
 }
 
 ImageView to_mutable_view(const ArrayLayout& array, const std::string& color, const char* what) {
@@ -97,7 +97,7 @@ ImageView to_mutable_view(const ArrayLayout& array, const std::string& color, co
 }
 
 ImageView to_mutable_view(const py::array& array, const std::string& color, const char* what) {
-  return to_mutable_view(layout_of(array), color, what);
+  return to_mutable_view(array_layout(array), color, what);
 }
 
 std::vector<std::int64_t> memory_shape(const TensorView& tensor) {

@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from rmbg_trt import Engine, InputError, UnavailableError, _core
 from rmbg_trt.networks.centres import cached_centres, measure_centres
+from rmbg_trt.networks.onnx_file import read_network
 from rmbg_trt.networks.onnx_graph import import_graph
-from rmbg_trt.networks.openvino_network import read_model, shared_core
 
 Floats = NDArray[np.float32]
 ISAS = ("generic", "avx2", "avx512", "avx512_bf16", "amx")
@@ -307,7 +307,7 @@ def test_engine_in_bf16_remembers_its_centres(
 
 def check_photographs(path: Path, photographs: tuple[str, ...], iou: float) -> None:
     """Mean difference at most 0.1 of 255 over all, and every foreground the same."""
-    graph = import_graph(read_model(shared_core(), path, (320, 320)))
+    graph = import_graph(read_network(path, (320, 320)))
     network = _core.CpuModel(graph, "bf16", cached_centres(path, graph)).network()
     found = {}
     for name in photographs:
@@ -333,7 +333,7 @@ def test_u2net_keeps_the_matte(u2net_path: Path) -> None:
 @pytest.mark.weights
 @pytest.mark.parametrize("size", [(256, 384), (333, 517), (32, 32)])
 def test_u2netp_of_other_sizes(u2netp_path: Path, size: tuple[int, int]) -> None:
-    graph = import_graph(read_model(shared_core(), u2netp_path, size))
+    graph = import_graph(read_network(u2netp_path, size))
     x = _core.preprocess(reference.photograph("astronaut"), size, color="rgb")
     network = _core.CpuModel(graph, "bf16", measure_centres(graph, [x])).network()
     assert np.abs(network.run(x) - _core.CpuModel(graph).network().run(x)).mean() < 1e-3

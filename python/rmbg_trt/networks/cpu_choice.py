@@ -108,8 +108,10 @@ def candidates(runtime: str, precision: str) -> list[Candidate]:
         and changes mattes visibly (docs/benchmarks.md).
     """
     runtimes = ("native", "openvino") if runtime == "auto" else (runtime,)
-    precisions = ("fp32",) if precision == "auto" else (precision,)
-    return [Candidate(name, kind) for kind in precisions for name in runtimes]
+    found = [Candidate(name, "fp32" if precision == "auto" else precision) for name in runtimes]
+    if precision == "auto" and "native" in runtimes and _core.cpu_info()["bf16"]:
+        found.append(Candidate("native", "bf16"))
+    return found
 
 
 def open_fastest(
@@ -237,6 +239,7 @@ def _required(known: Choice, wanted: Sequence[Candidate], path: Path, *, asked: 
         RefusedError: None keeps it.
     """
     passed = [each for each in known.measured if each.candidate in wanted and _keeps(each.check, path, asked=asked)]
+    passed = [each for each in passed if _keeps(each.check, path, asked=False)] or passed  # quality before speed
     if passed:
         fastest = min(each.ms for each in passed)
         return next(each for each in passed if each.ms * CLEARLY_FASTER <= fastest)
