@@ -167,7 +167,7 @@ def test_concat_of_odd_channel_counts(tmp_path: Path) -> None:
     check(b, tmp_path / "m.onnx", b.conv(joined, 15, 1), 12, 18)
 
 
-@pytest.mark.parametrize("isa", ["generic", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["generic", "avx2", "avx512", "avx512_bf16", "amx"])
 def test_every_instruction_set_gives_the_same_picture(tmp_path: Path, isa: str) -> None:
     b = Builder()
     down = b.pool(b.relu(b.conv(b.relu(b.conv("x", 3, 32)), 32, 48, dilation=2)))
