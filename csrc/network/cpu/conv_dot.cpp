@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kLow = kPlanarChannels;  // the first output of the second half
 constexpr int kRun = kMaxTiles * kTilePixels;
-constexpr std::size_t kSums = std::size_t{kRun} * kBlock;
+constexpr std::size_t kRunSums = std::size_t{kRun} * kBlock;
 static_assert(2 * kPlanarChannels == kBlock);
 
 class DotLayer : public Layer {
@@ -34,14 +34,14 @@ class DotLayer : public Layer {
     step_.node = nullptr;  // the graph does not outlive construction
   }
 
-  std::size_t scratch_floats() const override { return kSums * static_cast<std::size_t>(parallel_workers()); }
+  std::size_t scratch_floats() const override { return kRunSums * static_cast<std::size_t>(parallel_workers()); }
 
   void run(const Activations& activations) const override {
     const Pixels in = activations.pixels(step_.inputs[0]);
     float* out = activations.data(step_.output);
     parallel_for_worker(in.height, rows_per_piece(static_cast<std::int64_t>(in.width) * in_.blocks() * kBlock),
                         [&](std::int64_t begin, std::int64_t end, int worker) {
-                          float* sums = activations.scratch + kSums * static_cast<std::size_t>(worker);
+                          float* sums = activations.scratch + kRunSums * static_cast<std::size_t>(worker);
                           kernels().bf16.begin(steps_.depth);
                           for (int y = static_cast<int>(begin); y < end; ++y) run_row(in, y, sums, out);
                           kernels().bf16.end();

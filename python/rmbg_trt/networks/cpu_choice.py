@@ -141,7 +141,7 @@ def open_fastest(
     if known is not None:
         best = _required(known, wanted, path, asked=asked)
         try:
-            return _explained(open_one(best.candidate), best, known, asked=asked), list(known.passed_over)
+            return _explained(open_one(best.candidate), best, known, path, asked=asked), list(known.passed_over)
         except (UnsupportedNetworkError, UnavailableError) as error:
             log.warning("%s no longer runs %s, so it is measured again: %s", best.candidate, path.name, error)
     opened, passed_over = _open_all(wanted, open_one)
@@ -152,7 +152,7 @@ def open_fastest(
     known = Choice(tuple(_measure(path, opened, open_one)), tuple(passed_over))
     _remember(file, known)
     best = _required(known, wanted, path, asked=asked)
-    return _explained(dict(opened)[best.candidate], best, known, asked=asked), passed_over
+    return _explained(dict(opened)[best.candidate], best, known, path, asked=asked), passed_over
 
 
 def choice_file(path: Path, wanted: Sequence[Candidate], size: tuple[int, int] | None) -> Path:
@@ -239,7 +239,7 @@ def _required(known: Choice, wanted: Sequence[Candidate], path: Path, *, asked: 
         RefusedError: None keeps it.
     """
     passed = [each for each in known.measured if each.candidate in wanted and _keeps(each.check, path, asked=asked)]
-    passed = [each for each in passed if _keeps(each.check, path, asked=False)] or passed  # quality before speed
+    passed = [each for each in passed if _mean_alpha(each) <= MAX_MEAN_ALPHA] or passed  # quality before speed
     if passed:
         fastest = min(each.ms for each in passed)
         return next(each for each in passed if each.ms * CLEARLY_FASTER <= fastest)
@@ -249,6 +249,10 @@ def _required(known: Choice, wanted: Sequence[Candidate], path: Path, *, asked: 
         f"{path.name} loses too much in this precision ({figures}; expected at least {MIN_AGREEMENT:g}). Take "
         "precision='auto' or 'fp32'"
     )
+
+
+def _mean_alpha(measurement: Measurement) -> float:
+    return measurement.check.mean_alpha if measurement.check else 0.0
 
 
 def _keeps(check: MatteCheck | None, path: Path, *, asked: bool) -> bool:
@@ -263,12 +267,15 @@ def _catalogue_name(path: Path) -> str:
     return next((name for name in models.CATALOGUE if path == models.model_path(name)), "")
 
 
-def _explained(opened: Opened, best: Measurement, known: Choice, *, asked: bool) -> Opened:
+def _explained(opened: Opened, best: Measurement, known: Choice, path: Path, *, asked: bool) -> Opened:
     """The opened model, whose reason says what was measured."""
     precision = best.candidate.precision
     why = f"{precision} because it was asked for" if asked else precision
     if best.check is not None:
         why += f": {best.check}"
+    refused = [each for each in known.measured if each.check and not _keeps(each.check, path, asked=False)]
+    if not asked and refused:
+        why += "".join(f"; {each.candidate} is not close enough: {each.check}" for each in refused)
     if len(known.measured) > 1:
         figures = ", ".join(f"{each.candidate} {each.ms:.0f} ms" for each in known.measured)
         why += f"; {best.candidate.runtime} is the fastest here ({figures}, measured once)"

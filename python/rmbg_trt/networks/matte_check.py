@@ -27,10 +27,10 @@ class MatteCheck:
     Attributes:
         pictures: Number of pictures compared.
         mean_alpha: Mean of |Δalpha| over all pixels and pictures, 0 to 255.
-        worst_iou: Smallest IoU of one picture; the foreground is alpha >= 128. Pixels where float32 itself is undecided
-            (alpha 64 to 191) are left out: there the last bit decides.
+        worst_iou: Smallest IoU of one picture; the foreground is alpha >= 128.
         worst_picture: The picture it belongs to.
-        agreement: Mean IoU of all pictures.
+        agreement: Mean IoU without the pixels where float32 itself is undecided (alpha 64 to 191): there the last bit
+            decides.
     """
 
     pictures: int
@@ -41,7 +41,7 @@ class MatteCheck:
 
     def __str__(self) -> str:
         return (
-            f"mean |Δalpha| {self.mean_alpha:.2f} of 255, worst IoU {self.worst_iou:.3f}, "
+            f"mean |Δalpha| {self.mean_alpha:.2f} of 255, worst IoU {self.worst_iou:.3f} ({self.worst_picture}), "
             f"against fp32 on {self.pictures} photographs"
         )
 
@@ -64,15 +64,17 @@ def check_mattes(fp32: Predict, reduced: Predict, size: tuple[int, int]) -> Matt
     from .. import _core
     from ..export.int8_checks import agreement, recipe_matte
     from ..export.pictures import Picture, load_pictures
+    from ..training.metrics import iou
 
     photographs = load_pictures(None)
     dark = [Picture(f"{each.name}, darkened", (each.rgb * DARK).astype(np.uint8)) for each in photographs]
-    differences, ious, names = [], [], []
+    differences, ious, agreements, names = [], [], [], []
     for picture in (*photographs, *dark):
         x = _core.preprocess(picture.rgb, size, color="rgb")
         expected, got = recipe_matte(fp32(x), picture), recipe_matte(reduced(x), picture)
         differences.append(float(np.abs(got.astype(np.int16) - expected).mean()))
-        ious.append(agreement(got, expected))
+        ious.append(iou(got >= 128, expected >= 128))
+        agreements.append(agreement(got, expected))
         names.append(picture.name)
     worst = int(np.argmin(ious))
-    return MatteCheck(len(names), float(np.mean(differences)), ious[worst], names[worst], float(np.mean(ious)))
+    return MatteCheck(len(names), float(np.mean(differences)), ious[worst], names[worst], float(np.mean(agreements)))
