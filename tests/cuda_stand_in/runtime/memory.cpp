@@ -18,7 +18,11 @@ constexpr unsigned char kCanary = 0xA7;
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kAlignment = 256;  // of cudaMalloc
 constexpr std::size_t kGranularity = 16;
+#if defined(__SANITIZE_THREAD__)  // which leaves a program about one terabyte of addresses
+constexpr std::size_t kAddresses = std::size_t{1} << 37;
+#else
 constexpr std::size_t kAddresses = std::size_t{1} << 40;
+#endif
 
 std::size_t round_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
 
