@@ -8,11 +8,13 @@ that the result depends on, so a second start only reads a small file.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from .. import _core, models
 from ..errors import Error, UnavailableError
 from ..image.atomic import atomic_file
 from . import Opened, RefusedError, Request, UnsupportedNetworkError
+from .build_progress import Progress, build_progress
 from .cache_folder import content_sha256, prune, touch
 from .matte_check import MatteCheck, check_mattes
 from .processor_name import processor_name
@@ -93,6 +96,7 @@ class Choice:
 
 Open = Callable[[Candidate], Opened]
 
+_measuring = threading.Lock()  # one at a time, or the times mean nothing
 _in_this_process: dict[Path, Choice] = {}  # also where the cache cannot be written
 
 
@@ -137,7 +141,15 @@ def open_fastest(
         opened, passed_over = _open_all(wanted, open_one)
         return (opened[0][1] if opened else None), passed_over
     file = choice_file(path, wanted, request.size)
-    known = _in_this_process.get(file) or _read(file)
+    with contextlib.nullcontext() if _known(file) else _measuring:
+        return _open_chosen(path, file, wanted, asked=asked, open_one=open_one)
+
+
+def _open_chosen(
+    path: Path, file: Path, wanted: Sequence[Candidate], *, asked: bool, open_one: Open
+) -> tuple[Opened | None, list[str]]:
+    """As ``open_fastest``, with what the cache knows or what is measured now."""
+    known = _known(file)
     if known is not None:
         best = _required(known, wanted, path, asked=asked)
         try:
@@ -149,7 +161,8 @@ def open_fastest(
         return None, passed_over
     if len(opened) == 1 and opened[0][0].precision == "fp32":  # no choice
         return opened[0][1], passed_over
-    known = Choice(tuple(_measure(path, opened, open_one)), tuple(passed_over))
+    with build_progress(f"choice of runtime for {path.stem}") as progress:
+        known = Choice(tuple(_measure(path, opened, open_one, progress)), tuple(passed_over))
     _remember(file, known)
     best = _required(known, wanted, path, asked=asked)
     return _explained(dict(opened)[best.candidate], best, known, path, asked=asked), passed_over
@@ -183,7 +196,9 @@ def _open_all(wanted: Sequence[Candidate], open_one: Open) -> tuple[list[tuple[C
     return opened, passed_over
 
 
-def _measure(path: Path, opened: Sequence[tuple[Candidate, Opened]], open_one: Open) -> Iterator[Measurement]:
+def _measure(
+    path: Path, opened: Sequence[tuple[Candidate, Opened]], open_one: Open, progress: Progress
+) -> Iterator[Measurement]:
     """Times of all, by turns; a check against float32 for those in reduced precision."""
     names = ", ".join(str(candidate) for candidate, _ in opened)
     log.info("measuring once what runs %s fastest here: %s", path.name, names)
@@ -192,13 +207,15 @@ def _measure(path: Path, opened: Sequence[tuple[Candidate, Opened]], open_one: O
     size = (shape[2], shape[3])
     x = _core.preprocess(_any_picture(size), size, color="rgb")
     times = [_run_ms(network, x) for network in networks]  # also the warm-up
-    for _ in range(ROUNDS):
+    for done in range(ROUNDS):
+        progress("timing", done, ROUNDS)
         times = [min(best, _run_ms(network, x)) for best, network in zip(times, networks, strict=True)]
     reference = next((each for candidate, each in opened if candidate.precision == "fp32"), None)
     for (candidate, each), ms in zip(opened, times, strict=True):
         check = None
         if candidate.precision != "fp32":
             reference = reference or _reference(open_one)
+            progress(f"comparing {candidate} with fp32", 0, 0)
             check = check_mattes(_predict(reference), _predict(each), size)
         yield Measurement(candidate, round(ms, 3), check)
 
@@ -280,6 +297,10 @@ def _explained(opened: Opened, best: Measurement, known: Choice, path: Path, *, 
         figures = ", ".join(f"{each.candidate} {each.ms:.0f} ms" for each in known.measured)
         why += f"; {best.candidate.runtime} is the fastest here ({figures}, measured once)"
     return dataclasses.replace(opened, reason=why)
+
+
+def _known(file: Path) -> Choice | None:
+    return _in_this_process.get(file) or _read(file)
 
 
 def _read(file: Path) -> Choice | None:
