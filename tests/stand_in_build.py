@@ -19,6 +19,7 @@ CMAKE, NINJA = shutil.which("cmake", path=PATH), shutil.which("ninja", path=PATH
 
 needs_a_build = [
     pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the stand-in needs Linux"),
     pytest.mark.skipif(not (ROOT / "CMakeLists.txt").exists(), reason="needs the sources"),
     pytest.mark.skipif(CMAKE is None or NINJA is None, reason="needs cmake and ninja"),
     pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler"),

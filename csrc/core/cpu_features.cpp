@@ -35,6 +35,15 @@ bool allow_tiles() {
 #endif
 }
 
+bool has_tiles() {
+#if defined(RMBG_HAVE_AMX)
+  constexpr unsigned kTileAndBf16 = 1u << 24 | 1u << 22;  // 7.0 EDX
+  return (Leaf7(0).edx & kTileAndBf16) == kTileAndBf16 && allow_tiles();
+#else
+  return false;
+#endif
+}
+
 CpuIsa detect() {
   __builtin_cpu_init();
   if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")))
@@ -42,10 +51,11 @@ CpuIsa detect() {
   if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl")))
     return CpuIsa::kAvx2;
-  constexpr unsigned kBf16 = 1u << 5, kTile = 1u << 24, kTileBf16 = 1u << 22;  // 7.1 EAX, 7.0 EDX, 7.0 EDX
-  if ((Leaf7(1).eax & kBf16) == 0) return CpuIsa::kAvx512;
-  const unsigned tiles = Leaf7(0).edx & (kTile | kTileBf16);
-  return tiles == (kTile | kTileBf16) && allow_tiles() ? CpuIsa::kAmx : CpuIsa::kAvx512Bf16;
+#if defined(RMBG_HAVE_AVX512_BF16)     // else the compiler does not know these instructions
+  constexpr unsigned kBf16 = 1u << 5;  // 7.1 EAX
+  if ((Leaf7(1).eax & kBf16) != 0) return has_tiles() ? CpuIsa::kAmx : CpuIsa::kAvx512Bf16;
+#endif
+  return CpuIsa::kAvx512;
 }
 #else
 CpuIsa detect() { return CpuIsa::kGeneric; }

@@ -38,7 +38,9 @@ bool CudaRecorder::change(CudaFramePlan& plan, const CudaTask& task) {
       CudaQueue queue(graph.exec, graph.nodes);
       stages_.put(graph.stages, queue, plan, task);
     }
-    succeeded(plan.backoff, problem_of_frames_);
+    plan.backoff.succeed();
+    const std::lock_guard lock(problem_mutex_);
+    problem_of_frames_.clear();  // also that of another kind of frame, which may never come again
     return true;
   } catch (const Error& error) {
     failed(plan.backoff, problem_of_frames_, error);

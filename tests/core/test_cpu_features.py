@@ -60,5 +60,8 @@ def test_the_answer_agrees_with_the_operating_system(in_python: InPython) -> Non
     while level + 1 < len(ORDER) and needed[level + 1] <= flags:
         level += 1
     info = isa_with(in_python, "")
-    assert info["isa"] == ORDER[level]
+    allowed = {ORDER[level]}
+    if ORDER[level] == "amx":
+        allowed.add("avx512_bf16")  # the operating system may refuse the tiles, in a sandbox for example
+    assert info["isa"] in allowed
     assert info["bf16"] == ("avx512_bf16" in flags)

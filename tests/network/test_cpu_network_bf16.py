@@ -16,13 +16,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests import reference
 from torch.nn import functional
 
-from rmbg_trt import Engine, InputError, UnavailableError, _core
-from rmbg_trt.networks.centres import cached_centres, measure_centres
-from rmbg_trt.networks.onnx_file import read_network
-from rmbg_trt.networks.onnx_graph import import_graph
+from rmbg_trt import InputError, _core
+from rmbg_trt.networks.centres import measure_centres
 
 Floats = NDArray[np.float32]
 ISAS = ("generic", "avx2", "avx512", "avx512_bf16", "amx")
@@ -273,71 +270,3 @@ def test_a_dilation_without_end_is_refused() -> None:
     net.graph.set_output(net.conv(net.conv(net.conv(0, 16), 16, dilation=1000), 1))
     with pytest.raises(InputError, match="dilation is 1000; expected at most 64 in bf16"):
         _core.CpuModel(net.graph, "bf16")
-
-
-def pretend(monkeypatch: pytest.MonkeyPatch, bf16: bool) -> None:
-    """A processor with or without bfloat16; the plain version of the tiles runs on each."""
-    info = {**_core.cpu_info(), "bf16": bf16}
-    monkeypatch.setattr(_core, "cpu_info", lambda: info)
-
-
-def test_without_the_instructions_bf16_is_refused(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, bf16=False)
-    with pytest.raises(UnavailableError, match="no bfloat16 arithmetic"):
-        Engine(small_model, precision="bf16", runtime="native")
-
-
-def test_engine_in_bf16_remembers_its_centres(
-    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    pretend(monkeypatch, bf16=True)
-    monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path))
-    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-    mattes = []
-    for _ in range(3):
-        with Engine(small_model, precision="bf16", runtime="native") as engine:
-            assert (engine.info.runtime, engine.info.precision) == ("native", "bf16")
-            mattes.append(engine.run(frame))
-        [table] = tmp_path.glob("centres/*.npy")
-        if len(mattes) == 2:
-            assert "damaged" not in caplog.text
-            table.write_bytes(b"damaged")
-    assert "cannot be used and are measured again" in caplog.text
-    assert np.load(table).dtype == np.float32
-    np.testing.assert_array_equal(mattes[0], mattes[1])
-    np.testing.assert_array_equal(mattes[0], mattes[2])
-
-
-def check_photographs(path: Path, photographs: tuple[str, ...], iou: float) -> None:
-    """Mean difference at most 0.1 of 255 over all, and every foreground the same."""
-    graph = import_graph(read_network(path, (320, 320)))
-    network = _core.CpuModel(graph, "bf16", cached_centres(path, graph)).network()
-    found = {}
-    for name in photographs:
-        rgb = reference.photograph(name)
-        got = reference.alpha(network.run(_core.preprocess(rgb, (320, 320), color="rgb"))[0, 0], rgb.shape[:2])
-        want = reference.photograph_alpha(path, name)
-        found[name] = (float(np.abs(got.astype(int) - want).mean()), reference.iou(got, want))
-    assert np.mean([mean for mean, _ in found.values()]) <= 0.1, found
-    assert all(mean <= 0.4 and same >= iou for mean, same in found.values()), found
-
-
-@pytest.mark.weights
-def test_u2netp_keeps_the_matte(u2netp_path: Path) -> None:
-    check_photographs(u2netp_path, reference.PHOTOGRAPHS, iou=0.99)
-
-
-@pytest.mark.weights
-@pytest.mark.slow
-def test_u2net_keeps_the_matte(u2net_path: Path) -> None:
-    """The rocket is 1.5 % of its photograph: 15 pixels of its edge, which is soft, are 0.01 of IoU."""
-    check_photographs(u2net_path, reference.PHOTOGRAPHS, iou=0.98)
-
-
-@pytest.mark.weights
-@pytest.mark.parametrize("size", [(256, 384), (333, 517), (32, 32)])
-def test_u2netp_of_other_sizes(u2netp_path: Path, size: tuple[int, int]) -> None:
-    graph = import_graph(read_network(u2netp_path, size))
-    x = _core.preprocess(reference.photograph("astronaut"), size, color="rgb")
-    network = _core.CpuModel(graph, "bf16", measure_centres(graph, [x])).network()
-    assert np.abs(network.run(x) - _core.CpuModel(graph).network().run(x)).mean() < 1e-3

@@ -14,7 +14,7 @@ from av.codec.hwaccel import HWAccel
 from tests.video.clips import decode, left_over, make_clip, smooth, worst
 
 from rmbg_trt import Engine, _core
-from rmbg_trt.errors import InputError, UnavailableError
+from rmbg_trt.errors import CudaError, InputError, UnavailableError
 from rmbg_trt.video import decoder as decoders
 from rmbg_trt.video import matte_video
 from rmbg_trt.video.clip_file import ClipFile
@@ -170,3 +170,21 @@ def test_frames_as_a_gpu_gives_them(tmp_path: Path, pixel_format: str) -> None:
     pixels = Reader().read(given).copy()
     assert worst(pixels, Reader().read(frame)) <= 1
     assert worst(pixels, smooth()) <= 3
+
+
+def test_a_gpu_whose_context_cannot_be_had_leaves_it_to_the_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Scope:
+        def __enter__(self) -> None:
+            raise CudaError("out of memory")
+
+        def __exit__(self, *error: object) -> None: ...
+
+    path = make_clip(tmp_path / "a.mp4")
+    monkeypatch.setattr(decoders, "_context", lambda gpu: (Scope(), {}))
+    with decoders.open_container(str(path), Decoder(0, required=False)) as container:
+        assert container.streams.video
+    assert "out of memory" in caplog.text
+    with pytest.raises(UnavailableError, match="out of memory"):
+        decoders.open_container(str(path), Decoder(0, required=True))

@@ -30,13 +30,15 @@ inline float to_float(Bf16 value) {
 
 /// A view of an activation, or of a run of its channels.
 struct Pixels {
-  Bf16* corner;  // of the border
+  Bf16* corner;  // of the border; null where only the layout matters
   int height, width, border;
   std::ptrdiff_t pixel;  // values from a pixel to the next
 
   std::ptrdiff_t row() const { return (width + 2 * border) * pixel; }
   Bf16* at(int y, int x) const { return corner + (y + border) * row() + (x + border) * pixel; }
-  Pixels from_channel(int channel) const { return {corner + channel, height, width, border, pixel}; }
+  Pixels from_channel(int channel) const {
+    return {corner == nullptr ? nullptr : corner + channel, height, width, border, pixel};
+  }
 };
 
 /// Writes `value` (of `channels`) into the border beside rows [begin, end), and above and below the first and the last.

@@ -9,10 +9,14 @@ namespace rmbg::cpu {
 const Kernels& kernels() {
 #if defined(RMBG_HAVE_X86_KERNELS)
   switch (cpu_isa()) {
-    case CpuIsa::kAmx:
+    case CpuIsa::kAmx:  // cpu_isa() gives no set that this build has no kernels for
+#if defined(RMBG_HAVE_AMX)
       return kernels_amx();
+#endif
     case CpuIsa::kAvx512Bf16:
+#if defined(RMBG_HAVE_AVX512_BF16)
       return kernels_avx512_bf16();
+#endif
     case CpuIsa::kAvx512:
       return kernels_avx512();
     case CpuIsa::kAvx2:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import logging
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import models
+from ..errors import Error, InputError
 from ..image import read_picture
 from ..image.atomic import atomic_file
 from .cache_folder import content_sha256, prune, touch
@@ -30,6 +32,7 @@ log = logging.getLogger("rmbg_trt")
 
 ROUNDS = 2  # the first one measures without centres, and so a little beside
 KEPT_TABLES = 32
+FORMAT = 1  # of a table: which activations have a centre, in which order
 
 Floats = NDArray[np.float32]
 
@@ -54,53 +57,63 @@ def measure_centres(graph: _core.CpuGraph, inputs: Sequence[Floats]) -> Floats:
     return centres
 
 
-def cached_centres(path: Path, graph: _core.CpuGraph) -> Floats:
-    """The table of a model, from the user's cache or measured now with the package's photographs.
+def compile_bf16(path: Path, graph: _core.CpuGraph) -> _core.CpuModel:
+    """The bf16 network of a model, with centres from the user's cache or measured now with the package's photographs.
 
     Args:
         path: The model's file; its content is what the table is remembered by.
         graph: Its network, in the size that is wanted.
+
+    Raises:
+        InputError: The core does not run this graph in bf16.
     """
     from .. import _core
     from ..export.pictures import SHIPPED
 
     _, height, width = graph.shape(0)
     photographs = sorted(SHIPPED.glob("*.jpg"))
-    parts = [content_sha256(path), height, width, [photograph.name for photograph in photographs], _core.__version__]
+    names = [photograph.name for photograph in photographs]
+    parts = [content_sha256(path), height, width, names, _core.__version__, FORMAT]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
     file = models.cache_dir() / "centres" / f"{path.stem[:40]}-{digest}.npy"
     found = _read(file)
     if found is not None:
-        touch(file)
-        return found
+        try:
+            model = _core.CpuModel(graph, "bf16", found)
+        except InputError as error:  # of another length; if it is the graph, measuring says so
+            log.warning("the cached centres %s do not fit and are measured again: %s", file, error)
+        else:
+            touch(file)
+            return model
     pictures = (read_picture(photograph).pixels for photograph in photographs)
     inputs = [_core.preprocess(pixels, (height, width), color="rgb") for pixels in pictures]
     centres = measure_centres(graph, inputs)
     _write(file, centres)
-    return centres
+    return _core.CpuModel(graph, "bf16", centres)
 
 
 def _read(file: Path) -> Floats | None:
     """A table of the cache; None where there is none, or a damaged one."""
     try:
-        table: Floats = np.load(io.BytesIO(file.read_bytes()), allow_pickle=False)
-    except FileNotFoundError:
+        content = file.read_bytes()
+    except OSError:
         return None
-    except (OSError, ValueError, EOFError) as error:
-        log.warning("the cached centres %s cannot be used and are measured again: %s", file, error)
-        return None
-    if table.ndim != 1 or table.dtype != np.float32 or not np.isfinite(table).all():
-        log.warning("the cached centres %s are damaged and are measured again", file)
-        return None
-    return table
+    try:
+        table = np.load(io.BytesIO(content), allow_pickle=False)
+        if isinstance(table, np.ndarray) and table.ndim == 1 and table.dtype == np.float32 and np.isfinite(table).all():
+            return table
+        reason = "it is no table of centres"
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        reason = str(error)
+    log.warning("the cached centres %s cannot be used and are measured again: %s", file, reason)
+    return None
 
 
 def _write(file: Path, centres: Floats) -> None:
     """Into the cache; where it cannot be written, the next start measures again."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(file) as stream:
             np.save(stream, centres)
-        prune(file.parent, ".npy", KEPT_TABLES)
-    except OSError as error:
-        log.info("the centres of %s are not cached: %s", file.stem, error)
+    except (OSError, Error) as error:
+        log.warning("the centres of %s cannot be kept, so each start measures them again: %s", file.stem, error)
+    prune(file.parent, file.suffix, KEPT_TABLES)

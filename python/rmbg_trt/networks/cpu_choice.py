@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import _core, models
-from ..errors import Error, UnavailableError
+from ..errors import Error, ModelError, UnavailableError
 from ..image.atomic import atomic_file
 from . import Opened, RefusedError, Request, UnsupportedNetworkError
 from .build_progress import Progress, build_progress
 from .cache_folder import content_sha256, prune, touch
-from .matte_check import MatteCheck, check_mattes
+from .matte_check import MatteCheck, Predict, check_mattes
 from .processor_name import processor_name
 
 log = logging.getLogger("rmbg_trt")
@@ -191,7 +191,8 @@ def _open_all(wanted: Sequence[Candidate], open_one: Open) -> tuple[list[tuple[C
         try:
             opened.append((candidate, open_one(candidate)))
         except (UnsupportedNetworkError, UnavailableError) as error:
-            passed_over.append(f"{candidate.runtime}: {error}")
+            reason = f"{candidate.runtime}: {error}"
+            passed_over += [reason] if reason not in passed_over else []
             log.info("%s is passed over: %s", candidate, error)
     return opened, passed_over
 
@@ -216,8 +217,17 @@ def _measure(
         if candidate.precision != "fp32":
             reference = reference or _reference(open_one)
             progress(f"comparing {candidate} with fp32", 0, 0)
-            check = check_mattes(_predict(reference), _predict(each), size)
+            check = _check(_predict(reference), _predict(each), size)
         yield Measurement(candidate, round(ms, 3), check)
+
+
+def _check(fp32: Predict, reduced: Predict, size: tuple[int, int]) -> MatteCheck:
+    """As ``check_mattes``; a network that gives NaN or Inf, which bf16 can where fp32 does not, has no agreement."""
+    try:
+        return check_mattes(fp32, reduced, size)
+    except ModelError as error:
+        log.info("%s", error)
+        return MatteCheck(0, 255.0, 0.0, "NaN or Inf", 0.0)
 
 
 def _reference(open_one: Open) -> Opened:
@@ -231,7 +241,7 @@ def _reference(open_one: Open) -> Opened:
     raise UnavailableError(f"nothing here runs the model in fp32, to compare with: {'; '.join(passed_over)}")
 
 
-def _predict(opened: Opened) -> Callable[[Any], Any]:
+def _predict(opened: Opened) -> Predict:
     network = opened.networks[0]
     return lambda x: _core.run_network(network, x)
 
@@ -295,7 +305,7 @@ def _explained(opened: Opened, best: Measurement, known: Choice, path: Path, *, 
         why += "".join(f"; {each.candidate} is not close enough: {each.check}" for each in refused)
     if len(known.measured) > 1:
         figures = ", ".join(f"{each.candidate} {each.ms:.0f} ms" for each in known.measured)
-        why += f"; {best.candidate.runtime} is the fastest here ({figures}, measured once)"
+        why += f"; measured once: {figures}"
     return dataclasses.replace(opened, reason=why)
 
 

@@ -60,18 +60,17 @@ def compile_model(path: Path, size: tuple[int, int] | None, precision: str = "fp
         InputError: The size does not fit the model.
     """
     from .. import _core
-    from .centres import cached_centres
-    from .onnx_file import read_network
+    from .centres import compile_bf16
+    from .onnx_file import SizeError, read_network
     from .onnx_graph import import_graph
 
     if path.suffix.lower() == ".xml":
         raise UnsupportedNetworkError("it reads ONNX files; an .xml is OpenVINO's own")
+    network = read_network(path, size)
     try:
-        graph = import_graph(read_network(path, size))
-        if precision == "bf16":
-            return _core.CpuModel(graph, "bf16", cached_centres(path, graph))
-        return _core.CpuModel(graph)
-    except InputError:
+        graph = import_graph(network)
+        return compile_bf16(path, graph) if precision == "bf16" else _core.CpuModel(graph)
+    except SizeError:
         raise
-    except ValueError as error:  # the checks of the core, as of sizes that it cannot address
+    except InputError as error:  # the core's own checks, such as the largest dilation
         raise UnsupportedNetworkError(str(error)) from error

@@ -19,6 +19,10 @@ _DOMAINS = ("", "ai.onnx")
 _LARGEST_SIDE = 1 << 20
 
 
+class SizeError(InputError):
+    """The layers of a model do not fit together at the size that was asked for."""
+
+
 @dataclass(frozen=True)
 class OnnxNetwork:
     """An ONNX model with one picture as its input.
@@ -51,7 +55,7 @@ class OnnxNetwork:
         size = "x".join(map(str, self.size))
         if self.asked:
             advice = "leave size out, or export the model for this size"
-            return InputError(f"size {size} does not work with {self.path.name} ({reason}); {advice}")
+            return SizeError(f"size {size} does not work with {self.path.name} ({reason}); {advice}")
         return ModelError(f"{self.path}: does not work with its own input {size} ({reason})")
 
     def check_output(self, shape: Sequence[int]) -> None:

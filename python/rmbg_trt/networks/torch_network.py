@@ -2,7 +2,7 @@
 """Our networks on the GPU with PyTorch: checkpoints, and ONNX files of U²-Net, put back into their modules.
 
 Each slot captures the network once into a CUDA graph of PyTorch's own, with a memory pool of its own, and hands it to
-the pipeline as a part of its graph. (Captured by the pipeline instead, PyTorch's allocator would not know that the
+the pipeline, which launches it between its own graphs. (Captured by the pipeline instead, PyTorch's allocator would not know that the
 graph goes on using its memory.)
 """
 
@@ -101,14 +101,14 @@ def has_raw_graphs(torch: Any) -> bool:
 
 
 def why_no_graphs(torch: Any) -> str:
-    """Why the network cannot be a part of the pipeline's graph; empty if it can."""
+    """Why the network is not launched as a CUDA graph; empty if it is."""
     if not has_raw_graphs(torch):
         return "this PyTorch gives no CUDA graphs"
     backend = str(torch.cuda.get_allocator_backend())
     if backend == "cudaMallocAsync":
         return (
-            "graphs captured with PyTorch's allocator cudaMallocAsync allocate memory, and CUDA takes no such graph as "
-            "a part of another; leave backend:cudaMallocAsync out of PYTORCH_CUDA_ALLOC_CONF"
+            "graphs captured with PyTorch's allocator cudaMallocAsync allocate memory, and CUDA launches such a graph "
+            "again only once that is freed; leave backend:cudaMallocAsync out of PYTORCH_CUDA_ALLOC_CONF"
         )
     return ""
 

@@ -17,7 +17,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from .. import _core
-from ..errors import InputError, UnavailableError
+from ..errors import Error, InputError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def open_container(path: str, decoder: Decoder) -> InputContainer:
         with context:
             accel = HWAccel("cuda", str(decoder.gpu), allow_software_fallback=fallback, options=options)
             return av.open(path, hwaccel=accel)
-    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:  # of the GPU, or of the file
+    except (av.FFmpegError, Error, OSError, ValueError, RuntimeError) as error:  # of the GPU, or of the file
         container = av.open(path)
         reason = f"GPU {decoder.gpu} cannot decode video here ({getattr(error, 'strerror', None) or error})"
         if decoder.required:
