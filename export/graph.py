@@ -172,7 +172,9 @@ def _scope(node: Any, names: dict[str, str]) -> str:
         if entry.key == _SCOPES:
             modules = [part.strip(" '\"[]") for part in entry.value.split(",")][:-1]
             module = modules[-1].removeprefix("model").removeprefix(".") if modules else ""
-            return f"{module}.{node.op_type.lower()}".lstrip(".")
+            kind = node.op_type.lower()
+            parent, _, last = module.rpartition(".")
+            return f"{parent if last.startswith(kind) else module}.{kind}".lstrip(".")  # relu_s1.relu is relu
     return str(node.name or node.op_type.lower())
 
 
