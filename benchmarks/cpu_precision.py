@@ -33,6 +33,7 @@ ENGINES: dict[str, dict[str, str]] = {
     DEFAULT: {},
     "native fp32": {"runtime": "native", "precision": "fp32"},
     "openvino fp32": {"runtime": "openvino", "precision": "fp32"},
+    "native bf16": {"runtime": "native", "precision": "bf16"},
     "openvino bf16": {"runtime": "openvino", "precision": "bf16"},
 }
 MIN_IOU = {"u2netp": 0.99, "u2net": 0.995}
@@ -110,7 +111,7 @@ def compare(engine: Engine, photographs: dict[str, Any], expected: dict[str, Any
         "mean_alpha": round(float(np.mean([each.mean() for each in differences.values()])), 4),
         "worst_mean_alpha": round(float(max(each.mean() for each in differences.values())), 4),
         "largest_difference": int(max(each.max() for each in differences.values())),
-        "worst_iou": round(min(ious.values()), 4),
+        "worst_iou": round(float(min(ious.values())), 4),
         "mean_iou": round(float(np.mean(list(ious.values()))), 4),
     }
 
