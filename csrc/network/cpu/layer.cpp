@@ -108,7 +108,8 @@ std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step) {
 Pixels pixels_of(const Plan& plan, int tensor, char* arena) {
   const Tensor& t = plan.tensors[static_cast<std::size_t>(tensor)];
   if (t.parent >= 0) return pixels_of(plan, t.parent, arena).from_channel(t.first_channel);
-  return {arena == nullptr ? nullptr : reinterpret_cast<Bf16*>(arena + t.offset), t.shape.height, t.shape.width, t.border, t.pixel()};
+  return {arena == nullptr ? nullptr : reinterpret_cast<Bf16*>(arena + t.offset), t.shape.height, t.shape.width,
+          t.border, t.pixel()};
 }
 
 void pack_bias(const Node& node, int blocks, float* out) {

@@ -199,7 +199,8 @@ def _sentence(why: str, reason: str, passed_over: list[str]) -> str:
 
 def _open_best_on_cpu(path: Path, kind: str, runtime: str, request: Request) -> tuple[Opened | None, list[str]]:
     """As ``_open_first``, with the runtime and precision that were measured to be the best ones here."""
-    from .cpu_choice import Candidate, candidates, open_fastest
+    from .choice_cache import Candidate
+    from .cpu_choice import candidates, open_fastest
 
     if request.precision == "int8":  # OpenVINO alone multiplies in 8 bit
         return _open_first(["openvino"] if runtime == "auto" else [runtime], path, kind, request)
@@ -211,4 +212,8 @@ def _open_best_on_cpu(path: Path, kind: str, runtime: str, request: Request) -> 
         return _open(candidate.runtime, path, kind, dataclasses.replace(request, precision=precision))
 
     wanted = candidates(runtime, request.precision)
-    return open_fastest(path, wanted, request, asked=request.precision != "auto", open_one=open_one)
+    asked = request.precision != "auto"
+    opened, passed_over = open_fastest(path, wanted, request, asked=asked, open_one=open_one)
+    if opened is not None and opened.runtime == "native":  # nobody misses OpenVINO then
+        passed_over = [reason for reason in passed_over if not reason.startswith("openvino: ")]
+    return opened, passed_over

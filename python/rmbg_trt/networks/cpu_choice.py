@@ -2,38 +2,30 @@
 """Which runtime and precision run a model on the CPU: what is fastest here and keeps float32's mattes.
 
 Nothing is concluded from a feature bit. The candidates are opened and timed on this processor, the ones in reduced
-precision are compared with float32, and the result is kept in the user's cache. The key of an entry holds everything
-that the result depends on, so a second start only reads a small file.
+precision are compared with float32, and the figures are kept (choice_cache.py): a second start only reads a small file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import importlib.metadata
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import _core, models
-from ..errors import Error, ModelError, UnavailableError
-from ..image.atomic import atomic_file
+from ..errors import ModelError, UnavailableError
 from . import Opened, RefusedError, Request, UnsupportedNetworkError
 from .build_progress import Progress, build_progress
-from .cache_folder import content_sha256, prune, touch
+from .choice_cache import Candidate, Choice, Measurement, choice_file, known_choice, remember
 from .matte_check import MatteCheck, Predict, check_mattes
-from .processor_name import processor_name
 
 log = logging.getLogger("rmbg_trt")
 
 ROUNDS = 3
-KEPT_CHOICES = 128
 CLEARLY_FASTER = 0.95  # share of the time; smaller differences are noise
 
 MAX_MEAN_ALPHA = 0.2
@@ -46,58 +38,9 @@ MIN_AGREEMENT = 0.98
 """What a precision keeps that is asked for, the bound of int8 (export/int8_checks.py)."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A way to run a model on the CPU.
-
-    Attributes:
-        runtime: One of ``CPU_RUNTIMES``.
-        precision: "fp32" or "bf16".
-    """
-
-    runtime: str
-    precision: str
-
-    def __str__(self) -> str:
-        return f"{self.runtime} {self.precision}"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What was measured of a candidate.
-
-    Attributes:
-        candidate: Which one.
-        ms: Fastest of a few runs of the network alone; the candidates take turns.
-        check: Against float32; None for float32 itself.
-    """
-
-    candidate: Candidate
-    ms: float
-    check: MatteCheck | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dataclasses.asdict(self)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """All that is known of a model's candidates on this processor.
-
-    Attributes:
-        measured: Those that run the model.
-        passed_over: Why the others do not, a sentence each.
-    """
-
-    measured: tuple[Measurement, ...]
-    passed_over: tuple[str, ...]
-
-
 Open = Callable[[Candidate], Opened]
 
 _measuring = threading.Lock()  # one at a time, or the times mean nothing
-_in_this_process: dict[Path, Choice] = {}  # also where the cache cannot be written
 
 
 def candidates(runtime: str, precision: str) -> list[Candidate]:
@@ -141,7 +84,7 @@ def open_fastest(
         opened, passed_over = _open_all(wanted, open_one)
         return (opened[0][1] if opened else None), passed_over
     file = choice_file(path, wanted, request.size)
-    with contextlib.nullcontext() if _known(file) else _measuring:
+    with contextlib.nullcontext() if known_choice(file) else _measuring:
         return _open_chosen(path, file, wanted, asked=asked, open_one=open_one)
 
 
@@ -149,7 +92,7 @@ def _open_chosen(
     path: Path, file: Path, wanted: Sequence[Candidate], *, asked: bool, open_one: Open
 ) -> tuple[Opened | None, list[str]]:
     """As ``open_fastest``, with what the cache knows or what is measured now."""
-    known = _known(file)
+    known = known_choice(file)
     if known is not None:
         best = _required(known, wanted, path, asked=asked)
         try:
@@ -163,25 +106,9 @@ def _open_chosen(
         return opened[0][1], passed_over
     with build_progress(f"choice of runtime for {path.stem}") as progress:
         known = Choice(tuple(_measure(path, opened, open_one, progress)), tuple(passed_over))
-    _remember(file, known)
+    remember(file, known)
     best = _required(known, wanted, path, asked=asked)
     return _explained(dict(opened)[best.candidate], best, known, path, asked=asked), passed_over
-
-
-def choice_file(path: Path, wanted: Sequence[Candidate], size: tuple[int, int] | None) -> Path:
-    """Where the choice for a model is kept, or would be."""
-    from .. import __version__
-
-    parts = {
-        "content": content_sha256(path),
-        "size": size,
-        "candidates": [str(each) for each in wanted],
-        "processor": [processor_name(), _core.cpu_info()["isa"], _core.cpu_info()["workers"]],
-        "versions": [__version__, _openvino_version()],
-        "bounds": [MAX_MEAN_ALPHA, MIN_IOU, MIN_AGREEMENT],
-    }
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-    return models.cache_dir() / "choices" / f"{path.stem[:40]}-{digest}.json"
 
 
 def _open_all(wanted: Sequence[Candidate], open_one: Open) -> tuple[list[tuple[Candidate, Opened]], list[str]]:
@@ -307,50 +234,3 @@ def _explained(opened: Opened, best: Measurement, known: Choice, path: Path, *, 
         figures = ", ".join(f"{each.candidate} {each.ms:.0f} ms" for each in known.measured)
         why += f"; measured once: {figures}"
     return dataclasses.replace(opened, reason=why)
-
-
-def _known(file: Path) -> Choice | None:
-    return _in_this_process.get(file) or _read(file)
-
-
-def _read(file: Path) -> Choice | None:
-    """What the cache knows; None where it has nothing. A damaged entry is measured again."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError:
-        return None
-    try:
-        entry = json.loads(text)
-        choice = Choice(tuple(map(_measurement, entry["measured"])), tuple(map(str, entry["passed_over"])))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        log.warning("%s is damaged and is measured again: %s", file, error)
-        return None
-    touch(file)
-    _in_this_process[file] = choice
-    return choice
-
-
-def _measurement(entry: dict[str, Any]) -> Measurement:
-    check = entry["check"]
-    return Measurement(
-        Candidate(**entry["candidate"]), float(entry["ms"]), None if check is None else MatteCheck(**check)
-    )
-
-
-def _remember(file: Path, choice: Choice) -> None:
-    """Keep a choice for the next start. A cache that cannot be written costs a measurement in each process."""
-    _in_this_process[file] = choice
-    entry = {"measured": [each.to_dict() for each in choice.measured], "passed_over": list(choice.passed_over)}
-    try:
-        with atomic_file(file) as stream:
-            stream.write(json.dumps(entry, indent=1, ensure_ascii=False).encode())
-    except Error as error:
-        log.warning("what runs fastest here cannot be kept, so each start measures it again: %s", error)
-    prune(file.parent, file.suffix, KEPT_CHOICES)
-
-
-def _openvino_version() -> str:
-    try:
-        return importlib.metadata.version("openvino")
-    except importlib.metadata.PackageNotFoundError:
-        return ""

@@ -2,8 +2,8 @@
 """Our networks on the GPU with PyTorch: checkpoints, and ONNX files of U²-Net, put back into their modules.
 
 Each slot captures the network once into a CUDA graph of PyTorch's own, with a memory pool of its own, and hands it to
-the pipeline, which launches it between its own graphs. (Captured by the pipeline instead, PyTorch's allocator would not know that the
-graph goes on using its memory.)
+the pipeline, which launches it between its own graphs. (Captured by the pipeline instead, PyTorch's allocator would not
+know that the graph goes on using its memory.)
 """
 
 from __future__ import annotations
