@@ -85,12 +85,9 @@ class Backoff {
     next_wait_ = next_wait_ < kLongest ? next_wait_ * 2 : kLongest;
     return wait_;
   }
-  /// Whether it had failed before.
-  bool succeed() {
-    const bool failed = next_wait_ > 1;
+  void succeed() {
     wait_ = 0;
     next_wait_ = 1;
-    return failed;
   }
 
  private:

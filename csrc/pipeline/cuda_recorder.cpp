@@ -38,9 +38,7 @@ bool CudaRecorder::change(CudaFramePlan& plan, const CudaTask& task) {
       CudaQueue queue(graph.exec, graph.nodes);
       stages_.put(graph.stages, queue, plan, task);
     }
-    plan.backoff.succeed();
-    const std::lock_guard lock(problem_mutex_);
-    problem_of_frames_.clear();  // also that of another kind of frame, which may never come again
+    succeeded(plan.backoff, problem_of_frames_);
     return true;
   } catch (const Error& error) {
     failed(plan.backoff, problem_of_frames_, error);
@@ -113,8 +111,9 @@ void CudaRecorder::failed(Backoff& backoff, std::string& problem, const Error& e
       std::string(error.what()) + "; tries again after " + std::to_string(wait) + (wait == 1 ? " frame" : " frames");
 }
 
+/// The problem of frames may be that of another kind, which may never come again: it goes as well.
 void CudaRecorder::succeeded(Backoff& backoff, std::string& problem) {
-  if (!backoff.succeed()) return;
+  backoff.succeed();
   const std::lock_guard lock(problem_mutex_);
   problem.clear();
 }

@@ -2,7 +2,7 @@
 """The centres of a bf16 network's activations: each channel's mean over a few photographs.
 
 The network stores activations minus their centre (csrc/network/cpu/bf16.h), so what is measured here decides how much
-is left of 8 bits of mantissa, but not what is computed. A table is a few kilobytes and stays in the user's cache.
+is left of 8 bits of mantissa, but not what is computed. A table has tens of kilobytes and stays in the user's cache.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def candidates(runtime: str, precision: str) -> list[Candidate]:
         precision: "auto", "fp32" or "bf16".
 
     Returns:
-        At least one. For "auto" OpenVINO's bf16 is not among them: on U²-Net it is no faster than float32 of our own
-        and changes mattes visibly (docs/benchmarks.md).
+        At least one. For "auto" OpenVINO's bf16 is not among them: it changes U²-Net's mattes visibly
+        (docs/precision.md).
     """
     runtimes = ("native", "openvino") if runtime == "auto" else (runtime,)
     found = [Candidate(name, "fp32" if precision == "auto" else precision) for name in runtimes]
@@ -127,7 +127,7 @@ def _open_all(wanted: Sequence[Candidate], open_one: Open) -> tuple[list[tuple[C
 def _measure(
     path: Path, opened: Sequence[tuple[Candidate, Opened]], open_one: Open, progress: Progress
 ) -> Iterator[Measurement]:
-    """Times of all, by turns; a check against float32 for those in reduced precision."""
+    """Time all candidates in interleaved runs, and compare those in reduced precision with float32."""
     names = ", ".join(str(candidate) for candidate, _ in opened)
     log.info("measuring once what runs %s fastest here: %s", path.name, names)
     networks = [each.networks[0] for _, each in opened]

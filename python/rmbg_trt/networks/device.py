@@ -95,6 +95,18 @@ def check_options(device: str, runtime: str, precision: str) -> None:
         raise InputError("precision 'bf16' is for the CPU; on a GPU take 'fp16' or 'fp32'")
 
 
+def require_bf16() -> None:
+    """Checks that the processor multiplies in bfloat16.
+
+    Raises:
+        UnavailableError: It would only emulate it.
+    """
+    from .. import _core
+
+    if not _core.cpu_info()["bf16"]:
+        raise UnavailableError("this processor has no bfloat16 arithmetic (AVX512-BF16 or AMX); use fp32 or auto")
+
+
 def file_kind(path: Path) -> str:
     """What a model file is: "tensorrt" or "tensorrt_rtx" for their plans, "checkpoint", "openvino" or else "onnx".
 

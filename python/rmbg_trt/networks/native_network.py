@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, UnavailableError
+from ..errors import InputError
 from . import Opened, Request, UnsupportedNetworkError
+from .device import require_bf16
 
 if TYPE_CHECKING:
     from .. import _core
@@ -33,8 +34,8 @@ def open(path: Path, request: Request) -> Opened:
     if request.precision == "int8":
         raise UnsupportedNetworkError("it computes in fp32 and bf16 only")
     precision = "bf16" if request.precision == "bf16" else "fp32"
-    if precision == "bf16" and not _core.cpu_info()["bf16"]:
-        raise UnavailableError("this processor has no bfloat16 arithmetic (AVX512-BF16 or AMX); use fp32 or auto")
+    if precision == "bf16":
+        require_bf16()
     model = compile_model(path, request.size, precision)
     return Opened(
         networks=[model.network() for _ in range(request.slots)],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, ModelError, UnavailableError
 from . import Opened, RefusedError, Request
+from .device import require_bf16
 from .recipe import DEFAULT_SIDE
 
 if TYPE_CHECKING:
@@ -91,10 +92,8 @@ def choose_precision(asked: str) -> tuple[str, str]:
     Raises:
         UnavailableError: bf16 is asked of a processor that would only emulate it.
     """
-    from .. import _core
-
-    if asked == "bf16" and not _core.cpu_info()["bf16"]:
-        raise UnavailableError("this processor has no bfloat16 arithmetic (AVX512-BF16 or AMX); use fp32 or auto")
+    if asked == "bf16":
+        require_bf16()
     if asked == "auto":
         return "fp32", "fp32"
     return asked, f"{asked} because it was asked for"

@@ -24,7 +24,7 @@ def bounded_tuning(
     """While it holds, runs of ``forward`` count their convolutions, and no more are tuned once the time is over.
 
     Args:
-        torch: The module; ``torch.backends.cudnn.benchmark`` is on, and restored by whoever set it.
+        torch: The module; ``torch.backends.cudnn.benchmark`` must be on; the caller restores it.
         forward: The network. What is no module with layers (a compiled one) is bounded by ``ALGORITHMS`` only.
         name: Of the network, for the user.
         seconds: Time for all layers together.
