@@ -9,7 +9,7 @@ import numpy as np
 
 import rmbg_trt.engine
 from rmbg_trt import Engine, _core
-from rmbg_trt.networks import Opened
+from rmbg_trt.runtimes.request import Opened
 
 SIDE = 320
 

@@ -58,8 +58,8 @@ def measure(name: str, rounds: int, layers: int) -> dict[str, Any]:
     import openvino
 
     from rmbg_trt import _core, models
-    from rmbg_trt.networks.native_network import compile_model
-    from rmbg_trt.networks.openvino_network import read_model
+    from rmbg_trt.runtimes.native import compile_model
+    from rmbg_trt.runtimes.openvino import read_model
 
     path = models.pull(name)
     core = openvino.Core()

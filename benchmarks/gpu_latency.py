@@ -58,7 +58,7 @@ def open_networks(name: str, slots: int, side: int = SIDE) -> tuple[list[Any], A
     import torch
 
     from rmbg_trt import models
-    from rmbg_trt.networks import torch_network
+    from rmbg_trt.networks import torch as torch_network
     from rmbg_trt.networks.torch_matte import Matte
     from rmbg_trt.training.models import build
 

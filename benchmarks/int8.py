@@ -20,11 +20,11 @@ from _photograph import photograph
 from rich.table import Table
 
 from rmbg_trt import Engine
+from rmbg_trt.evaluation import pair_folders
+from rmbg_trt.evaluation.job import read_truth
 from rmbg_trt.image import read_picture
 from rmbg_trt.training import metrics
 from rmbg_trt.training.data import Pair
-from rmbg_trt.training.evaluation import pair_folders
-from rmbg_trt.training.evaluation.job import read_truth
 
 NATIVE, OPENVINO, INT8 = "native fp32", "openvino fp32", "int8"
 

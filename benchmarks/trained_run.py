@@ -13,9 +13,9 @@ from typing import Any
 import _report
 from rich.table import Table
 
+from rmbg_trt.evaluation import compare, evaluate
 from rmbg_trt.training.callbacks.record import read_metrics
 from rmbg_trt.training.config import load_config, to_yaml
-from rmbg_trt.training.evaluation import compare, evaluate
 
 SHOWN = ("mae", "iou", "max_f", "weighted_f", "s_measure", "e_measure")
 

@@ -19,10 +19,13 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from .. import _core
 from ..errors import InputError, ModelError, UnavailableError
-from ..folder_job.find import pictures_below
+from ..files import file_sha256
 from ..image import read_picture
+from ..image.find import pictures_below
+from ..training.data import read_mask, resize_mask
+from ..training.data.folders import pair_folders
+from ..training.data.pairs import TABLE, read_pairs
 from .pictures import SHIPPED, Picture
-from .source import file_sha256
 from .to_int8 import Floats
 
 log = logging.getLogger("rmbg_trt.export")
@@ -79,8 +82,6 @@ class Samples:
 
     def to_verify(self) -> Iterator[tuple[Picture, NDArray[np.uint8] | None]]:
         """The pictures to verify with, each with its mask at its size: (H, W) uint8, or None."""
-        from ..training.data import read_mask, resize_mask
-
         if self.to_verify_count > len(self.verify):
             pictures = [Picture(sample.image.name, rgb) for sample, rgb in self._read(self.verify)]
             varied = variations([each.rgb for each in pictures], self.to_verify_count, seed=1)
@@ -160,9 +161,6 @@ def variations(pictures: Sequence[NDArray[np.uint8]], count: int, seed: int) -> 
 def _in_folder(folder: Path) -> list[Sample]:
     if not folder.is_dir():
         raise InputError(f"calibration is {str(folder)!r}; expected a folder of photographs")
-    from ..training.data.pairs import TABLE, read_pairs
-    from ..training.evaluation.folders import pair_folders
-
     if (folder / TABLE).is_file():
         pairs = read_pairs(folder)
     elif (folder / "images").is_dir() and (folder / "masks").is_dir():

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError, UnavailableError
+from ..runtimes.gpu import Gpu
+from ..runtimes.tensorrt import TensorRt
 from . import graph, run_plan
 from .onnx_in_torch import UnsupportedOperatorError
 from .pictures import Picture
 from .predict import Predict, in_batches, onnx_runtime, remembered, torch_predict
+from .shape import InputShape
 from .source import Source, fixed_size
 from .verify import (
     FP16_LIMITS,
@@ -23,10 +26,6 @@ from .verify import (
 )
 
 if TYPE_CHECKING:
-    from ..networks.gpu import Gpu
-    from ..networks.tensorrt_runtime import TensorRt
-    from .shape import InputShape
-
     PlanHere = tuple[TensorRt, bytes, Gpu | None]
 
 MAX_CHECKED_SIDE = 1024  # the largest shape of a range is checked up to this

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Error, InputError
-from ..image.atomic import atomic_file, check_writable
+from ..files import atomic_file, check_writable
 from ..sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
 from . import graph, requirements
 from .options import Options
 from .shape import InputShape
 from .source import Source
+from .to_tensorrt import BuiltPlan
 
 if TYPE_CHECKING:
     from .checks import Checks
-    from .to_tensorrt import BuiltPlan
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import InputError, ModelError
 from .predict import onnx_runtime
 from .shape import InputShape
+from .source import picture_input
 
 INPUT, OUTPUT = "input", "matte"
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -133,8 +134,6 @@ def static(model: Any, shape: InputShape) -> Any:
 def at_shape(model: Any, shape: tuple[int, int, int, int]) -> Any:
     """A copy of a graph with another input shape (N, 3, H, W) and only the first output; all else as it was."""
     import onnx
-
-    from .source import picture_input
 
     result = onnx.ModelProto()
     result.CopyFrom(model)

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Error, InputError, ModelError
+from ..files import model_sha256
+from ..runtimes import tensorrt as tensorrt_runtime
+from ..runtimes import tensorrt_plan
+from ..runtimes.openvino import is_quantised, read_model, shared_core
+from ..runtimes.tensorrt_plan import plan_kind
 from ..sidecar import Sidecar, Tensor, read_sidecar
+from . import requirements
+from .graph import node_counts
 
 Rows = list[tuple[str, str]]
 
@@ -30,9 +37,6 @@ def inspect(path: Path) -> Rows:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    from ..networks.tensorrt_plan import plan_kind
-    from .source import model_sha256
-
     try:
         with path.open("rb") as file:
             kind = plan_kind(file.read(64))
@@ -58,8 +62,6 @@ def inspect(path: Path) -> Rows:
 
 
 def _plan(path: Path, kind: str) -> Rows:
-    from ..networks import tensorrt_plan, tensorrt_runtime
-
     rows = [("kind", f"plan of {'TensorRT-RTX' if kind == 'tensorrt_rtx' else 'TensorRT'}")]
     try:
         runtime = tensorrt_runtime.load(kind)
@@ -75,7 +77,6 @@ def _onnx(path: Path) -> Rows:
     from onnx import TensorProto
 
     from ..training.models.onnx_weights import read_any_onnx
-    from .graph import node_counts
 
     model = read_any_onnx(path)
     opsets = ", ".join(f"{each.domain or 'ai.onnx'} {each.version}" for each in model.opset_import)
@@ -94,8 +95,6 @@ def _onnx(path: Path) -> Rows:
 
 def _openvino(path: Path) -> Rows:
     from collections import Counter
-
-    from ..networks.openvino_network import is_quantised, read_model, shared_core
 
     model = read_model(shared_core(), path, None)
     counts = Counter(op.get_type_name() for op in model.get_ops())
@@ -124,8 +123,6 @@ def _architecture(model: Any) -> str:
 
 
 def _checkpoint(path: Path) -> Rows:
-    from . import requirements
-
     requirements.check()
     from ..training.models import load_checkpoint
 

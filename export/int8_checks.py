@@ -15,6 +15,7 @@ from PIL import Image
 
 from .. import _core
 from ..errors import ModelError
+from ..training.metrics import iou
 from .pictures import Picture
 from .predict import Predict
 from .verify import recipe_alpha
@@ -112,8 +113,6 @@ def check_int8(
     Raises:
         ModelError: There is no picture, or a network gives NaN or Inf.
     """
-    from ..training.metrics import iou
-
     before, after, differences, names, masks = [], [], [], [], False
     runs = (fp32, int8)
     times_ms: tuple[list[float], list[float]] = ([], [])
@@ -150,8 +149,6 @@ def _typical(times_ms: list[float]) -> float:
 
 def agreement(alpha: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
     """IoU of two alphas, without the pixels that the expected one is undecided about."""
-    from ..training.metrics import iou
-
     decided = (expected < 64) | (expected >= 192)
     return iou(decided & (alpha >= 128), decided & (expected >= 128))
 

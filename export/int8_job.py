@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import __version__, models
 from ..errors import Error, InputError, ModelError
-from ..image.atomic import check_writable
-from ..networks.build_progress import Progress
+from ..files import check_writable, model_sha256
+from ..recipe import MEAN, STD
+from ..runtimes import native
+from ..runtimes.devices import file_kind
+from ..runtimes.openvino import compile_model, is_quantised, read_model, shared_core
+from ..runtimes.progress import Progress
+from ..runtimes.request import UnsupportedNetworkError
 from ..sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
 from .calibration import Samples, find_samples
+from .convert import convert_checkpoint
 from .int8_checks import Int8Check, check_int8
 from .predict import Predict
-from .source import model_sha256
 from .to_int8 import require_nncf, to_int8
 
 log = logging.getLogger("rmbg_trt.export")
@@ -80,9 +86,6 @@ def export_int8(
         UnavailableError: OpenVINO or NNCF is not installed.
         Error: A file cannot be written.
     """
-    from .. import models
-    from ..networks.device import file_kind
-
     if out.suffix != ".xml":
         raise InputError(f"{out}: an int8 model is a file of OpenVINO, which ends in .xml")
     for file in (out, out.with_suffix(".bin"), sidecar_path(out)):
@@ -90,19 +93,22 @@ def export_int8(
             raise InputError(f"{file} is there already; give --overwrite to replace it, or another name with -o")
     check_writable(out)
     path, samples = models.resolve(source), find_samples(calibration, verify)
-    given = path
+    given, content, onnx = path, model_sha256(path), b""
     if file_kind(path) == "checkpoint":
-        from ..networks.onnx_cache import convert
-
-        path, size = convert(path, size)[0], None
+        onnx, size = convert_checkpoint(path, size, content), None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".rmbg-", dir=out.parent, ignore_cleanup_errors=True) as place:
-            made = make_int8(path, size, samples, Path(place), progress)
+            work = Path(place) / "work"
+            work.mkdir()
+            if onnx:
+                path = Path(place) / f"{path.stem}.onnx"
+                path.write_bytes(onnx)
+            made = make_int8(path, size, samples, work, progress)
     except OSError as error:
         raise Error(f"{out} could not be written: {error.strerror or error}") from error
     if given != path:
-        made = dataclasses.replace(made, source=given, source_sha256=model_sha256(given))
+        made = dataclasses.replace(made, source=given, source_sha256=content)
     if made.check.passed or force:
         write_int8(made, out)
     return made
@@ -123,8 +129,6 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, place:
         UnavailableError: OpenVINO or NNCF is not installed.
         InputError: No picture can be read, or the size does not fit the model.
     """
-    from ..networks.openvino_network import is_quantised, read_model, shared_core
-
     require_nncf()  # before anything that takes long
     content, core = model_sha256(path), shared_core()
     model = read_model(core, path, size)
@@ -175,9 +179,6 @@ def sidecar_of(made: Int8Model, xml: Path) -> Sidecar:
         made: The model.
         xml: Its file; where there is none, because the model was refused, there is no sha256.
     """
-    from .. import __version__
-    from ..networks.recipe import MEAN, STD
-
     given, matte = (tuple(each.shape) for each in (made.model.inputs[0], made.model.outputs[0]))
     versions = {name: importlib.metadata.version(name) for name in ("openvino", "nncf")}
     return Sidecar(
@@ -209,19 +210,14 @@ def _fp32(core: Any, model: Any, path: Path) -> Predict:
         model: The file's ``openvino.Model``, of the size that is wanted.
         path: The file.
     """
-    from ..networks import UnsupportedNetworkError
-    from ..networks.native_network import compile_model
-
     height, width = (int(side.get_length()) for side in model.inputs[0].partial_shape[2:])
     try:
-        return compile_model(path, (height, width)).network().run
+        return native.compile_model(path, (height, width)).network().run
     except UnsupportedNetworkError:
         return _predict(core, model)
 
 
 def _predict(core: Any, model: Any) -> Predict:
-    from ..networks.openvino_network import compile_model
-
     compiled = compile_model(core, model, "fp32")
 
     def predict(x: Any) -> Any:

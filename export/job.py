@@ -15,18 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..networks.gpu import Gpu, find_gpu
+from ..runtimes import tensorrt as tensorrt_runtime
+from ..runtimes.gpu import Gpu, find_gpu
+from ..runtimes.tensorrt import TensorRt
 from . import files, graph, requirements
+from .centre import fit_for_half
 from .files import Artefact
 from .options import Options
 from .pictures import load_pictures
 from .shape import InputShape
 from .source import Source, fixed_size, open_source
+from .to_fp16 import to_fp16
+from .to_tensorrt import BuiltPlan, PlanOptions, build_plan, check_options
 
 if TYPE_CHECKING:
-    from ..networks.tensorrt_runtime import TensorRt
     from .checks import Checks
-    from .to_tensorrt import BuiltPlan, PlanOptions
 
 log = logging.getLogger("rmbg_trt.export")
 
@@ -134,14 +137,10 @@ def _make(
         made = _Made(_to_onnx(source, shape))
     if options.precision == "fp16":
         with clock.stage("ONNX fp16"):
-            from .to_fp16 import to_fp16
-
             fit, made.fp32_layers = _fit_for_half(made.fp32, shape)
             made.fp16 = to_fp16(fit, made.fp32_layers)
     if runtime is not None:
         with clock.stage("plan"):
-            from .to_tensorrt import build_plan
-
             data = graph.serialize(made.fp32 if made.fp16 is None else made.fp16)
             tell = functools.partial(clock.tell, "plan")
             asked = _plan_options(shape, options, gpu)
@@ -150,7 +149,6 @@ def _make(
 
 
 def _fit_for_half(model: Any, shape: InputShape) -> tuple[Any, list[str]]:
-    from .centre import fit_for_half
     from .onnx_in_torch import UnsupportedOperatorError
 
     try:
@@ -162,9 +160,6 @@ def _fit_for_half(model: Any, shape: InputShape) -> tuple[Any, list[str]]:
 
 def _runtime(options: Options, gpu: Gpu | None) -> TensorRt:
     """The runtime, after a look at whether the options are for it."""
-    from ..networks import tensorrt_runtime
-    from .to_tensorrt import check_options
-
     runtime = tensorrt_runtime.load(options.runtime, gpu)
     log.info("%s: %s", runtime.title, runtime.reason)
     check_options(runtime, _plan_options(InputShape(), options, gpu))
@@ -172,8 +167,6 @@ def _runtime(options: Options, gpu: Gpu | None) -> TensorRt:
 
 
 def _plan_options(shape: InputShape, options: Options, gpu: Gpu | None) -> PlanOptions:
-    from .to_tensorrt import PlanOptions
-
     return PlanOptions(shape, options.targets, gpu, options.workspace_bytes, options.timing_cache)
 
 

@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor
 
 from ..errors import ModelError
-from ..networks.onnx_file import needed_nodes
+from ..runtimes.onnx_file import needed_nodes
 from . import onnx_operators, onnx_spatial  # noqa: F401 - they fill the table
 from .onnx_node import ANY, DTYPES, OPERATORS, Node, UnsupportedOperatorError
 

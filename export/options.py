@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..networks.device import cuda_index
+from ..runtimes.gpu import cuda_index
 from .shape import InputShape, Range
 
 PRECISIONS = ("fp16", "fp32")

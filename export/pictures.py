@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..errors import InputError, UnavailableError
-from ..folder_job.find import find_pictures
 from ..image import read_picture
+from ..image.find import find_pictures
 
 log = logging.getLogger("rmbg_trt.export")
 

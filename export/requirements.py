@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 
+from .. import __version__
 from ..errors import UnavailableError
 
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors")
@@ -24,6 +25,4 @@ def check() -> None:
 
 def versions() -> dict[str, str]:
     """The version of each package and of rmbg-trt itself."""
-    from .. import __version__
-
     return {"rmbg-trt": __version__, **{name: importlib.metadata.version(name) for name in PACKAGES}}

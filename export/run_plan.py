@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, NetworkError
-from ..networks.gpu import Gpu
-from ..networks.tensorrt_context import ContextMaker
-from ..networks.tensorrt_plan import deserialize, io_tensors
-from ..networks.tensorrt_runtime import TensorRt
-
-if TYPE_CHECKING:
-    from .verify import Predict
+from ..runtimes.gpu import Gpu
+from ..runtimes.tensorrt import TensorRt
+from ..runtimes.tensorrt_context import ContextMaker
+from ..runtimes.tensorrt_plan import deserialize, io_tensors
+from .verify import Predict
 
 
 def no_gpu(gpu: Gpu | None) -> str | None:

@@ -6,12 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .pictures import load_pictures
+from .pictures import input_tensor, load_pictures
+from .shape import InputShape
 
 if TYPE_CHECKING:
     import torch
-
-    from .shape import InputShape
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 PHOTOGRAPHS = 2
@@ -47,7 +46,6 @@ def measure(model: Any, shape: InputShape) -> Statistics:
 
     from .onnx_in_torch import OnnxInTorch
     from .onnx_node import OPERATORS, Node
-    from .pictures import input_tensor
 
     found = Statistics()
     batch, _, height, width = shape.usual

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import models
 from ..errors import ModelError
-from ..networks.onnx_file import inputs_of, only_input
+from ..files import file_sha256
+from ..runtimes.onnx_file import inputs_of, only_input
 from . import requirements
 
 if TYPE_CHECKING:
@@ -109,23 +109,3 @@ def fixed_size(graph: Any) -> tuple[int, int] | None:
     """(height, width) that an ONNX model wants, or None where one of them is open."""
     height, width = (side.dim_value for side in picture_input(graph).type.tensor_type.shape.dim[2:])
     return (height, width) if height and width else None
-
-
-def model_sha256(path: Path) -> str:
-    """The sha256 of a model, hexadecimal: of its file, and of the ``.bin`` beside an OpenVINO ``.xml``."""
-    weights = path.with_suffix(".bin")
-    if path.suffix.lower() != ".xml" or not weights.is_file():
-        return file_sha256(path)
-    return hashlib.sha256((file_sha256(path) + file_sha256(weights)).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, hexadecimal. Raises ModelError when it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from ..child_process import import_path, last_line
 from ..errors import Error, ModelError, UnavailableError
-from ..networks.build_progress import Progress
+from ..runtimes.openvino import shared_core
+from ..runtimes.progress import Progress
 
 log = logging.getLogger("rmbg_trt.export")
 
@@ -58,8 +59,6 @@ def to_int8(model: Any, inputs: Sequence[Floats], place: Path, progress: Progres
         Error: The process in which NNCF works was ended, for instance for want of memory, or files cannot be written.
     """
     import openvino
-
-    from ..networks.openvino_network import shared_core
 
     require_nncf()
     fold_constants(model)
@@ -129,8 +128,6 @@ def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:
     """
     import openvino
     from openvino import opset13 as ops
-
-    from ..networks.openvino_network import shared_core
 
     layers, figures = [], []
     for layer in model.get_ordered_ops():

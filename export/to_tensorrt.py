@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, ModelError
-from ..image.atomic import atomic_file, check_writable
-from ..networks.gpu import Gpu, make_current
-from ..networks.tensorrt_runtime import TensorRt, parse_target
+from ..files import atomic_file, check_writable
+from ..runtimes.gpu import Gpu, make_current
+from ..runtimes.tensorrt import TensorRt, parse_target
 from .build_watch import BuildWatch, Progress, run_in_thread
 from .shape import InputShape
 

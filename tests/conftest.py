@@ -19,7 +19,7 @@ from tests.stand_in_build import stand_in_build, stand_in_package  # noqa: F401,
 
 from rmbg_trt import Engine, _core, engine, models
 from rmbg_trt.errors import Error
-from rmbg_trt.networks import Opened
+from rmbg_trt.runtimes.request import Opened
 
 # Idle threads of PyTorch sleep. Spinning, as they do by default, they take time from the test on a busy machine: the
 # suite needs half as much again. It counts for what is imported from here on, and for all processes that are started.

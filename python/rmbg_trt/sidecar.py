@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ModelError
-from .image.atomic import atomic_file
+from .files import atomic_file
 
 FORMAT = "rmbg-trt sidecar 1"
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from tests import small_models
-from tests.training.evaluation import made_set
+from tests.evaluation import made_set
 from typer.testing import CliRunner
 
+from rmbg_trt import evaluation
 from rmbg_trt.cli import app
-from rmbg_trt.training import evaluation
 
 pytest.importorskip("py_sod_metrics")
 pytest.importorskip("openvino")

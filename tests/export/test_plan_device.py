@@ -23,8 +23,8 @@ from rmbg_trt.export import Options, checks, export, job
 from rmbg_trt.export.run_plan import no_gpu, plan_predict
 from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
-from rmbg_trt.networks import tensorrt_runtime
-from rmbg_trt.networks.gpu import Gpu, current_gpu, find_gpu, make_current, usable_gpus
+from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
+from rmbg_trt.runtimes.gpu import Gpu, current_gpu, find_gpu, make_current, usable_gpus
 from rmbg_trt.sidecar import read_sidecar
 
 H200, L4 = Gpu(0, "NVIDIA H200", "9.0"), Gpu(1, "NVIDIA L4", "8.9")

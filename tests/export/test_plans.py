@@ -16,8 +16,8 @@ from rmbg_trt.export.graph import serialize
 from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_fp16 import to_fp16
 from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
-from rmbg_trt.networks import tensorrt_runtime
-from rmbg_trt.networks.tensorrt_plan import plan_kind
+from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
+from rmbg_trt.runtimes.tensorrt_plan import plan_kind
 
 OFFICIAL, LARGE = [pytest.mark.weights], [pytest.mark.weights, pytest.mark.slow]
 CASES = [

@@ -20,7 +20,7 @@ from rmbg_trt import Engine
 from rmbg_trt.export.graph import node_counts, serialize
 from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_onnx import to_onnx
-from rmbg_trt.networks.openvino_network import shared_core
+from rmbg_trt.runtimes.openvino import shared_core
 
 NAMES = [
     pytest.param("u2netp", marks=pytest.mark.weights),

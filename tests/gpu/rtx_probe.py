@@ -24,7 +24,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from rmbg_trt import _core
-from rmbg_trt.networks import tensorrt_runtime
+from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
 
 SIDE = 320
 Found = dict[str, object]

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.gpu import gpu_networks as gpu
 
 from rmbg_trt import Engine, InputError, _core, engine
-from rmbg_trt.networks import Opened
+from rmbg_trt.runtimes.request import Opened
 
 MakeEngine = Callable[..., Engine]
 

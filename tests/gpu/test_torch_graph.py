@@ -20,7 +20,8 @@ if not torch.cuda.is_available():
     pytest.skip("this PyTorch has no GPU", allow_module_level=True)
 
 from rmbg_trt.export.pictures import input_tensor, load_pictures  # noqa: E402
-from rmbg_trt.networks import Request, torch_network  # noqa: E402
+from rmbg_trt.networks import torch as torch_network  # noqa: E402
+from rmbg_trt.runtimes.request import Request  # noqa: E402
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint  # noqa: E402
 
 SIZE = (96, 128)

@@ -14,18 +14,13 @@ import pytest
 from tests import small_models
 
 from rmbg_trt import Engine, ModelError, UnavailableError, _core
-from rmbg_trt.networks import (
-    Opened,
-    Request,
-    UnsupportedNetworkError,
-    choice_cache,
-    cpu_choice,
-    native_network,
-    openvino_network,
-)
+from rmbg_trt.networks import choice_cache, cpu_choice
+from rmbg_trt.networks import native as native_network
+from rmbg_trt.networks import openvino as openvino_network
 from rmbg_trt.networks.choice_cache import Candidate, Choice, Measurement
 from rmbg_trt.networks.cpu_choice import candidates, open_fastest
 from rmbg_trt.networks.matte_check import MatteCheck, check_mattes
+from rmbg_trt.runtimes.request import Opened, Request, UnsupportedNetworkError
 
 SIZE = (48, 64)
 NATIVE, OPENVINO, BF16 = Candidate("native", "fp32"), Candidate("openvino", "fp32"), Candidate("native", "bf16")

@@ -18,8 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tests import small_models
 
 from rmbg_trt import Engine, UnavailableError, _core
-from rmbg_trt.networks import UnsupportedNetworkError
-from rmbg_trt.networks.native_network import compile_model
+from rmbg_trt.runtimes.native import compile_model
+from rmbg_trt.runtimes.request import UnsupportedNetworkError
 
 Floats = NDArray[np.float32]
 # Of values around 1. Winograd's transforms cost some bits (2e-5 seen); a wrong tap or border costs 1e-2.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from rmbg_trt import InputError, _core
-from rmbg_trt.networks.centres import measure_centres
+from rmbg_trt.networks.native import measure_centres
 
 Floats = NDArray[np.float32]
 ISAS = ("generic", "avx2", "avx512", "avx512_bf16", "amx")

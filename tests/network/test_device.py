@@ -16,18 +16,11 @@ from tests.network.fake_gpu import H200, L4
 
 from rmbg_trt import _core
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
-from rmbg_trt.networks import (
-    Opened,
-    Request,
-    UnsupportedNetworkError,
-    cpu_choice,
-    onnx_cache,
-    open_network,
-    plan_cache,
-    tensorrt_network,
-    torch_network,
-)
-from rmbg_trt.networks.device import GPU_RUNTIMES, RUNTIMES, check_device, check_options, file_kind, gpu_index
+from rmbg_trt.networks import cpu_choice, onnx_cache, open_network, plan_cache
+from rmbg_trt.networks import tensorrt as tensorrt_network
+from rmbg_trt.networks import torch as torch_network
+from rmbg_trt.runtimes.devices import GPU_RUNTIMES, RUNTIMES, check_device, check_options, file_kind, gpu_index
+from rmbg_trt.runtimes.request import Opened, Request, UnsupportedNetworkError
 
 Answer = Exception | None
 

@@ -24,15 +24,15 @@ import pytest
 from PIL import Image
 from tests import reference, small_models
 
-import rmbg_trt
 from rmbg_trt import Engine, InputError, ModelError, UnavailableError
+from rmbg_trt.cache import cache_dir
 from rmbg_trt.errors import Error
 from rmbg_trt.export import calibration, int8_job, to_int8
 from rmbg_trt.export.int8_checks import check_int8, check_of
 from rmbg_trt.export.int8_job import export_int8
 from rmbg_trt.export.pictures import Picture
 from rmbg_trt.networks import int8_cache
-from rmbg_trt.networks.openvino_network import read_model, shared_core
+from rmbg_trt.runtimes.openvino import read_model, shared_core
 from rmbg_trt.sidecar import read_sidecar
 
 pytest.importorskip("openvino")
@@ -137,7 +137,7 @@ def test_the_layer_that_8_bit_would_spoil_stays_in_float(model: Path) -> None:
     assert list(noise) == ["first", "second", "third", "last"]
     assert max(noise[name] for name in ("first", "second", "third")) < 0.02 < to_int8.MAX_NOISE < noise["last"]
     ready(model)
-    sidecar = read_sidecar(next((int8_cache.models.cache_dir() / "int8").glob("leaky*")) / "model.xml")
+    sidecar = read_sidecar(next((cache_dir() / "int8").glob("leaky*")) / "model.xml")
     assert sidecar is not None
     assert [name.partition("/")[0] for name in sidecar.fp32_layers] == ["first", "last"]
 
@@ -626,7 +626,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
 
 def test_another_version_makes_it_again(model: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     ready(model)
-    monkeypatch.setattr(rmbg_trt, "__version__", "99")
+    monkeypatch.setattr(int8_cache, "__version__", "99")
     before = len(made)
     ready(model)
     assert len(made) == before + 1

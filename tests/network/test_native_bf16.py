@@ -14,9 +14,9 @@ from tests import reference
 from tests.network.test_cpu_network import Builder
 
 from rmbg_trt import Engine, UnavailableError, _core
-from rmbg_trt.networks.centres import compile_bf16, measure_centres
-from rmbg_trt.networks.onnx_file import read_network
-from rmbg_trt.networks.onnx_graph import import_graph
+from rmbg_trt.networks.native import compile_bf16, measure_centres
+from rmbg_trt.runtimes.onnx_file import read_network
+from rmbg_trt.runtimes.onnx_graph import import_graph
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, bf16: bool) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests import reference, small_models
 
 from rmbg_trt import Engine, InputError, ModelError, UnavailableError, doctor
-from rmbg_trt.networks.processor_name import processor_name
+from rmbg_trt.runtimes.native import processor_name
 
 
 def engine_of(model: Path, **options: object) -> Engine:

@@ -18,7 +18,6 @@ import pytest
 import torch
 from tests import small_models
 
-import rmbg_trt
 from rmbg_trt import Engine, _core, networks
 from rmbg_trt.errors import Error, ModelError, UnavailableError
 from rmbg_trt.export import requirements, source, to_onnx
@@ -159,7 +158,7 @@ def test_another_version_of_the_package(
     checkpoint: Path, exporter: FakeExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     convert(checkpoint)
-    monkeypatch.setattr(rmbg_trt, "__version__", "99")
+    monkeypatch.setattr(onnx_cache, "__version__", "99")
     assert convert(checkpoint)[1]
 
 

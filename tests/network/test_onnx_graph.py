@@ -18,8 +18,9 @@ from onnx.reference import ReferenceEvaluator
 from tests.network.test_cpu_network import Builder, check, native, oracle, random_input
 
 from rmbg_trt.errors import InputError
-from rmbg_trt.networks import UnsupportedNetworkError, onnx_sizes
-from rmbg_trt.networks.onnx_node import read_node
+from rmbg_trt.runtimes import onnx_sizes
+from rmbg_trt.runtimes.onnx_node import read_node
+from rmbg_trt.runtimes.request import UnsupportedNetworkError
 
 
 class Graph(Builder):

@@ -15,8 +15,8 @@ from tests.network.test_cpu_network import native
 from tests.network.test_onnx_graph import Graph, like_torch_11
 
 from rmbg_trt.errors import Error, ModelError
-from rmbg_trt.networks import UnsupportedNetworkError
-from rmbg_trt.networks.native_network import compile_model
+from rmbg_trt.runtimes.native import compile_model
+from rmbg_trt.runtimes.request import UnsupportedNetworkError
 
 # --- What is refused ---
 

@@ -14,7 +14,9 @@ import pytest
 from tests import reference, small_models
 
 from rmbg_trt import Engine, InputError, ModelError, UnavailableError, _core
-from rmbg_trt.networks import Request, open_network, openvino_network
+from rmbg_trt.networks import open_network
+from rmbg_trt.networks import openvino as openvino_network
+from rmbg_trt.runtimes.request import Request
 
 
 def engine_of(model: Path, **options: Any) -> Engine:
@@ -153,7 +155,8 @@ def test_bf16_is_never_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_passed_over_is_in_the_reason(small_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rmbg_trt.networks import UnsupportedNetworkError, native_network
+    from rmbg_trt.networks import native as native_network
+    from rmbg_trt.runtimes.request import UnsupportedNetworkError
 
     def refuse(path: Path, request: Request) -> None:
         raise UnsupportedNetworkError("a layer it does not know")

@@ -21,16 +21,16 @@ from tests import small_models
 from tests.network import fake_gpu
 from tests.network.fake_gpu import H200, L4
 
-import rmbg_trt
 from rmbg_trt import _core, models
+from rmbg_trt.cache import prune
 from rmbg_trt.errors import Error, ModelError, UnavailableError
 from rmbg_trt.export import Options, requirements
-from rmbg_trt.networks import Request, plan_cache
-from rmbg_trt.networks.build_progress import build_progress
-from rmbg_trt.networks.cache_folder import prune
+from rmbg_trt.networks import plan_cache
 from rmbg_trt.networks.plan_cache import open_built
-from rmbg_trt.networks.tensorrt_plan import plan_kind
-from rmbg_trt.networks.tensorrt_runtime import load
+from rmbg_trt.runtimes.progress import build_progress
+from rmbg_trt.runtimes.request import Request
+from rmbg_trt.runtimes.tensorrt import load
+from rmbg_trt.runtimes.tensorrt_plan import plan_kind
 from rmbg_trt.sidecar import Sidecar, Tensor, read_sidecar, sidecar_path, write_sidecar
 
 REQUEST = Request("auto", None, 1, device_index=0)
@@ -63,7 +63,7 @@ class FakeExport:
 @pytest.fixture
 def export(monkeypatch: pytest.MonkeyPatch) -> FakeExport:
     fake = FakeExport()
-    monkeypatch.setattr(rmbg_trt.export, "export", fake)
+    monkeypatch.setattr(plan_cache, "export", fake)
     return fake
 
 
@@ -130,7 +130,7 @@ def test_what_a_plan_depends_on(trt: Any, model: Path, monkeypatch: pytest.Monke
         patch.setattr(_core, "build_info", lambda: {"driver_version": "999.1"})
         differs(model, runtime, options, gpu)
     with monkeypatch.context() as patch:
-        patch.setattr(rmbg_trt, "__version__", "99")
+        patch.setattr(plan_cache, "__version__", "99")
         differs(model, runtime, options, gpu)
     with model.open("ab") as file:
         file.write(b"\0")
@@ -314,7 +314,7 @@ def test_a_real_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Pa
         assert about is not None
         assert (about.artefact, about.precision, about.targets, about.forced) == (name, "fp16", ("sm89",), False)
         assert about.input.shape == (1, 3, 32, 48)
-        monkeypatch.setattr(rmbg_trt.export, "export", None)  # the second time it is not built
+        monkeypatch.setattr(plan_cache, "export", None)  # the second time it is not built
 
 
 def test_a_real_build_of_a_damaged_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ from tests.export import fake_tensorrt
 
 from rmbg_trt import _core
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
-from rmbg_trt.networks import tensorrt_plan, tensorrt_runtime
-from rmbg_trt.networks.gpu import Gpu
-from rmbg_trt.networks.tensorrt_plan import TensorInfo, deserialize, io_tensors, plan_kind
-from rmbg_trt.networks.tensorrt_runtime import TensorRt, load
+from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
+from rmbg_trt.runtimes import tensorrt_plan
+from rmbg_trt.runtimes.gpu import Gpu
+from rmbg_trt.runtimes.tensorrt import TensorRt, load
+from rmbg_trt.runtimes.tensorrt_plan import TensorInfo, deserialize, io_tensors, plan_kind
 
 RTX = ("tensorrt_rtx", "tensorrt_rtx_libs", "tensorrt_rtx_bindings")
 H200 = Gpu(0, "NVIDIA H200", "9.0")
@@ -49,8 +50,8 @@ def rtx() -> TensorRt:
 
 
 def test_import_needs_no_tensorrt(in_python: Callable[..., str]) -> None:
-    script = "import sys, rmbg_trt.networks.tensorrt_runtime; print([n for n in sys.modules if 'tensorrt' in n])"
-    assert in_python(script) == "['rmbg_trt.networks.tensorrt_runtime']"
+    script = "import sys, rmbg_trt.runtimes.tensorrt; print([n for n in sys.modules if 'tensorrt' in n])"
+    assert in_python(script) == "['rmbg_trt.runtimes.tensorrt']"
 
 
 def test_asked_for_by_name(install: Callable[..., None], fake: Any) -> None:

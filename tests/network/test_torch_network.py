@@ -30,10 +30,11 @@ from rmbg_trt.export import verify
 from rmbg_trt.export.graph import at_shape, serialize
 from rmbg_trt.export.pictures import input_tensor, load_pictures
 from rmbg_trt.export.predict import onnx_runtime
-from rmbg_trt.networks import Request, UnsupportedNetworkError, torch_network
+from rmbg_trt.networks import torch as torch_network
+from rmbg_trt.networks.torch import Slot, prepare
 from rmbg_trt.networks.torch_matte import Matte, layers_to_keep, predict_with
-from rmbg_trt.networks.torch_network import Slot, prepare
 from rmbg_trt.networks.torch_tuning import bounded_tuning
+from rmbg_trt.runtimes.request import Request, UnsupportedNetworkError
 from rmbg_trt.training.models import ModelConfig, build, import_onnx, save_checkpoint
 
 CPU = torch.device("cpu")
@@ -548,7 +549,7 @@ def test_tf32_is_off_whatever_the_program_chose(in_python: Callable[..., str], s
     """PyTorch has older and newer switches, and refuses some mixtures."""
     script = f"""
 import torch
-from rmbg_trt.networks.torch_network import _switches
+from rmbg_trt.networks.torch import _switches
 cudnn = torch.backends.cudnn
 {set_by_the_program}
 def state():
@@ -578,7 +579,7 @@ from pathlib import Path
 for name in ("onnx", "onnxruntime", "openvino"):
     sys.modules[name] = None
 import torch
-from rmbg_trt.networks import torch_network
+from rmbg_trt.networks import torch as torch_network
 model, size = torch_network.read_model(Path(sys.argv[1]))
 matte, precision, _ = torch_network.prepare(model, size, torch.device("cpu"), "fp32")
 print(torch_network.fuse(matte, size, torch.device("cpu")))
@@ -587,7 +588,7 @@ print(torch_network.fuse(matte, size, torch.device("cpu")))
 
 
 def test_importing_the_adapter_needs_no_torch(in_python: Callable[..., str]) -> None:
-    script = "import sys, rmbg_trt.networks.torch_network; print('torch' in sys.modules)"
+    script = "import sys, rmbg_trt.networks.torch; print('torch' in sys.modules)"
     assert in_python(script) == "False"
 
 

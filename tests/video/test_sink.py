@@ -15,7 +15,7 @@ from PIL import Image
 from tests.video.clips import EXACT, HEIGHT, WIDTH, Array, alpha_of, decode, pictures, smooth, worst
 
 from rmbg_trt.errors import Error, InputError
-from rmbg_trt.image.atomic import atomic_path
+from rmbg_trt.files import atomic_path
 from rmbg_trt.video import formats
 from rmbg_trt.video.color import Color
 from rmbg_trt.video.png_sequence import PngSink, sequence_folder

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ...errors import ModelError
-from ...image.atomic import atomic_file
+from ...files import atomic_file
 from ..config import LAST, TrainConfig
 from ..models import save_checkpoint
 

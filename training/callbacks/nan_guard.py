@@ -10,7 +10,7 @@ import lightning.pytorch as lightning
 import torch
 
 from ...errors import Error
-from ...image.atomic import atomic_file
+from ...files import atomic_file
 from ..data.dataset import Sample
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...image.atomic import atomic_file
+from ...files import atomic_file
 from ..data.loader import TrainLoader
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError
-from ...image.atomic import atomic_file
+from ...files import atomic_file
 
 TABLE = "pairs.csv"
 COLUMNS = ("image_name", "image_path", "mask_path", "category", "split")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import UnavailableError
-from ...image.atomic import atomic_file
+from ...files import atomic_file
 from .pairs import SPLITS, Pair
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ...errors import InputError, UnavailableError
-from ...image.atomic import atomic_folder
+from ...files import atomic_folder
 from .contact_sheet import contact_sheet
 from .duplicates import group_near_duplicates
 from .inspect_pair import Inspected, inspect_pair

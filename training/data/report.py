@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...image.atomic import atomic_file
+from ...files import atomic_file
 from .pairs import SPLITS, Pair
 from .sources import Found, Rejected
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ModelError, UnavailableError
-from ...image.atomic import atomic_file
+from ...files import atomic_file
 from .config import ModelConfig
 from .registry import ARCHITECTURES, build
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...errors import ModelError
-from ...networks.onnx_file import read_onnx_file
+from ...runtimes.onnx_file import read_onnx_file
 from .registry import ARCHITECTURES, build
 
 Floats = NDArray[np.float32]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnavailableError
-from ..image.atomic import atomic_file
+from ..files import atomic_file
 
 _PARTS = {
     "copy_in": ("copy in", "#9ecae1"),

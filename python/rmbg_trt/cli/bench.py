@@ -167,7 +167,7 @@ def _settings(quick: bool, full: bool, lists: dict[str, str | None], given: dict
 
 def _check_targets(json_file: Path | None, plots: Path | None) -> None:
     """Before minutes of work."""
-    from ..image.atomic import check_writable
+    from ..files import check_writable
 
     if json_file is not None:
         check_writable(json_file)
@@ -252,7 +252,7 @@ def _compare(a: Path, b: Path, json_file: Path | None) -> None:
 def _write_json(content: dict[str, Any], path: Path) -> None:
     import json
 
-    from ..image.atomic import atomic_file
+    from ..files import atomic_file
 
     with atomic_file(path) as stream:
         stream.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())

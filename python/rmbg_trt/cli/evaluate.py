@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..engine_info import EngineInfo
+from ..errors import InputError
+from ..evaluation import MEASURES, Evaluation, Measure, ModelResult, compare, pair_folders
+from ..evaluation import evaluate as evaluate_models
+from ..evaluation.report import summary
+from ..training.data import Pair
 from .console import (
     EXIT_FAILED,
     EXIT_USAGE,
@@ -37,10 +43,6 @@ from .engine_options import (
 if TYPE_CHECKING:
     from rich.progress import TaskID
     from rich.text import Text
-
-    from ..engine_info import EngineInfo
-    from ..training.data import Pair
-    from ..training.evaluation import Evaluation, Measure, ModelResult
 
 _SHOWN_FAILURES = 20
 
@@ -114,10 +116,6 @@ def evaluate(
     setup_logging(verbose)
     if pairs is None and len(names) < 2:
         fail("give a prepared set and at least one model; or --pairs IMAGES MASKS and at least one model", EXIT_USAGE)
-    from ..errors import InputError
-    from ..training.evaluation import evaluate
-    from ..training.evaluation.report import summary
-
     check_calibration(calibration, precision)
     try:
         network_size = sides(size)
@@ -127,7 +125,7 @@ def evaluate(
     for model in models:  # all, before the first is run
         fetch(model)
     with _progress() as tell:
-        evaluation = evaluate(
+        evaluation = evaluate_models(
             models,
             data,
             split=None if split is _Split.all else split.value,
@@ -159,8 +157,6 @@ def evaluate(
 
 
 def _folders(images: Path, masks: Path) -> list[Pair]:
-    from ..training.evaluation import pair_folders
-
     return pair_folders(images, masks)
 
 
@@ -182,8 +178,6 @@ def _progress() -> Iterator[Callable[[EngineInfo, int, int], None]]:
 def _show(evaluation: Evaluation) -> None:
     from rich.table import Table
     from rich.text import Text
-
-    from ..training.evaluation import MEASURES, compare
 
     first, *others = evaluation.models
     differences = [compare(first, each) for each in others]
@@ -226,8 +220,6 @@ def _show_categories(model: ModelResult) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
-
-    from ..training.evaluation import MEASURES
 
     if len(model.categories) < 2:
         return

@@ -6,17 +6,17 @@ from __future__ import annotations
 import enum
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from ..errors import InputError
+from ..export import int8_job, job
+from ..export.inspect_file import inspect
+from ..export.options import Options
+from ..export.shape import Range
 from .console import EXIT_USAGE, error_boundary, fail, out, say, setup_logging, stages_bar
 from .engine_options import CalibrationOption
-
-if TYPE_CHECKING:
-    from ..export.job import Report
-    from ..export.options import Options
-    from ..export.shape import Range
 
 
 class _Runtime(enum.StrEnum):
@@ -117,8 +117,6 @@ def export(
         return
     if source is None:
         fail("give a SOURCE to export, or --inspect FILE; see: rmbg-trt export --help", EXIT_USAGE)
-    from ..errors import InputError
-
     if precision is _Precision.int8:
         plans = runtime is not _Runtime.auto or onnx_only or targets or workspace or timing_cache or device != "auto"
         if plans or dynamic or batch != "1":
@@ -151,23 +149,18 @@ def export(
     _tell_failures(report.checks.failures(), written=report.written)
 
 
-def _run(source: str, target: Path, options: Options) -> Report:
+def _run(source: str, target: Path, options: Options) -> job.Report:
     from rich import progress
 
-    from ..export.job import STAGES
-    from ..export.job import export as run_export
-
-    with stages_bar(STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as tell:
-        return run_export(source, target, options, progress=tell)
+    with stages_bar(job.STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as tell:
+        return job.export(source, target, options, progress=tell)
 
 
 def _int8(source: str, target: Path, **options: Any) -> None:
     from rich import progress
 
-    from ..export.int8_job import STAGES, export_int8
-
-    with stages_bar(STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as tell:
-        made = export_int8(source, target, progress=tell, **options)
+    with stages_bar(int8_job.STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as tell:
+        made = int8_job.export_int8(source, target, progress=tell, **options)
     say(f"calibrated with {made.samples.what}; {made.check}")
     say(f"in float32: {', '.join(made.fp32_layers) or 'nothing'}")
     _tell_failures(made.check.failures(), written=options["force"])
@@ -183,7 +176,7 @@ def _tell_failures(failures: list[str], *, written: bool) -> None:
         say("Written although the verification failed:\n" + _list(failures), style="yellow")
 
 
-def _show(report: Report) -> None:
+def _show(report: job.Report) -> None:
     """Figures of the verification and the files, on stdout."""
     from rich.table import Table
     from rich.text import Text
@@ -215,8 +208,6 @@ def _inspect(path: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ..export.inspect_file import inspect
-
     table = Table(show_header=False, box=None)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -226,9 +217,6 @@ def _inspect(path: Path) -> None:
 
 
 def _options(**values: object) -> Options:
-    from ..errors import InputError
-    from ..export.options import Options
-
     options = Options(**values)  # type: ignore[arg-type]  # checked by Typer
     if options.onnx_only and (
         options.targets or options.workspace_bytes or options.timing_cache or options.device != "auto"
@@ -239,8 +227,6 @@ def _options(**values: object) -> Options:
 
 def _size(size: tuple[int, int] | None, dynamic: tuple[str, str, str] | None) -> tuple[Range, Range] | None:
     """Height and width asked for, each smallest, usual and largest, or None for the source's own."""
-    from ..errors import InputError
-
     if size and dynamic:
         raise InputError("--size and --dynamic contradict each other; give one of them")
     if size:
@@ -256,8 +242,6 @@ def _size(size: tuple[int, int] | None, dynamic: tuple[str, str, str] | None) ->
 
 
 def _range(parts: list[str], option: str, expected: str) -> Range:
-    from ..errors import InputError
-
     if len(parts) not in (1, 3) or not all(part.isascii() and part.isdigit() for part in parts):
         raise InputError(f"{option} is {' '.join(parts)!r}; expected {expected}")
     low, usual, high = map(int, parts * 3 if len(parts) == 1 else parts)
@@ -266,8 +250,6 @@ def _range(parts: list[str], option: str, expected: str) -> Range:
 
 def _bytes(text: str | None) -> int | None:
     """Reads 512M or 4G."""
-    from ..errors import InputError
-
     if text is None:
         return None
     units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}

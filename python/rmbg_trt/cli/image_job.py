@@ -19,12 +19,12 @@ from typing import Any
 
 from ..engine import Engine
 from ..errors import Error, InputError
+from ..files import atomic_file
 from ..folder_job import Options, Outcome, Task, plan_tasks, run_tasks, watch_folders
 from ..folder_job.plan import Skip as Skip
 from ..folder_job.plan import is_done
 from ..folder_job.run import matte
 from ..image import Format, encode_picture, read_picture
-from ..image.atomic import atomic_file
 from .console import EXIT_FAILED, EXIT_OK, console, progress_bar, say
 
 _LISTED_FAILURES = 50

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .. import models
+from ..errors import Error
 from .console import EXIT_FAILED, EXIT_USAGE, download_bar, error_boundary, fail, out, say, setup_logging
 
 models_app = typer.Typer(
@@ -32,8 +34,6 @@ def list_models() -> None:
     """
     from rich.table import Table
     from rich.text import Text
-
-    from .. import models
 
     table = Table("Name", title="Models", title_justify="left")
     table.add_column("Size", justify="right")
@@ -61,9 +61,6 @@ def pull(
 
     Example: [bold]rmbg-trt models pull u2net u2netp[/bold]
     """
-    from .. import models
-    from ..errors import Error
-
     setup_logging(verbose)
     if bool(names) == everything:
         fail("give the names of the models to pull, or --all; see: rmbg-trt models list", EXIT_USAGE)
@@ -93,8 +90,6 @@ def path_of(name: Annotated[str, typer.Argument(help="A name of the catalogue.")
 
     Example: [bold]trtexec --onnx=$(rmbg-trt models path u2net)[/bold]
     """
-    from .. import models
-
     path = models.model_path(name)
     if not models.is_cached(name):
         fail(f"{name} is not in the cache; fetch it with: rmbg-trt models pull {name}")

@@ -7,16 +7,18 @@ import enum
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from ..errors import InputError
+from ..training.data import sources
+from ..training.data.options import Options, Source
+from ..training.data.prepare import STAGES
+from ..training.data.prepare import prepare as run_prepare
+from ..training.data.report import Report
 from .console import EXIT_USAGE, error_boundary, fail, out, say, setup_logging, stages_bar
-
-if TYPE_CHECKING:
-    from ..training.data.options import Source
-    from ..training.data.report import Report
 
 _PUBLISHED = ("p3m", "cod10k", "people", "aisegment", "duts")
 _PAIRS = {"pairs": None, "train_pairs": "train", "val_pairs": "val", "test_pairs": "test"}
@@ -127,9 +129,6 @@ def prepare(
     [bold]rmbg-trt prepare --train-pairs a/images a/masks --val-pairs b/images b/masks -o set[/bold]
     """
     setup_logging(verbose)
-    from ..errors import InputError
-    from ..training.data.options import Options
-
     given = dict(zip(_PUBLISHED, (p3m, cod10k, people, aisegment, duts), strict=True))
     two = dict(zip(_PAIRS, (pairs, train_pairs, val_pairs, test_pairs), strict=True))
     sources = list(_sources(given, shards, two))
@@ -166,9 +165,6 @@ def _sources(
 ) -> Iterator[Source]:
     from functools import partial
 
-    from ..training.data import sources
-    from ..training.data.options import Source
-
     for category, folders in published.items():
         for folder in folders or ():
             yield Source(category, (folder,), partial(getattr(sources, f"read_{category}"), folder))
@@ -196,9 +192,6 @@ def _named(text: str, default: str) -> tuple[str, Path]:
 
 def _run(sources: list[Source], target: Path, options: Any) -> Report:
     from rich import progress
-
-    from ..training.data.prepare import STAGES
-    from ..training.data.prepare import prepare as run_prepare
 
     left = progress.TimeRemainingColumn(elapsed_when_finished=True)
     with stages_bar(STAGES, progress.MofNCompleteColumn(), left) as tell:

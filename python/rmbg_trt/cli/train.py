@@ -6,15 +6,16 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from ..errors import InputError
+from ..training import requirements
+from ..training.config import TrainConfig, load_config, to_yaml
+from ..training.train import TrainReport, Watch, resumable
+from ..training.train import train as run_training
 from .console import EXIT_INTERRUPTED, EXIT_USAGE, console, error_boundary, fail, out, say, setup_logging
-
-if TYPE_CHECKING:
-    from ..training.config import TrainConfig
-    from ..training.train import TrainReport
 
 
 @error_boundary()
@@ -77,8 +78,6 @@ def train(
     All settings: [bold]rmbg-trt train combined/ --show-settings[/bold]
     """
     setup_logging(verbose)
-    from ..training import requirements
-
     requirements.check()
     shortcuts = {
         "data": data,
@@ -99,8 +98,6 @@ def train(
         if given or settings:
             what = ", ".join(given) or "--set"
             fail(f"--resume goes on with the run's own settings; it takes no {what}", EXIT_USAGE)
-        from ..training.train import resumable
-
         config, folder = resumable(resume, **lasting), resume
     else:
         config = _config(config_file, settings, {**shortcuts, **lasting})
@@ -114,9 +111,6 @@ def train(
 
 
 def _config(file: Path | None, settings: list[str] | None, values: dict[str, object]) -> TrainConfig:
-    from ..errors import InputError
-    from ..training.config import load_config
-
     try:
         return load_config(file, settings or (), **values)
     except InputError as error:
@@ -124,16 +118,11 @@ def _config(file: Path | None, settings: list[str] | None, values: dict[str, obj
 
 
 def _print(config: TrainConfig) -> None:
-    from ..training.config import to_yaml
-
     out.print(to_yaml(config), end="", markup=False, highlight=False, soft_wrap=True)
 
 
 def _run(config: TrainConfig, folder: Path, resume: bool) -> TrainReport:
     """Trains; the first process shows a line an epoch and, on a terminal, a bar."""
-    from ..training.train import Watch
-    from ..training.train import train as run_training
-
     first = os.environ.get("RANK", "0") == "0"
     if not first:
         logging.getLogger("rmbg_trt").setLevel(logging.ERROR)

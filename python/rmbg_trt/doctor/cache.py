@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import models
+from ..cache import cache_dir
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Cache:
 
 def examine_cache() -> Cache:
     """Look at the cache, and make nothing there."""
-    folder = models.cache_dir()
+    folder = cache_dir()
     writable, size = False, 0
     with contextlib.suppress(OSError):
         nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())  # the rest would be made

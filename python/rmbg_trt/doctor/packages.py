@@ -23,7 +23,7 @@ class Package:
 
 def examine_packages() -> tuple[Package, ...]:
     """Look for every package of which rmbg-trt can make use."""
-    from ..networks import RUNTIMES
+    from ..runtimes.devices import RUNTIMES
 
     trt_names = ("tensorrt-cu13", "tensorrt-cu12", "tensorrt")
     rtx_names = ("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx")

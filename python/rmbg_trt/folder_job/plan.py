@@ -13,8 +13,8 @@ from typing import Literal
 
 from ..errors import InputError
 from ..image import FORMATS
+from ..image.find import Found, find_pictures, key
 from ..image.write import Format, format_of
-from .find import Found, find_pictures, key
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from ..image.find import Found, key, pictures_below
 from ..image.write import Format
-from .find import Found, key, pictures_below
 from .plan import Skip, Task, full_name, is_done, target_of
 
 log = logging.getLogger(__name__)

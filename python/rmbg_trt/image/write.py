@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from ..errors import Error, InputError
-from .atomic import atomic_file
+from ..files import atomic_file
 from .picture import Array, Picture
 from .png import encode_png
 

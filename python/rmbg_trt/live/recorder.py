@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 
 from ..errors import Error, InputError
-from ..image.atomic import atomic_path, check_writable
+from ..files import atomic_path, check_writable
 from ..video.color import BT601_525, BT709, LIMITED, Color
 from ..video.formats import choose
 from ..video.sink import FileSink, Shape, check_encoder

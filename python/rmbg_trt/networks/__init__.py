@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks an engine can run, and the choice among them.
 
-Each adapter module has ``open(path, request) -> Opened`` and imports its runtime inside.
+Each adapter (`native`, `openvino`, `tensorrt`, `torch`) has ``open(path, request) -> Opened``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..errors import ModelError, UnavailableError
-from .device import (
+from ..errors import UnavailableError
+from ..runtimes.devices import (
     CPU_RUNTIMES,
     GPU_RUNTIMES,
-    PRECISIONS,
-    RUNTIMES,
     check_cpu_kind,
     check_device,
     check_options,
@@ -27,79 +22,15 @@ from .device import (
     gpu_candidates,
     gpu_index,
 )
-from .tensorrt_runtime import RUNTIMES as TENSORRT
-
-if TYPE_CHECKING:
-    from .. import _core
+from ..runtimes.request import Opened, Request, UnsupportedNetworkError
+from ..runtimes.tensorrt import RUNTIMES as TENSORRT
+from . import native, openvino, tensorrt, torch
+from .choice_cache import Candidate
+from .cpu_choice import candidates, open_fastest
+from .onnx_cache import open_converted
+from .plan_cache import open_built
 
 log = logging.getLogger("rmbg_trt")
-
-__all__ = [
-    "CPU_RUNTIMES",
-    "GPU_RUNTIMES",
-    "PRECISIONS",
-    "RUNTIMES",
-    "Opened",
-    "Request",
-    "UnsupportedNetworkError",
-    "check_device",
-    "open_network",
-]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for.
-
-    Attributes:
-        precision: One of ``PRECISIONS``.
-        size: Network input (height, width), or None for the model's own.
-        slots: Instances of the network to make.
-        device_index: The GPU, or None for the CPU. ``open_network`` sets it.
-        compile: Let PyTorch compile its network first; the other runtimes do not look at it.
-        calibration: Folder of photographs to make an int8 model with, or None for the package's own.
-    """
-
-    precision: str
-    size: tuple[int, int] | None
-    slots: int
-    device_index: int | None = None
-    compile: bool = False
-    calibration: Path | None = None
-
-
-@dataclass(frozen=True)
-class Opened:
-    """Network instances, one a slot, and what they are.
-
-    Attributes:
-        networks: One for each slot.
-        runtime: Name of the runtime, one of ``RUNTIMES``.
-        runtime_version: Its version.
-        device_name: The processor it runs on.
-        precision: Arithmetic of the convolutions: "fp32", "bf16", "fp16" or "int8"; "unknown" for a plan without a
-            sidecar.
-        reason: Why this precision, and what else is worth knowing.
-        device: "cpu" or "cuda:N".
-        device_index: The GPU, or None.
-    """
-
-    networks: list[_core.Network]
-    runtime: str
-    runtime_version: str
-    device_name: str
-    precision: str
-    reason: str
-    device: str = "cpu"
-    device_index: int | None = None
-
-
-class RefusedError(ModelError):
-    """The model is sound, but not in the precision that is asked for."""
-
-
-class UnsupportedNetworkError(Exception):
-    """This adapter cannot run that model; another may. The message says why."""
 
 
 def open_network(path: Path, *, device: str, runtime: str, precision: str, request: Request) -> tuple[Opened, str]:
@@ -157,8 +88,6 @@ def _open_on_cpu(path: Path, kind: str, runtime: str, precision: str, request: R
         raise UnavailableError(f"{what} needs a GPU, and there is none: {why.removeprefix('CPU because ')}")
     request = dataclasses.replace(request, device_index=None)
     if kind == "checkpoint":
-        from .onnx_cache import open_converted
-
         opened, passed_over = open_converted(
             path, request.size, lambda file: _open_best_on_cpu(file, "onnx", runtime, request)
         )
@@ -185,11 +114,9 @@ def _open_first(runtimes: Iterable[str], path: Path, kind: str, request: Request
 
 def _open(runtime: str, path: Path, kind: str, request: Request) -> Opened:
     if runtime in TENSORRT and kind != runtime:  # no plan yet
-        from .plan_cache import open_built
-
         return open_built(path, runtime, request)
-    module = "tensorrt_network" if runtime in TENSORRT else f"{runtime}_network"
-    opened: Opened = importlib.import_module(f".{module}", __name__).open(path, request)
+    adapter = {"native": native, "openvino": openvino, "torch": torch}.get(runtime, tensorrt)
+    opened: Opened = adapter.open(path, request)
     return opened
 
 
@@ -199,9 +126,6 @@ def _sentence(why: str, reason: str, passed_over: list[str]) -> str:
 
 def _open_best_on_cpu(path: Path, kind: str, runtime: str, request: Request) -> tuple[Opened | None, list[str]]:
     """As ``_open_first``, with the runtime and precision that were measured to be the best ones here."""
-    from .choice_cache import Candidate
-    from .cpu_choice import candidates, open_fastest
-
     if request.precision == "int8":  # OpenVINO alone multiplies in 8 bit
         return _open_first(["openvino"] if runtime == "auto" else [runtime], path, kind, request)
 

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import _core, models
+from .. import __version__, _core
+from ..cache import cache_dir, prune, touch
 from ..errors import Error
-from ..image.atomic import atomic_file
-from .cache_folder import content_sha256, prune, touch
+from ..files import atomic_file
+from ..models import content_sha256
+from ..runtimes.native import processor_name
 from .matte_check import MatteCheck
-from .processor_name import processor_name
 
 log = logging.getLogger("rmbg_trt")
 
@@ -81,8 +82,6 @@ class Choice:
 
 def choice_file(path: Path, wanted: Sequence[Candidate], size: tuple[int, int] | None) -> Path:
     """Where the choice for a model is kept, or would be."""
-    from .. import __version__
-
     parts = {
         "content": content_sha256(path),
         "size": size,
@@ -91,7 +90,7 @@ def choice_file(path: Path, wanted: Sequence[Candidate], size: tuple[int, int] |
         "versions": [__version__, _openvino_version()],
     }
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-    return models.cache_dir() / "choices" / f"{path.stem[:40]}-{digest}.json"
+    return cache_dir() / "choices" / f"{path.stem[:40]}-{digest}.json"
 
 
 def known_choice(file: Path) -> Choice | None:

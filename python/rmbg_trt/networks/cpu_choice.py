@@ -18,8 +18,8 @@ from typing import Any
 
 from .. import _core, models
 from ..errors import ModelError, UnavailableError
-from . import Opened, RefusedError, Request, UnsupportedNetworkError
-from .build_progress import Progress, build_progress
+from ..runtimes.progress import Progress, build_progress
+from ..runtimes.request import Opened, RefusedError, Request, UnsupportedNetworkError
 from .choice_cache import Candidate, Choice, Measurement, choice_file, known_choice, remember
 from .matte_check import MatteCheck, Predict, check_mattes
 

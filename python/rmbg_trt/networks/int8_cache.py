@@ -13,17 +13,20 @@ import logging
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .. import models
+from .. import __version__
+from ..cache import BUILDING, cache_dir, prune, touch
 from ..errors import Error, ModelError
-from ..image.atomic import check_writable
+from ..export import to_int8
+from ..export.calibration import Samples, find_samples
+from ..export.int8_checks import check_of
+from ..export.int8_job import make_int8, sidecar_of, write_int8
+from ..files import check_writable, model_sha256
+from ..models import content_sha256
+from ..runtimes.openvino import shared_core
+from ..runtimes.progress import build_progress
 from ..sidecar import Sidecar, read_sidecar, write_sidecar
-from .build_progress import build_progress
-from .cache_folder import BUILDING, content_sha256, prune, touch
-
-if TYPE_CHECKING:
-    from ..export.calibration import Samples
 
 log = logging.getLogger("rmbg_trt")
 
@@ -49,8 +52,6 @@ def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None
         InputError: There is no such folder, or the size does not fit the model.
         Error: The cache cannot be written.
     """
-    from ..export.calibration import find_samples
-
     samples = find_samples(calibration)
     folder = model_folder(path, size, samples)
     found, made = _read(folder), False
@@ -61,8 +62,6 @@ def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None
             found = found or _make(path, size, samples, folder)
     touch(folder)
     if found.forced:
-        from ..export.int8_checks import check_of
-
         raise ModelError(
             f"{path.name} in int8 is refused: {check_of(found.verification[0]).failures()[0]}. Take precision='fp32' "
             "or 'auto', or calibrate with more photographs of the kind that the model is for "
@@ -75,10 +74,6 @@ def model_folder(path: Path, size: tuple[int, int] | None, samples: Samples) -> 
     """Where the int8 model of a model lies, or would."""
     import openvino
 
-    from .. import __version__
-    from ..export import to_int8
-    from .openvino_network import shared_core
-
     processor = shared_core().get_property("CPU", "FULL_DEVICE_NAME")
     parts = {
         "content": content_sha256(path),
@@ -90,14 +85,11 @@ def model_folder(path: Path, size: tuple[int, int] | None, samples: Samples) -> 
         "recipe": [to_int8.RECIPE, to_int8.MAX_NOISE],
     }
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-    return models.cache_dir() / "int8" / f"{path.stem[:40]}-{digest}.int8"
+    return cache_dir() / "int8" / f"{path.stem[:40]}-{digest}.int8"
 
 
 def _read(folder: Path) -> Sidecar | None:
     """What is known of the model in a folder; None where there is none. A damaged one is removed."""
-    from ..export.int8_checks import check_of
-    from ..export.source import model_sha256
-
     if not folder.is_dir():
         return None
     try:
@@ -122,8 +114,6 @@ def _read(folder: Path) -> Sidecar | None:
 
 def _make(path: Path, size: tuple[int, int] | None, samples: Samples, folder: Path) -> Sidecar:
     """Makes the model in a folder of its own and renames that; a refused one leaves only its sidecar."""
-    from ..export.int8_job import make_int8, sidecar_of, write_int8
-
     check_writable(folder)
     log.warning("making an int8 model of %s, once, with %s; it is kept in %s", path.name, samples.what, folder)
     try:
@@ -157,8 +147,6 @@ def _put(whole: Path, folder: Path) -> None:
 
 def describe_file(path: Path) -> str:
     """As `describe`, for a file that is not from the cache, whose sidecar may be that of another."""
-    from ..export.source import model_sha256
-
     sidecar = read_sidecar(path)
     if sidecar is not None and sidecar.precision == "int8" and sidecar.sha256 != model_sha256(path):
         return "its sidecar is that of another model"
@@ -167,8 +155,6 @@ def describe_file(path: Path) -> str:
 
 def describe(path: Path) -> str:
     """How an int8 model was made and verified, as far as its sidecar tells; nothing where there is none."""
-    from ..export.int8_checks import check_of
-
     sidecar = read_sidecar(path)
     if sidecar is None or sidecar.precision != "int8":
         return ""

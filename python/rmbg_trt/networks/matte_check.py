@@ -14,6 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
+from ..export.int8_checks import agreement, recipe_matte
+from ..export.pictures import Picture, load_pictures
+from ..training.metrics import iou
+
 DARK = 0.3
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -61,11 +66,6 @@ def check_mattes(fp32: Predict, reduced: Predict, size: tuple[int, int]) -> Matt
     Raises:
         ModelError: A network gives NaN or Inf.
     """
-    from .. import _core
-    from ..export.int8_checks import agreement, recipe_matte
-    from ..export.pictures import Picture, load_pictures
-    from ..training.metrics import iou
-
     photographs = load_pictures(None)
     dark = [Picture(f"{each.name}, darkened", (each.rgb * DARK).astype(np.uint8)) for each in photographs]
     differences, ious, agreements, names = [], [], [], []

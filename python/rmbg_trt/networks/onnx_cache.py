@@ -15,12 +15,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import models
-from ..errors import Error, ModelError, UnavailableError
-from . import Opened, RefusedError
-from .build_progress import build_progress
-from .cache_folder import prune, touch
-from .recipe import check_normalisation
+from .. import __version__
+from ..cache import cache_dir, prune, touch
+from ..errors import Error, ModelError
+from ..export.convert import convert_checkpoint
+from ..files import atomic_file, file_sha256
+from ..runtimes.progress import build_progress
+from ..runtimes.request import Opened, RefusedError
 
 log = logging.getLogger("rmbg_trt")
 
@@ -73,8 +74,6 @@ def convert(path: Path, size: tuple[int, int] | None = None) -> tuple[Path, bool
     Returns:
         The file in the cache, and whether it was made now. Errors are those of ``open_converted``.
     """
-    from ..export.source import file_sha256
-
     content = file_sha256(path)
     file = onnx_path(path, content, size)
     with _converting:
@@ -93,41 +92,16 @@ def onnx_path(path: Path, content: str, size: tuple[int, int] | None) -> Path:
         content: Its sha256, hexadecimal.
         size: Network input (height, width), or None.
     """
-    from .. import __version__
-
     parts = {"content": content, "size": size, "package": __version__}
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-    return models.cache_dir() / "onnx" / f"{path.stem[:40]}-{digest}.onnx"
+    return cache_dir() / "onnx" / f"{path.stem[:40]}-{digest}.onnx"
 
 
 def _make(path: Path, content: str, size: tuple[int, int] | None, file: Path) -> None:
-    from ..export import requirements
-
-    try:
-        requirements.check()
-    except UnavailableError as error:
-        text = f"{path.name} is a checkpoint, which the CPU runs only when it has been converted to ONNX; {error}"
-        raise UnavailableError(text) from error
-    from ..export.graph import serialize
-    from ..export.shape import InputShape
-    from ..export.source import file_sha256, open_source
-    from ..export.to_onnx import to_onnx
-    from ..image.atomic import atomic_file
-
     log.info("converting the checkpoint %s to ONNX for the CPU, once; it is kept as %s", path.name, file)
-    source = open_source(str(path.absolute()))  # a path, also where the file is called as a model of the catalogue
-    assert source.model is not None, "a checkpoint gives a module"
-    assert source.config is not None, "and its configuration"
-    check_normalisation(path.name, source.config.mean, source.config.std)
-    try:
-        shape = InputShape((1, 1, 1), *((side, side, side) for side in size or source.config.input_size))
-    except ValueError as error:
-        raise ModelError(f"{path}: no input of its size can be made: {error}; give size=") from error
     with build_progress(f"ONNX file of {path.name}") as progress:
         progress("for the CPU", 0, 0)
-        data = serialize(to_onnx(source.model, shape))
-    if not content == source.sha256 == file_sha256(path):  # a training puts its next best there, say
-        raise ModelError(f"{path} was changed while it was read; open it again")
+        data = convert_checkpoint(path, size, content)
     with atomic_file(file) as stream:
         stream.write(data)
     prune(file.parent, file.suffix, KEPT_FILES)

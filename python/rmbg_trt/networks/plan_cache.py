@@ -14,19 +14,19 @@ import logging
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .. import models
+from .. import __version__, _core
+from ..cache import BUILDING, cache_dir, prune, touch
 from ..errors import Error, ModelError, UnavailableError
+from ..export import Options, export
+from ..models import content_sha256
+from ..runtimes.gpu import gpu_properties
+from ..runtimes.progress import build_progress
+from ..runtimes.request import Opened, Request
+from ..runtimes.tensorrt import TensorRt, known_targets, load
 from ..sidecar import sidecar_path
-from . import Opened, Request, tensorrt_network
-from .build_progress import build_progress
-from .cache_folder import BUILDING, content_sha256, prune, touch
-from .device import gpu_properties
-from .tensorrt_runtime import TensorRt, known_targets, load
-
-if TYPE_CHECKING:
-    from ..export import Options
+from . import tensorrt as tensorrt_network
 
 log = logging.getLogger("rmbg_trt.tensorrt")
 
@@ -77,8 +77,6 @@ def plan_path(path: Path, runtime: TensorRt, options: Options, gpu: dict[str, An
         options: Precision, size and targets.
         gpu: As the core describes it.
     """
-    from .. import __version__
-
     parts = {
         "content": content_sha256(path),
         "options": dataclasses.asdict(dataclasses.replace(options, device="auto")),  # GPUs of one kind share plans
@@ -88,7 +86,7 @@ def plan_path(path: Path, runtime: TensorRt, options: Options, gpu: dict[str, An
         "package": __version__,
     }
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
-    return models.cache_dir() / "plans" / f"{path.stem[:40]}-{options.precision}-{runtime.name}-{digest}.plan"
+    return cache_dir() / "plans" / f"{path.stem[:40]}-{options.precision}-{runtime.name}-{digest}.plan"
 
 
 def _opened(plan: Path, request: Request, runtime: str, *, built: bool) -> Opened:
@@ -100,8 +98,6 @@ def _opened(plan: Path, request: Request, runtime: str, *, built: bool) -> Opene
 
 def _options(runtime: TensorRt, request: Request, gpu: dict[str, Any]) -> Options:
     """What the plan is built for: one picture of one size, on the GPU that is to run it."""
-    from ..export import Options
-
     height, width = request.size or (0, 0)
     return Options(
         precision="fp32" if request.precision == "fp32" else "fp16",
@@ -130,8 +126,6 @@ def _targets(runtime: TensorRt, gpu: dict[str, Any]) -> tuple[str, ...]:
 
 def _build(path: Path, plan: Path, runtime: TensorRt, options: Options, gpu: dict[str, Any]) -> None:
     """Exports into a folder of its own and moves the plan into place, the sidecar first."""
-    from ..export import export
-
     log.info("building a plan of %s for %s with %s; it is kept in %s", path.name, gpu["name"], runtime.title, plan)
     try:
         plan.parent.mkdir(parents=True, exist_ok=True)
@@ -162,8 +156,6 @@ def _forget(plan: Path) -> None:
 
 def _driver_version() -> str:
     """The NVIDIA driver, as the core or the system tells it; nothing where neither does."""
-    from .. import _core
-
     told = _core.build_info().get("driver_version")
     if told:
         return str(told)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from ..errors import Error, InputError
-from ..image.atomic import atomic_path
+from ..files import atomic_path
 from ..video_matter import VideoMatter
 from . import formats
 from .background import Behind, as_given

@@ -16,8 +16,8 @@ from typing import Any
 from av.packet import Packet
 
 from ..errors import InputError
+from ..files import atomic_folder
 from ..image import Array, encode_picture
-from ..image.atomic import atomic_folder
 from .sink import Shape
 
 TIMES_NAME = "timestamps.csv"

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks on the GPU through plans of TensorRT 10, TensorRT 11 and TensorRT-RTX.
+
+One engine for all slots, one execution context a slot; input and output are the pipeline's own memory. The pipeline
+captures ``enqueue`` into its CUDA graph once and calls nothing of this per frame.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import _core
+from ..errors import InputError, ModelError, NetworkError
+from ..recipe import check_normalisation
+from ..runtimes.gpu import current_gpu, gpu_properties
+from ..runtimes.request import Opened, Request
+from ..runtimes.tensorrt import TITLES, TensorRt, load
+from ..runtimes.tensorrt_context import ContextMaker
+from ..runtimes.tensorrt_plan import TensorInfo, deserialize, io_tensors, plan_kind
+from ..sidecar import Sidecar, read_sidecar, sidecar_path
+
+log = logging.getLogger("rmbg_trt.tensorrt")
+
+_DTYPES = ("float32", "float16")
+Shape = tuple[int, int, int, int]
+
+
+def open(path: Path, request: Request, runtime_name: str | None = None) -> Opened:
+    """Opens a plan, with or without its sidecar.
+
+    Args:
+        path: The plan.
+        request: ``precision`` must be the plan's own, or "auto".
+        runtime_name: "tensorrt" or "tensorrt_rtx"; None: what the plan is for.
+
+    Raises:
+        ModelError: The plan is damaged, of another version, for another GPU, or no image-to-matte network.
+        InputError: The size or precision is not one that the plan has.
+        UnavailableError: The runtime is not installed, or the GPU has too little memory.
+    """
+    plan = _read(path)
+    name = runtime_name or plan_kind(plan[:4])
+    if name is None:
+        raise ModelError(f"{path} is no TensorRT plan ({len(plan)} bytes)")
+    runtime = load(name)
+    sidecar = _sidecar(path, runtime)
+    precision = _precision(path, sidecar, request.precision)
+    index = request.device_index or 0
+    gpu = str(gpu_properties(index)["name"])
+    with current_gpu(index):
+        engine = deserialize(runtime, plan)
+        source, target = _picture_and_matte(path, io_tensors(runtime, engine))
+        shape = input_shape(path, source, request.size)
+        contexts = ContextMaker(runtime, engine, plan, gpu, dynamic=-1 in source.shape)
+        slots = [_Slot.make(path, contexts, source, target, shape) for _ in range(request.slots)]
+        contexts.save_cache()
+    networks = [slot.network() for slot in slots]
+    parts = [f"{precision} as the plan was built", contexts.memory()]
+    if not slots[0].capturable:
+        log.warning("%s: %s cannot be captured in a CUDA graph; frames cost more time", path.name, runtime.title)
+        parts.append("its context cannot be captured in a CUDA graph")
+    return Opened(
+        networks=networks,
+        runtime=runtime.name,
+        runtime_version=runtime.version,
+        device_name=gpu,
+        precision=precision,
+        reason="; ".join(filter(None, parts)),
+        device=f"cuda:{index}",
+        device_index=index,
+    )
+
+
+def input_shape(path: Path, source: TensorInfo, size: tuple[int, int] | None) -> Shape:
+    """The shape to run a plan at: one picture, of the size asked for or of that which the plan was tuned for.
+
+    Args:
+        path: For messages.
+        source: The plan's input.
+        size: (height, width), or None.
+
+    Raises:
+        InputError: The plan does not take this size; the message has the range.
+        ModelError: The plan takes no single pictures.
+    """
+    assert source.profile is not None, "inputs have one"
+    low, usual, high = source.profile
+    if not low[0] <= 1 <= high[0]:
+        raise ModelError(
+            f"{path.name} takes batches of {_range(low[:1], high[:1])}, and the engine gives single pictures; export "
+            "it again with --batch 1"
+        )
+    height, width = size or usual[2:]
+    if not (low[2] <= height <= high[2] and low[3] <= width <= high[3]):
+        raise InputError(
+            f"size {height}x{width} is not one that {path.name} was built for ({_range(low[2:], high[2:])}); leave "
+            "size out, or export the model for this size"
+        )
+    return 1, 3, height, width
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """An execution context with its shape set."""
+
+    context: Any
+    contexts: ContextMaker  # and with it the engine and its runtime, which must live as long
+    source: TensorInfo
+    target: TensorInfo
+    shape: Shape
+    out_sides: tuple[int, int]
+    capturable: bool
+
+    @classmethod
+    def make(cls, path: Path, contexts: ContextMaker, source: TensorInfo, target: TensorInfo, shape: Shape) -> _Slot:
+        context = contexts.make()
+        if not context.set_input_shape(source.name, shape):
+            raise InputError(f"{path.name} refuses an input of {shape}: {contexts.said()}")
+        out = tuple(context.get_tensor_shape(target.name))
+        if len(out) < 3 or any(side != 1 for side in out[:-2]) or min(out) < 1:
+            raise ModelError(f"{path.name}: its output is {out}; expected one map (1, 1, height, width)")
+        return cls(context, contexts, source, target, shape, (out[-2], out[-1]), contexts.capturable(context))
+
+    def network(self) -> _core.Network:
+        """This context behind the core's network interface."""
+        return _core.python_network(
+            _spec("input", self.shape, self.source),
+            _spec("output", (1, 1, *self.out_sides), self.target),
+            self.bind,
+            self.enqueue,
+            capturable=self.capturable,
+        )
+
+    def bind(self, source: Any, target: Any) -> None:
+        """Has the context read from and write to these arrays on the GPU from now on."""
+        for info, array in ((self.source, source), (self.target, target)):
+            if not self.context.set_tensor_address(info.name, array.ptr):
+                raise NetworkError(f"TensorRT refuses the memory of {info.name!r}: {self.contexts.said()}")
+
+    def enqueue(self, stream: int) -> None:
+        """Puts one run on a CUDA stream. A run that is refused must be an error: the graph would stay empty."""
+        if not self.context.execute_async_v3(stream):
+            raise NetworkError(f"{self.contexts.runtime.title} refused to run: {self.contexts.said()}")
+        self.contexts.save_cache()
+
+
+def _spec(name: str, shape: Shape, tensor: TensorInfo) -> _core.TensorSpec:
+    dtype: Any = tensor.dtype  # one of _DTYPES
+    return _core.TensorSpec(name, shape, dtype)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _sidecar(path: Path, runtime: TensorRt) -> Sidecar | None:
+    """What is known about the plan, after a look at whether the engine can serve it."""
+    sidecar = read_sidecar(path)
+    if sidecar is None:
+        return None
+    if sidecar.runtime != runtime.name:
+        kind = TITLES.get(str(sidecar.runtime), "an ONNX file")
+        raise ModelError(
+            f"{path.name} is a plan of {TITLES[runtime.name]}, but {sidecar_path(path).name} is about {kind}; export "
+            "the model again, or remove the sidecar"
+        )
+    wanted = sidecar.normalisation
+    if "mean" in wanted and "std" in wanted:
+        check_normalisation(path.name, wanted["mean"], wanted["std"])
+    if sidecar.forced:
+        log.warning("%s failed its verification and was written with --force; its mattes may be wrong", path.name)
+    return sidecar
+
+
+def _precision(path: Path, sidecar: Sidecar | None, asked: str) -> str:
+    """The arithmetic of the plan, which is fixed. Raises InputError where another is asked for."""
+    if sidecar is None:
+        if asked != "auto":
+            log.warning("%s has no sidecar, so nobody knows whether it computes in %s", path.name, asked)
+        return "unknown"
+    if asked not in ("auto", sidecar.precision):
+        raise InputError(
+            f"precision is {asked!r}, but {path.name} computes in {sidecar.precision}; leave precision out, or export "
+            f"the model with --precision {asked}"
+        )
+    return sidecar.precision
+
+
+def _picture_and_matte(path: Path, tensors: list[TensorInfo]) -> tuple[TensorInfo, TensorInfo]:
+    """The input and the output of a plan. Raises ModelError where they are not one picture and one matte."""
+    inputs, outputs = [each for each in tensors if each.is_input], [each for each in tensors if not each.is_input]
+    for what, found in (("inputs", inputs), ("outputs", outputs)):
+        if len(found) != 1:
+            names = ", ".join(each.name for each in found) or "none"
+            raise ModelError(
+                f"{path.name} has {len(found)} {what} ({names}); expected one. `rmbg-trt export` keeps the first output"
+            )
+    source, target = inputs[0], outputs[0]
+    if len(source.shape) != 4 or source.shape[1] not in (3, -1):
+        raise ModelError(f"{path.name}: its input is {source.shape}; expected (N, 3, height, width)")
+    for each in (source, target):
+        if each.dtype not in _DTYPES:
+            raise ModelError(f"{path.name}: {each.name!r} is {each.dtype}; expected {' or '.join(_DTYPES)}")
+    return source, target
+
+
+def _range(low: tuple[int, ...], high: tuple[int, ...]) -> str:
+    smallest, largest = ("x".join(map(str, each)) for each in (low, high))
+    return smallest if low == high else f"{smallest} to {largest}"

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our networks on the GPU with PyTorch: checkpoints, and ONNX files of U²-Net, put back into their modules.
+
+Each slot captures the network once into a CUDA graph of PyTorch's own, with a memory pool of its own, and hands it to
+the pipeline, which launches it between its own graphs. (Captured by the pipeline instead, PyTorch's allocator would not
+know that the graph goes on using its memory.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.util
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import _core
+from ..errors import ModelError, NetworkError, UnavailableError
+from ..export.pictures import input_tensor, load_pictures
+from ..export.source import fixed_size, read_onnx
+from ..export.verify import FP16_LIMITS, compare
+from ..recipe import check_normalisation
+from ..runtimes.devices import file_kind
+from ..runtimes.gpu import gpu_properties
+from ..runtimes.request import Opened, Request, UnsupportedNetworkError
+from .torch_tuning import ALGORITHMS, bounded_tuning
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .torch_matte import Matte
+
+log = logging.getLogger("rmbg_trt.torch")
+
+WARM_UPS = 3  # cuDNN tries its algorithms in the first; compiling is done in the first, too
+PHOTOGRAPHS = 2
+_INSTALL = 'pip install "rmbg-trt[export]"'
+# One network at a time warms up: cuDNN's switches are the process's, and captures do not bear each other's allocations.
+_warming = threading.Lock()
+
+
+def open(path: Path, request: Request) -> Opened:
+    """Opens a checkpoint or an ONNX file of one of our architectures.
+
+    In half precision, layers that it would spoil stay in float32, and the result is compared with float32 on
+    photographs; where it differs too much, "auto" takes float32.
+
+    Raises:
+        UnavailableError: PyTorch is not here, without CUDA, or the GPU has too little memory.
+        UnsupportedNetworkError: An ONNX graph of another architecture.
+        ModelError: The file is damaged, or the model does not bear the half precision that was asked for.
+    """
+    torch = import_torch()
+    model, size = read_model(path)
+    index = request.device_index or 0
+    device = torch.device("cuda", index)
+    height, width = request.size or size
+    try:
+        with _warming, _switches(torch, tune=False), torch.cuda.device(device):
+            matte, precision, reason = prepare(model, (height, width), device, request.precision)
+            fused = "" if request.compile else fuse(matte, (height, width), device)
+    except torch.cuda.OutOfMemoryError as error:
+        reason = str(error).partition("\n")[0]
+        raise UnavailableError(f"the GPU has too little memory for {path.name}: {reason}") from error
+    forward = torch.compile(matte, dynamic=False) if request.compile else matte
+    refusal = why_no_graphs(torch)
+    half = str(matte.input_dtype) == "torch.float16"
+    slots = [Slot(torch, forward, device, why_eager=refusal, name=path.stem) for _ in range(request.slots)]
+    notes = [reason, fused, "compiled" if request.compile else "", f"eager, because {refusal}" if refusal else ""]
+    return Opened(
+        networks=[slot.network(height, width, half=half) for slot in slots],
+        runtime="torch",
+        runtime_version=str(torch.__version__),
+        device_name=str(gpu_properties(index)["name"]),
+        precision=precision,
+        reason="; ".join(filter(None, notes)),
+        device=f"cuda:{index}",
+        device_index=index,
+    )
+
+
+def import_torch() -> Any:
+    """PyTorch with a usable GPU.
+
+    Raises:
+        UnavailableError: It is not installed, or finds no GPU.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise UnavailableError(f"PyTorch is not installed: {_INSTALL}")
+    import torch
+
+    if torch.version.cuda is None:
+        raise UnavailableError(f"this PyTorch ({torch.__version__}) has no CUDA; install one from pytorch.org that has")
+    if not torch.cuda.is_available():
+        raise UnavailableError(f"PyTorch {torch.__version__} finds no usable GPU; check the driver with nvidia-smi")
+    return torch
+
+
+def has_raw_graphs(torch: Any) -> bool:
+    """Whether a captured graph can be had as a ``cudaGraph_t``, which older versions do not give."""
+    return hasattr(torch.cuda.CUDAGraph, "raw_cuda_graph")
+
+
+def why_no_graphs(torch: Any) -> str:
+    """Why the network is not launched as a CUDA graph; empty if it is."""
+    if not has_raw_graphs(torch):
+        return "this PyTorch gives no CUDA graphs"
+    backend = str(torch.cuda.get_allocator_backend())
+    if backend == "cudaMallocAsync":
+        return (
+            "graphs captured with PyTorch's allocator cudaMallocAsync allocate memory, and CUDA launches such a graph "
+            "again only once that is freed; leave backend:cudaMallocAsync out of PYTORCH_CUDA_ALLOC_CONF"
+        )
+    return ""
+
+
+def fuse(matte: Matte, size: tuple[int, int], device: Any) -> str:
+    """Takes cuDNN's convolution with bias and ReLU where it gives the plain result; says how often."""
+    import torch
+
+    from .torch_fused import choose_fused
+
+    picture = torch.from_numpy(input_tensor(load_pictures(None, 1), *size)).to(device)
+    done, pairs = choose_fused(matte, picture)
+    return f"{done} of {pairs} convolutions fused with their ReLU"
+
+
+def read_model(path: Path) -> tuple[nn.Module, tuple[int, int]]:
+    """The module of a file, in evaluation mode on the CPU, and the size (height, width) that it was made for.
+
+    Raises:
+        UnsupportedNetworkError: An ONNX graph that is none of our architectures.
+        ModelError: The file is damaged, or its pictures are normalised otherwise.
+        UnavailableError: A package that reads it is not installed.
+    """
+    from ..training.models import import_onnx, load_checkpoint
+
+    if file_kind(path) == "checkpoint":
+        checkpoint = load_checkpoint(path)
+        check_normalisation(path.name, checkpoint.config.mean, checkpoint.config.std)
+        return checkpoint.model, checkpoint.config.input_size
+    if importlib.util.find_spec("onnx") is None:
+        raise UnavailableError(f"onnx, which reads the file, is not installed: {_INSTALL}")
+    graph = read_onnx(path)
+    try:
+        model, _ = import_onnx(graph)
+    except ModelError as error:
+        raise UnsupportedNetworkError(str(error)) from error
+    return model, fixed_size(graph) or (320, 320)
+
+
+def prepare(model: nn.Module, size: tuple[int, int], device: Any, precision: str) -> tuple[Matte, str, str]:
+    """Puts a model on a device in the precision asked for, or, for "auto", in half if it bears that.
+
+    Args:
+        model: One of ``rmbg_trt.training.models``.
+        size: Network input (height, width), to measure at.
+        device: A ``torch.device``.
+        precision: "auto", "fp32" or "fp16".
+
+    Returns:
+        The network, "fp32" or "fp16", and why.
+
+    Raises:
+        ModelError: fp16 is asked for, and the mattes would differ too much.
+    """
+    import torch
+
+    from .torch_matte import Matte, layers_to_keep, predict_with
+
+    exact = Matte(model).to(device)
+    if precision == "fp32":
+        return exact, "fp32", "fp32 because it was asked for"
+    pictures = load_pictures(None, PHOTOGRAPHS)
+    keep = layers_to_keep(exact, (torch.from_numpy(input_tensor([each], *size)).to(device) for each in pictures))
+    half = Matte(model, torch.float16, keep).to(device)
+    reference, candidate = predict_with(exact, device), predict_with(half, device)
+    failures = compare("fp32 and fp16 in PyTorch", reference, candidate, pictures, size, FP16_LIMITS).failures()
+    if not failures:
+        kept = f", with {len(keep)} layers in fp32" if keep else ""
+        why = "it was asked for" if precision == "fp16" else "GPUs are fastest in it"
+        return half, "fp16", f"fp16 because {why}{kept}"
+    if precision == "fp16":
+        raise ModelError(f"the model does not bear half precision ({'; '.join(failures)}); take precision='fp32'")
+    log.warning("the model does not bear half precision, so it runs in fp32: %s", "; ".join(failures))
+    return exact, "fp32", f"fp32 because half precision fails ({'; '.join(failures)})"
+
+
+class Slot:
+    """One instance of the network: its input and output on the GPU, and its graph.
+
+    Args:
+        torch: The module.
+        forward: (1, 3, H, W) -> (1, 1, H, W) float32; its weights are shared by the slots.
+        device: The GPU, a ``torch.device``.
+        why_eager: Why not to capture; empty to do so.
+        name: Of the network, for the user.
+    """
+
+    def __init__(self, torch: Any, forward: Any, device: Any, *, why_eager: str = "", name: str = "network") -> None:
+        self.torch, self.forward, self.device, self.why_eager, self.name = torch, forward, device, why_eager, name
+        self.graphs = not why_eager
+        self._captured: Any = None
+        self._streams: dict[int, Any] = {}
+        self._input: Any = None
+        self._output: Any = None
+
+    def network(self, height: int, width: int, *, half: bool) -> _core.Network:
+        """This slot behind the core's network interface."""
+        return _core.python_network(
+            _core.TensorSpec("input", (1, 3, height, width), "float16" if half else "float32", "nhwc"),
+            _core.TensorSpec("output", (1, 1, height, width), "float32"),
+            self.bind,
+            self.enqueue,
+            capturable=self.graphs,
+            graph=self.graph if self.graphs else None,
+            why_eager=self.why_eager,
+        )
+
+    def bind(self, source: Any, target: Any) -> None:
+        """Takes the pipeline's memory as input and output, warms up with it, and captures.
+
+        The warm-up and the capture are in one thread, for cuDNN remembers for each thread what was fastest.
+        """
+        torch = self.torch
+        self._captured = None
+        # (1, H, W, 3) in memory: as (1, 3, H, W), PyTorch calls that channels last.
+        self._input, self._output = torch.from_dlpack(source).permute(0, 3, 1, 2), torch.from_dlpack(target)
+        with _warming, _switches(torch, tune=True), torch.cuda.device(self.device):
+            stream = torch.cuda.Stream(self.device)
+            with torch.cuda.stream(stream), bounded_tuning(torch, self.forward, self.name):
+                for _ in range(WARM_UPS):
+                    self._run()
+            stream.synchronize()
+            if self.graphs:
+                self._captured = self._capture(stream)
+
+    def enqueue(self, stream: int) -> None:
+        """Puts one run on a CUDA stream."""
+        if stream not in self._streams:
+            self._streams[stream] = self.torch.cuda.ExternalStream(stream, device=self.device)
+        with self.torch.cuda.stream(self._streams[stream]):
+            if self._captured is not None:
+                self._captured.replay()
+            else:
+                self._run()
+
+    def graph(self) -> int:
+        """The handle of the captured graph, which lives as long as this slot and is bound to the same memory."""
+        if self._captured is None:
+            raise NetworkError("there is no graph before the network is bound")
+        return int(self._captured.raw_cuda_graph())
+
+    def _run(self) -> None:
+        with self.torch.inference_mode():
+            self._output.copy_(self.forward(self._input))
+
+    def _capture(self, stream: Any) -> Any:
+        """Captures one run.
+
+        Not through ``torch.cuda.graph``, which waits for the whole GPU: that breaks captures of other threads. As
+        there, garbage goes first: memory of another library that is freed while we capture would end the capture.
+        """
+        gc.collect()
+        captured = self.torch.cuda.CUDAGraph(keep_graph=True)
+        with _core.GcPause(), self.torch.cuda.stream(stream):
+            captured.capture_begin(capture_error_mode="thread_local")  # with a memory pool of its own
+            try:
+                self._run()
+            except BaseException:
+                with contextlib.suppress(Exception):  # the first error says more
+                    captured.capture_end()
+                raise
+            captured.capture_end()
+        return captured
+
+
+@contextlib.contextmanager
+def _switches(torch: Any, *, tune: bool) -> Iterator[None]:
+    """What is float32 is not rounded to TF32's 10 bits; with ``tune``, cuDNN tries out its algorithms.
+
+    Not through ``torch.backends.cudnn.flags``: it fails in programs that use ``fp32_precision``, the newer switch for
+    the same, or leaves TF32 on. ``allow_tf32`` overwrites that one, and so goes first.
+    """
+    cudnn = torch.backends.cudnn
+    newer = [each for each in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None)) if each is not None]
+    wanted: list[tuple[Any, str, Any]] = [
+        (cudnn, "enabled", True),
+        (cudnn, "benchmark", tune),
+        (cudnn, "allow_tf32", False),
+    ]
+    wanted += [(each, "fp32_precision", "ieee") for each in newer]
+    if getattr(cudnn, "benchmark_limit", None) is not None:  # there is none without CUDA
+        wanted.append((cudnn, "benchmark_limit", ALGORITHMS))
+    before = [(switch, name, _setting(switch, name)) for switch, name, _ in wanted]
+    try:
+        for switch, name, value in wanted:
+            setattr(switch, name, value)
+        yield
+    finally:
+        for switch, name, value in before:
+            setattr(switch, name, value)
+
+
+def _setting(switch: Any, name: str) -> Any:
+    try:
+        return getattr(switch, name)
+    except RuntimeError:  # ``allow_tf32``, where the newer switches contradict each other: it says nothing then
+        return True

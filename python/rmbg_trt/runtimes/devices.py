@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The choice of device, and which runtimes run a kind of model file on it.
+
+A GPU that is asked for is used or an error is raised. Only "auto" may fall back to the CPU, and says why.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import _core
+from ..errors import InputError, ModelError, UnavailableError
+from .gpu import cuda_index
+from .tensorrt import RUNTIMES as TENSORRT
+from .tensorrt import TITLES
+from .tensorrt_plan import plan_kind
+
+CPU_RUNTIMES = ("native", "openvino")
+GPU_RUNTIMES = (*TENSORRT, "torch")  # the fastest first
+RUNTIMES = (*CPU_RUNTIMES, *GPU_RUNTIMES)
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
+
+
+def check_device(device: str) -> str:
+    """Checks that a device can be had.
+
+    Returns:
+        Why it is the CPU, when the choice was left to us; nothing when it can be a GPU.
+
+    Raises:
+        InputError: There is no such kind of device.
+        UnavailableError: A GPU is asked for and cannot be had; the message says what to do.
+    """
+    build = _core.build_info()
+    if device == "cpu":
+        return ""
+    if device == "auto":
+        if not build["cuda"]:
+            return "CPU because this build has no CUDA code"
+        if not _core.cuda_devices():
+            return f"CPU because there is no usable GPU ({build['cuda_problem']})"
+        return ""
+    index = cuda_index(device)
+    if not build["cuda"]:
+        raise UnavailableError(
+            f"device={device!r}: this build of rmbg-trt has no CUDA code. Install the CUDA toolkit (nvcc 13) and "
+            "reinstall with CMAKE_ARGS=-DRMBG_CUDA=ON, or use device='cpu'"
+        )
+    devices = _core.cuda_devices()
+    if len(devices) <= index:
+        problem = build["cuda_problem"] or f"there are {len(devices)} CUDA devices"
+        raise UnavailableError(
+            f"device={device!r}: no such GPU ({problem}). Check the driver with nvidia-smi, see `rmbg-trt doctor`, "
+            "or use device='cpu'"
+        )
+    return ""
+
+
+def gpu_index(device: str) -> int | None:
+    """The GPU that a device means, the first one for "auto" and "cuda"; None for the CPU. Raises as check_device."""
+    return None if device == "cpu" or check_device(device) else 0 if device == "auto" else cuda_index(device)
+
+
+def check_options(device: str, runtime: str, precision: str) -> None:
+    """Checks that device, runtime and precision go together, before any of them is looked for.
+
+    Raises:
+        InputError: One has no such value, or they do not go together; the message says what does.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
+    if runtime != "auto" and runtime not in RUNTIMES:
+        raise InputError(f"runtime is {runtime!r}; expected auto, {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
+    if device not in ("auto", "cpu"):
+        cuda_index(device)
+    on_cpu, on_gpu = device == "cpu" or runtime in CPU_RUNTIMES, runtime in GPU_RUNTIMES
+    if device == "cpu" and on_gpu:
+        raise InputError(f"runtime {runtime!r} runs on a GPU; with device='cpu' take {_words(CPU_RUNTIMES)}")
+    if device not in ("auto", "cpu") and runtime in CPU_RUNTIMES:
+        raise InputError(f"runtime {runtime!r} runs on the CPU; with device={device!r} take {_words(GPU_RUNTIMES)}")
+    if precision == "fp16" and on_cpu:
+        raise InputError("precision 'fp16' is for the GPU; on the CPU take 'fp32', 'bf16' or 'int8'")
+    if precision == "int8" and (on_gpu or device not in ("auto", "cpu")):
+        raise InputError("precision 'int8' is for the CPU, with OpenVINO; on a GPU take 'fp16' or 'fp32'")
+    if precision == "int8" and runtime == "native":
+        raise InputError("precision 'int8' is for runtime 'openvino'; our own network computes in fp32")
+    if precision == "bf16" and (on_gpu or device not in ("auto", "cpu")):
+        raise InputError("precision 'bf16' is for the CPU; on a GPU take 'fp16' or 'fp32'")
+
+
+def require_bf16() -> None:
+    """Checks that the processor multiplies in bfloat16.
+
+    Raises:
+        UnavailableError: It would only emulate it.
+    """
+    if not _core.cpu_info()["bf16"]:
+        raise UnavailableError("this processor has no bfloat16 arithmetic (AVX512-BF16 or AMX); use fp32 or auto")
+
+
+def file_kind(path: Path) -> str:
+    """What a model file is: "tensorrt" or "tensorrt_rtx" for their plans, "checkpoint", "openvino" or else "onnx".
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            kind = plan_kind(file.read(64))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+    suffix = path.suffix.lower()
+    return kind or ("checkpoint" if suffix in _CHECKPOINTS else "openvino" if suffix == ".xml" else "onnx")
+
+
+def gpu_candidates(path: Path, kind: str, runtime: str) -> tuple[str, ...]:
+    """The runtimes to try for a file on a GPU, the best first; none for OpenVINO's own files.
+
+    Args:
+        path: For messages.
+        kind: From ``file_kind``.
+        runtime: "auto" or one of ``GPU_RUNTIMES``.
+
+    Raises:
+        InputError: The runtime asked for does not run such a file.
+    """
+    if kind in TITLES:
+        if runtime not in ("auto", kind):
+            raise InputError(f"{path.name} is a plan of {TITLES[kind]}; it runs with runtime={kind!r} only")
+        return (kind,)
+    if kind == "openvino":
+        if runtime != "auto":
+            raise InputError(f"{path.name} is an OpenVINO model, which runs on the CPU; give its ONNX file")
+        return ()
+    return GPU_RUNTIMES if runtime == "auto" else (runtime,)
+
+
+def check_cpu_kind(path: Path, kind: str, why: str) -> None:
+    """Says what to do with a file that is a model, but not one that the CPU runs.
+
+    Args:
+        path: The file.
+        kind: From ``file_kind``.
+        why: Why it is the CPU; nothing where it was asked for.
+
+    Raises:
+        UnavailableError: It is a plan.
+    """
+    if kind in TITLES:
+        raise UnavailableError(
+            f"{path.name} is a plan of {TITLES[kind]}, and plans run on NVIDIA GPUs only "
+            f"({why or 'the CPU was asked for'}); give the ONNX file that `rmbg-trt export` wrote beside it "
+            f"({path.stem}.fp32.onnx)"
+        )
+
+
+def _words(names: tuple[str, ...]) -> str:
+    return f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"

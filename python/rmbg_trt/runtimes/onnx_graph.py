@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an ONNX model to a graph of our own CPU network, with every size worked out on the way.
+
+The model must be made of the few kinds of layers that the CPU network has. Anything else raises
+``UnsupportedNetworkError`` with the reason, and another runtime may run it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import _core
+from ..errors import ModelError
+from . import onnx_layers, onnx_sizes
+from .onnx_file import OnnxNetwork, needed_nodes
+from .onnx_node import Array, GraphError, Node, PartialGraph, read_node
+from .request import UnsupportedNetworkError
+
+
+def import_graph(network: OnnxNetwork) -> _core.CpuGraph:
+    """Translates a model.
+
+    Args:
+        network: From ``read_network``. Only its first output is computed.
+
+    Returns:
+        The graph, with its output set.
+
+    Raises:
+        UnsupportedNetworkError: A layer, a layout or an attribute that the CPU network does not have.
+        ModelError: The model is damaged, or its first output is not one map.
+        InputError: The layers do not fit together at the size that the user asked for.
+    """
+    try:
+        return _GraphReader(network).run()
+    except UnsupportedNetworkError:
+        network.check_declared_output()  # an output that no runtime can use is the better reason
+        raise
+    except GraphError as error:
+        raise network.size_error(str(error)) from error
+
+
+class _GraphReader(PartialGraph):
+    """Walks the nodes in order; each becomes a value of our graph or a constant."""
+
+    def __init__(self, network: OnnxNetwork) -> None:
+        self.network = network
+        self._nodes = [read_node(each, network.opset) for each in needed_nodes(network.model.graph)]
+        super().__init__(_core.CpuGraph(3, *network.size), network, self._nodes)
+        for node in self._nodes:  # before all others: a convolution takes in the constants of the layers behind it
+            if node.kind == "Constant":
+                self.constants[node.output] = onnx_sizes.constant(node)
+            elif node.kind == "Identity" and node.inputs[:1] and node.inputs[0] in self.constants:
+                self.constants[node.output] = self.constants[node.inputs[0]]
+
+    def run(self) -> _core.CpuGraph:
+        """Reads all nodes that the first output needs."""
+        for node in self._nodes:
+            if node.output not in self.values and node.output not in self.constants:
+                self._read(node)
+        output = self.network.output
+        if output not in self.values:
+            raise ModelError(f"{self.network.path}: its first output {output!r} does not depend on the image")
+        self.network.check_output((1, *self.graph.shape(self.values[output])))
+        self.graph.set_output(self.values[output])
+        return self.graph
+
+    def _read(self, node: Node) -> None:
+        for name in node.inputs:
+            if name and name not in self.values and name not in self.constants:
+                raise GraphError(f"layer {node.name} ({node.kind}) reads {name!r}, which nothing computes")
+        if node.kind == "Shape":
+            self.constants[node.output] = self._shape(node)
+        elif node.kind in onnx_sizes.OPERATORS and self.values.keys().isdisjoint(node.inputs):
+            inputs = [self.constant(node, index) for index in range(len(node.inputs))]
+            self.constants[node.output] = onnx_sizes.evaluate(node, inputs)
+        elif node.kind in onnx_layers.LAYERS:
+            self.values[node.output] = onnx_layers.add_layer(self, node)
+        else:
+            raise UnsupportedNetworkError(f"it does not have the operator {node.kind} of layer {node.name}")
+
+    def _shape(self, node: Node) -> Array:
+        constant = None if node.input(0) in self.values else self.constant(node, 0)
+        shape = (1, *self.graph.shape(self.value(node, 0))) if constant is None else constant.shape
+        return np.array(shape[node.get("start", 0) : node.get("end")], np.int64)

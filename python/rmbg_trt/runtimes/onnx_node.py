@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes of an ONNX graph with their attributes read, constants as NumPy arrays, and the graph that is being read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .onnx_file import OnnxNetwork, type_name
+from .request import UnsupportedNetworkError
+
+Array = NDArray[Any]
+
+
+class GraphError(ValueError):
+    """The layers do not fit together, at this input size or at all."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node; names of inputs that are left out are empty.
+
+    Attributes:
+        name: Its own, or the name of what it computes.
+        kind: Operator, as "Conv"; of another domain than ONNX's own, with that domain before it.
+        inputs: Names of values.
+        outputs: Names of values.
+        attributes: Numbers, strings, lists of them, or ``onnx.TensorProto``.
+        opset: Version of the operators.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any]
+    opset: int
+
+    @property
+    def output(self) -> str:
+        """Name of the first output."""
+        return self.outputs[0]
+
+    def input(self, index: int) -> str:
+        """Name of an input; empty where it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else ""
+
+    def get(self, attribute: str, default: Any = None) -> Any:
+        """An attribute, or its default."""
+        return self.attributes.get(attribute, default)
+
+    def refuse(self, what: str) -> UnsupportedNetworkError:
+        """The error that our network does not have such a layer."""
+        return UnsupportedNetworkError(f"layer {self.name} ({self.kind}) has {what}")
+
+    def require(self, holds: bool, what: str) -> None:
+        """Raises what ``refuse`` returns unless the condition holds."""
+        if not holds:
+            raise self.refuse(what)
+
+
+# Types of the attributes that we read: 1 FLOAT, 2 INT, 3 STRING, 4 TENSOR, 6 FLOATS, 7 INTS in AttributeProto.
+_TYPES = {
+    **dict.fromkeys(("epsilon", "value_float"), 1),
+    **dict.fromkeys(("allowzero", "antialias", "axis", "ceil_mode", "end", "exclude_outside"), 2),
+    **dict.fromkeys(("group", "start", "to", "training_mode", "value_int"), 2),
+    **dict.fromkeys(("auto_pad", "coordinate_transformation_mode", "keep_aspect_ratio_policy", "mode"), 3),
+    **dict.fromkeys(("value",), 4),
+    **dict.fromkeys(("value_floats",), 6),
+    **dict.fromkeys(("axes", "dilations", "ends", "kernel_shape", "pads", "starts", "strides", "value_ints"), 7),
+}
+
+
+def read_node(proto: Any, opset: int) -> Node:
+    """Reads an ``onnx.NodeProto``. Raises GraphError when it is damaged."""
+    from onnx import helper
+
+    if not proto.output:
+        raise GraphError(f"layer {proto.name} ({proto.op_type}) has no output")
+    attributes = {}
+    for each in proto.attribute:
+        try:
+            value = helper.get_attribute_value(each)
+        except ValueError as error:
+            raise GraphError(f"layer {proto.name} ({proto.op_type}): {error}") from error
+        if each.type != _TYPES.get(each.name, each.type):
+            raise GraphError(f"layer {proto.name} ({proto.op_type}) has an attribute {each.name} of the wrong type")
+        if isinstance(value, bytes):
+            value = value.decode(errors="replace")
+        attributes[str(each.name)] = list(value) if each.type in (6, 7) else value
+    kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+    outputs = tuple(proto.output)
+    return Node(proto.name or outputs[0], kind, tuple(proto.input), outputs, attributes, opset)
+
+
+def to_array(constant: Any) -> Array:
+    """The array of an ``onnx.TensorProto``; an array is returned as it is.
+
+    Raises:
+        UnsupportedNetworkError: Its type is none that our network or arithmetic on sizes has.
+        GraphError: Its data do not fit its shape.
+    """
+    from onnx import TensorProto, numpy_helper
+
+    if isinstance(constant, np.ndarray):
+        return constant
+    known = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL)
+    if constant.data_type not in known:
+        raise UnsupportedNetworkError(f"constant {constant.name} is {type_name(constant.data_type)}; expected float32")
+    try:
+        return np.asarray(numpy_helper.to_array(constant))
+    except Exception as error:  # NumPy's and onnx's, of several kinds
+        raise GraphError(f"constant {constant.name} is damaged: {error}") from error
+
+
+class PartialGraph:
+    """Our graph while it is read from an ONNX model: what each ONNX value became.
+
+    Attributes:
+        graph: Our graph, as far as it goes.
+        values: Number in ``graph`` of every ONNX value that depends on the image.
+        constants: All others, as arrays or (weights) as ``onnx.TensorProto``.
+        batch: Images at once that the model declares; the network takes one all the same.
+    """
+
+    def __init__(self, graph: _core.CpuGraph, network: OnnxNetwork, nodes: Sequence[Node]) -> None:
+        self.graph = graph
+        self.batch = network.batch
+        self.values: dict[str, int] = {network.input: 0}
+        self.constants: dict[str, Any] = {each.name: each for each in network.model.graph.initializer}
+        self._readers = Counter([network.output, *(name for node in nodes for name in node.inputs)])
+        self._last_reader = {name: node for node in nodes for name in node.inputs}
+
+    def value(self, node: Node, index: int) -> int:
+        """The number in our graph of an input, which must depend on the image."""
+        name = node.input(index)
+        if not name:
+            raise GraphError(f"layer {node.name} ({node.kind}) lacks input {index}")
+        if name not in self.values:
+            raise node.refuse(f"a constant as input {index}")
+        return self.values[name]
+
+    def constant(self, node: Node, index: int) -> Array | None:
+        """An input that must be a constant, or None where it is left out."""
+        name = node.input(index)
+        if name in self.values:
+            raise node.refuse(f"an input {index} that is not a constant")
+        return to_array(self.constants[name]) if name else None
+
+    def only_reader(self, value: str) -> Node | None:
+        """The one node that reads a value; None where there are several or the value is the first output."""
+        return self._last_reader.get(value) if self._readers[value] == 1 else None

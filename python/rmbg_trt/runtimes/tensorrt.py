@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TensorRT 10, TensorRT 11 and TensorRT-RTX behind one small module: finding one, its messages and targets.
+
+Nothing here asks for a version: what a runtime can do is seen from the attributes it has.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import re
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import InputError, UnavailableError
+from .gpu import Gpu
+
+log = logging.getLogger("rmbg_trt.tensorrt")
+
+RUNTIMES = ("tensorrt", "tensorrt_rtx")
+INSTALL = {"tensorrt": 'pip install "rmbg-trt[tensorrt]"', "tensorrt_rtx": 'pip install "rmbg-trt[rtx]"'}
+TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
+# Ways to import each; the last module has the classes. The libraries' wheel comes before the bindings that need it.
+_IMPORTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "tensorrt": (("tensorrt",),),
+    "tensorrt_rtx": (("tensorrt_rtx",), ("tensorrt_rtx_libs", "tensorrt_rtx_bindings")),
+}
+_LEVELS = {"INTERNAL_ERROR": "CRITICAL", "VERBOSE": "DEBUG"}  # the others are called as in ``logging``
+_ECHOES = ("::catchCudaError::", "BuildCanceled")  # said after the error itself, or because we cancelled
+CHECK_DRIVER = "check the NVIDIA driver and the GPU with nvidia-smi; another plan would not help"
+
+
+@dataclass(frozen=True)
+class TensorRt:
+    """A runtime that was imported.
+
+    Attributes:
+        name: One of ``RUNTIMES``.
+        module: The vendor's Python module.
+        version: Of the module, such as "10.13.0.35".
+        logger: The one ``ILogger`` that the vendor's objects of this process get; it keeps the last messages.
+        reason: Why this runtime was taken.
+    """
+
+    name: str
+    module: Any
+    version: str
+    logger: Any = field(repr=False)
+    reason: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name and version for people."""
+        return f"{TITLES[self.name]} {self.version}"
+
+    def errors(self) -> list[str]:
+        """The error messages since ``clear()``, oldest first, each once and on one line."""
+        messages = self.messages(logging.ERROR)
+        return [text for text in messages if not any(echo in text for echo in _ECHOES)] or messages
+
+    def messages(self, level: int) -> list[str]:
+        """The last messages of this level of ``logging`` or above since ``clear()``."""
+        return list(dict.fromkeys(text for of, text in list(self.logger.kept) if of >= level))
+
+    def clear(self) -> None:
+        """Forgets the messages."""
+        self.logger.kept.clear()
+
+    def create(self, kind: str) -> Any:
+        """Makes a ``Builder`` or ``Runtime``.
+
+        Raises:
+            UnavailableError: It cannot start, as full TensorRT cannot without a driver.
+        """
+        try:
+            return getattr(self.module, kind)(self.logger)
+        except (TypeError, RuntimeError) as error:  # the bindings' words for a null pointer
+            said = self.errors() or [_one_line(str(error))]
+            raise UnavailableError(f"{self.title} cannot start ({'; '.join(said)}); {CHECK_DRIVER}") from error
+
+
+def load(name: str = "auto", gpu: Gpu | None = None) -> TensorRt:
+    """Imports a runtime.
+
+    Args:
+        name: "tensorrt", "tensorrt_rtx", or "auto": full TensorRT where it is installed and there is a GPU, for it
+            builds on a GPU of the kind that will run the plan; else TensorRT-RTX, which builds without one.
+        gpu: The one to build plans on, for "auto".
+
+    Raises:
+        InputError: There is no runtime of this name.
+        UnavailableError: It is not installed, or its libraries do not load; the message has the command.
+    """
+    if name in RUNTIMES:
+        return replace(_load(name), reason="it was asked for")
+    if name != "auto":
+        raise InputError(f"runtime is {name!r}; expected auto, {' or '.join(RUNTIMES)}")
+    if gpu is None:
+        passed_over = "TensorRT builds only on a GPU, and there is no usable one here"
+    else:
+        try:
+            return replace(_load("tensorrt"), reason=f"there is a GPU, {gpu.name}, and TensorRT builds plans for it")
+        except UnavailableError as error:
+            passed_over = str(error)
+    try:
+        return replace(_load("tensorrt_rtx"), reason=f"TensorRT-RTX builds without a GPU; {passed_over}")
+    except UnavailableError as error:
+        on_a_gpu = "" if gpu else f"; on a machine with a GPU, also {INSTALL['tensorrt']}"
+        raise UnavailableError(f"no runtime can build plans here: {passed_over}; {error}{on_a_gpu}") from error
+
+
+def known_targets(runtime: TensorRt) -> tuple[str, ...]:
+    """Compute capabilities that plans can be built for without such a GPU: "sm75", "sm86", …; none for TensorRT."""
+    members = getattr(getattr(runtime.module, "ComputeCapability", None), "__members__", ())
+    return tuple(name.lower() for name in members if re.fullmatch(r"SM\d+", name))
+
+
+def parse_target(runtime: TensorRt, text: str) -> str:
+    """The target that "sm86", "SM_86", "8.6" or "86" means: "sm86".
+
+    Raises:
+        InputError: It is no compute capability, or one that this runtime does not build for.
+    """
+    known = known_targets(runtime)
+    if not known:
+        raise InputError(
+            f"target is {text!r}, but {runtime.title} builds for a GPU of this machine (device); leave it out"
+        )
+    digits = re.fullmatch(r"(?:sm_?)?(\d{1,2})\.?(\d)", text.strip(), re.IGNORECASE)
+    target = "sm{}{}".format(*digits.groups()) if digits else None
+    if target not in known:
+        raise InputError(f"target is {text!r}; {runtime.title} builds for {', '.join(known)}")
+    return target
+
+
+def _load(name: str) -> TensorRt:
+    for modules in _IMPORTS[name]:
+        try:
+            module = [importlib.import_module(each) for each in modules][-1]
+        except ImportError as error:
+            if isinstance(error, ModuleNotFoundError) and error.name in modules:
+                continue
+            raise _broken(name, error) from error
+        except OSError as error:
+            raise _broken(name, error) from error
+        if not hasattr(module, "Builder"):  # a folder of this name, or a wheel without its libraries
+            raise _broken(name, f"the module {module.__name__} has no Builder")
+        return _wrap(name, module)
+    raise UnavailableError(f"{TITLES[name]} is not installed: {INSTALL[name]}")
+
+
+def _broken(name: str, reason: object) -> UnavailableError:
+    text = _one_line(str(reason))
+    return UnavailableError(f"{TITLES[name]} is installed but cannot be imported ({text}); repair it: {INSTALL[name]}")
+
+
+@functools.cache
+def _wrap(name: str, module: Any) -> TensorRt:
+    # Once for each module: the runtimes want the same logger for all objects of a process.
+    return TensorRt(name, module, str(getattr(module, "__version__", "of unknown version")), _make_logger(module))
+
+
+def _make_logger(module: Any) -> Any:
+    class Logger(module.ILogger):  # type: ignore[misc]
+        """Sends TensorRT's messages to Python's log and keeps the last; called from any thread."""
+
+        def __init__(self) -> None:
+            module.ILogger.__init__(self)
+            self.kept: deque[tuple[int, str]] = deque(maxlen=200)
+
+        def log(self, severity: Any, text: str) -> None:
+            level = getattr(logging, _LEVELS.get(severity.name, severity.name))
+            if level < logging.INFO and not log.isEnabledFor(level):
+                return  # a build says thousands of these
+            text = _one_line(text)
+            if level >= logging.INFO:
+                self.kept.append((level, text))
+            log.log(logging.DEBUG if any(echo in text for echo in _ECHOES) else level, "%s", text)
+
+    return Logger()
+
+
+def _one_line(text: str, limit: int = 400) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
