@@ -14,9 +14,9 @@ from tests import small_models
 from tests.network import fake_gpu
 from tests.network.fake_gpu import H200, L4
 
-from rmbg_trt import _core
+from rmbg_trt import _core, networks
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
-from rmbg_trt.networks import cpu_choice, onnx_cache, open_network, plan_cache
+from rmbg_trt.networks import onnx_cache, open_network
 from rmbg_trt.networks import tensorrt as tensorrt_network
 from rmbg_trt.networks import torch as torch_network
 from rmbg_trt.runtimes.devices import GPU_RUNTIMES, RUNTIMES, check_device, check_options, file_kind, gpu_index
@@ -39,7 +39,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Answer], list[tu
         index = request.device_index
         return Opened([], name, "1", "a GPU", "fp16", f"{name} it is", f"cuda:{index}", index)
 
-    monkeypatch.setattr(plan_cache, "open_built", lambda path, runtime, request: opens(runtime, request))
+    monkeypatch.setattr(networks, "open_built", lambda path, runtime, request: opens(runtime, request))
     monkeypatch.setattr(tensorrt_network, "open", lambda path, request: opens("plan", request))
     monkeypatch.setattr(torch_network, "open", lambda path, request: opens("torch", request))
     return answer, tried
@@ -258,7 +258,7 @@ def test_what_only_the_cpu_does_is_done_there(
 
     machine(H200)
     cpu = Opened([], "openvino", "1", "a processor", "bf16", "")
-    monkeypatch.setattr(cpu_choice, "open_fastest", lambda path, wanted, request, **_: (cpu, []))
+    monkeypatch.setattr(networks, "open_fastest", lambda path, wanted, request, **_: (cpu, []))
     opened, reason = open_(model, runtime=runtime, precision=precision)
     assert opened.device == "cpu"
     assert reason.startswith(f"CPU because {'runtime' if runtime != 'auto' else 'precision'}")

@@ -78,7 +78,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         calls.append(path)
         return make(path, *rest)
 
-    monkeypatch.setattr(int8_job, "make_int8", noted)
+    for module in (int8_job, int8_cache):
+        monkeypatch.setattr(module, "make_int8", noted)
     return calls
 
 

@@ -20,7 +20,9 @@ from tests import small_models
 
 from rmbg_trt import Engine, _core, networks
 from rmbg_trt.errors import Error, ModelError, UnavailableError
+from rmbg_trt.export import convert as export_convert
 from rmbg_trt.export import requirements, source, to_onnx
+from rmbg_trt.files import file_sha256
 from rmbg_trt.networks import onnx_cache
 from rmbg_trt.networks.onnx_cache import convert
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
@@ -52,7 +54,7 @@ class FakeExporter:
 
     def open_source(self, name: str) -> source.Source:
         path = Path(name)
-        return source.Source(name, path, source.file_sha256(path), torch.nn.Identity(), self.config, None)
+        return source.Source(name, path, file_sha256(path), torch.nn.Identity(), self.config, None)
 
     def to_onnx(self, model: Any, shape: Any) -> Any:
         self.before()
@@ -63,7 +65,7 @@ class FakeExporter:
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeExporter:
     fake = FakeExporter(tmp_path)
-    monkeypatch.setattr(source, "open_source", fake.open_source)
+    monkeypatch.setattr(export_convert, "open_source", fake.open_source)
     monkeypatch.setattr(to_onnx, "to_onnx", fake.to_onnx)
     return fake
 

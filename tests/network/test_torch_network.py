@@ -194,7 +194,7 @@ def test_a_network_that_does_not_bear_half_precision(monkeypatch: pytest.MonkeyP
         "fp16",
         "fp16 because it was asked for, with 3 layers in fp32",
     )
-    monkeypatch.setattr(verify, "FP16_LIMITS", verify.Limits(max_abs=0.0))
+    monkeypatch.setattr(torch_network, "FP16_LIMITS", verify.Limits(max_abs=0.0))
     with pytest.raises(ModelError, match=r"does not bear half precision .*take precision='fp32'"):
         prepare(Constant(), SIZE, CPU, "fp16")
     matte, precision, reason = prepare(Constant(), SIZE, CPU, "auto")
