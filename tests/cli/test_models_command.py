@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from rmbg_trt import models
+from rmbg_trt import catalogue, models
 from rmbg_trt.cli import app, console
 from rmbg_trt.errors import Error
 
@@ -41,10 +41,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     thread = threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True)
     thread.start()
 
-    def model(name: str) -> models.Model:
-        source = models.UrlSource(f"http://127.0.0.1:{httpd.server_port}/{name}")
+    def model(name: str) -> catalogue.Model:
+        source = catalogue.UrlSource(f"http://127.0.0.1:{httpd.server_port}/{name}")
         sha256 = hashlib.sha256(GOOD).hexdigest()
-        return models.Model(name, f"{name}.onnx", sha256, len(GOOD), "Apache-2.0", "", (320, 320), (source,))
+        return catalogue.Model(name, f"{name}.onnx", sha256, len(GOOD), "Apache-2.0", "", (320, 320), (source,))
 
     monkeypatch.setattr(models, "CATALOGUE", {name: model(name) for name in ("bad", "good")})
     monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "home"))

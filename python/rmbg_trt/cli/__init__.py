@@ -1,38 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line ``rmbg-trt``: one module a command; each imports what it needs when it runs."""
+"""The command line ``rmbg-trt``: one module a command, imported when the command is called, so that help is quick."""
 
 from __future__ import annotations
 
-import typer
+import importlib
+from typing import Any
 
-from .bench import bench
-from .camera import camera
-from .doctor import doctor
-from .evaluate import evaluate
-from .export import export
-from .image import image
-from .models import models_app
-from .prepare import PrepareCommand, prepare
-from .train import train
-from .video import video
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+# Each command and the first sentence of its help; a test compares it with the command's own.
+COMMANDS = {
+    "image": "",
+    "video": "",
+    "camera": "",
+    "models": "",
+    "prepare": "",
+    "train": "",
+    "evaluate": "",
+    "export": "",
+    "bench": "",
+    "doctor": "",
+}
+
+
+def load(name: str) -> Any:
+    """The command of a name, from the module of that name: its function, or its Typer application ``<name>_app``."""
+    module = importlib.import_module(f".{name}", __name__)
+    command = getattr(module, f"{name}_app", None)
+    if command is None:
+        command = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        command.command(name)(getattr(module, name))
+    return typer.main.get_command(command)
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands by their name and first sentence; the one that is called is loaded."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands.update({name: TyperCommand(name, help=text) for name, text in COMMANDS.items()})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command to run, loaded, its name and the arguments left for it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and load(str(name)), rest
+
 
 app = typer.Typer(
     name="rmbg-trt",
-    help="Take the background out of pictures and video with U²-Net.",
+    cls=LazyGroup,
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("image")(image)
-app.command("video")(video)
-app.command("camera")(camera)
-app.add_typer(models_app, name="models")
-app.command("prepare", cls=PrepareCommand)(prepare)
-app.command("train")(train)
-app.command("evaluate")(evaluate)
-app.command("export")(export)
-app.command("bench")(bench)
-app.command("doctor")(doctor)
+
+
+@app.callback()
+def _app() -> None:
+    """Remove the background from images and video with U²-Net."""
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from ..errors import Error
 from .console import EXIT_FAILED, EXIT_USAGE, download_bar, error_boundary, fail, out, say, setup_logging
 
 models_app = typer.Typer(
+    name="models",
+    add_completion=False,
     help="List, fetch and find the model weights.\n\nExample: [bold]rmbg-trt models pull u2net[/bold]",
     rich_markup_mode="rich",
 )

@@ -66,6 +66,10 @@ def _pairs(help: str) -> Any:
     return typer.Option(metavar="[NAME=]IMAGES MASKS", help=help, rich_help_panel="Datasets")
 
 
+prepare_app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@prepare_app.command(cls=PrepareCommand)
 @error_boundary()
 def prepare(
     target: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="The folder of the set.")],
