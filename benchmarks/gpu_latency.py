@@ -14,7 +14,6 @@ recipe (OpenCV, eager PyTorch in half precision) by turns with ours.
 from __future__ import annotations
 
 import argparse
-import functools
 import itertools
 import time
 from collections.abc import Callable
@@ -88,10 +87,11 @@ def stages(pipeline: Any, repeats: int) -> dict[str, Any]:
 
 def call_with(pipeline: Any, frame: Any, nv12: str | None = None) -> Callable[[], Any]:
     """The call that makes alpha of a frame that lies on the GPU, on the current stream of the frame's library."""
-    from rmbg_trt import device_frame
+    from rmbg_trt.frame import open_frame
+    from rmbg_trt.options import FrameOptions
 
-    options = {"output": "alpha", "background": None, "premultiplied": False, "out": None, "stream": None}
-    return functools.partial(device_frame.run, pipeline, frame, "bgr", **options, nv12=nv12)
+    options = FrameOptions(nv12=nv12)
+    return lambda: open_frame(pipeline, frame, "bgr", options).run(pipeline)
 
 
 def nv12_stages(pipeline: Any, size: tuple[int, int], repeats: int) -> dict[str, Any]:
@@ -116,13 +116,15 @@ def host_frames(pipeline: Any, size: tuple[int, int], rounds: int) -> dict[str, 
     pinned = _core.host_buffer([*size, 3], pinned=True), _core.host_buffer(list(size), pinned=True)
     pinned[0][...] = pageable[0]
 
+    alpha = _core.FrameOptions()
+
     def new_size() -> None:
         height = next(heights)
-        pipeline.run(pageable[0][:height], pageable[1][:height], "bgr", "alpha")
+        pipeline.run(pageable[0][:height], pageable[1][:height], "bgr", alpha)
 
     contenders = {
-        "pageable": lambda: pipeline.run(*pageable, "bgr", "alpha"),
-        "pinned": lambda: pipeline.run(*pinned, "bgr", "alpha"),
+        "pageable": lambda: pipeline.run(*pageable, "bgr", alpha),
+        "pinned": lambda: pipeline.run(*pinned, "bgr", alpha),
         "new_size": new_size,
     }
     return interleave(contenders, rounds, warmup=3, between=lambda: None)
@@ -158,13 +160,13 @@ def throughput(pipeline: Any, size: tuple[int, int], frames: int, track: Any = N
         (_core.host_buffer([*size, 3], pinned=True), _core.host_buffer(list(size), pinned=True))
         for _ in range(2 * pipeline.slots)
     ]
-    waiting: deque[Any] = deque()
+    alpha, waiting = _core.FrameOptions(), deque[Any]()
     for turn in range(2):  # the first to warm up
         begin = time.perf_counter()
         for index in range(frames if turn else 4 * pipeline.slots):
             if len(waiting) == 2 * pipeline.slots - 1:
                 waiting.popleft().wait()
-            waiting.append(pipeline.submit(*pairs[index % len(pairs)], "bgr", "alpha", track=track))
+            waiting.append(pipeline.submit(*pairs[index % len(pairs)], "bgr", alpha, track))
         while waiting:
             waiting.popleft().wait()
     return frames / (time.perf_counter() - begin)
@@ -239,8 +241,8 @@ def measure(name: str, size: tuple[int, int], matte: Any, networks: list[Any], o
     found["frames_per_second_of_a_track"] = throughput(pipeline, size, 10 * options.rounds, track)
     found["mode"] = pipeline.modes()
     if matte is not None:
-        ours = picture, np.empty(size, np.uint8)
-        contenders = {"ours": lambda: pipeline.run(*ours, "bgr", "alpha"), "plain": plain_recipe(matte, size)}
+        ours = picture, np.empty(size, np.uint8), "bgr", _core.FrameOptions()
+        contenders = {"ours": lambda: pipeline.run(*ours), "plain": plain_recipe(matte, size)}
         by_turns = interleave(contenders, max(3, options.rounds // 2), between=lambda: None)
         found["plain_recipe"] = {**summary(by_turns), "plain_over_ours": ratio(by_turns, "plain", "ours")}
     pipeline.close()

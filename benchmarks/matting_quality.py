@@ -64,7 +64,7 @@ class Known:
 
     def run(self, frame: Bytes, output: Any, **options: Any) -> Bytes:
         result = np.empty((*frame.shape[:2], *CHANNELS[output]), np.uint8)
-        self._pipeline.run(frame, result, "rgb", output, **options)
+        self._pipeline.run(frame, result, "rgb", _core.FrameOptions(output, **options))
         return result
 
     def postprocess_ms(self) -> float:

@@ -98,7 +98,7 @@ def finishes(model: str, output: Any, rounds: int) -> dict[str, dict[str, float]
 
         def by_turns(matter: VideoMatter) -> Callable[[], object]:
             turns = itertools.cycle(frames)
-            return lambda: matter.process(next(turns), output=output)
+            return lambda: matter.run(next(turns), output=output)
 
         interleave({name: by_turns(matter) for name, matter in matters.items()}, rounds)
         profiles = {name: matter.engine.profile() for name, matter in matters.items()}

@@ -44,7 +44,7 @@ def edges() -> None:
     rows = [crops([drawn, *(over(known.run(drawn, "cutout", **each)) for each in steps.values())], (1180, 330, 220), 2)]
     with Engine("u2net", color="rgb", stretch="none", slots=1) as engine:
         made = [
-            VideoMatter(engine, **{**PLAIN, **each}).process(woman, output="composite", background=BEHIND)
+            VideoMatter(engine, **{**PLAIN, **each}).run(woman, output="composite", background=BEHIND)
             for each in steps.values()
         ]
     rows.append(crops([woman, *made], (120, 0, 220), 2))

@@ -96,9 +96,14 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
     made: list[Engine] = []
 
     def make(
-        predict: fakes.Predict = fakes.read_tag, *, size: tuple[int, int] = (32, 32), slots: int = 2, **options: Any
+        predict: fakes.Predict = fakes.read_tag,
+        *,
+        size: tuple[int, int] = (32, 32),
+        out: tuple[int, int] | None = None,
+        slots: int = 2,
+        **options: Any,
     ) -> Engine:
-        networks = [fakes.network(predict, size) for _ in range(slots)]
+        networks = [fakes.network(predict, size, out) for _ in range(slots)]
         opened = Opened(networks, "fake", "1", "a test", "fp32", "a test")
         monkeypatch.setattr(engine, "open_network", lambda path, **_: (opened, "a test"))
         file = tmp_path / "fake.onnx"

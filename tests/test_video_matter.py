@@ -56,8 +56,8 @@ def expected(
         frame = moving(tag)
         last = {"alpha": (), "cutout": (4,), "composite": (3,)}[output]
         results.append(np.empty((*frame.shape[:2], *last), np.uint8))
-        quality = {"refine": refine, "decontaminate": decontaminate, "track": track}
-        pipeline.run(frame, results[-1], "bgr", output, **options, **quality)
+        quality = {"refine": refine, "decontaminate": decontaminate}
+        pipeline.run(frame, results[-1], "bgr", _core.FrameOptions(output, **options, **quality), track)
     return results
 
 
@@ -76,7 +76,7 @@ def engine(fake_engine: MakeEngine) -> Engine:
 
 def test_process_submit_and_map_follow_one_another(engine: Engine) -> None:
     matter = VideoMatter(engine)
-    got = [matter.process(moving(tag)) for tag in range(3)]
+    got = [matter.run(moving(tag)) for tag in range(3)]
     tickets = [matter.submit(moving(tag)) for tag in range(14, 20)]
     got += [ticket.result(TIMEOUT_S) for ticket in tickets]
     got += matter.map(moving(tag) for tag in range(30, 40))
@@ -100,9 +100,9 @@ def test_every_choice_reaches_the_core(
 
 
 def test_the_default_is_everything_on_and_alpha_or_a_composite(engine: Engine) -> None:
-    alpha = VideoMatter(engine).process(moving(1))
+    alpha = VideoMatter(engine).run(moving(1))
     np.testing.assert_array_equal(alpha, expected([1])[0])
-    got = VideoMatter(engine).process(moving(1), background=(1, 2, 3))
+    got = VideoMatter(engine).run(moving(1), background=(1, 2, 3))
     np.testing.assert_array_equal(got, expected([1], "composite", background=(1, 2, 3))[0])
     got = next(VideoMatter(engine).map([moving(1)], background=(1, 2, 3)))
     np.testing.assert_array_equal(got, expected([1], "composite", background=(1, 2, 3))[0])
@@ -112,14 +112,14 @@ def test_the_default_is_everything_on_and_alpha_or_a_composite(engine: Engine) -
 
 def test_the_quality_is_the_matters_and_not_the_engines(fake_engine: MakeEngine) -> None:
     engine = fake_engine(predict, size=SIZE, stretch="none", refine=True, decontaminate=True)
-    plain = VideoMatter(engine, stabilize=False, refine=False, decontaminate=False).process(moving(1), output="cutout")
+    plain = VideoMatter(engine, stabilize=False, refine=False, decontaminate=False).run(moving(1), output="cutout")
     wanted = expected([1], "cutout", stabilize=False, refine=False, decontaminate=False)[0]
     np.testing.assert_array_equal(plain, wanted)
 
 
 def test_out_is_written_in_place(engine: Engine) -> None:
     matter, out = VideoMatter(engine), np.empty((40, 50), np.uint8)
-    assert matter.process(moving(1), out=out) is out
+    assert matter.run(moving(1), out=out) is out
     assert matter.submit(moving(2), out=out).result(TIMEOUT_S) is out
     np.testing.assert_array_equal(out, expected([1, 2])[1])
 
@@ -134,10 +134,10 @@ def test_pil_frames_are_rgb_and_so_are_the_results(engine: Engine) -> None:
 def test_nv12_frames(engine: Engine) -> None:
     nv12 = np.random.default_rng(1).integers(0, 256, (60, 50), dtype=np.uint8)
     matter, plain = VideoMatter(engine, stabilize=False), VideoMatter(engine, stabilize=False)
-    cutout = matter.process(nv12, output="cutout", nv12="bt709")
+    cutout = matter.run(nv12, output="cutout", nv12="bt709")
     assert cutout.shape == (40, 50, 4)
     colors = engine.run(nv12, output="cutout", nv12="bt709")[:, :, :3]
-    np.testing.assert_array_equal(cutout, plain.process(np.ascontiguousarray(colors), output="cutout"))
+    np.testing.assert_array_equal(cutout, plain.run(np.ascontiguousarray(colors), output="cutout"))
     np.testing.assert_array_equal(next(plain.map([nv12], output="cutout", nv12="bt709")), cutout)
 
 
@@ -188,17 +188,17 @@ def test_a_wrong_frame_and_a_failing_iterable_come_in_their_turn(engine: Engine,
     with pytest.raises(OSError if fault == "iterable" else InputError):
         got.extend(results)
     assert_same(got, expected([1, 2]))
-    np.testing.assert_array_equal(matter.process(moving(3)), expected([1, 2, 3])[2])
+    np.testing.assert_array_equal(matter.run(moving(3)), expected([1, 2, 3])[2])
 
 
 def test_a_wrong_call_is_refused_and_takes_no_place(engine: Engine) -> None:
     matter = VideoMatter(engine)
-    matter.process(moving(1))
-    for call in (matter.process, matter.submit):
+    matter.run(moving(1))
+    for call in (matter.run, matter.submit):
         for wrong in ({"output": "depth"}, {"background": "no colour"}, {"output": "composite"}, {"stream": 1}):
             with pytest.raises(InputError):
                 call(moving(5), **wrong)
-    np.testing.assert_array_equal(matter.process(moving(2)), expected([1, 2])[1])
+    np.testing.assert_array_equal(matter.run(moving(2)), expected([1, 2])[1])
 
 
 # ---- several videos --------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_a_given_engine_stays_open(engine: Engine) -> None:
     with VideoMatter(engine) as matter:
         assert matter.engine is engine
         assert matter.info == engine.info
-        matter.process(moving(1))
+        matter.run(moving(1))
     assert engine.run(moving(1)).shape == (40, 50)
     assert str(engine.info) in repr(matter)
 
@@ -255,9 +255,9 @@ def test_an_own_engine_is_made_with_the_options_and_closed(small_model: Path) ->
     frame = reference.photograph("coffee")
     with VideoMatter(small_model, runtime="native", color="rgb", slots=1, filter="area") as matter:
         assert (matter.info.runtime, matter.info.slots, matter.info.input_size) == ("native", 1, (48, 64))
-        got = matter.process(frame)
+        got = matter.run(frame)
     with pytest.raises(Error, match="closed"):
-        matter.process(frame)
+        matter.run(frame)
     matter.close()
     with Engine(small_model, runtime="native", color="rgb", filter="area", stretch="none", refine=True) as plain:
         np.testing.assert_array_equal(plain.run(frame), got)
@@ -267,7 +267,7 @@ def test_an_own_engine_is_made_with_the_options_and_closed(small_model: Path) ->
 def test_an_own_engine_stretches_as_it_is_told(small_model: Path, stretch: Any) -> None:
     frame = reference.photograph("coffee")
     with VideoMatter(small_model, runtime="native", color="rgb", refine=False, stretch=stretch) as matter:
-        got = matter.process(frame)
+        got = matter.run(frame)
     # A running stretch begins with the first frame's own range.
     with Engine(
         small_model, runtime="native", color="rgb", stretch="minmax" if stretch == "running" else stretch
@@ -310,15 +310,8 @@ def test_wrong_values_are_refused(small_model: Path, stretch: Any) -> None:
         VideoMatter(small_model, stretch=stretch)
 
 
-def test_a_network_that_cannot_be_refined_says_so_at_once(
-    fake_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fakes, "network", lambda predict, size: _half_as_large())
-    engine = fake_engine(size=(40, 56), slots=1)
+def test_a_network_that_cannot_be_refined_says_so_at_once(fake_engine: MakeEngine) -> None:
+    engine = fake_engine(lambda _: 0.5, size=(40, 56), out=(20, 28), slots=1)
     with pytest.raises(InputError, match="as large as its input; this one makes 28x20 of 56x40; leave refine out"):
         VideoMatter(engine)
-    assert VideoMatter(engine, refine=False).process(moving(1)).shape == (40, 50)
-
-
-def _half_as_large(network: Callable[..., _core.Network] = fakes.network) -> _core.Network:
-    return network(lambda _: 0.5, (40, 56), (20, 28))
+    assert VideoMatter(engine, refine=False).run(moving(1)).shape == (40, 50)

@@ -9,7 +9,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
-#include "bindings/frame_caster.h"
+#include "bindings/image_views.h"
 
 namespace rmbg {
 namespace {
@@ -25,7 +25,7 @@ std::uintptr_t pointer_of(const DeviceArray& array) { return reinterpret_cast<st
 /// used on that stream. A thread's default stream (2) is the reader's own: we put that one behind the writer's.
 py::dict cuda_array_interface(const DeviceArray& array) {
   const std::uintptr_t stream = array.memory()->stream();
-  if (stream == 2) array.memory()->hold_back(stream);
+  if (stream == 2) array.memory()->make_wait(stream);
   if (stream != 0) array.memory()->used_on(stream);
   py::dict interface;
   interface["version"] = 3;
@@ -61,7 +61,7 @@ py::object dlpack(const DeviceArray& array, std::optional<std::int64_t> stream, 
   check_request(array, dl_device, copy);
   py::object capsule = to_dlpack_capsule(array, max_version && max_version->first >= 1);
   if (asked != -1) {
-    array.memory()->hold_back(static_cast<std::uintptr_t>(asked));
+    array.memory()->make_wait(static_cast<std::uintptr_t>(asked));
     array.memory()->used_on(static_cast<std::uintptr_t>(asked));
   }
   return capsule;
@@ -113,7 +113,6 @@ void register_device_array(py::module_& m) {
       .def("__array__", &no_implicit_copy)
       .def("__len__", &length)
       .def("__repr__", &repr);
-  register_device_array_hooks(m);
 }
 
 }  // namespace rmbg

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames that lie on a GPU, for Python: other libraries' arrays in, DeviceArrays out, everything in the order of the
-// caller's stream. Nothing here waits for the GPU.
+// Frames in GPU memory, for Python: arrays of other libraries in, DeviceArrays out, all in the order of the caller's
+// stream. Nothing here waits for the GPU.
 #include <pybind11/stl.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bindings/array_import.h"
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
-#include "bindings/device_frame.h"
+#include "bindings/frame_options.h"
 #include "bindings/option_names.h"
 #include "core/device.h"
 #include "pipeline/pipeline.h"
@@ -54,44 +54,33 @@ DeviceArray new_result(Pipeline& pipeline, Size frame, Output output, Stream str
   return {memory, std::move(shape), "uint8"};
 }
 
-/// background: None, three bytes, or a picture on the GPU. Gives `out`, or a new DeviceArray.
+/// Returns `out`, or a new DeviceArray.
 py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::object& out, const std::string& color,
-                         const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
-                         std::uintptr_t stream, const std::string& nv12, bool refine, bool decontaminate,
-                         Track* track) {
+                         const PyFrameOptions& options, std::uintptr_t stream, Track* track) {
   // Before anything is put on it, which would end the capture.
   check_not_capturing(stream_of(stream), "the stream");
   const ForeignArray source = import_ordered(frame, pipeline, stream, "frame");
   FrameJob job;
   job.frame = to_view(source, color, "frame");
-  job.output = output_of(output);
-  job.premultiplied = premultiplied;
-  job.blur_sigma = blur_sigma;
-  job.refine = refine;
-  job.decontaminate = decontaminate;
+  job.options = options.values;
+  job.nv12_color = yuv_color_of(color);
   job.track = track;
   job.memory = job.background_memory = MemoryKind::kDevice;
   job.stream = stream_of(stream);
-  job.yuv = yuv_matrix_of(nv12);
-  job.yuv_color = yuv_color_of(color);
   check_frame(job);  // before a result is made in its size
 
-  ForeignArray picture, target;
-  if (py::isinstance<py::tuple>(background)) {
-    const auto bytes = background.cast<std::array<std::uint8_t, 3>>();
-    std::copy(bytes.begin(), bytes.end(), job.background.color);
-  } else if (!background.is_none()) {
-    picture = import_ordered(background, pipeline, stream, "background");
-    job.background.kind = BackgroundKind::kImage;
-    job.background.image = to_view(picture, color, "background");
+  const Output output = job.options.output;
+  ForeignArray image, target;
+  if (options.image) {
+    image = import_ordered(options.image, pipeline, stream, "background");
+    job.options.background.image = to_view(image, color, "background");
   }
   py::object result = out;
   std::shared_ptr<ResultMemory> memory;
   if (out.is_none()) {
-    result = py::cast(new_result(pipeline, frame_size(job), job.output, job.stream, memory));
+    result = py::cast(new_result(pipeline, frame_size(job), output, job.stream, memory));
     job.result = {static_cast<std::uint8_t*>(memory->data()), frame_size(job).width, frame_size(job).height,
-                  static_cast<std::ptrdiff_t>(job.frame.width) * output_channels(job.output),
-                  output_format(job.output)};
+                  static_cast<std::ptrdiff_t>(job.frame.width) * output_channels(output), output_format(output)};
   } else {
     target = import_ordered(out, pipeline, stream, "out");
     job.result = to_mutable_view(target, color, "out");
@@ -103,7 +92,7 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
   if (!memory && py::isinstance<DeviceArray>(out))  // a result of before is written again
     memory = std::dynamic_pointer_cast<ResultMemory>(out.cast<const DeviceArray&>().memory());
   if (memory) memory->written_on(job.stream);
-  for (const ForeignArray* array : {&source, &std::as_const(picture), &std::as_const(target)})
+  for (const ForeignArray* array : {&source, &std::as_const(image), &std::as_const(target)})
     release_ordered(*array, pipeline, stream);
   return result;
 }
@@ -118,10 +107,8 @@ void register_device_frames(py::module_& m) {
       "current_stream", [](const py::object& object) { return current_stream(object); }, py::arg("object"),
       "The stream that an array's library works on now, its handle; 0 where only Python code knows.");
   m.def("run_on_device", &run_on_device, py::arg("pipeline"), py::arg("frame"), py::arg("out"), py::arg("color"),
-        py::arg("output"), py::arg("premultiplied"), py::arg("background"), py::arg("blur_sigma"), py::arg("stream"),
-        py::arg("nv12") = "", py::arg("refine") = false, py::arg("decontaminate") = false,
-        py::arg("track") = py::none(),
-        "Puts one frame that lies on the pipeline's GPU on a stream (its handle); gives `out` or a new DeviceArray.");
+        py::arg("options"), py::arg("stream"), py::arg("track") = py::none(),
+        "Puts one frame that lies on the pipeline's GPU on a stream (its handle); returns `out` or a new DeviceArray.");
 }
 
 }  // namespace rmbg

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Networks written in Python: an object with spec(), bind(), enqueue(), capturable() behind CallbackNetwork.
+// Networks written in Python: callables bind(), enqueue() and, where there is one, graph() behind CallbackNetwork.
 #include <pybind11/stl.h>
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
-#include "bindings/frame_caster.h"
+#include "bindings/image_views.h"
 #include "bindings/gc_pause.h"
 #include "bindings/option_names.h"
 #include "core/device.h"

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "bindings/bindings.h"
-#include "bindings/frame_caster.h"
+#include "bindings/image_views.h"
 #include "bindings/option_names.h"
 #include "core/buffer.h"
 #include "postprocess/blur.h"

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pipeline for Python: arrays to jobs, the GIL let go while a frame runs.
+// The pipeline for Python: arrays become jobs, and the GIL is released while a frame runs.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bindings/bindings.h"
-#include "bindings/frame_caster.h"
+#include "bindings/frame_options.h"
+#include "bindings/image_views.h"
 #include "bindings/option_names.h"
 #include "pipeline/pipeline.h"
 
@@ -20,9 +21,7 @@ namespace {
 
 namespace py = pybind11;
 
-using Color = std::array<std::uint8_t, 3>;
-
-/// The arrays of a submitted job. Dropped by the slot's thread, which then needs the GIL.
+/// What a submitted job works on. Dropped by the slot's thread, which then needs the GIL.
 struct JobArrays {
   py::object frame, result, background, track;
 
@@ -33,59 +32,46 @@ struct JobArrays {
   }
 };
 
-FrameJob to_job(const py::array& frame, py::array& result, const std::string& color, const std::string& output,
-                bool premultiplied, const py::object& background, float blur_sigma, const std::string& nv12,
-                bool refine, bool decontaminate, Track* track) {
+FrameJob to_job(const py::array& frame, py::array& result, const std::string& color, const PyFrameOptions& options,
+                Track* track) {
   FrameJob job;
   job.frame = to_view(frame, color, "frame");
-  job.yuv = yuv_matrix_of(nv12);
-  job.yuv_color = yuv_color_of(color);
+  job.options = options.values;
+  job.nv12_color = yuv_color_of(color);
   check_frame(job);
   job.result = to_mutable_view(result, color, "result");
-  job.output = output_of(output);
-  job.premultiplied = premultiplied;
-  job.blur_sigma = blur_sigma;
-  job.refine = refine;
-  job.decontaminate = decontaminate;
   job.track = track;
-  if (py::isinstance<py::array>(background)) {
-    job.background.kind = BackgroundKind::kImage;
-    job.background.image = to_view(background.cast<py::array>(), color, "background");
-  } else if (!background.is_none()) {
-    const Color bytes = background.cast<Color>();
-    std::copy(bytes.begin(), bytes.end(), job.background.color);
+  if (options.image) {
+    if (!py::isinstance<py::array>(options.image))
+      throw std::invalid_argument("the background is on a GPU and the frame is not; expected a NumPy array");
+    job.options.background.image = to_view(options.image.cast<py::array>(), color, "background");
   }
   return job;
 }
 
 void run(Pipeline& pipeline, const py::array& frame, py::array& result, const std::string& color,
-         const std::string& output, bool premultiplied, const py::object& background, float blur_sigma,
-         const std::string& nv12, bool refine, bool decontaminate, Track* track) {
-  const FrameJob job =
-      to_job(frame, result, color, output, premultiplied, background, blur_sigma, nv12, refine, decontaminate, track);
+         const PyFrameOptions& options, Track* track) {
+  const FrameJob job = to_job(frame, result, color, options, track);
   py::gil_scoped_release no_gil;
   pipeline.run(job);
 }
 
 std::shared_ptr<Completion> submit(Pipeline& pipeline, const py::array& frame, py::array& result,
-                                   const std::string& color, const std::string& output, bool premultiplied,
-                                   const py::object& background, float blur_sigma, const std::string& nv12, bool refine,
-                                   bool decontaminate, const py::object& track) {
-  const FrameJob job = to_job(frame, result, color, output, premultiplied, background, blur_sigma, nv12, refine,
-                              decontaminate, track.is_none() ? nullptr : track.cast<Track*>());
-  std::shared_ptr<void> arrays(new JobArrays{frame, result, background, track}, JobArrays::drop);
+                                   const std::string& color, const PyFrameOptions& options, const py::object& track) {
+  const FrameJob job = to_job(frame, result, color, options, track.is_none() ? nullptr : track.cast<Track*>());
+  std::shared_ptr<void> arrays(new JobArrays{frame, result, options.image, track}, JobArrays::drop);
   py::gil_scoped_release no_gil;
   return pipeline.submit(job, std::move(arrays));
 }
 
-/// Waits in short turns, so that Ctrl-C reaches Python.
+/// Waits in short steps, so that Ctrl-C reaches Python.
 bool wait(const Completion& completion, double seconds) {
-  constexpr double kTurn = 0.1;
-  for (double left = seconds; seconds < 0 || left > 0; left -= kTurn) {
+  constexpr double kStep = 0.1;
+  for (double left = seconds; seconds < 0 || left > 0; left -= kStep) {
     bool done = false;
     {
       py::gil_scoped_release no_gil;
-      done = completion.wait(seconds < 0 ? kTurn : std::min(left, kTurn));
+      done = completion.wait(seconds < 0 ? kStep : std::min(left, kStep));
     }
     if (done) return true;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
@@ -149,13 +135,9 @@ void register_pipeline(py::module_& m) {
            }),
            py::arg("networks"), py::arg("filter") = "lanczos", py::arg("stretch") = "minmax", py::arg("device") = -1,
            py::arg("range") = std::pair(kProbabilities.min, kProbabilities.max))
-      .def("run", &run, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
-           py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f,
-           py::arg("nv12") = "", py::arg("refine") = false, py::arg("decontaminate") = false,
+      .def("run", &run, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("options"),
            py::arg("track") = py::none())
-      .def("submit", &submit, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("output"),
-           py::arg("premultiplied") = false, py::arg("background") = py::none(), py::arg("blur_sigma") = 0.0f,
-           py::arg("nv12") = "", py::arg("refine") = false, py::arg("decontaminate") = false,
+      .def("submit", &submit, py::arg("frame"), py::arg("result"), py::arg("color"), py::arg("options"),
            py::arg("track") = py::none())
       .def("recent_times", &recent_times, "A dict of stage times in milliseconds for each frame, oldest first.")
       .def("measure", &measure, py::arg("repeats"), "On a GPU: the same for more frames like the last, from events.")

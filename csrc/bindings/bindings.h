@@ -11,9 +11,13 @@ void register_device(pybind11::module_& m);
 void register_network(pybind11::module_& m);
 void register_cpu_network(pybind11::module_& m);
 void register_device_array(pybind11::module_& m);
+void register_frame_options(pybind11::module_& m);
 void register_device_frames(pybind11::module_& m);
 void register_ops(pybind11::module_& m);
-void register_cuda_ops(pybind11::module_& m);  // in a build with CUDA
 void register_pipeline(pybind11::module_& m);
+
+// Only in builds for tests (RMBG_TEST_BINDINGS).
+void register_test_arrays(pybind11::module_& m);
+void register_test_ops(pybind11::module_& m);  // and with CUDA
 
 }  // namespace rmbg

@@ -13,7 +13,7 @@ namespace py = pybind11;
 /// The dictionary with what messages need.
 struct Interface {
   py::dict entries;
-  const Giver& giver;
+  const Producer& producer;
 
   /// None when the key is not there.
   py::object find(const char* key) const {
@@ -27,7 +27,7 @@ struct Interface {
   }
 
   [[noreturn]] void refuse(const char* key, const std::string& got) const {
-    giver.refuse(std::string("has a damaged __cuda_array_interface__: '") + key + "' " + got);
+    producer.refuse(std::string("has a damaged __cuda_array_interface__: '") + key + "' " + got);
   }
 
   /// An int, or what acts as one.
@@ -77,13 +77,13 @@ void read_shape(const Interface& interface, ForeignArray& array) {
   array.shape = interface.integers("shape", interface.need("shape"));
   const py::object strides = interface.find("strides");
   if (strides.is_none()) {
-    array.strides_bytes = strides_in_bytes(array.shape, nullptr, 1, item_bytes, interface.giver);
+    array.strides_bytes = strides_in_bytes(array.shape, nullptr, 1, item_bytes, interface.producer);
     return;
   }
   const std::vector<std::int64_t> bytes = interface.integers("strides", strides);
   if (bytes.size() != array.shape.size())
     interface.refuse("strides", "is " + tuple_text(bytes) + " for shape " + tuple_text(array.shape));
-  array.strides_bytes = strides_in_bytes(array.shape, bytes.data(), 1, item_bytes, interface.giver);
+  array.strides_bytes = strides_in_bytes(array.shape, bytes.data(), 1, item_bytes, interface.producer);
 }
 
 void read_data(const Interface& interface, ForeignArray& array) {
@@ -113,22 +113,22 @@ void read_stream(const Interface& interface, ForeignArray& array) {
 
 }  // namespace
 
-ForeignArray from_cuda_array_interface(const py::object& object, const Giver& giver) {
+ForeignArray from_cuda_array_interface(const py::object& object, const Producer& producer) {
   if (!py::isinstance<py::dict>(object))
-    giver.refuse(std::string("has a damaged __cuda_array_interface__: a ") + Py_TYPE(object.ptr())->tp_name +
+    producer.refuse(std::string("has a damaged __cuda_array_interface__: a ") + Py_TYPE(object.ptr())->tp_name +
                  "; expected a dict");
-  const Interface interface{py::reinterpret_borrow<py::dict>(object), giver};
+  const Interface interface{py::reinterpret_borrow<py::dict>(object), producer};
   const std::int64_t version = interface.integer("version", interface.need("version"));
   if (version != 2 && version != 3) interface.refuse("version", "is " + std::to_string(version) + "; expected 2 or 3");
   if (!interface.find("mask").is_none())
-    giver.refuse("has a mask; expected an array without one (masks are not supported)");
+    producer.refuse("has a mask; expected an array without one (masks are not supported)");
   ForeignArray array;
   array.device_kind = kDLCuda;
   read_shape(interface, array);
   read_data(interface, array);
   read_stream(interface, array);
-  check_address(array, giver);
-  array.owner = py::reinterpret_borrow<py::object>(giver.object);
+  check_address(array, producer);
+  array.owner = py::reinterpret_borrow<py::object>(producer.object);
   return array;
 }
 

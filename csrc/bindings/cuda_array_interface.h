@@ -8,6 +8,6 @@
 namespace rmbg {
 
 /// interface: the object's __cuda_array_interface__. The owner is the object itself. Throws std::invalid_argument.
-ForeignArray from_cuda_array_interface(const pybind11::object& interface, const Giver& giver);
+ForeignArray from_cuda_array_interface(const pybind11::object& interface, const Producer& producer);
 
 }  // namespace rmbg

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "bindings/frame_caster.h"
+#include "bindings/image_views.h"
 
 namespace rmbg {
 namespace {

@@ -47,7 +47,4 @@ class DeviceArray {
 /// Python object.
 pybind11::object to_dlpack_capsule(const DeviceArray& array, bool versioned);
 
-/// Private doors for the tests, which have no GPU: arrays over host memory, and what import_array() sees.
-void register_device_array_hooks(pybind11::module_& m);
-
 }  // namespace rmbg

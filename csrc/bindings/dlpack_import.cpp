@@ -34,30 +34,30 @@ std::string name_of(const DLDataType& type) {
   }
 }
 
-void describe(const DLTensor& tensor, const Giver& giver, ForeignArray& array) {
+void describe(const DLTensor& tensor, const Producer& producer, ForeignArray& array) {
   if (tensor.ndim < 0 || tensor.ndim > kMostAxes || (tensor.ndim > 0 && tensor.shape == nullptr))
-    giver.refuse("describes a tensor of " + std::to_string(tensor.ndim) + " axes in a way that cannot be read");
+    producer.refuse("describes a tensor of " + std::to_string(tensor.ndim) + " axes in a way that cannot be read");
   const std::int64_t item_bits = tensor.dtype.bits * tensor.dtype.lanes;
   array.dtype = name_of(tensor.dtype);
   if (item_bits == 0 || item_bits % 8 != 0)
-    giver.refuse("has dtype " + array.dtype + "; expected elements of whole bytes");
+    producer.refuse("has dtype " + array.dtype + "; expected elements of whole bytes");
   array.shape.assign(tensor.shape, tensor.shape + tensor.ndim);
-  array.strides_bytes = strides_in_bytes(array.shape, tensor.strides, item_bits / 8, item_bits / 8, giver);
+  array.strides_bytes = strides_in_bytes(array.shape, tensor.strides, item_bits / 8, item_bits / 8, producer);
   array.data = tensor.data == nullptr ? nullptr : static_cast<char*>(tensor.data) + tensor.byte_offset;
   array.device_kind = tensor.device.device_type;
   array.device_index = tensor.device.device_id;
-  check_address(array, giver);
+  check_address(array, producer);
 }
 
-void read(const DLManagedTensor& managed, const Giver& giver, ForeignArray& array) {
-  describe(managed.dl_tensor, giver, array);  // the old form has no flags
+void read(const DLManagedTensor& managed, const Producer& producer, ForeignArray& array) {
+  describe(managed.dl_tensor, producer, array);  // the old form has no flags
 }
 
-void read(const DLManagedTensorVersioned& managed, const Giver& giver, ForeignArray& array) {
+void read(const DLManagedTensorVersioned& managed, const Producer& producer, ForeignArray& array) {
   if (managed.version.major != 1)
-    giver.refuse("comes by DLPack " + std::to_string(managed.version.major) + "." +
+    producer.refuse("comes by DLPack " + std::to_string(managed.version.major) + "." +
                  std::to_string(managed.version.minor) + "; expected version 1");
-  describe(managed.dl_tensor, giver, array);
+  describe(managed.dl_tensor, producer, array);
   array.read_only = (managed.flags & kDLFlagReadOnly) != 0;
 }
 
@@ -74,28 +74,28 @@ void drop_owner(PyObject* owner) {
 }
 
 template <typename Managed>
-ForeignArray take(PyObject* capsule, const Giver& giver) {
+ForeignArray take(PyObject* capsule, const Producer& producer) {
   using Names = DLCapsule<Managed>;
   auto* managed = static_cast<Managed*>(PyCapsule_GetPointer(capsule, Names::kName));
   ForeignArray array;
   array.owner = py::reinterpret_steal<py::object>(PyCapsule_New(managed, Names::kUsedName, nullptr));
   if (!array.owner || PyCapsule_SetName(capsule, Names::kUsedName) != 0) throw py::error_already_set();
   PyCapsule_SetDestructor(array.owner.ptr(), drop_owner<Managed>);  // from here on the tensor is ours to delete
-  read(*managed, giver, array);
+  read(*managed, producer, array);
   return array;
 }
 
 }  // namespace
 
-ForeignArray take_capsule(const py::object& capsule, const Giver& giver) {
+ForeignArray take_capsule(const py::object& capsule, const Producer& producer) {
   PyObject* pointer = capsule.ptr();
   if (PyCapsule_IsValid(pointer, DLCapsule<DLManagedTensorVersioned>::kName) != 0)
-    return take<DLManagedTensorVersioned>(pointer, giver);
-  if (PyCapsule_IsValid(pointer, DLCapsule<DLManagedTensor>::kName) != 0) return take<DLManagedTensor>(pointer, giver);
+    return take<DLManagedTensorVersioned>(pointer, producer);
+  if (PyCapsule_IsValid(pointer, DLCapsule<DLManagedTensor>::kName) != 0) return take<DLManagedTensor>(pointer, producer);
   if (!PyCapsule_CheckExact(pointer))
-    giver.refuse(std::string("gives a ") + Py_TYPE(pointer)->tp_name + " from __dlpack__; expected a capsule");
+    producer.refuse(std::string("gives a ") + Py_TYPE(pointer)->tp_name + " from __dlpack__; expected a capsule");
   const char* name = PyCapsule_GetName(pointer);
-  giver.refuse("gives a capsule '" + std::string(name != nullptr ? name : "") +
+  producer.refuse("gives a capsule '" + std::string(name != nullptr ? name : "") +
                "' from __dlpack__; expected 'dltensor' or 'dltensor_versioned', a new one at every call");
 }
 
@@ -117,18 +117,18 @@ bool peek(const DLPackExchange& exchange, py::handle object, DLTensor& tensor) {
   return false;
 }
 
-std::uintptr_t stream_of(const DLPackExchange& exchange, const Giver& giver, DLDevice device) {
+std::uintptr_t stream_of(const DLPackExchange& exchange, const Producer& producer, DLDevice device) {
   void* stream = nullptr;
-  giver.ask([&] {
+  producer.ask([&] {
     if (exchange.current_stream(device.device_type, device.device_id, &stream) != 0) throw py::error_already_set();
   });
   return stream != nullptr ? reinterpret_cast<std::uintptr_t>(stream) : 1;  // CUDA's 0 is the legacy default
 }
 
-ForeignArray take_by_exchange(const DLPackExchange& exchange, const Giver& giver) {
+ForeignArray take_by_exchange(const DLPackExchange& exchange, const Producer& producer) {
   DLManagedTensorVersioned* managed = nullptr;
-  giver.ask([&] {
-    if (exchange.managed_from_object(giver.object.ptr(), &managed) != 0) throw py::error_already_set();
+  producer.ask([&] {
+    if (exchange.managed_from_object(producer.object.ptr(), &managed) != 0) throw py::error_already_set();
   });
   ForeignArray array;
   array.owner = py::reinterpret_steal<py::object>(
@@ -137,9 +137,9 @@ ForeignArray take_by_exchange(const DLPackExchange& exchange, const Giver& giver
     release(managed);
     throw py::error_already_set();
   }
-  read(*managed, giver, array);
+  read(*managed, producer, array);
   if (!is_gpu(array.device_kind)) return array;
-  array.stream = stream_of(exchange, giver, managed->dl_tensor.device);
+  array.stream = stream_of(exchange, producer, managed->dl_tensor.device);
   array.has_stream = true;
   return array;
 }

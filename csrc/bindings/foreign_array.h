@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "bindings/dlpack.h"
-#include "bindings/frame_caster.h"
+#include "bindings/image_views.h"
 
 namespace rmbg {
 
@@ -25,7 +25,7 @@ struct ForeignArray : ArrayLayout {
 inline bool is_gpu(int device_kind) { return device_kind == kDLCuda || device_kind == kDLCudaManaged; }
 
 /// The object that was given to us, for messages: "frame (torch.Tensor) ...".
-struct Giver {
+struct Producer {
   const char* what;
   pybind11::handle object;
 
@@ -51,9 +51,9 @@ struct Giver {
 /// Strides in bytes from strides in steps of step_bytes, or those of a C-contiguous array where `strides` is null.
 /// Throws std::invalid_argument for a negative side or a size that no memory has.
 std::vector<std::int64_t> strides_in_bytes(const std::vector<std::int64_t>& shape, const std::int64_t* strides,
-                                           std::int64_t step_bytes, std::int64_t item_bytes, const Giver& giver);
+                                           std::int64_t step_bytes, std::int64_t item_bytes, const Producer& producer);
 
 /// Throws std::invalid_argument when there are elements but no address.
-void check_address(const ForeignArray& array, const Giver& giver);
+void check_address(const ForeignArray& array, const Producer& producer);
 
 }  // namespace rmbg

@@ -11,9 +11,13 @@ PYBIND11_MODULE(_core, m) {
   rmbg::register_cpu_network(m);
   rmbg::register_device_array(m);
   rmbg::register_ops(m);
+  rmbg::register_frame_options(m);
   rmbg::register_pipeline(m);
   rmbg::register_device_frames(m);
+#if defined(RMBG_TEST_BINDINGS)
+  rmbg::register_test_arrays(m);
 #if defined(RMBG_HAVE_CUDA)
-  rmbg::register_cuda_ops(m);
+  rmbg::register_test_ops(m);
+#endif
 #endif
 }

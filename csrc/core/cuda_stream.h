@@ -62,7 +62,7 @@ class CudaEvent {
   cudaEvent_t get() const { return event_; }
   void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "recording an event"); }
   /// Work put on `stream` from now on starts after the point; at once if none was recorded.
-  void hold_back(cudaStream_t stream) const { check(cudaStreamWaitEvent(stream, event_, 0), "waiting for an event"); }
+  void make_wait(cudaStream_t stream) const { check(cudaStreamWaitEvent(stream, event_, 0), "waiting for an event"); }
 
  private:
   cudaEvent_t event_ = nullptr;

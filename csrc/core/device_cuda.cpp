@@ -65,7 +65,7 @@ void order_streams(int device, Stream earlier, Stream later) {
   const DeviceScope scope(device);
   CudaEvent point;
   point.record(cuda_stream(earlier));
-  point.hold_back(cuda_stream(later));
+  point.make_wait(cuda_stream(later));
 }
 
 void copy_on_device(void* to, const void* from, std::size_t bytes, Stream stream) {

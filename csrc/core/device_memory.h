@@ -19,7 +19,7 @@ class DeviceMemory {
   /// The stream whose work writes the memory, or 0 when nothing is pending.
   virtual std::uintptr_t stream() const = 0;
   /// Work put on `stream` from now on runs after what writes this memory.
-  virtual void hold_back(std::uintptr_t stream) = 0;
+  virtual void make_wait(std::uintptr_t stream) = 0;
   /// A consumer uses the memory on this stream, which must live until the memory is dropped: it is not written again
   /// before that work is done.
   virtual void used_on(std::uintptr_t stream) = 0;
@@ -31,7 +31,7 @@ class DeviceMemory {
 class SettledMemory : public DeviceMemory {
  public:
   std::uintptr_t stream() const override { return 0; }
-  void hold_back(std::uintptr_t) override {}
+  void make_wait(std::uintptr_t) override {}
   void used_on(std::uintptr_t) override {}
   void to_host(void* to, std::size_t bytes) override { copy_to_host(to, data(), bytes); }
 };

@@ -21,7 +21,7 @@ void deallocate(MemoryKind kind, void* data, std::size_t bytes) noexcept;
 /// Throws CudaError, UnavailableError.
 void copy_to_host(void* to, const void* from, std::size_t bytes);
 
-/// The kinds a build has beside host memory: in memory_cuda.cpp or memory_none.cpp.
+/// The kinds that a build with CUDA has besides host memory: memory_cuda.cpp, or else pipeline/without_cuda.cpp.
 void* allocate_cuda(MemoryKind kind, std::size_t bytes);
 void deallocate_cuda(MemoryKind kind, void* data, std::size_t bytes) noexcept;
 /// Bytes that deallocate_cuda() was given and could not free yet: CUDA refuses it while a stream is captured. They are

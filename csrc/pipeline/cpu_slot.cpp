@@ -75,7 +75,7 @@ CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& option
 StageTimes CpuSlot::process(const FrameJob& asked, TrackTurn& turn) {
   const Clock::time_point begin = Clock::now();
   FrameJob job = asked;
-  if (job.yuv) job.frame = colored(asked);
+  if (job.options.nv12) job.frame = colored(asked);
   const FramePlan& plan = plans_.get(job.frame.width, job.frame.height);
   preprocess_frame(job, plan);
   const Clock::time_point preprocessed = Clock::now();
@@ -96,8 +96,8 @@ ConstImageView CpuSlot::colored(const FrameJob& job) {
   const Size size = frame_size(job);
   color_.reserve(3 * area(size));
   const ImageView color{color_.as<std::uint8_t>(), size.width, size.height, static_cast<std::ptrdiff_t>(size.width) * 3,
-                        job.yuv_color};
-  nv12_to_color(job.frame, *job.yuv, color, stream_);
+                        job.nv12_color};
+  nv12_to_color(job.frame, *job.options.nv12, color, stream_);
   return {color.data, color.width, color.height, color.pitch_bytes, color.format};
 }
 
@@ -172,15 +172,9 @@ PostprocessWorkspace CpuSlot::workspace_for(const FrameJob& job, const FramePlan
 }
 
 void CpuSlot::postprocess_frame(const FrameJob& job, const FramePlan& plan, MinMax range) {
-  PostprocessOptions options;
+  PostprocessOptions options{job.options};
   options.stretch = job.track != nullptr && job.track->runs_stretch() ? Stretch::kFixed : options_.stretch;
   options.range = range;
-  options.refine = job.refine;
-  options.decontaminate = job.decontaminate;
-  options.output = job.output;
-  options.premultiplied = job.premultiplied;
-  options.background = job.background;
-  options.blur_sigma = job.blur_sigma;
   postprocess(prediction_.as<float>(), job.frame, options, workspace_for(job, plan, options), job.result, stream_);
 }
 

@@ -18,24 +18,24 @@ bool older(const CudaFramePlan& a, const CudaFramePlan& b) { return a.last_use <
 }  // namespace
 
 GraphKey graph_key(const FrameJob& job, const CudaTask& task) {
-  const bool composite = job.output == Output::kComposite;
+  const bool composite = job.options.output == Output::kComposite;
+  FrameOptions options = job.options;
+  options.background = {};
+  if (composite) options.background.kind = task.background.kind;
+  if (!composite) options.blur_sigma = 0.0f;
+  options.premultiplied &= options.output == Output::kCutout;
+  options.decontaminate = shows_foreground(options);
   const Size size = frame_size(job);
   return {size.width,
           size.height,
           frame_format(job),
-          job.output,
-          job.output == Output::kCutout && job.premultiplied,
-          composite ? task.background.kind : BackgroundKind::kColor,
-          composite ? job.blur_sigma : 0.0f,
-          job.refine,
-          job.decontaminate && job.output != Output::kAlpha,
+          options,
           job.track != nullptr && job.track->stabilizes(),
           job.track != nullptr && job.track->runs_stretch(),
           job.memory,
-          composite && task.background.kind == BackgroundKind::kImage ? job.background_memory : MemoryKind::kHost,
+          options.background.kind == BackgroundKind::kImage ? job.background_memory : MemoryKind::kHost,
           word_aligned(task.frame.data, task.frame.pitch_bytes) &&
-              (!job.yuv || word_aligned(task.nv12.data, task.nv12.pitch_bytes)),
-          job.yuv,
+              (!options.nv12 || word_aligned(task.nv12.data, task.nv12.pitch_bytes)),
           origin(task.copy_in.from, task.copy_in),
           origin(task.copy_background.from, task.copy_background),
           origin(task.copy_out.to, task.copy_out)};

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "core/buffer.h"
@@ -34,24 +33,17 @@ struct CudaTask {
 struct GraphKey {
   int width, height;
   PixelFormat format;
-  Output output;
-  bool premultiplied;
-  BackgroundKind background;
-  float blur_sigma;
-  bool refine, decontaminate, stabilize, running_stretch;
+  FrameOptions options;  // those that matter for its output; of the background only the kind
+  bool stabilize, running_stretch;
   MemoryKind memory, background_memory;
   bool words;  // the frame's rows, and those of its NV12, can be read in words
-  std::optional<YuvMatrix> yuv;
   PinnedOrigin frame_origin, background_origin, result_origin;  // of what is copied, on the host
 
   friend bool operator==(const GraphKey& a, const GraphKey& b) {
-    return a.width == b.width && a.height == b.height && a.format == b.format && a.output == b.output &&
-           a.premultiplied == b.premultiplied && a.background == b.background && a.blur_sigma == b.blur_sigma &&
-           a.refine == b.refine && a.decontaminate == b.decontaminate && a.stabilize == b.stabilize &&
-           a.running_stretch == b.running_stretch && a.memory == b.memory &&
-           a.background_memory == b.background_memory && a.words == b.words && a.yuv == b.yuv &&
-           a.frame_origin == b.frame_origin && a.background_origin == b.background_origin &&
-           a.result_origin == b.result_origin;
+    return a.width == b.width && a.height == b.height && a.format == b.format && same_work(a.options, b.options) &&
+           a.stabilize == b.stabilize && a.running_stretch == b.running_stretch && a.memory == b.memory &&
+           a.background_memory == b.background_memory && a.words == b.words && a.frame_origin == b.frame_origin &&
+           a.background_origin == b.background_origin && a.result_origin == b.result_origin;
   }
 };
 

@@ -112,15 +112,16 @@ void CudaSlot::check_memory(const FrameJob& job) const {
     check_view_on_device(job.frame, options_.device, "frame");
     check_view_on_device(job.result, options_.device, "result");
   }
-  if (job.background_memory == MemoryKind::kDevice && job.background.kind == BackgroundKind::kImage)
-    check_view_on_device(job.background.image, options_.device, "background");
+  const Background& background = job.options.background;
+  if (job.background_memory == MemoryKind::kDevice && background.kind == BackgroundKind::kImage)
+    check_view_on_device(background.image, options_.device, "background");
 }
 
 /// Lays the frame out, makes room for everything it needs, and finds what is kept for its key.
 CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
   // The frame before may still be reading the pinned memory that this one's background will be put into.
-  if (job.output == Output::kComposite && job.background_memory == MemoryKind::kHost &&
-      job.background.kind == BackgroundKind::kImage)
+  if (job.options.output == Output::kComposite && job.background_memory == MemoryKind::kHost &&
+      job.options.background.kind == BackgroundKind::kImage)
     wait_for_callers();
   bool grown = false;
   task = staging_.stage(job, grown);
@@ -149,7 +150,7 @@ cudaStream_t CudaSlot::stream_of(const FrameJob& job) const {
 
 void CudaSlot::run(CudaFramePlan& plan, CudaTask& task, const FrameJob& job, TrackTurn& turn) {
   const cudaStream_t stream = stream_of(job);
-  if (left_running_) done_.hold_back(stream);
+  if (left_running_) done_.make_wait(stream);
   const bool known = plan.frames++ > 0;
   if (!plan.graphs.empty() && !recorder_.change(plan, task)) {  // no failure of the frame: they are made anew later
     wait_for_callers();
@@ -162,12 +163,12 @@ void CudaSlot::run(CudaFramePlan& plan, CudaTask& task, const FrameJob& job, Tra
   const bool elsewhere = !graphs && stream != stream_.get();
   if (elsewhere) {
     ready_.record(stream);
-    ready_.hold_back(stream_.get());
+    ready_.make_wait(stream_.get());
   }
   run_on(elsewhere ? stream_.get() : stream, plan, task, turn);
   if (elsewhere) {
     ready_.record(stream_.get());
-    ready_.hold_back(stream);
+    ready_.make_wait(stream);
   }
   left_running_ = job.memory == MemoryKind::kDevice;
   if (left_running_) done_.record(stream);
@@ -200,7 +201,7 @@ void CudaSlot::take_turn(const CudaFramePlan& plan, CudaTask& task, TrackTurn& t
   task.temporal = turn.state();
   if (!turn.last_work()) turn.last_work() = std::make_shared<CudaEvent>();
   auto* const carried = static_cast<CudaEvent*>(turn.last_work().get());
-  carried->hold_back(stream);
+  carried->make_wait(stream);
   CudaQueue queue(stream);
   stages_.put(Stage::kCarryOver, queue, plan, task);
   carried->record(stream);

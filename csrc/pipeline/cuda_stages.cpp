@@ -36,16 +36,16 @@ bool CudaStages::reserve(const FramePlan& plan, const GraphKey& key) {
   bool grown = between_.reserve(preprocess_device_between_bytes(plan.to_network, channels(key.format)));
   grown |= alpha_between_.reserve(postprocess_device_between_bytes(plan.to_frame));
   const Size frame{key.width, key.height}, matte = output_size(spec_);
-  if (key.refine) grown |= lines_.reserve(refine_device_bytes(matte));
-  if (key.refine || key.decontaminate) grown |= alpha_.reserve(alpha_plane_bytes(frame));
-  if (key.decontaminate) {
+  if (key.options.refine) grown |= lines_.reserve(refine_device_bytes(matte));
+  if (key.options.refine || key.options.decontaminate) grown |= alpha_.reserve(alpha_plane_bytes(frame));
+  if (key.options.decontaminate) {
     grown |= front_.reserve(front_picture_bytes(frame, key.format));
     grown |= foreground_.reserve(foreground_device_bytes(frame));
   }
   if (key.stabilize) grown |= temporal_.reserve(stabilize_device_bytes(matte));
-  if (key.blur_sigma > 0) {
+  if (key.options.blur_sigma > 0) {
     grown |= blur_.reserve(3 * area(frame));
-    grown |= blur_scratch_.reserve((key.decontaminate ? 8 : 3) * area(frame));
+    grown |= blur_scratch_.reserve((key.options.decontaminate ? 8 : 3) * area(frame));
   }
   return grown;
 }
@@ -72,7 +72,7 @@ void CudaStages::put(Stage stage, CudaQueue& queue, const CudaFramePlan& plan, c
 }
 
 void CudaStages::preprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
-  if (plan.key.yuv) nv12_to_color(queue, task.nv12, *plan.key.yuv, task.color);
+  if (plan.key.options.nv12) nv12_to_color(queue, task.nv12, *plan.key.options.nv12, task.color);
   preprocess(queue, task.frame,
              {&plan.to_network, between_.as<std::uint8_t>(), resized_.as<std::uint8_t>(), partials_.as<std::uint8_t>(),
               &tables_},
@@ -89,15 +89,10 @@ void CudaStages::carry_over(CudaQueue& queue, const CudaFramePlan& plan, const C
 }
 
 void CudaStages::postprocess_frame(CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
-  PostprocessOptions options;
+  PostprocessOptions options{plan.key.options};
+  options.background = task.background;
   options.stretch = stretch_;
   options.range = range_;
-  options.refine = plan.key.refine;
-  options.decontaminate = plan.key.decontaminate;
-  options.output = plan.key.output;
-  options.premultiplied = plan.key.premultiplied;
-  options.background = task.background;
-  options.blur_sigma = plan.key.blur_sigma;
   PostprocessDeviceWorkspace workspace{&plan.to_frame, partials_.as<MinMax>(), matte_.as<std::uint8_t>(),
                                        alpha_between_.as<std::uint8_t>()};
   workspace.guide = resized_.as<std::uint8_t>();

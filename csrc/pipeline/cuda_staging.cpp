@@ -49,13 +49,12 @@ CudaTask CudaStaging::stage(const FrameJob& job, bool& grown) {
   CudaTask task;
   task.frame = job.frame;
   task.result = job.result;
-  task.background = job.background;
-  const bool picture =
-      job.output == Output::kComposite && job.blur_sigma <= 0 && job.background.kind == BackgroundKind::kImage;
-  if (picture && job.background_memory == MemoryKind::kHost)
-    task.background.image = bring(job.background.image, background_, pinned_background_, task.copy_background, grown);
+  task.background = job.options.background;
+  if (over_image(job.options) && job.background_memory == MemoryKind::kHost)
+    task.background.image =
+        bring(job.options.background.image, background_, pinned_background_, task.copy_background, grown);
   if (job.memory != MemoryKind::kDevice) task.frame = bring(job.frame, frame_, pinned_frame_, task.copy_in, grown);
-  if (job.yuv) take_for_nv12(task, frame_size(job), job.yuv_color, grown);
+  if (job.options.nv12) take_for_nv12(task, frame_size(job), job.nv12_color, grown);
   if (job.memory == MemoryKind::kDevice) return task;
   const std::ptrdiff_t row = row_bytes(job.result.width, job.result.format);
   const auto bytes = static_cast<std::size_t>(job.result.height * row);
@@ -96,15 +95,15 @@ CudaTask CudaStaging::rehearse(const GraphKey& key, cudaStream_t stream, bool& g
     return ConstImageView{device.as<std::uint8_t>(), key.width, height, pitch, format};
   };
   CudaTask task;
-  const PixelFormat format = key.yuv ? PixelFormat::kGray8 : key.format;
-  const int height = key.yuv ? key.height / 2 * 3 : key.height;
+  const PixelFormat format = key.options.nv12 ? PixelFormat::kGray8 : key.format;
+  const int height = key.options.nv12 ? key.height / 2 * 3 : key.height;
   task.frame = bring(frame_, pinned_frame_, format, height, key.memory, task.copy_in);
-  if (key.yuv) take_for_nv12(task, {key.width, key.height}, key.format, grown);
-  task.background.kind = key.background;
-  if (key.background == BackgroundKind::kImage && key.blur_sigma <= 0)
+  if (key.options.nv12) take_for_nv12(task, {key.width, key.height}, key.format, grown);
+  task.background.kind = key.options.background.kind;
+  if (over_image(key.options))
     task.background.image = bring(background_, pinned_background_, PixelFormat::kBgr8, key.height,
                                   key.background_memory, task.copy_background);
-  const PixelFormat result = output_format(key.output);
+  const PixelFormat result = output_format(key.options.output);
   const std::ptrdiff_t row = row_bytes(key.width, result);
   const auto bytes = static_cast<std::size_t>(key.height * row);
   grown |= result_.reserve(bytes);

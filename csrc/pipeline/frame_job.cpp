@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checks of a job. Python checks more kindly before; these protect the memory.
+// The checks of a job. Python has checked before, with friendlier messages; these protect the memory.
 #include "pipeline/frame_job.h"
 
 #include <cstdlib>
@@ -43,14 +43,14 @@ void check_nv12(const ConstImageView& view) {
 
 void check_frame(const FrameJob& job) {
   check_view(job.frame, "frame");
-  if (job.yuv) check_nv12(job.frame);
+  if (job.options.nv12) check_nv12(job.frame);
 }
 
 void check(const FrameJob& job) {
   check_frame(job);
-  check_fits(job.result, "result", frame_size(job), output_channels(job.output));
-  if (job.output == Output::kComposite && job.blur_sigma <= 0 && job.background.kind == BackgroundKind::kImage)
-    check_fits(job.background.image, "background", frame_size(job), 3);
+  check_fits(job.result, "result", frame_size(job), output_channels(job.options.output));
+  if (over_image(job.options))
+    check_fits(job.options.background.image, "background", frame_size(job), 3);
 }
 
 }  // namespace rmbg

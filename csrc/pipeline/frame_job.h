@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is asked of the pipeline for one frame, and what it answers about the time it took.
+// The job of one frame: where it lies, what to make of it, and the times it took.
 #pragma once
-
-#include <optional>
 
 #include "core/image_view.h"
 #include "core/memory.h"
 #include "core/stream.h"
 #include "pipeline/track.h"
 #include "postprocess/postprocess.h"
-#include "preprocess/nv12.h"
 #include "preprocess/preprocess.h"
 
 namespace rmbg {
@@ -25,33 +22,25 @@ struct PipelineOptions {
 
 /// One frame. The memory behind the views belongs to the caller and stays valid until the job is done.
 struct FrameJob {
-  ConstImageView frame;  // any format, at least 1 x 1; with `yuv` both planes of NV12 as one gray picture
-  ImageView result;      // output_channels(output) channels, the frame's size and channel order
-  Output output = Output::kAlpha;
-  bool premultiplied = false;  // of a cutout
-  Background background;       // of a composite, unless blur_sigma > 0
-  float blur_sigma = 0.0f;     // > 0: composite over the frame itself, blurred; in pixels
-
-  bool refine = false;  // see PostprocessOptions; refining needs a network whose output is as large as its input
-  bool decontaminate = false;
+  ConstImageView frame;  // any format, at least 1 x 1; NV12: both planes as one gray image
+  ImageView result;      // output_channels() channels, the frame's size and channel order
+  FrameOptions options;
+  PixelFormat nv12_color = PixelFormat::kBgr8;  // the colours that are made of an NV12 frame: kBgr8 or kRgb8
 
   Track* track = nullptr;  // of a frame that carries something over from the frame before; outlives the job
-  TrackPlace place;        // given by the pipeline
+  TrackPlace place;        // set by the pipeline
 
-  std::optional<YuvMatrix> yuv;                // of an NV12 frame
-  PixelFormat yuv_color = PixelFormat::kBgr8;  // the order of colours to be made of it: kBgr8 or kRgb8
-
-  // On a GPU. A frame in its memory is worked on in the order of `stream`, which is the caller's, and so is the result.
+  // On a GPU. The work on a frame in its memory goes on `stream`, the caller's, and so does the result.
   MemoryKind memory = MemoryKind::kHost;             // of frame and result
-  MemoryKind background_memory = MemoryKind::kHost;  // of the background's picture
+  MemoryKind background_memory = MemoryKind::kHost;  // of the background's image
   Stream stream;
 };
 
-/// Of the picture that a job is about: of an NV12 frame the luma's.
+/// The visible size: of an NV12 frame the luma's.
 inline Size frame_size(const FrameJob& job) {
-  return {job.frame.width, job.yuv ? job.frame.height / 3 * 2 : job.frame.height};
+  return {job.frame.width, job.options.nv12 ? job.frame.height / 3 * 2 : job.frame.height};
 }
-inline PixelFormat frame_format(const FrameJob& job) { return job.yuv ? job.yuv_color : job.frame.format; }
+inline PixelFormat frame_format(const FrameJob& job) { return job.options.nv12 ? job.nv12_color : job.frame.format; }
 
 /// Throws std::invalid_argument when the frame itself is wrong.
 void check_frame(const FrameJob& job);

@@ -76,7 +76,7 @@ Pipeline::~Pipeline() { close(); }
 void Pipeline::check_job(const FrameJob& job) const {
   check(job);
   const Size in = input_size(spec_), out = output_size(spec_);
-  if (job.refine && (in.width != out.width || in.height != out.height))
+  if (job.options.refine && (in.width != out.width || in.height != out.height))
     throw std::invalid_argument("refining needs a network whose output is as large as its input; this one makes " +
                                 std::to_string(out.width) + "x" + std::to_string(out.height) + " of " +
                                 std::to_string(in.width) + "x" + std::to_string(in.height) + "; leave refine out");

@@ -70,10 +70,10 @@ class PooledMemory : public ResultMemory {
     block_->writer = handle_of(cuda_stream(stream));
   }
 
-  void hold_back(std::uintptr_t stream) override {
+  void make_wait(std::uintptr_t stream) override {
     if (block_->writer == 0) return;  // the same handle may be another stream: 2 is, in another thread
     const DeviceScope scope(device());
-    block_->written.hold_back(stream_of(stream));
+    block_->written.make_wait(stream_of(stream));
   }
 
   void used_on(std::uintptr_t stream) override {
@@ -116,8 +116,8 @@ std::shared_ptr<ResultMemory> Pool::take(std::size_t bytes, Stream stream) {
   const DeviceScope scope(device_);
   std::unique_ptr<Block> block = smallest_with(bytes);
   block->memory.reserve(bytes);
-  if (block->writer != 0) block->written.hold_back(cuda_stream(stream));
-  for (const CudaEvent& event : block->left) event.hold_back(cuda_stream(stream));
+  if (block->writer != 0) block->written.make_wait(cuda_stream(stream));
+  for (const CudaEvent& event : block->left) event.make_wait(cuda_stream(stream));
   block->left.clear();
   return std::make_shared<PooledMemory>(shared_from_this(), std::move(block));
 }

@@ -10,6 +10,7 @@
 #include "core/reduce.h"
 #include "core/stream.h"
 #include "postprocess/foreground.h"
+#include "postprocess/frame_options.h"
 #include "preprocess/resample.h"
 
 namespace rmbg {
@@ -19,49 +20,11 @@ namespace rmbg {
 enum class Stretch { kMinMax, kFixed };
 constexpr MinMax kProbabilities{0.0f, 1.0f};
 
-/// Alpha: 1 channel. Cutout: 4, colours and alpha. Composite: 3, the frame over a background.
-enum class Output { kAlpha, kCutout, kComposite };
-
-constexpr int output_channels(Output output) {
-  return output == Output::kAlpha ? 1 : output == Output::kCutout ? 4 : 3;
-}
-
-/// A format of as many channels; where it has colours their order is the frame's, and nobody asks the result for it.
-constexpr PixelFormat output_format(Output output) {
-  return output == Output::kAlpha    ? PixelFormat::kGray8
-         : output == Output::kCutout ? PixelFormat::kBgra8
-                                     : PixelFormat::kBgr8;
-}
-
-enum class BackgroundKind { kColor, kImage };
-
-/// What a composite is put over. Colours and channels are in the frame's order.
-struct Background {
-  BackgroundKind kind = BackgroundKind::kColor;
-  std::uint8_t color[3] = {0, 0, 0};
-  ConstImageView image;  // 3 channels, the frame's size
-};
-
-struct PostprocessOptions {
+/// What the frame asks for, and the stretch, which the pipeline decides.
+struct PostprocessOptions : FrameOptions {
   Stretch stretch = Stretch::kMinMax;
   MinMax range = kProbabilities;  // of kFixed
-  bool refine = false;            // alpha follows the frame's colours (refine.h), not the resampling
-  bool decontaminate = false;     // a cutout and a composite show the foreground's own colours (foreground.h)
-  Output output = Output::kAlpha;
-  bool premultiplied = false;  // of the cutout
-  Background background;       // of the composite, unless blur_sigma > 0
-  float blur_sigma = 0.0f;     // > 0: the composite is over the frame itself, blurred; in pixels
 };
-
-/// Whether a composite is over the blurred frame.
-constexpr bool over_blur(const PostprocessOptions& options) {
-  return options.output == Output::kComposite && options.blur_sigma > 0;
-}
-
-/// Whether the frame's colours are replaced by the foreground's.
-constexpr bool shows_foreground(const PostprocessOptions& options) {
-  return options.decontaminate && options.output != Output::kAlpha;
-}
 
 /// Everything postprocess() works with, sized for one frame; owned by the caller. A worker's part is one of
 /// parallel_workers() parts behind one another.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .engine import Engine as Engine
     from .engine import EngineInfo as EngineInfo
     from .engine import Ticket as Ticket
+    from .options import FrameOptions as FrameOptions
     from .video.matte_video import matte_video as matte_video
     from .video_matter import VideoMatter as VideoMatter
 
@@ -26,6 +27,7 @@ __all__ = [
     "Engine",
     "EngineInfo",
     "Error",
+    "FrameOptions",
     "InputError",
     "ModelError",
     "NetworkError",
@@ -38,6 +40,7 @@ __all__ = [
 _LAZY = {
     "Engine": ".engine",
     "EngineInfo": ".engine",
+    "FrameOptions": ".options",
     "Ticket": ".engine",
     "VideoMatter": ".video_matter",
     "__version__": "._core",

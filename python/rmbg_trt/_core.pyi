@@ -118,6 +118,18 @@ class Track:
     def __init__(self, stabilize: bool, running_stretch: bool = False) -> None: ...
     def reset(self) -> None: ...
 
+class FrameOptions:
+    def __init__(
+        self,
+        output: str = "alpha",
+        premultiplied: bool = False,
+        nv12: str = "",
+        refine: bool = False,
+        decontaminate: bool = False,
+        background: Any = None,
+        blur_sigma: float = 0.0,
+    ) -> None: ...
+
 class Pipeline:
     def __init__(
         self,
@@ -128,32 +140,10 @@ class Pipeline:
         range: tuple[float, float] = (0.0, 1.0),
     ) -> None: ...
     def run(
-        self,
-        frame: _Image,
-        result: _Image,
-        color: _Color,
-        output: _Output,
-        premultiplied: bool = False,
-        background: _Background = None,
-        blur_sigma: float = 0.0,
-        nv12: str = "",
-        refine: bool = False,
-        decontaminate: bool = False,
-        track: Track | None = None,
+        self, frame: _Image, result: _Image, color: _Color, options: FrameOptions, track: Track | None = None
     ) -> None: ...
     def submit(
-        self,
-        frame: _Image,
-        result: _Image,
-        color: _Color,
-        output: _Output,
-        premultiplied: bool = False,
-        background: _Background = None,
-        blur_sigma: float = 0.0,
-        nv12: str = "",
-        refine: bool = False,
-        decontaminate: bool = False,
-        track: Track | None = None,
+        self, frame: _Image, result: _Image, color: _Color, options: FrameOptions, track: Track | None = None
     ) -> Completion: ...
     def recent_times(self) -> list[dict[str, float]]: ...
     def measure(self, repeats: int) -> list[dict[str, float]]: ...
@@ -196,14 +186,8 @@ def run_on_device(
     frame: Any,
     out: Any,
     color: _Color,
-    output: str,
-    premultiplied: bool,
-    background: Any,
-    blur_sigma: float,
+    options: FrameOptions,
     stream: int,
-    nv12: str = "",
-    refine: bool = False,
-    decontaminate: bool = False,
     track: Track | None = None,
 ) -> Any: ...
 def resample(image: _Image, size: tuple[int, int], filter: _Filter = "lanczos") -> _Image: ...
@@ -218,7 +202,7 @@ def preprocess(
 def gaussian_blur(image: _Image, sigma: float) -> _Image: ...
 def host_buffer(shape: Sequence[int], pinned: bool = False) -> _Image: ...
 
-# In a build with CUDA, for tests.
+# In builds for tests (RMBG_TEST_BINDINGS) with CUDA.
 def cuda_preprocess(
     frame: _Image,
     size: tuple[int, int],
@@ -245,7 +229,7 @@ def cuda_upload(array: NDArray[Any], device: int = 0) -> DeviceArray: ...
 def register_host(array: NDArray[Any]) -> None: ...
 def unregister_host(array: NDArray[Any]) -> None: ...
 
-# For tests without a GPU.
+# In builds for tests, with or without CUDA.
 def _host_backed_device_array(
     shape: Sequence[int], dtype: str, log: list[tuple[str, int]], stream: int = 0
 ) -> DeviceArray: ...

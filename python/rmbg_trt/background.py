@@ -32,12 +32,16 @@ class Background:
     """A background as the core takes it.
 
     Attributes:
-        value: None, a colour (3 bytes) or a picture (H, W, 3) uint8 of the frame's size; in the frame's colour order.
+        value: None, a colour (3 bytes) or an image (H, W, 3) uint8 of the frame's size that lies where the frame does;
+            in the frame's colour order.
         blur_sigma: More than 0: the frame itself, blurred with this standard deviation in pixels.
     """
 
-    value: tuple[int, int, int] | NDArray[np.uint8] | None = None
+    value: Any = None
     blur_sigma: float = 0.0
+
+
+NO_BACKGROUND = Background()
 
 
 def for_output(background: BackgroundLike | None, output: str, size: tuple[int, int], color: Color) -> Background:
@@ -55,8 +59,8 @@ def for_output(background: BackgroundLike | None, output: str, size: tuple[int, 
     if output != "composite":
         if background is not None:
             raise InputError(f"background= is for output='composite', not for {output!r}")
-        return Background()
-    return parse(background, *size, color) if all(size) else Background()
+        return NO_BACKGROUND
+    return parse(background, *size, color) if all(size) else NO_BACKGROUND
 
 
 def parse(background: BackgroundLike | None, height: int, width: int, color: Color) -> Background:

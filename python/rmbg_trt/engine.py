@@ -12,33 +12,30 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Self, Unpack
 
 import numpy as np
 
-from . import _core, device_frame, models
-from .background import BackgroundLike, Color
+from . import _core, models
+from .background import Color
 from .engine_info import EngineInfo
 from .errors import InputError
-from .frame_job import Array, FrameJob, Output, Quality, make_job
+from .frame import Array, DeviceFrame, HostFrame, open_frame
 from .networks import open_network
+from .options import FrameKeywords, FrameOptions
 from .runtimes.request import Request
 from .ticket import Ticket, in_order
-
-if TYPE_CHECKING:
-    from typing import Self
 
 log = logging.getLogger("rmbg_trt")
 
 Filter = Literal["lanczos", "bilinear", "area"]
 Stretch = Literal["minmax", "none"]  # or (low, high)
-Nv12 = Literal["bt601", "bt709", "bt601-full", "bt709-full"]
 
-__all__ = ["Engine", "EngineInfo", "Filter", "Nv12", "Output", "Stretch", "Ticket"]
+__all__ = ["Engine", "EngineInfo", "Filter", "Stretch", "Ticket"]
 
 
 class Engine:
-    """Takes the background out of frames with one model.
+    """Removes the background from frames with one model.
 
     Thread-safe: any number of threads may share an engine; ``slots`` frames are worked on at once.
 
@@ -64,10 +61,8 @@ class Engine:
             each bit-exact with Pillow's.
         stretch: "minmax" stretches each matte to the full range (the reference recipe); "none" keeps the network's
             probability, which suits video and scenes that may be empty; (low, high) stretches this range of it.
-        refine: Let alpha follow the frame's colours, so that hair and edges are as fine as the frame, and not as the
-            network's input. Of use for frames well above the network's size.
-        decontaminate: Give the edge of a cutout or composite the subject's own colours, without those of the old
-            background, which show as a halo over a new one.
+        refine: Refine alpha by the frame's colours where a call does not say otherwise; see `FrameOptions`.
+        decontaminate: As ``refine``, of the edges' colours.
         calibration: For precision "int8": a folder of photographs of the kind that the frames will be; with ``images/``
             and ``masks/`` of the same names in it (or a prepared set) int8 is judged by the masks, else by the mattes
             of fp32. None: photographs that come with the package.
@@ -119,7 +114,7 @@ class Engine:
         device_index = -1 if opened.device_index is None else opened.device_index
         self._pipeline = _core.Pipeline(opened.networks, filter=filter, device=device_index, **stretched)
         self._stretch = stretch
-        self._quality = Quality(bool(refine), bool(decontaminate))
+        self._options = FrameOptions(refine=bool(refine), decontaminate=bool(decontaminate))
         self._network = opened.networks[0]
         self._closing = threading.Lock()
         self._info = EngineInfo(
@@ -135,7 +130,7 @@ class Engine:
             reason=reason,
         )
         log.info("%s", self._info)
-        _close_at_exit(self)
+        _open_engines.add(self)
 
     @property
     def info(self) -> EngineInfo:
@@ -148,14 +143,12 @@ class Engine:
         self,
         frame: Any,
         *,
-        output: Output = "alpha",
-        background: BackgroundLike | None = None,
-        premultiplied: bool = False,
         out: Any = None,
         stream: Any = None,
-        nv12: Nv12 | None = None,
+        options: FrameOptions | None = None,
+        **changes: Unpack[FrameKeywords],
     ) -> Any:
-        """Works on one frame and returns its result.
+        """Removes the background from one frame and returns the result.
 
         A frame that lies on the engine's GPU stays there: its work is put on a stream, and the call returns without
         waiting for it.
@@ -165,12 +158,6 @@ class Engine:
                 distance apart (no copy is made); or a PIL image; or an array that speaks DLPack or
                 ``__cuda_array_interface__``, of the CPU or of the engine's GPU. A fourth channel is alpha: it is
                 multiplied into the result and not shown to the network.
-            output: "alpha", "cutout" (the frame's colours with alpha) or "composite" (over ``background``).
-            background: For a composite: "#rrggbb", a CSS colour name, "blur", "blur:RADIUS" (standard deviation in
-                pixels), three numbers 0..255, a picture (h, w, 3) uint8, or a PIL image. Pictures are scaled to
-                cover the frame and cropped. Numbers and arrays are in the engine's colour order. For a frame on the
-                GPU a picture must lie there too, and have the frame's size.
-            premultiplied: Multiply a cutout's colours by its alpha. The default is straight alpha.
             out: Array to write to, of the result's shape, where the frame lies; rows may be padded. Not for PIL
                 images.
             stream: For a frame on the GPU: the stream that its content is ready on, and that the result will be: a
@@ -178,9 +165,9 @@ class Engine:
                 a ``ctypes.c_void_p`` or a ``CUstream`` of cuda-python; 0 is the legacy default stream. None: the
                 current one of the library that made the frame, if it is known, else the legacy default stream. With
                 neither PyTorch nor CuPy, keep the frame until the result is there.
-            nv12: The frame is NV12, as video decoders give it: (height * 3/2, width) uint8, luma above the chroma's
-                rows, height and width even. The value is its matrix and range: "bt709" (HD), "bt601" (SD), or
-                "bt709-full", "bt601-full". Results have the picture's height, and colours in the engine's order.
+            options: All options of the frame at once. None: the engine's own.
+            **changes: Single options that differ from these, by the names of the fields of `FrameOptions`: ``output``,
+                ``background``, ``premultiplied``, ``nv12``, ``refine``, ``decontaminate``.
 
         Returns:
             uint8: alpha (H, W), cutout (H, W, 4) or composite (H, W, 3), in the engine's colour order; ``out`` if
@@ -190,72 +177,47 @@ class Engine:
             is used again behind their work.
 
         Raises:
-            InputError: The frame, background or ``out`` is not one of these. The engine stays usable.
+            InputError: The frame, an option or ``out`` is not one of these. The engine stays usable.
             NetworkError: The network failed. The engine stays usable.
+
+        Example:
+            >>> cutout = engine.run(frame, output="cutout")
+            >>> meeting = engine.run(frame, output="composite", background="blur")
         """
-        more = {"output": output, "background": background, "premultiplied": premultiplied, "out": out, "nv12": nv12}
-        return self._run(frame, self._quality, stream, **more)
+        return self._open(frame, out, stream, options, changes).run(self._pipeline)
 
     def submit(
         self,
         frame: Any,
         *,
-        output: Output = "alpha",
-        background: BackgroundLike | None = None,
-        premultiplied: bool = False,
         out: Any = None,
         stream: Any = None,
-        nv12: Nv12 | None = None,
+        options: FrameOptions | None = None,
+        **changes: Unpack[FrameKeywords],
     ) -> Ticket[Any]:
         """Starts on a frame and returns at once; waits only while all slots are busy.
 
         The frame and ``out`` must not be changed until the ticket is done. Arguments and errors are as in ``run``;
         errors of the network come from ``Ticket.result``. (A frame on the GPU is started by ``run`` just as well.)
         """
-        more = {"output": output, "background": background, "premultiplied": premultiplied, "out": out, "nv12": nv12}
-        return self._submit(frame, self._quality, stream, **more)
+        return self._open(frame, out, stream, options, changes).submit(self._pipeline)
 
     def map(
-        self,
-        frames: Iterable[Any],
-        *,
-        output: Output = "alpha",
-        background: BackgroundLike | None = None,
-        premultiplied: bool = False,
-        nv12: Nv12 | None = None,
+        self, frames: Iterable[Any], *, options: FrameOptions | None = None, **changes: Unpack[FrameKeywords]
     ) -> Iterator[Any]:
         """Results of many frames in order, with ``slots`` frames in flight.
 
-        Frames are taken from the iterable as slots become free, so it may be endless. An error of a frame, or of the
-        iterable itself, is raised in its turn.
+        Frames are taken as slots become free, so the iterable may be endless. An error of a frame, or of the iterable,
+        is raised in its turn. Arguments are as in ``run``.
         """
+        chosen = (options or self._options).replace(**changes)
+        return in_order(frames, lambda frame: self.submit(frame, options=chosen), self._info.slots)
 
-        def submit(frame: Any) -> Ticket[Any]:
-            return self.submit(frame, output=output, background=background, premultiplied=premultiplied, nv12=nv12)
-
-        return in_order(frames, submit, self._info.slots)
-
-    def _has(self, frame: Any) -> bool:
-        """Whether a frame lies on a GPU, and this engine runs on one."""
-        return self._pipeline.device >= 0 and _core.lies_on_gpu(frame)
-
-    def _run(self, frame: Any, quality: Quality, stream: Any, **options: Any) -> Any:
-        if self._has(frame):
-            return device_frame.run(self._pipeline, frame, self._color, stream=stream, quality=quality, **options)
-        job = self._host_job(frame, quality, stream, **options)
-        self._pipeline.run(*job.arguments)
-        return job.result()
-
-    def _submit(self, frame: Any, quality: Quality, stream: Any, **options: Any) -> Ticket[Any]:
-        if self._has(frame):
-            return Ticket.done_with(self._run(frame, quality, stream, **options))
-        job = self._host_job(frame, quality, stream, **options)
-        return Ticket(self._pipeline.submit(*job.arguments), job.result)
-
-    def _host_job(self, frame: Any, quality: Quality, stream: Any, **options: Any) -> FrameJob:
-        if stream is not None:
-            raise InputError("stream= is for frames that lie on the engine's GPU")
-        return make_job(frame, self._color, quality=quality, **options)
+    def _open(
+        self, frame: Any, out: Any, stream: Any, options: FrameOptions | None, changes: FrameKeywords
+    ) -> HostFrame | DeviceFrame:
+        chosen = (options or self._options).replace(**changes)
+        return open_frame(self._pipeline, frame, self._color, chosen, out=out, stream=stream)
 
     def frame_buffer(self, height: int, width: int, channels: int = 3) -> Array:
         """Memory for frames that the engine reads fastest: (height, width, channels) uint8, not initialised.
@@ -343,12 +305,8 @@ def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
-def _close_at_exit(engine: Engine) -> None:
-    """The slots' threads call Python; they must be gone before the interpreter is."""
-    _open_engines.add(engine)
-
-
 @atexit.register
 def _close_open_engines() -> None:
+    """The slots' threads call Python; they must be gone before the interpreter is."""
     for engine in list(_open_engines):
         engine.close()

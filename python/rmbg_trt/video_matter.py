@@ -5,18 +5,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Self, Unpack
 
 from . import _core
-from .background import BackgroundLike
-from .engine import Engine, Nv12, Output, check_refine
+from .engine import Engine, check_refine
 from .engine_info import EngineInfo
 from .errors import InputError
-from .frame_job import Quality
+from .frame import DeviceFrame, HostFrame, open_frame
+from .options import FrameKeywords, FrameOptions
 from .ticket import Ticket, in_order
-
-if TYPE_CHECKING:
-    from typing import Self
 
 VideoStretch = Literal["none", "minmax", "running"]
 _STRETCHES = ("none", "minmax", "running")
@@ -77,7 +74,7 @@ class VideoMatter:
             self._engine = Engine(model, stretch=fixed, refine=refine, **engine)  # type: ignore[arg-type]
         carries = stabilize or stretch == "running"
         self._track = _core.Track(bool(stabilize), stretch == "running") if carries else None
-        self._quality = Quality(bool(refine), bool(decontaminate), self._track)
+        self._options = FrameOptions(refine=bool(refine), decontaminate=bool(decontaminate))
 
     @property
     def engine(self) -> Engine:
@@ -89,58 +86,53 @@ class VideoMatter:
         """What it runs on, and why."""
         return self._engine.info
 
-    def process(
+    def run(
         self,
         frame: Any,
         *,
-        output: Output | None = None,
-        background: BackgroundLike | None = None,
-        premultiplied: bool = False,
         out: Any = None,
         stream: Any = None,
-        nv12: Nv12 | None = None,
+        options: FrameOptions | None = None,
+        **changes: Unpack[FrameKeywords],
     ) -> Any:
         """Works on the next frame and returns its result; the arguments and the result are those of `Engine.run`.
 
-        ``output`` None: a composite if there is a background, else alpha.
+        Without ``output`` and ``options`` the result is a composite if there is a background, else alpha.
         """
-        more = {"background": background, "premultiplied": premultiplied, "out": out, "nv12": nv12}
-        return self._engine._run(frame, self._quality, stream, output=_output(output, background), **more)
+        return self._open(frame, out, stream, self._chosen(options, changes)).run(self._engine._pipeline, self._track)
 
     def submit(
         self,
         frame: Any,
         *,
-        output: Output | None = None,
-        background: BackgroundLike | None = None,
-        premultiplied: bool = False,
         out: Any = None,
         stream: Any = None,
-        nv12: Nv12 | None = None,
+        options: FrameOptions | None = None,
+        **changes: Unpack[FrameKeywords],
     ) -> Ticket[Any]:
         """Starts on the next frame and returns at once; waits only while all of the engine's slots are busy.
 
-        On the CPU networks of several frames run at once, and each frame still follows the one before it. On a GPU a
-        frame that carries something over waits for the whole of the one before.
+        Frames overlap on the CPU and on a GPU. Only the short stage that carries something over from frame to frame
+        takes place in their order: it comes after the network, and waits for that stage of the frame before, not for
+        the rest of it.
         """
-        more = {"background": background, "premultiplied": premultiplied, "out": out, "nv12": nv12}
-        return self._engine._submit(frame, self._quality, stream, output=_output(output, background), **more)
+        opened = self._open(frame, out, stream, self._chosen(options, changes))
+        return opened.submit(self._engine._pipeline, self._track)
 
     def map(
-        self,
-        frames: Iterable[Any],
-        *,
-        output: Output | None = None,
-        background: BackgroundLike | None = None,
-        premultiplied: bool = False,
-        nv12: Nv12 | None = None,
+        self, frames: Iterable[Any], *, options: FrameOptions | None = None, **changes: Unpack[FrameKeywords]
     ) -> Iterator[Any]:
         """Results of many frames in order, with the engine's ``slots`` in flight; the iterable may be endless."""
+        chosen = self._chosen(options, changes)
+        return in_order(frames, lambda frame: self.submit(frame, options=chosen), self._engine.info.slots)
 
-        def submit(frame: Any) -> Ticket[Any]:
-            return self.submit(frame, output=output, background=background, premultiplied=premultiplied, nv12=nv12)
+    def _open(self, frame: Any, out: Any, stream: Any, options: FrameOptions) -> HostFrame | DeviceFrame:
+        return open_frame(self._engine._pipeline, frame, self._engine._color, options, out=out, stream=stream)
 
-        return in_order(frames, submit, self._engine.info.slots)
+    def _chosen(self, options: FrameOptions | None, changes: FrameKeywords) -> FrameOptions:
+        if options is None and changes.get("output") is None:
+            changes["output"] = "alpha" if changes.get("background") is None else "composite"
+        return (options or self._options).replace(**changes)
 
     def reset(self) -> None:
         """Begins anew with the next frame: another video, or another place in this one."""
@@ -160,7 +152,3 @@ class VideoMatter:
 
     def __repr__(self) -> str:
         return f"<rmbg_trt.VideoMatter {self._engine.info}>"
-
-
-def _output(asked: Output | None, background: BackgroundLike | None) -> Output:
-    return asked or ("alpha" if background is None else "composite")

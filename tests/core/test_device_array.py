@@ -45,7 +45,7 @@ def test_cuda_array_interface(dtype: str, stream: int) -> None:
         "stream": stream or None,
     }
     # 2 is another stream in each thread: the reader's is put behind the work, wherever that is.
-    assert log == [("hold_back", 2)] * (stream == 2) + [("used_on", stream)] * (stream != 0)
+    assert log == [("make_wait", 2)] * (stream == 2) + [("used_on", stream)] * (stream != 0)
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_a_capsule_that_nobody_takes_keeps_the_memory_and_frees_it(max_version: 
 def test_the_consumers_stream_is_put_behind_the_work(stream: int | None, order: int) -> None:
     array, log = made(stream=99)
     array.__dlpack__(stream=stream)
-    assert log == [("hold_back", order), ("used_on", order)]
+    assert log == [("make_wait", order), ("used_on", order)]
 
 
 def test_the_default_stream_is_the_legacy_one() -> None:
     array, log = made()
     array.__dlpack__()
-    assert log == [("hold_back", 1), ("used_on", 1)]
+    assert log == [("make_wait", 1), ("used_on", 1)]
 
 
 def test_a_consumer_may_want_no_order() -> None:

@@ -36,7 +36,7 @@ def test_our_own_array_comes_back() -> None:
         "read_only": False,
         "stream": None,
     }
-    assert log == [("hold_back", HANDLE), ("used_on", HANDLE)]
+    assert log == [("make_wait", HANDLE), ("used_on", HANDLE)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -54,7 +54,8 @@ for at_end in (True, False):
             back = picture(height, width, 3, at_end)
             for output, last in (("alpha", ()), ("cutout", (4,)), ("composite", (3,))):
                 result = fenced((height, width, *last), at_end)
-                pipeline.run(frame, result, "bgr", output, background=back if output == "composite" else None)
+                options = _core.FrameOptions(output, background=back if output == "composite" else None)
+                pipeline.run(frame, result, "bgr", options)
 if sys.argv[1:] == ["touch"]:
     kept[0][1][:PAGE].sum()
 print("done")

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tests import fakes
 
-from rmbg_trt import _core, device_frame
+from rmbg_trt import _core
+from rmbg_trt.frame import open_frame
+from rmbg_trt.options import FrameOptions
 
 SIZE = (32, 48)
 
@@ -66,13 +68,20 @@ def result_for(frame: NDArray[np.uint8], output: str) -> NDArray[np.uint8]:
     return np.zeros((*frame.shape[:2], *channels), np.uint8)
 
 
-def run(pipeline: _core.Pipeline, frame: NDArray[np.uint8], output: str, **options: object) -> NDArray[np.uint8]:
+def run(
+    pipeline: _core.Pipeline,
+    frame: NDArray[np.uint8],
+    output: str,
+    track: _core.Track | None = None,
+    **options: Any,
+) -> NDArray[np.uint8]:
     result = result_for(frame, output)
-    pipeline.run(frame, result, "bgr", output, **options)
+    pipeline.run(frame, result, "bgr", _core.FrameOptions(output, **options), track)
     return result
 
 
-def run_on_gpu(pipeline: _core.Pipeline, frame: Any, output: str = "alpha", **options: Any) -> Any:
+def run_on_gpu(
+    pipeline: _core.Pipeline, frame: Any, output: Any = "alpha", *, out: Any = None, stream: Any = None, **options: Any
+) -> Any:
     """The result of a frame that lies on the GPU, and stays there."""
-    chosen = {"background": None, "premultiplied": False, "out": None, "stream": None, **options}
-    return device_frame.run(pipeline, frame, "bgr", output=output, **chosen)
+    return open_frame(pipeline, frame, "bgr", FrameOptions(output, **options), out=out, stream=stream).run(pipeline)

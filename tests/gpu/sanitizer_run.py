@@ -69,7 +69,7 @@ def video_frames() -> None:
         for before in range(4):
             frame = rng.integers(0, 256, (height * 3 // 2, width + 7), dtype=np.uint8)[:, before : before + width]
             for name in ("bt601", "bt709-full"):
-                pipeline.run(frame, np.zeros((height, width), np.uint8), "bgr", "alpha", nv12=name)
+                pipeline.run(frame, np.zeros((height, width), np.uint8), "bgr", _core.FrameOptions("alpha", nv12=name))
             gpu.run_on_gpu(pipeline, _core.cuda_upload(frame), nv12="bt709").numpy()
     pipeline.close()
 
@@ -84,7 +84,7 @@ def windows() -> None:
                 np.testing.assert_array_equal(made, _core.preprocess(frame, (8, 320)))
     prediction = rng.random((8, 60000), dtype=np.float32)
     alpha = np.zeros((6, 5), np.uint8)
-    _core.Pipeline([fakes.known(prediction)]).run(np.zeros((6, 5, 3), np.uint8), alpha, "bgr", "alpha")
+    _core.Pipeline([fakes.known(prediction)]).run(np.zeros((6, 5, 3), np.uint8), alpha, "bgr", _core.FrameOptions())
     np.testing.assert_array_equal(_core.cuda_postprocess(prediction, np.zeros((6, 5, 3), np.uint8)), alpha)
 
 

@@ -29,9 +29,9 @@ with current_gpu(1):
 seen.append(contexts())
 pipeline = _core.Pipeline([network.network], device=1)
 for _ in range(3):
-    pipeline.run(frame, np.empty((24, 32), np.uint8), "bgr", "alpha")
+    pipeline.run(frame, np.empty((24, 32), np.uint8), "bgr", _core.FrameOptions())
 pipeline.measure(1)
-result = _core.run_on_device(pipeline, _core.cuda_upload(frame, 1), None, "bgr", "alpha", False, None, 0.0, 1)
+result = _core.run_on_device(pipeline, _core.cuda_upload(frame, 1), None, "bgr", _core.FrameOptions(), 1)
 result.numpy()
 del result
 pipeline.close()
@@ -82,7 +82,7 @@ def test_a_pushed_context_is_the_primary_one(stand_in: StandIn) -> None:
     pipeline, _ = gpu.pipeline()
 
     def run() -> None:
-        pipeline.run(np.zeros((24, 32, 3), np.uint8), np.empty((24, 32), np.uint8), "bgr", "alpha")
+        pipeline.run(np.zeros((24, 32, 3), np.uint8), np.empty((24, 32), np.uint8), "bgr", _core.FrameOptions())
 
     stand_in.foreign_context(1)
     try:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from tests.gpu import gpu_networks as gpu
 from tests.gpu.stand_in import GLOBAL, StandIn
 
-from rmbg_trt import CudaError, InputError, NetworkError, _core, device_frame
+from rmbg_trt import CudaError, InputError, NetworkError, _core
+from rmbg_trt.frame import stream_handle
 
 run = gpu.run_on_gpu
 
@@ -67,7 +68,7 @@ def test_nv12_that_begins_anywhere_in_a_word() -> None:
         whole = rng.integers(0, 256, (72, 66 + 2 + start + padding), dtype=np.uint8)
         frame = whole[:, start : start + 66]
         expected = np.empty((48, 66, 4), np.uint8)
-        cpu.run(frame, expected, "bgr", "cutout", nv12="bt709")
+        cpu.run(frame, expected, "bgr", _core.FrameOptions("cutout", nv12="bt709"))
         result = run(pipeline, Interface(frame), "cutout", nv12="bt709")
         np.testing.assert_array_equal(result.numpy(), expected, f"{start} bytes into a word, {padding} of padding")
     assert pipeline.modes() == ["graph"]
@@ -267,25 +268,25 @@ def test_streams_of_all_libraries() -> None:
         def __int__(self) -> int:
             return self.number
 
-    assert device_frame.stream_handle(None, Protocol()) == 11
-    assert device_frame.stream_handle(None, Stream(cuda_stream=12)) == 12
-    assert device_frame.stream_handle(None, Stream(ptr=13)) == 13
-    assert device_frame.stream_handle(None, Stream(handle=14)) == 14
+    assert stream_handle(None, Protocol()) == 11
+    assert stream_handle(None, Stream(cuda_stream=12)) == 12
+    assert stream_handle(None, Stream(ptr=13)) == 13
+    assert stream_handle(None, Stream(handle=14)) == 14
     for handle in (ctypes.c_void_p, CUstream, np.uint64):
-        assert device_frame.stream_handle(None, Stream(handle=handle(15))) == 15
-        assert device_frame.stream_handle(None, Stream(handle=handle(0))) == 1
-        assert device_frame.stream_handle(None, handle(16)) == 16
-    assert device_frame.stream_handle(None, Stream(handle=ctypes.c_void_p(None))) == 1  # Numba's default stream
-    assert device_frame.stream_handle(None, ctypes.c_void_p(None)) == 1
-    assert device_frame.stream_handle(None, Stream(cuda_stream=0)) == 1
-    assert device_frame.stream_handle(None, 0) == 1
-    assert device_frame.stream_handle(None, 2) == 2
+        assert stream_handle(None, Stream(handle=handle(15))) == 15
+        assert stream_handle(None, Stream(handle=handle(0))) == 1
+        assert stream_handle(None, handle(16)) == 16
+    assert stream_handle(None, Stream(handle=ctypes.c_void_p(None))) == 1  # Numba's default stream
+    assert stream_handle(None, ctypes.c_void_p(None)) == 1
+    assert stream_handle(None, Stream(cuda_stream=0)) == 1
+    assert stream_handle(None, 0) == 1
+    assert stream_handle(None, 2) == 2
     for wrong in ("0", 1.5, np.float32(3), True, -1, Stream(), Stream(handle="15"), Stream(handle=None)):
         with pytest.raises(InputError, match="expected a stream of PyTorch, CuPy, PyCUDA or Numba"):
-            device_frame.stream_handle(None, wrong)
-    assert device_frame.stream_handle(Stream(), None) == 1
+            stream_handle(None, wrong)
+    assert stream_handle(Stream(), None) == 1
     for given, handle in ((9, 9), (0, 1), (None, 1)):
-        assert device_frame.stream_handle(Stream(__cuda_array_interface__={"stream": given}), None) == handle
+        assert stream_handle(Stream(__cuda_array_interface__={"stream": given}), None) == handle
 
 
 def test_what_is_no_frame_of_this_gpu_is_refused() -> None:

@@ -53,7 +53,7 @@ def test_copies_of_bytes_that_were_written(
     frame = _core.host_buffer([*SIZE, 3], pinned=pinned)
     result = _core.host_buffer([*SIZE, {"alpha": 1, "cutout": 4, "composite": 3}[output]], pinned=pinned)
     frame[...] = 3
-    pipeline.run(frame, result[..., 0] if output == "alpha" else result, "bgr", output, **options)
+    pipeline.run(frame, result[..., 0] if output == "alpha" else result, "bgr", _core.FrameOptions(output, **options))
     assert stand_in.fresh_bytes_copied() == before
     assert len(pipeline.measure(2)) == 2
     assert stand_in.fresh_bytes_copied() == before
@@ -75,7 +75,9 @@ def test_everything_at_once() -> None:
     frame = np.random.default_rng(8).integers(0, 256, (42, 62), dtype=np.uint8)
     quality = {"refine": True, "decontaminate": True, "track": _core.Track(True, True)}
     for _ in range(3):
-        pipeline.run(frame, np.empty((28, 62, 4), np.uint8), "bgr", "cutout", nv12="bt601", **quality)
+        pipeline.run(
+            frame, np.empty((28, 62, 4), np.uint8), "bgr", _core.FrameOptions("cutout", nv12="bt601", **quality)
+        )
     times = pipeline.measure(2)
     assert len(times) == 2
     assert all(each["total_ms"] >= each["postprocess_ms"] > 0 for each in times)

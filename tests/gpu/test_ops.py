@@ -125,7 +125,9 @@ def test_postprocess(data: st.DataObject) -> None:
     offset = data.draw(st.integers(0, 3))
     got = _core.cuda_postprocess(prediction, frame, output, stretch, offset=offset, **options)
     expected = np.zeros(got.shape, np.uint8)
-    _core.Pipeline([fakes.known(prediction)], stretch=stretch).run(frame, expected, "bgr", output, **options)
+    _core.Pipeline([fakes.known(prediction)], stretch=stretch).run(
+        frame, expected, "bgr", _core.FrameOptions(output, **options)
+    )
     np.testing.assert_array_equal(got, expected)
     if output == "alpha" and frame.shape[2:] != (4,):  # the CPU's result is Pillow's
         np.testing.assert_array_equal(got, reference.alpha(prediction, (height, width), stretch=stretch))
@@ -150,7 +152,7 @@ def test_nan_is_passed_over() -> None:
     prediction = np.linspace(0.2, 0.9, 64, dtype=np.float32).reshape(8, 8)
     prediction[0, 1] = np.nan
     expected = np.zeros((8, 8), np.uint8)
-    _core.Pipeline([fakes.known(prediction)]).run(np.zeros((8, 8, 3), np.uint8), expected, "bgr", "alpha")
+    _core.Pipeline([fakes.known(prediction)]).run(np.zeros((8, 8, 3), np.uint8), expected, "bgr", _core.FrameOptions())
     assert expected.max() == 255
     np.testing.assert_array_equal(_core.cuda_postprocess(prediction, np.zeros((8, 8, 3), np.uint8)), expected)
 

@@ -121,7 +121,7 @@ def test_pinned_frames_are_used_in_place() -> None:
     for turn in range(3):
         for frame, result in zip(frames, results, strict=True):
             frame[...] = rng.integers(0, 256, frame.shape, dtype=np.uint8)
-            pipeline.run(frame, result, "bgr", "alpha")
+            pipeline.run(frame, result, "bgr", _core.FrameOptions())
             np.testing.assert_array_equal(result, gpu.run(cpu, frame, "alpha"), f"turn {turn}")
     assert _core.bytes_in_use("pinned") == taken
 
@@ -143,7 +143,7 @@ def test_pinned_memory_of_two_origins_takes_turns(output: str) -> None:
             for array in (frame, background):
                 array[...] = rng.integers(0, 256, array.shape, dtype=np.uint8)
             options = {} if output == "alpha" else {"background": background}
-            pipeline.run(frame, result, "bgr", output, **options)
+            pipeline.run(frame, result, "bgr", _core.FrameOptions(output, **options))
             np.testing.assert_array_equal(result, gpu.run(cpu, frame, output, **options), f"turn {turn}")
             assert pipeline.modes() == ["graph"]
     finally:
@@ -234,7 +234,7 @@ def test_submitted_frames_over_three_slots() -> None:
     frames = [gpu.random_frame(rng, 40 + i % 4, 52, 3) for i in range(24)]
     results = [gpu.result_for(frame, "alpha") for frame in frames]
     pairs = zip(frames, results, strict=True)
-    waiting = [pipeline.submit(frame, result, "bgr", "alpha") for frame, result in pairs]
+    waiting = [pipeline.submit(frame, result, "bgr", _core.FrameOptions()) for frame, result in pairs]
     for completion, frame, result in zip(waiting, frames, results, strict=True):
         assert completion.wait(60)
         completion.rethrow()
@@ -260,7 +260,7 @@ def test_threads_share_a_pipeline() -> None:
 def test_a_result_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
     pipeline, _ = gpu.pipeline()
     with pytest.raises(InputError, match="result is"):
-        pipeline.run(np.zeros((20, 30, 3), np.uint8), np.zeros(shape, np.uint8), "bgr", "alpha")
+        pipeline.run(np.zeros((20, 30, 3), np.uint8), np.zeros(shape, np.uint8), "bgr", _core.FrameOptions())
 
 
 def test_many_frames_of_changing_sizes(frames_to_run: int) -> None:
@@ -289,7 +289,7 @@ def test_nv12(name: str, output: str) -> None:
         frame = rng.integers(0, 256, (height * 3 // 2, width + 5), dtype=np.uint8)[:, 3 : 3 + width]
         results = [gpu.result_for(frame[:height], output) for _ in range(2)]
         for each, result in zip((pipeline, cpu), results, strict=True):
-            each.run(frame, result, "bgr", output, nv12=name)
+            each.run(frame, result, "bgr", _core.FrameOptions(output, nv12=name))
         np.testing.assert_array_equal(*results)
         device = gpu.run_on_gpu(pipeline, _core.cuda_upload(frame), output, nv12=name)
         np.testing.assert_array_equal(device.numpy(), results[0])

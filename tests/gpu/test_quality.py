@@ -59,7 +59,7 @@ def test_rgb_frames() -> None:
         frame = flat_parts(rng, 90, 110, 3)
         results = [np.empty((90, 110, 4), np.uint8) for _ in range(2)]
         for each, result in zip((pipeline, cpu), results, strict=True):
-            each.run(frame, result, "rgb", "cutout", **options)
+            each.run(frame, result, "rgb", _core.FrameOptions("cutout", **options))
         np.testing.assert_array_equal(*results)
 
 
@@ -82,7 +82,7 @@ def test_what_frames_carry_over(carried: tuple[bool, bool], slots: int) -> None:
     waiting = []
     for frame in frames:
         result = np.empty(frame.shape[:2], np.uint8)
-        waiting.append((pipeline.submit(frame, result, "bgr", "alpha", track=tracks[0]), result))
+        waiting.append((pipeline.submit(frame, result, "bgr", _core.FrameOptions(), tracks[0]), result))
     for number, (completion, result) in enumerate(waiting):
         completion.wait()
         completion.rethrow()
@@ -108,10 +108,10 @@ def test_frames_on_the_gpu_carry_over() -> None:
     (pipeline, _), cpu = gpu.pipeline(2, stretch="fixed"), gpu.on_the_cpu(stretch="fixed")
     tracks = [_core.Track(True, True) for _ in range(2)]
     scene = flat_parts(rng, 50, 70, 3)
-    options = (False, None, 0.0, 1, "", True, True)
+    options = _core.FrameOptions("cutout", refine=True, decontaminate=True)
     for _ in range(5):
         noisy = np.clip(scene.astype(int) + rng.integers(-20, 20, scene.shape), 0, 255).astype(np.uint8)
-        result = _core.run_on_device(pipeline, _core.cuda_upload(noisy), None, "bgr", "cutout", *options, tracks[0])
+        result = _core.run_on_device(pipeline, _core.cuda_upload(noisy), None, "bgr", options, 1, tracks[0])
         expected = gpu.run(cpu, noisy, "cutout", refine=True, decontaminate=True, track=tracks[1])
         np.testing.assert_array_equal(result.numpy(), expected)
 

@@ -45,7 +45,7 @@ class OnTheCpu:
 class Submitted:
     def __init__(self, pipeline: _core.Pipeline, frame: Bytes, track: _core.Track, **quality: bool) -> None:
         self._result = np.empty(frame.shape[:2], np.uint8)
-        self._completion = pipeline.submit(frame, self._result, "bgr", "alpha", track=track, **quality)
+        self._completion = pipeline.submit(frame, self._result, "bgr", _core.FrameOptions("alpha", **quality), track)
 
     def numpy(self) -> Bytes:
         assert self._completion.wait(TIMEOUT_S), "the frame is never done"
@@ -60,9 +60,8 @@ class OnGpu:
         self, pipeline: _core.Pipeline, stream: int, frame: Bytes, track: _core.Track, out: Any = None, **quality: bool
     ) -> None:
         self._frame = _core.cuda_upload(frame)
-        asked = (quality.get("refine", False), quality.get("decontaminate", False))
-        options = (False, None, 0.0, stream, "", *asked, track)
-        self._result = _core.run_on_device(pipeline, self._frame, out, "bgr", "alpha", *options)
+        options = _core.FrameOptions(**quality)
+        self._result = _core.run_on_device(pipeline, self._frame, out, "bgr", options, stream, track)
 
     def numpy(self) -> Bytes:
         return self._result.numpy()

@@ -111,10 +111,10 @@ struct Work {
                                                  : PixelFormat::kBgra8;
     job.frame = {frame.data(), width, height, static_cast<std::ptrdiff_t>(width) * in, format};
     job.result = {result.data(), width, height, static_cast<std::ptrdiff_t>(width) * out, result_format};
-    job.output = output;
-    job.blur_sigma = blur_sigma;
-    job.background.kind = rmbg::BackgroundKind::kImage;
-    job.background.image = {background.data(), width, height, static_cast<std::ptrdiff_t>(width) * 3,
+    job.options.output = output;
+    job.options.blur_sigma = blur_sigma;
+    job.options.background.kind = rmbg::BackgroundKind::kImage;
+    job.options.background.image = {background.data(), width, height, static_cast<std::ptrdiff_t>(width) * 3,
                             PixelFormat::kBgr8};
   }
 };

@@ -28,7 +28,7 @@ def result_for(frame: NDArray[np.uint8], output: str = "alpha") -> NDArray[np.ui
 
 def run(pipeline: _core.Pipeline, frame: NDArray[np.uint8], output: str = "alpha", **options: Any) -> NDArray[np.uint8]:
     result = result_for(frame, output)
-    pipeline.run(frame, result, "bgr", output, **options)
+    pipeline.run(frame, result, "bgr", _core.FrameOptions(output, **options))
     return result
 
 
@@ -124,7 +124,7 @@ def test_a_result_that_does_not_fit_is_refused(shape: tuple[int, ...], output: s
     pipeline = _core.Pipeline([fakes.network(fakes.read_tag)], stretch="fixed")
     frame = fakes.tagged(9, 20, 30)
     with pytest.raises(InputError, match=words):
-        pipeline.run(frame, np.zeros(shape, np.uint8), "bgr", output)
+        pipeline.run(frame, np.zeros(shape, np.uint8), "bgr", _core.FrameOptions(output))
     assert (run(pipeline, frame) == 9).all()
 
 
@@ -172,7 +172,8 @@ def test_submitted_frames_and_their_times() -> None:
     frames = [fakes.tagged(tag) for tag in range(20)]
     results = [result_for(frame) for frame in frames]
     completions = [
-        pipeline.submit(frame, result, "bgr", "alpha") for frame, result in zip(frames, results, strict=True)
+        pipeline.submit(frame, result, "bgr", _core.FrameOptions())
+        for frame, result in zip(frames, results, strict=True)
     ]
     for tag, (completion, result) in enumerate(zip(completions, results, strict=True)):
         assert completion.wait()
@@ -212,7 +213,7 @@ def test_a_submitted_frame_keeps_its_memory_and_then_lets_it_go() -> None:
     pipeline = _core.Pipeline([fakes.network(predict)], stretch="fixed")
     frame, result = fakes.tagged(5), np.zeros((24, 40), np.uint8)
     alive = weakref.ref(frame)
-    completion = pipeline.submit(frame, result, "bgr", "alpha")
+    completion = pipeline.submit(frame, result, "bgr", _core.FrameOptions())
     del frame
     gc.collect()
     assert alive() is not None
@@ -256,7 +257,7 @@ def test_close_wakes_those_who_wait_for_a_slot() -> None:
 
     pipeline = _core.Pipeline([fakes.network(predict)], stretch="fixed")
     first = np.zeros((24, 40), np.uint8)
-    completion = pipeline.submit(fakes.tagged(5), first, "bgr", "alpha")
+    completion = pipeline.submit(fakes.tagged(5), first, "bgr", _core.FrameOptions())
     assert inside.wait(TIMEOUT_S)
     errors: list[str] = []
 
@@ -301,7 +302,7 @@ def test_nothing_is_allocated_a_frame() -> None:
 
     def all_jobs() -> tuple[int, int]:
         for frame, result, output, options in jobs:
-            pipeline.run(frame, result, "bgr", output, **options)
+            pipeline.run(frame, result, "bgr", _core.FrameOptions(output, **options))
         return _core.allocation_count(), _core.bytes_in_use()
 
     before = _core.allocation_count()
@@ -330,9 +331,9 @@ def test_memory_is_flat_over_two_thousand_frames() -> None:
         for i in range(count):
             frame, result, output, options = jobs[i % len(jobs)]
             if i % 2:
-                pipeline.run(frame, result, "bgr", output, **options)
+                pipeline.run(frame, result, "bgr", _core.FrameOptions(output, **options))
             else:
-                pipeline.submit(frame, result, "bgr", output, **options).wait()
+                pipeline.submit(frame, result, "bgr", _core.FrameOptions(output, **options)).wait()
         gc.collect()
         return psutil.Process().memory_info().rss
 

@@ -67,14 +67,14 @@ def pipeline_of(slots: int = 1, how: Callable[[int], fakes.Predict] = lambda slo
 
 def run(pipeline: _core.Pipeline, frame: Bytes, track: _core.Track | None, **options: Any) -> Bytes:
     result = np.empty(frame.shape[:2], np.uint8)
-    pipeline.run(frame, result, "bgr", "alpha", track=track, **options)
+    pipeline.run(frame, result, "bgr", _core.FrameOptions("alpha", **options), track)
     return result
 
 
 class Submitted:
     def __init__(self, pipeline: _core.Pipeline, frame: Bytes, track: _core.Track | None, **options: Any) -> None:
         self._result = np.empty(frame.shape[:2], np.uint8)
-        self._completion = pipeline.submit(frame, self._result, "bgr", "alpha", track=track, **options)
+        self._completion = pipeline.submit(frame, self._result, "bgr", _core.FrameOptions("alpha", **options), track)
 
     def result(self) -> Bytes:
         assert self._completion.wait(TIMEOUT_S), "the frame is never done"
@@ -190,7 +190,7 @@ def test_a_frame_that_is_refused_takes_no_place() -> None:
     first = run(pipeline, moving(1), track)
     for call in (pipeline.run, pipeline.submit):
         with pytest.raises(InputError, match="result is"):
-            call(moving(5), np.empty((3, 3), np.uint8), "bgr", "alpha", track=track)
+            call(moving(5), np.empty((3, 3), np.uint8), "bgr", _core.FrameOptions(), track)
     then = run(pipeline, moving(2), track)
     for got, alpha in zip((first, then), one_by_one((1, 2)), strict=True):
         np.testing.assert_array_equal(got, alpha)
@@ -316,7 +316,9 @@ def test_nothing_is_allocated_a_frame() -> None:
     def all_jobs() -> tuple[int, int]:
         for frame, output, track, refine, decontaminate in jobs:
             result = results[frame.shape[:2], output]
-            pipeline.run(frame, result, "bgr", output, refine=refine, decontaminate=decontaminate, track=track)
+            pipeline.run(
+                frame, result, "bgr", _core.FrameOptions(output, refine=refine, decontaminate=decontaminate), track
+            )
         return _core.allocation_count(), _core.bytes_in_use()
 
     before = _core.allocation_count()
@@ -332,7 +334,7 @@ def test_memory_is_given_back() -> None:
     pipeline, track = pipeline_of(), _core.Track(True, True)
     result = np.empty((300, 400, 4), np.uint8)
     frame = moving(1, 300, 400)
-    pipeline.run(frame, result, "bgr", "cutout", refine=True, decontaminate=True, track=track)
+    pipeline.run(frame, result, "bgr", _core.FrameOptions("cutout", refine=True, decontaminate=True), track)
     of_track = SIZE[0] * SIZE[1] * (4 + 3)  # the state and the guide
     del pipeline
     gc.collect()
@@ -349,7 +351,7 @@ def test_close_while_threads_submit_hangs_nobody() -> None:
         result = np.empty((2, 2), np.uint8)
         with contextlib.suppress(Error):  # it is closed
             while True:
-                pipeline.submit(frame, result, "rgb", "alpha")
+                pipeline.submit(frame, result, "rgb", _core.FrameOptions())
 
     for attempt in range(300):
         pipeline = _core.Pipeline([fakes.network(lambda _: 0.5, (2, 2))], stretch="fixed")

@@ -56,8 +56,8 @@ def test_surroundings_are_blurred_without_the_subject(channels: int) -> None:
     frame = frame[..., 0] if channels == 1 else frame
     pipeline = _core.Pipeline([fakes.known(matte)], stretch="fixed")
     alpha, got = np.empty((height, width), np.uint8), np.empty((height, width, 3), np.uint8)
-    pipeline.run(frame, alpha, "rgb", "alpha")
-    pipeline.run(frame, got, "rgb", "composite", blur_sigma=sigma, decontaminate=True)
+    pipeline.run(frame, alpha, "rgb", _core.FrameOptions())
+    pipeline.run(frame, got, "rgb", _core.FrameOptions("composite", blur_sigma=sigma, decontaminate=True))
 
     colors = (np.repeat(frame[..., None], 3, 2) if channels == 1 else frame[..., :3]).astype(np.uint32)
     weight = 255 - alpha.astype(np.uint32)
@@ -67,5 +67,5 @@ def test_surroundings_are_blurred_without_the_subject(channels: int) -> None:
     np.testing.assert_array_equal(got[:, 30:], expected[:, 30:])
     assert got[:, 32:].max() < 145  # the subject does not glow
     plain = np.empty_like(got)
-    pipeline.run(frame, plain, "rgb", "composite", blur_sigma=sigma)
+    pipeline.run(frame, plain, "rgb", _core.FrameOptions("composite", blur_sigma=sigma))
     assert plain[:, 32].max() > 150  # as it does without

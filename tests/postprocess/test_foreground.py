@@ -31,7 +31,7 @@ def run(matte: Bytes, frame: Bytes, output: str = "cutout", *, color: str = "rgb
     last = () if output == "alpha" else (CHANNELS[output],)
     result = np.full((height, width, *last), 77, np.uint8)
     pipeline = _core.Pipeline([fakes.network(lambda _: prediction, matte.shape)], stretch="fixed")
-    pipeline.run(frame, result, color, output, **{"decontaminate": True, **options})
+    pipeline.run(frame, result, color, _core.FrameOptions(output, **{"decontaminate": True, **options}))
     return result
 
 

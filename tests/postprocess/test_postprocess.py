@@ -39,7 +39,7 @@ def run(
     last = () if output == "alpha" else (CHANNELS[output],)
     canvas = np.full((height, width + 3, *last), 77, np.uint8)
     result = canvas[:, 1 : 1 + width]
-    pipeline.run(frame, result, color, output, **options)
+    pipeline.run(frame, result, color, _core.FrameOptions(output, **options))
     assert (canvas[:, 0] == 77).all()
     assert (canvas[:, 1 + width :] == 77).all()
     return np.ascontiguousarray(result)
@@ -194,5 +194,5 @@ def test_the_result_may_lie_on_the_frame(shape: tuple[int, ...], output: str) ->
     options = {"blur_sigma": 2.0} if output == "composite" else {}
     expected = run(np.eye(24, 31), frame, output, **options)
     pipeline = _core.Pipeline([fakes.known(np.eye(24, 31, dtype=np.float32))])
-    pipeline.run(frame, frame, "bgr", output, **options)
+    pipeline.run(frame, frame, "bgr", _core.FrameOptions(output, **options))
     np.testing.assert_array_equal(frame, expected)

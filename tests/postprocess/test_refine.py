@@ -35,7 +35,7 @@ def run(
     """What a network that predicts this (h, w) makes of a frame, without a stretch; refined unless told otherwise."""
     pipeline = pipeline_of(prediction, filter)
     result = np.full((*frame.shape[:2], *CHANNELS[output]), 77, np.uint8)
-    pipeline.run(frame, result, color, output, **{"refine": True, **options})
+    pipeline.run(frame, result, color, _core.FrameOptions(output, **{"refine": True, **options}))
     return result
 
 
@@ -200,7 +200,7 @@ def test_padded_rows_and_results() -> None:
     frame = wide[:, 3:50]
     expected = run(predicts(matte), np.ascontiguousarray(frame))
     canvas = np.full((40, 60), 77, np.uint8)
-    pipeline_of(predicts(matte)).run(frame, canvas[:, 3:50], "rgb", "alpha", refine=True)
+    pipeline_of(predicts(matte)).run(frame, canvas[:, 3:50], "rgb", _core.FrameOptions("alpha", refine=True))
     np.testing.assert_array_equal(canvas[:, 3:50], expected)
     canvas[:, 3:50] = 77
     assert (canvas == 77).all()
@@ -211,7 +211,9 @@ def test_padded_rows_and_results() -> None:
 def test_the_result_may_lie_on_the_frame(channels: tuple[int, ...], output: str, decontaminate: bool) -> None:
     frame, prediction = noise(8, 90, 133, *channels), predicts(blobs(8, 24, 30))
     expected = run(prediction, frame, output, decontaminate=decontaminate)
-    pipeline_of(prediction).run(frame, frame, "rgb", output, refine=True, decontaminate=decontaminate)
+    pipeline_of(prediction).run(
+        frame, frame, "rgb", _core.FrameOptions(output, refine=True, decontaminate=decontaminate)
+    )
     np.testing.assert_array_equal(frame, expected)
 
 
@@ -219,7 +221,7 @@ def test_nv12_frames_are_led_by_their_colours() -> None:
     frame, prediction = noise(9, 90, 64), predicts(blobs(9, 24, 30))
     pipeline = pipeline_of(prediction)
     cutout = np.empty((60, 64, 4), np.uint8)
-    pipeline.run(frame, cutout, "rgb", "cutout", nv12="bt709", refine=True)
+    pipeline.run(frame, cutout, "rgb", _core.FrameOptions("cutout", nv12="bt709", refine=True))
     colors = np.ascontiguousarray(cutout[:, :, :3])
     np.testing.assert_array_equal(cutout[:, :, 3], run(prediction, colors))
 
@@ -231,8 +233,8 @@ def test_a_network_whose_output_has_another_size_cannot_be_refined() -> None:
     pipeline = _core.Pipeline([fakes.network(lambda _: 0.5, (40, 56), (20, 28))], stretch="fixed")
     frame, result = noise(10, 33, 44, 3), np.zeros((33, 44), np.uint8)
     with pytest.raises(InputError, match=r"refining needs .* as large as its input; this one makes 28x20 of 56x40"):
-        pipeline.run(frame, result, "rgb", "alpha", refine=True)
-    pipeline.run(frame, result, "rgb", "alpha")
+        pipeline.run(frame, result, "rgb", _core.FrameOptions("alpha", refine=True))
+    pipeline.run(frame, result, "rgb", _core.FrameOptions())
     assert (result == 127).all()
 
 
@@ -267,7 +269,8 @@ for height, width, channels in ((1, 1, 3), (1, 700, 3), (333, 257, 1), (701, 503
     frame = rng.integers(0, 256, (height, width, channels), dtype=np.uint8)
     for output, last in (("alpha", ()), ("cutout", (4,)), ("composite", (3,)), ("cutout", (4,))):
         result = np.empty((height, width, *last), np.uint8)
-        pipeline.run(frame, result, "bgr", output, background=(1, 2, 3), refine=True, decontaminate=True, track=track)
+        options = _core.FrameOptions(output, background=(1, 2, 3), refine=True, decontaminate=True)
+        pipeline.run(frame, result, "bgr", options, track)
         digest.update(result.tobytes())
 print(digest.hexdigest())
 """

@@ -52,7 +52,7 @@ class Clip:
     def alpha(self, prediction: Any, frame: NDArray[np.uint8] = GRAY) -> NDArray[np.uint8]:
         self._prediction = prediction
         result = np.empty(frame.shape[:2], np.uint8)
-        self._pipeline.run(frame, result, "rgb", "alpha", track=self.track)
+        self._pipeline.run(frame, result, "rgb", _core.FrameOptions(), self.track)
         return result
 
     def play(self, predictions: Iterable[Any]) -> list[Floats]:

@@ -32,7 +32,7 @@ def run(frame: NDArray[np.uint8], name: str, color: str = "bgr", output: str = "
     pipeline = _core.Pipeline([fakes.network(lambda x: x[0, 0], (32, 48))])
     height, width = frame.shape[0] // 3 * 2, frame.shape[1]
     result = np.zeros((height, width, 4) if output == "cutout" else (height, width), np.uint8)
-    pipeline.run(frame, result, color, output, nv12=name)
+    pipeline.run(frame, result, color, _core.FrameOptions(output, nv12=name))
     return result
 
 

@@ -59,7 +59,7 @@ def expected(fake_engine: Callable[..., Engine], pictures: Iterable[Array], **op
     of_engine = "none" if stretch == "running" else stretch
     engine = fake_engine(predict, size=SIZE, slots=1, color="rgb", stretch=of_engine)
     matter = VideoMatter(engine, stretch=stretch, **options)
-    return [matter.process(picture, output="cutout") for picture in pictures]
+    return [matter.run(picture, output="cutout") for picture in pictures]
 
 
 def same(found: list[Array], wanted: list[Array]) -> bool:

@@ -54,7 +54,7 @@ def test_a_cutout_is_that_of_a_video_matter(engine: Engine, clip: Path, tmp_path
     matte_video(clip, tmp_path / name, engine=engine, lossless=name == "o.webm")
     matter = VideoMatter(engine)
     for picture, frame in zip(pictures(clip), decode(tmp_path / name), strict=True):
-        wanted = matter.process(picture, output="cutout")
+        wanted = matter.run(picture, output="cutout")
         assert worst(alpha_of(frame), wanted[..., 3]) == 0
         seen = wanted[..., 3] > 0
         assert np.abs(frame.to_ndarray(format="rgb24")[seen].astype(int) - wanted[seen][:, :3]).mean() < 3
@@ -134,7 +134,7 @@ def test_options_that_a_given_matter_has_decided(engine: Engine, clip: Path, tmp
 def test_without_an_engine_one_is_made(small_model: Path, clip: Path, tmp_path: Path) -> None:
     matte_video(clip, tmp_path / "o.mkv", model=small_model, device="cpu", refine=False, stretch=(0.2, 0.8))
     with VideoMatter(small_model, device="cpu", color="rgb", refine=False, stretch=(0.2, 0.8)) as matter:
-        wanted = [matter.process(picture, output="cutout") for picture in pictures(clip)]
+        wanted = [matter.run(picture, output="cutout") for picture in pictures(clip)]
     assert restless.same(pictures(tmp_path / "o.mkv", "rgba"), wanted)
 
 

@@ -72,9 +72,9 @@ struct Frame {
     result.resize(static_cast<std::size_t>(size.width) * size.height * 4);
     job.frame = {pixels.data(), size.width, size.height, size.width * std::ptrdiff_t{3}, PixelFormat::kBgr8};
     job.result = {result.data(), size.width, size.height, size.width * std::ptrdiff_t{4}, PixelFormat::kBgra8};
-    job.output = Output::kCutout;
-    job.refine = number % 3 == 1;
-    job.decontaminate = number % 3 == 2;
+    job.options.output = Output::kCutout;
+    job.options.refine = number % 3 == 1;
+    job.options.decontaminate = number % 3 == 2;
   }
 };
 

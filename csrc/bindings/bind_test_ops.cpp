@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single ops on a GPU with host arrays in and out, for tests that compare them with the CPU's.
+// Single GPU ops on host arrays, for tests that compare them with the CPU's. Only in builds with RMBG_TEST_BINDINGS.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -9,7 +9,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
-#include "bindings/frame_caster.h"
+#include "bindings/image_views.h"
 #include "bindings/option_names.h"
 #include "core/cuda_stream.h"
 #include "postprocess/blur_cuda.h"
@@ -35,7 +35,7 @@ class Uploaded {
   std::uint8_t* data_;
 };
 
-Uploaded upload_picture(const ConstImageView& view, std::size_t offset, cudaStream_t stream) {
+Uploaded upload_image(const ConstImageView& view, std::size_t offset, cudaStream_t stream) {
   return {view.data, extent_bytes(view), offset, stream};
 }
 
@@ -54,7 +54,7 @@ py::array cuda_preprocess(const py::array& frame, std::pair<int, int> size, cons
   const TensorView input{nullptr, {1, 3, height, width}, dtype_of(dtype), 0, layout_of(layout)};
   py::array tensor(py::dtype(dtype), memory_shape(input));
   const CudaStream stream;
-  const Uploaded memory = upload_picture(view, offset, stream.get());
+  const Uploaded memory = upload_image(view, offset, stream.get());
   Buffer memory_of_tables(MemoryKind::kDevice), staging(MemoryKind::kPinned);
   TableUpload tables({&host}, memory_of_tables, staging);
   const DevicePlan plan = add_for_preprocess(tables, host, channels(view.format));
@@ -86,10 +86,10 @@ py::array cuda_postprocess(const py::array& prediction, const py::array& frame, 
   options.premultiplied = premultiplied;
   std::optional<Uploaded> back;
   if (py::isinstance<py::array>(background)) {
-    const ConstImageView picture = to_view(background.cast<py::array>(), "bgr", "background");
-    back.emplace(upload_picture(picture, offset, stream.get()));
+    const ConstImageView image = to_view(background.cast<py::array>(), "bgr", "background");
+    back.emplace(upload_image(image, offset, stream.get()));
     options.background.kind = BackgroundKind::kImage;
-    options.background.image = moved(picture, *back);
+    options.background.image = moved(image, *back);
   } else if (!background.is_none()) {
     const auto color = background.cast<std::array<std::uint8_t, 3>>();
     std::copy(color.begin(), color.end(), options.background.color);
@@ -97,7 +97,7 @@ py::array cuda_postprocess(const py::array& prediction, const py::array& frame, 
   ResamplePlan host;
   host.build(ResampleFilter::kLanczos, {static_cast<int>(prediction.shape(1)), static_cast<int>(prediction.shape(0))},
              {view.width, view.height});
-  const Uploaded memory = upload_picture(view, offset, stream.get());
+  const Uploaded memory = upload_image(view, offset, stream.get());
   const Uploaded values(prediction.data(), static_cast<std::size_t>(prediction.nbytes()), 0, stream.get());
   Buffer memory_of_tables(MemoryKind::kDevice), staging(MemoryKind::kPinned);
   TableUpload tables({&host}, memory_of_tables, staging);
@@ -125,7 +125,7 @@ py::array cuda_gaussian_blur(const py::array& image, float sigma) {
   const ConstImageView view = to_view(image, "rgb", "image");
   py::array_t<std::uint8_t> result({view.height, view.width, 3});
   const CudaStream stream;
-  const Uploaded memory = upload_picture(view, 0, stream.get());
+  const Uploaded memory = upload_image(view, 0, stream.get());
   const auto bytes = static_cast<std::size_t>(result.nbytes());
   const Buffer out(bytes, MemoryKind::kDevice), scratch(bytes, MemoryKind::kDevice);
   CudaQueue queue(stream.get());
@@ -186,7 +186,7 @@ DeviceArray cuda_upload(const py::array& array, int device) {
 
 }  // namespace
 
-void register_cuda_ops(py::module_& m) {
+void register_test_ops(py::module_& m) {
   m.def("cuda_preprocess", &cuda_preprocess, py::arg("frame"), py::arg("size"), py::arg("color") = "bgr",
         py::arg("filter") = "lanczos", py::arg("dtype") = "float32", py::arg("offset") = 0, py::arg("layout") = "nchw");
   m.def("cuda_postprocess", &cuda_postprocess, py::arg("prediction"), py::arg("frame"), py::arg("output") = "alpha",

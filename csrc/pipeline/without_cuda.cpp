@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The answer of a build without CUDA.
+// What a build without CUDA says when it is asked for a GPU.
 #include "core/device.h"
 #include "core/error.h"
+#include "core/memory.h"
+#include "pipeline/result_pool.h"
+#include "pipeline/slot.h"
 
 namespace rmbg {
 
@@ -12,17 +15,22 @@ DeviceReport cuda_report() {
 }
 
 int select_device(int) { throw UnavailableError(kNoCuda); }
-
 std::shared_ptr<void> hold_device(int, bool) { throw UnavailableError(kNoCuda); }
-
 std::shared_ptr<void> make_stream(Stream&) { throw UnavailableError(kNoCuda); }
-
 bool is_capturing(Stream) { return false; }
-
 void check_not_capturing(Stream, const char*) {}
-
 void order_streams(int, Stream, Stream) { throw UnavailableError(kNoCuda); }
-
 void copy_on_device(void*, const void*, std::size_t, Stream) { throw UnavailableError(kNoCuda); }
+
+void* allocate_cuda(MemoryKind, std::size_t) { throw UnavailableError(kNoCuda); }
+void deallocate_cuda(MemoryKind, void*, std::size_t) noexcept {}
+std::int64_t unfreed_cuda_bytes(MemoryKind) noexcept { return 0; }
+void copy_to_host(void*, const void*, std::size_t) { throw UnavailableError(kNoCuda); }
+
+std::shared_ptr<ResultPool> make_result_pool(int) { throw UnavailableError(kNoCuda); }
+
+std::unique_ptr<Slot> make_cuda_slot(std::shared_ptr<Network>, const PipelineOptions&) {
+  throw UnavailableError(kNoCuda);
+}
 
 }  // namespace rmbg

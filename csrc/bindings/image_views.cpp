@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks of an array's dtype, shape and strides, each with what to do about it.
-#include "bindings/frame_caster.h"
+#include "bindings/image_views.h"
 
 #include <stdexcept>
 

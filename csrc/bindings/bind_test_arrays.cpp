@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Doors for the tests of the protocols, which run without a GPU: an array over host memory that says it is on cuda:0
-// and writes down what is asked of it, and what import_array() makes of an object. Private to the tests.
+// For tests of the array protocols without a GPU: an array over host memory that claims to be on cuda:0 and logs every
+// call, and what import_array() makes of an object. Only in builds with RMBG_TEST_BINDINGS.
 #include <pybind11/stl.h>
 
 #include <cstring>
@@ -9,8 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/array_import.h"
+#include "bindings/bindings.h"
 #include "bindings/device_array.h"
-#include "bindings/device_frame.h"
 
 namespace rmbg {
 namespace {
@@ -32,7 +33,7 @@ class HostBackedMemory : public DeviceMemory {
 
   void* data() const override { return const_cast<unsigned char*>(bytes_.data()); }
   int device() const override { return 0; }
-  void hold_back(std::uintptr_t stream) override { note("hold_back", stream); }
+  void make_wait(std::uintptr_t stream) override { note("make_wait", stream); }
   void used_on(std::uintptr_t stream) override { note("used_on", stream); }
   std::uintptr_t stream() const override { return stream_; }
   void to_host(void* to, std::size_t bytes) override {
@@ -85,7 +86,7 @@ py::tuple view_for_tests(const py::object& object, const std::string& color, boo
 
 }  // namespace
 
-void register_device_array_hooks(py::module_& m) {
+void register_test_arrays(py::module_& m) {
   m.def("_host_backed_device_array", &host_backed, py::arg("shape"), py::arg("dtype"), py::arg("log"),
         py::arg("stream") = 0);
   m.def("_import_device_array", &import_for_tests, py::arg("object"), py::arg("consumer_stream"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which protocol an object speaks, and asking it.
-#include "bindings/device_frame.h"
+#include "bindings/array_import.h"
 
 #include <pybind11/numpy.h>
 
@@ -24,43 +24,43 @@ py::object find(py::handle object, const char* name) {
 }
 
 /// DLPack's number of the kind of device, or 0 when the object does not speak DLPack.
-int kind_by_dlpack(const Giver& giver) {
-  const py::object device = giver.ask([&] {
-    const py::object method = find(giver.object, "__dlpack_device__");
-    return method && find(giver.object, "__dlpack__") ? method() : py::object();
+int kind_by_dlpack(const Producer& producer) {
+  const py::object device = producer.ask([&] {
+    const py::object method = find(producer.object, "__dlpack_device__");
+    return method && find(producer.object, "__dlpack__") ? method() : py::object();
   });
   if (!device) return 0;
   if (!py::isinstance<py::tuple>(device) || py::len(device) != 2)
-    giver.refuse("gives " + py::repr(device).cast<std::string>() +
+    producer.refuse("gives " + py::repr(device).cast<std::string>() +
                  " from __dlpack_device__; expected (kind, index of the device)");
-  return giver.ask([&] { return static_cast<int>(py::int_(py::object(device[py::int_(0)]))); });
+  return producer.ask([&] { return static_cast<int>(py::int_(py::object(device[py::int_(0)]))); });
 }
 
-py::object find_interface(const Giver& giver) {
-  return giver.ask([&] { return find(giver.object, "__cuda_array_interface__"); });
+py::object find_interface(const Producer& producer) {
+  return producer.ask([&] { return find(producer.object, "__cuda_array_interface__"); });
 }
 
 /// An array of ours: what a protocol would say of it, without one.
-ForeignArray take_own(const DeviceArray& own, const Giver& giver, std::uintptr_t stream) {
+ForeignArray take_own(const DeviceArray& own, const Producer& producer, std::uintptr_t stream) {
   const std::int64_t item_bytes = own.element().dlpack.bits / 8;
   ForeignArray array;
   array.data = own.data();
   array.shape = own.shape();
-  array.strides_bytes = strides_in_bytes(array.shape, nullptr, item_bytes, item_bytes, giver);
+  array.strides_bytes = strides_in_bytes(array.shape, nullptr, item_bytes, item_bytes, producer);
   array.dtype = own.element().name;
   array.device_kind = kDLCuda;
   array.device_index = own.memory()->device();
-  array.owner = py::reinterpret_borrow<py::object>(giver.object);
-  own.memory()->hold_back(stream);
+  array.owner = py::reinterpret_borrow<py::object>(producer.object);
+  own.memory()->make_wait(stream);
   own.memory()->used_on(stream);
   return array;
 }
 
-ForeignArray take_by_dlpack(const Giver& giver, int kind, std::uintptr_t consumer_stream) {
+ForeignArray take_by_dlpack(const Producer& producer, int kind, std::uintptr_t consumer_stream) {
   // Only GPUs have streams: a maker on the host may refuse to hear of one.
   const py::object stream = is_gpu(kind) ? py::object(py::int_(consumer_stream)) : py::none();
-  const py::object capsule = giver.ask([&]() -> py::object {
-    const py::object method = giver.object.attr("__dlpack__");
+  const py::object capsule = producer.ask([&]() -> py::object {
+    const py::object method = producer.object.attr("__dlpack__");
     try {
       return method("stream"_a = stream, "max_version"_a = py::make_tuple(1, 0));
     } catch (py::error_already_set& error) {
@@ -68,7 +68,7 @@ ForeignArray take_by_dlpack(const Giver& giver, int kind, std::uintptr_t consume
     }
     return method("stream"_a = stream);
   });
-  return take_capsule(capsule, giver);
+  return take_capsule(capsule, producer);
 }
 
 /// A class has the methods of its arrays, but is none.
@@ -81,13 +81,13 @@ bool is_bytes(const DLDataType& type) { return type.code == kDLUInt && type.bits
 bool lies_on_gpu(py::handle object) {
   if (py::isinstance<py::array>(object) || is_class(object)) return false;
   if (py::isinstance<DeviceArray>(object)) return true;
-  const Giver giver{"array", object};
+  const Producer producer{"array", object};
   DLTensor tensor{};
   const DLPackExchange* exchange = exchange_of(object);
   if (exchange != nullptr && peek(*exchange, object, tensor)) return is_gpu(tensor.device.device_type);
-  const int kind = kind_by_dlpack(giver);
+  const int kind = kind_by_dlpack(producer);
   if (kind != 0) return is_gpu(kind);
-  const py::object interface = find_interface(giver);
+  const py::object interface = find_interface(producer);
   return interface && !interface.is_none();
 }
 
@@ -104,19 +104,19 @@ std::uintptr_t current_stream(py::handle object) {
 }
 
 ForeignArray import_array(py::handle object, std::uintptr_t consumer_stream, const char* what) {
-  const Giver giver{what, object};
+  const Producer producer{what, object};
   const std::uintptr_t stream = consumer_stream != 0 ? consumer_stream : 1;
-  if (py::isinstance<DeviceArray>(object)) return take_own(object.cast<const DeviceArray&>(), giver, stream);
+  if (py::isinstance<DeviceArray>(object)) return take_own(object.cast<const DeviceArray&>(), producer, stream);
   if (!is_class(object)) {
     DLTensor tensor{};
     const DLPackExchange* exchange = exchange_of(object);
     if (exchange != nullptr && peek(*exchange, object, tensor) && is_bytes(tensor.dtype))
-      return take_by_exchange(*exchange, giver);
-    if (const int kind = kind_by_dlpack(giver); kind != 0) return take_by_dlpack(giver, kind, stream);
-    const py::object interface = find_interface(giver);
-    if (interface && !interface.is_none()) return from_cuda_array_interface(interface, giver);
+      return take_by_exchange(*exchange, producer);
+    if (const int kind = kind_by_dlpack(producer); kind != 0) return take_by_dlpack(producer, kind, stream);
+    const py::object interface = find_interface(producer);
+    if (interface && !interface.is_none()) return from_cuda_array_interface(interface, producer);
   }
-  giver.refuse(
+  producer.refuse(
       "is no array that another library can share; expected __dlpack__ or __cuda_array_interface__ "
       "(PyTorch, CuPy, JAX, Numba, PyCUDA)");
 }

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of a frame: all at once, one by one, and those of engines that hold where a call says nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests import fakes
+
+from rmbg_trt import Engine, FrameOptions, InputError, VideoMatter, _core
+from rmbg_trt.options import FrameKeywords
+
+Bytes = NDArray[np.uint8]
+SIZE = (32, 32)
+
+
+def predict(tensor: NDArray[np.float32]) -> Any:
+    return np.float32(np.hypot(*np.mgrid[-16:16, -16:16]) < 9)
+
+
+@pytest.fixture
+def engine(fake_engine: Callable[..., Engine]) -> Engine:
+    return fake_engine(predict)
+
+
+def made_of(frame: Bytes, output: str, **options: Any) -> Bytes:
+    """What the core makes of a frame."""
+    last = {"alpha": (), "cutout": (4,), "composite": (3,)}[output]
+    result = np.empty((*frame.shape[:2], *last), np.uint8)
+    pipeline = _core.Pipeline([fakes.network(predict, SIZE)])
+    pipeline.run(frame, result, "bgr", _core.FrameOptions(output, **options))
+    return result
+
+
+FRAME = np.random.default_rng(0).integers(0, 256, (60, 72, 3), dtype=np.uint8)
+
+
+def test_keywords_are_the_fields() -> None:
+    fields = {field.name: field.type for field in dataclasses.fields(FrameOptions)}
+    assert {name: kind.__forward_arg__ for name, kind in FrameKeywords.__annotations__.items()} == fields
+    assert FrameKeywords.__required_keys__ == frozenset()
+
+
+def test_all_at_once_or_one_by_one(engine: Engine) -> None:
+    options = FrameOptions("composite", (1, 2, 3), refine=True, decontaminate=True)
+    expected = made_of(FRAME, "composite", background=(1, 2, 3), refine=True, decontaminate=True)
+    one_by_one = dataclasses.asdict(options)
+    for got in (
+        engine.run(FRAME, options=options),
+        engine.run(FRAME, **one_by_one),
+        engine.submit(FRAME, options=options).result(),
+        engine.submit(FRAME, **one_by_one).result(),
+        next(engine.map([FRAME], options=options)),
+        next(engine.map([FRAME], **one_by_one)),
+    ):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_keyword_goes_before_the_options(engine: Engine) -> None:
+    options = FrameOptions("composite", (1, 2, 3), refine=True)
+    got = engine.run(FRAME, options=options, background=(4, 5, 6))
+    np.testing.assert_array_equal(got, made_of(FRAME, "composite", background=(4, 5, 6), refine=True))
+    assert options.background == (1, 2, 3)
+
+
+@pytest.mark.parametrize("name", ["refine", "decontaminate"])
+def test_what_an_engine_does_unless_a_call_says_otherwise(fake_engine: Callable[..., Engine], name: str) -> None:
+    engine = fake_engine(predict, **{name: True})
+    with_it, without = made_of(FRAME, "cutout", **{name: True}), made_of(FRAME, "cutout")
+    assert (with_it != without).any()
+    np.testing.assert_array_equal(engine.run(FRAME, output="cutout"), with_it)
+    np.testing.assert_array_equal(engine.run(FRAME, output="cutout", **{name: False}), without)
+    np.testing.assert_array_equal(engine.run(FRAME, options=FrameOptions("cutout")), without)
+
+
+def test_a_call_that_refines_what_cannot_be(fake_engine: Callable[..., Engine]) -> None:
+    engine = fake_engine(lambda _: 0.5, out=(16, 16))
+    with pytest.raises(InputError, match="as large as its input; this one makes 16x16 of 32x32"):
+        engine.run(FRAME, refine=True)
+    assert engine.run(FRAME).shape == FRAME.shape[:2]
+
+
+def test_a_video_takes_them_too(engine: Engine) -> None:
+    matter = VideoMatter(engine, stabilize=False, stretch="minmax")
+    options = FrameOptions("cutout", refine=True)
+    expected = made_of(FRAME, "cutout", refine=True)
+    np.testing.assert_array_equal(matter.run(FRAME, options=options), expected)
+    np.testing.assert_array_equal(matter.submit(FRAME, options=options).result(), expected)
+    np.testing.assert_array_equal(next(matter.map([FRAME], options=options)), expected)
+    np.testing.assert_array_equal(matter.run(FRAME, output="cutout", decontaminate=False), expected)
+
+
+@pytest.mark.parametrize("call", ["run", "submit", "map"])
+@pytest.mark.parametrize("video", [False, True])
+def test_a_name_that_no_option_has(engine: Engine, video: bool, call: str) -> None:
+    matter: Any = VideoMatter(engine) if video else engine
+    with pytest.raises(TypeError, match="unexpected keyword argument 'outptu'"):
+        getattr(matter, call)(FRAME, outptu="alpha")
+    assert matter.run(FRAME).shape == FRAME.shape[:2]
