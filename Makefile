@@ -31,6 +31,7 @@ demo: $(VENV)/.ready  ## build, fetch the weights, cut out a real photograph
 	$(BIN)/rmbg-trt image docs/images/astronaut.jpg -o demo/astronaut_blur.jpg --background blur --overwrite
 	@echo "Done: look at demo/astronaut_cutout.png and demo/astronaut_blur.jpg"
 
+test: export RMBG_TEST_BINDINGS = ON
 test: $(VENV)/.ready  ## build and run all tests
 	$(PIP_INSTALL) ".[test]"
 	$(BIN)/python -m pytest

@@ -31,6 +31,8 @@ def no_gpu() -> str | None:
     build = _core.build_info()
     if not build["cuda"]:
         return "this build of rmbg-trt has no CUDA code"
+    if not hasattr(_core, "cuda_upload"):
+        return "this build of rmbg-trt has no bindings for tests; build with RMBG_TEST_BINDINGS=ON"
     return None if _core.cuda_devices() else f"no usable GPU ({build['cuda_problem']})"
 
 

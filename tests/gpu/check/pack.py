@@ -93,7 +93,8 @@ def build_extension(base: Path) -> tuple[Path, bool]:
     options = f"-DRMBG_CUDA=AUTO -DRMBG_CUDA_ARCHITECTURES={ARCHITECTURE}-real"
     path = f"{inside.parent}{os.pathsep}{os.environ['PATH']}"
     build = ("--no-build-isolation", "--no-deps", "--config-settings=build-dir=build/gpu-bundle-work/{wheel_tag}")
-    call(*pip, "wheel", *build, "--wheel-dir", wheels, ".", CMAKE_ARGS=options, PATH=path)
+    environment = {"CMAKE_ARGS": options, "RMBG_TEST_BINDINGS": "ON", "PATH": path}
+    call(*pip, "wheel", *build, "--wheel-dir", wheels, ".", **environment)
     (wheel,) = wheels.glob("*.whl")
     call(*pip, "install", "--constraint", "constraints.txt", "--force-reinstall", "--no-deps", wheel)
     call(*pip, "install", "--constraint", "constraints.txt", wheel)

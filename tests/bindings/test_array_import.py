@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.core import dlpack_fakes as dl
-from tests.core.dlpack_fakes import FakeArray, FastArray
+from tests.bindings import dlpack_fakes as dl
+from tests.bindings.dlpack_fakes import FakeArray, FastArray
 
 from rmbg_trt import InputError, _core
 

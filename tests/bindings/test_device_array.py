@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.core import dlpack_fakes as dl
+from tests.bindings import dlpack_fakes as dl
 
 from rmbg_trt import InputError, _core
 
