@@ -32,7 +32,7 @@ int kind_by_dlpack(const Producer& producer) {
   if (!device) return 0;
   if (!py::isinstance<py::tuple>(device) || py::len(device) != 2)
     producer.refuse("gives " + py::repr(device).cast<std::string>() +
-                 " from __dlpack_device__; expected (kind, index of the device)");
+                    " from __dlpack_device__; expected (kind, index of the device)");
   return producer.ask([&] { return static_cast<int>(py::int_(py::object(device[py::int_(0)]))); });
 }
 

@@ -75,9 +75,9 @@ struct OwnedStream {
 };
 
 OwnedStream own_stream() {
-  OwnedStream made;
-  made.owner = make_stream(made.stream);
-  return made;
+  OwnedStream owned;
+  owned.owner = make_stream(owned.stream);
+  return owned;
 }
 
 }  // namespace

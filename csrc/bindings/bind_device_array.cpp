@@ -43,26 +43,27 @@ void check_request(const DeviceArray& array, std::optional<Pair> device, std::op
   if (copy.value_or(false))
     refuse_export("copy=True: a copy cannot be made here; copy the array that you get, or use .numpy()");
   if (!device) return;
-  const std::string asked = "dl_device=(" + std::to_string(device->first) + ", " + std::to_string(device->second) + ")";
+  const std::string request =
+      "dl_device=(" + std::to_string(device->first) + ", " + std::to_string(device->second) + ")";
   const std::string here = "the array is on cuda:" + std::to_string(array.memory()->device());
-  if (device->first != kDLCuda) refuse_export(asked + ", but " + here + "; .numpy() copies it to the host");
+  if (device->first != kDLCuda) refuse_export(request + ", but " + here + "; .numpy() copies it to the host");
   if (device->second != array.memory()->device())
-    refuse_export(asked + ", but " + here + "; take it there and copy it to the other GPU");
+    refuse_export(request + ", but " + here + "; take it there and copy it to the other GPU");
 }
 
 /// DLPack: we put the consumer's stream behind our work. None is the legacy default stream; -1 asks for no order.
 py::object dlpack(const DeviceArray& array, std::optional<std::int64_t> stream, std::optional<Pair> max_version,
                   std::optional<Pair> dl_device, std::optional<bool> copy) {
-  const std::int64_t asked = stream.value_or(1);
-  if (asked == 0 || asked < -1)
-    throw std::invalid_argument("stream is " + std::to_string(asked) +
+  const std::int64_t handle = stream.value_or(1);
+  if (handle == 0 || handle < -1)
+    throw std::invalid_argument("stream is " + std::to_string(handle) +
                                 "; expected a stream's handle, 1 (legacy default stream), 2 (the thread's default "
                                 "stream), None (as 1) or -1 (no order); 0 could mean 1 or 2");
   check_request(array, dl_device, copy);
   py::object capsule = to_dlpack_capsule(array, max_version && max_version->first >= 1);
-  if (asked != -1) {
-    array.memory()->make_wait(static_cast<std::uintptr_t>(asked));
-    array.memory()->used_on(static_cast<std::uintptr_t>(asked));
+  if (handle != -1) {
+    array.memory()->make_wait(static_cast<std::uintptr_t>(handle));
+    array.memory()->used_on(static_cast<std::uintptr_t>(handle));
   }
   return capsule;
 }

@@ -11,8 +11,8 @@
 
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
-#include "bindings/image_views.h"
 #include "bindings/gc_pause.h"
+#include "bindings/image_views.h"
 #include "bindings/option_names.h"
 #include "core/device.h"
 #include "core/device_memory.h"

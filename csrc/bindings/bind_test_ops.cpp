@@ -106,13 +106,13 @@ py::array cuda_postprocess(const py::array& prediction, const py::array& frame, 
   const Buffer partials(kPartials * sizeof(MinMax), MemoryKind::kDevice);
   const Buffer matte(static_cast<std::size_t>(prediction.size()), MemoryKind::kDevice);
   const Buffer between(postprocess_device_between_bytes(host), MemoryKind::kDevice);
-  const int made = output_channels(options.output);
+  const int channel_count = output_channels(options.output);
   std::vector<py::ssize_t> shape{view.height, view.width};
-  if (made > 1) shape.push_back(made);
+  if (channel_count > 1) shape.push_back(channel_count);
   py::array_t<std::uint8_t> result(shape);
   const Buffer out(static_cast<std::size_t>(result.nbytes()) + offset, MemoryKind::kDevice);
   const ImageView dst{out.as<std::uint8_t>() + offset, view.width, view.height,
-                      static_cast<std::ptrdiff_t>(view.width) * made, PixelFormat::kGray8};
+                      static_cast<std::ptrdiff_t>(view.width) * channel_count, PixelFormat::kGray8};
   CudaQueue queue(stream.get());
   postprocess(queue, values.data(), dtype, moved(view, memory), options,
               {&plan, partials.as<MinMax>(), matte.as<std::uint8_t>(), between.as<std::uint8_t>()}, dst);

@@ -116,7 +116,7 @@ void read_stream(const Interface& interface, ForeignArray& array) {
 ForeignArray from_cuda_array_interface(const py::object& object, const Producer& producer) {
   if (!py::isinstance<py::dict>(object))
     producer.refuse(std::string("has a damaged __cuda_array_interface__: a ") + Py_TYPE(object.ptr())->tp_name +
-                 "; expected a dict");
+                    "; expected a dict");
   const Interface interface{py::reinterpret_borrow<py::dict>(object), producer};
   const std::int64_t version = interface.integer("version", interface.need("version"));
   if (version != 2 && version != 3) interface.refuse("version", "is " + std::to_string(version) + "; expected 2 or 3");

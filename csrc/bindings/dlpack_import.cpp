@@ -56,7 +56,7 @@ void read(const DLManagedTensor& managed, const Producer& producer, ForeignArray
 void read(const DLManagedTensorVersioned& managed, const Producer& producer, ForeignArray& array) {
   if (managed.version.major != 1)
     producer.refuse("comes by DLPack " + std::to_string(managed.version.major) + "." +
-                 std::to_string(managed.version.minor) + "; expected version 1");
+                    std::to_string(managed.version.minor) + "; expected version 1");
   describe(managed.dl_tensor, producer, array);
   array.read_only = (managed.flags & kDLFlagReadOnly) != 0;
 }
@@ -91,12 +91,13 @@ ForeignArray take_capsule(const py::object& capsule, const Producer& producer) {
   PyObject* pointer = capsule.ptr();
   if (PyCapsule_IsValid(pointer, DLCapsule<DLManagedTensorVersioned>::kName) != 0)
     return take<DLManagedTensorVersioned>(pointer, producer);
-  if (PyCapsule_IsValid(pointer, DLCapsule<DLManagedTensor>::kName) != 0) return take<DLManagedTensor>(pointer, producer);
+  if (PyCapsule_IsValid(pointer, DLCapsule<DLManagedTensor>::kName) != 0)
+    return take<DLManagedTensor>(pointer, producer);
   if (!PyCapsule_CheckExact(pointer))
     producer.refuse(std::string("gives a ") + Py_TYPE(pointer)->tp_name + " from __dlpack__; expected a capsule");
   const char* name = PyCapsule_GetName(pointer);
   producer.refuse("gives a capsule '" + std::string(name != nullptr ? name : "") +
-               "' from __dlpack__; expected 'dltensor' or 'dltensor_versioned', a new one at every call");
+                  "' from __dlpack__; expected 'dltensor' or 'dltensor_versioned', a new one at every call");
 }
 
 const DLPackExchange* exchange_of(py::handle object) {

@@ -46,7 +46,7 @@ void check_address(const ForeignArray& array, const Producer& producer) {
   const bool empty = std::find(array.shape.begin(), array.shape.end(), 0) != array.shape.end();
   if (array.data == nullptr && !empty)
     producer.refuse("gives no address for its elements, shape " + tuple_text(array.shape) +
-                 "; expected an array that holds memory");
+                    "; expected an array that holds memory");
 }
 
 }  // namespace rmbg

@@ -31,7 +31,7 @@ ArrayLayout array_layout(const py::array& array) {
           !array.writeable()};
 }
 
-/// Channels of a pixel; throws when the shape is no picture's.
+/// Channels of a pixel; throws when the shape is no image's.
 std::int64_t check_shape(const std::vector<std::int64_t>& shape, const char* what) {
   constexpr std::int64_t kLargestSide = 1 << 20;
   const std::int64_t channel_count = shape.size() == 2 ? 1 : shape.size() == 3 ? shape[2] : 0;

@@ -40,9 +40,9 @@ int select_device(int device) {
 std::shared_ptr<void> hold_device(int device, bool pushed) { return std::make_shared<DeviceScope>(device, pushed); }
 
 std::shared_ptr<void> make_stream(Stream& stream) {
-  auto made = std::make_shared<CudaStream>();
-  stream = made->view();
-  return made;
+  auto owner = std::make_shared<CudaStream>();
+  stream = owner->view();
+  return owner;
 }
 
 bool is_capturing(Stream stream) {

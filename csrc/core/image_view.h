@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Non-owning views of pictures: what every stage takes and gives.
+// Non-owning views of images: what every stage takes and gives.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,7 @@ constexpr std::ptrdiff_t row_bytes(int width, PixelFormat format) {
   return static_cast<std::ptrdiff_t>(width) * channels(format);
 }
 
-/// From a picture's first byte to its last; padding behind the last row is not its own.
+/// From an image's first byte to its last; padding behind the last row is not its own.
 template <typename Byte>
 std::size_t extent_bytes(const BasicImageView<Byte>& view) {
   return static_cast<std::size_t>((view.height - 1) * view.pitch_bytes + row_bytes(view.width, view.format));

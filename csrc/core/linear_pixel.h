@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Neighbours at a border, and bilinear interpolation between the cells of a coarse grid that covers a picture.
+// Neighbours at a border, and bilinear interpolation between the cells of a coarse grid that covers an image.
 #pragma once
 
 #include <cstdint>

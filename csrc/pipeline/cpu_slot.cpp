@@ -42,7 +42,7 @@ class CpuSlot : public Slot {
  private:
   ConstImageView colored(const FrameJob& job);
   void preprocess_frame(const FrameJob& job, const FramePlan& plan);
-  MinMax take_turn(const FrameJob& job, TrackTurn& turn);
+  MinMax update_track(const FrameJob& job, TrackTurn& turn);
   PostprocessWorkspace workspace_for(const FrameJob& job, const FramePlan& plan, const PostprocessOptions& options);
   void postprocess_frame(const FrameJob& job, const FramePlan& plan, MinMax range);
 
@@ -72,16 +72,16 @@ CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& option
                  {prediction_.as<void>(), spec.output.shape, spec.output.dtype});
 }
 
-StageTimes CpuSlot::process(const FrameJob& asked, TrackTurn& turn) {
+StageTimes CpuSlot::process(const FrameJob& original, TrackTurn& turn) {
   const Clock::time_point begin = Clock::now();
-  FrameJob job = asked;
-  if (job.options.nv12) job.frame = colored(asked);
+  FrameJob job = original;
+  if (job.options.nv12) job.frame = colored(original);
   const FramePlan& plan = plans_.get(job.frame.width, job.frame.height);
   preprocess_frame(job, plan);
   const Clock::time_point preprocessed = Clock::now();
   network_->enqueue(stream_);
   const Clock::time_point predicted = Clock::now();
-  postprocess_frame(job, plan, take_turn(job, turn));
+  postprocess_frame(job, plan, update_track(job, turn));
   const Clock::time_point end = Clock::now();
   StageTimes times;
   times.preprocess_ms = milliseconds(begin, preprocessed);
@@ -91,7 +91,7 @@ StageTimes CpuSlot::process(const FrameJob& asked, TrackTurn& turn) {
   return times;
 }
 
-/// An NV12 frame as a picture in three colours.
+/// An NV12 frame as an image in three colours.
 ConstImageView CpuSlot::colored(const FrameJob& job) {
   const Size size = frame_size(job);
   color_.reserve(3 * area(size));
@@ -111,7 +111,7 @@ void CpuSlot::preprocess_frame(const FrameJob& job, const FramePlan& plan) {
 }
 
 /// What the frame carries over from those before it, once they have left it. Gives the range of a fixed stretch.
-MinMax CpuSlot::take_turn(const FrameJob& job, TrackTurn& turn) {
+MinMax CpuSlot::update_track(const FrameJob& job, TrackTurn& turn) {
   MinMax range = options_.range;
   if (!turn) return range;
   const Size size = output_size(network_->spec());

@@ -43,7 +43,7 @@ class CudaSlot : public Slot {
   cudaStream_t stream_of(const FrameJob& job) const;
   void run(CudaFramePlan& plan, CudaTask& task, const FrameJob& job, TrackTurn& turn);
   void run_on(cudaStream_t stream, const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn);
-  void take_turn(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream);
+  void update_track(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream);
   TemporalState rehearsed_state();
   void give_up(CudaFramePlan* plan, const FrameJob& job) noexcept;
 
@@ -185,13 +185,13 @@ void CudaSlot::run_on(cudaStream_t stream, const CudaFramePlan& plan, CudaTask& 
   };
   run(0);
   recorder_.run_network(stream);
-  take_turn(plan, task, turn, stream);
+  update_track(plan, task, turn, stream);
   run(1);
 }
 
 /// Frames of a track carry over in their order, on whatever streams they are: each waits for the one before to have
 /// done so. No graph holds these launches, for what they work on is known only once the turn has come.
-void CudaSlot::take_turn(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream) {
+void CudaSlot::update_track(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream) {
   if (!turn) return;
   const TensorView prediction = stages_.prediction();
   turn.wait();

@@ -39,7 +39,7 @@ bool CudaStages::reserve(const FramePlan& plan, const GraphKey& key) {
   if (key.options.refine) grown |= lines_.reserve(refine_device_bytes(matte));
   if (key.options.refine || key.options.decontaminate) grown |= alpha_.reserve(alpha_plane_bytes(frame));
   if (key.options.decontaminate) {
-    grown |= front_.reserve(front_picture_bytes(frame, key.format));
+    grown |= front_.reserve(front_image_bytes(frame, key.format));
     grown |= foreground_.reserve(foreground_device_bytes(frame));
   }
   if (key.stabilize) grown |= temporal_.reserve(stabilize_device_bytes(matte));
@@ -51,8 +51,8 @@ bool CudaStages::reserve(const FramePlan& plan, const GraphKey& key) {
 }
 
 void CudaStages::put(Stage stage, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
-  const auto copy = [&queue](const Copy& asked) {
-    if (asked.bytes > 0) queue.copy(asked);
+  const auto copy = [&queue](const Copy& stretch) {
+    if (stretch.bytes > 0) queue.copy(stretch);
   };
   switch (stage) {
     case Stage::kCopyIn:

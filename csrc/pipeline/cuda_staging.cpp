@@ -25,7 +25,7 @@ bool reserve_written(Buffer& pinned, std::size_t bytes) {
   return true;
 }
 
-/// A host picture to the GPU: `copy` is what the stream must do, and the answer where the picture then lies.
+/// A host image to the GPU: `copy` is what the stream must do, and the answer where the image then lies.
 ConstImageView bring(const ConstImageView& view, Buffer& device, Buffer& pinned, Copy& copy, bool& grown) {
   const std::ptrdiff_t row = row_bytes(view.width, view.format);
   // Padding is copied along: worth it only while there is little.
@@ -81,7 +81,7 @@ void CudaStaging::deliver(const FrameJob& job, const CudaTask& task) const {
 }
 
 CudaTask CudaStaging::rehearse(const GraphKey& key, cudaStream_t stream, bool& grown) {
-  // Where a picture that the GPU reads comes from: `copy` brings it from pinned memory, or it is black.
+  // Where an image that the GPU reads comes from: `copy` brings it from pinned memory, or it is black.
   const auto bring = [&](Buffer& device, Buffer& pinned, PixelFormat format, int height, MemoryKind from, Copy& copy) {
     const std::ptrdiff_t pitch = padded_row_bytes(row_bytes(key.width, format));
     const auto bytes = static_cast<std::size_t>(height * pitch);

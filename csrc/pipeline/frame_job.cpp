@@ -49,8 +49,7 @@ void check_frame(const FrameJob& job) {
 void check(const FrameJob& job) {
   check_frame(job);
   check_fits(job.result, "result", frame_size(job), output_channels(job.options.output));
-  if (over_image(job.options))
-    check_fits(job.options.background.image, "background", frame_size(job), 3);
+  if (over_image(job.options)) check_fits(job.options.background.image, "background", frame_size(job), 3);
 }
 
 }  // namespace rmbg

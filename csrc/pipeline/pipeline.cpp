@@ -44,7 +44,7 @@ void Completion::finish(std::exception_ptr error) {
 }
 
 struct Pipeline::Lane {
-  explicit Lane(std::unique_ptr<Slot> made) : slot(std::move(made)) {}
+  explicit Lane(std::unique_ptr<Slot> lane_slot) : slot(std::move(lane_slot)) {}
 
   std::unique_ptr<Slot> slot;
   bool busy = false;
@@ -88,8 +88,8 @@ void Pipeline::check_job(const FrameJob& job) const {
 Pipeline::Lane* Pipeline::free_lane(const FrameJob* job) {
   const bool on_gpu = job != nullptr && job->memory == MemoryKind::kDevice;
   Lane* best = nullptr;
-  for (const auto& each : lanes_) {
-    Lane* const lane = each.get();
+  for (const auto& owned : lanes_) {
+    Lane* const lane = owned.get();
     if (lane->busy) continue;
     if (!on_gpu || (lane->last_use > 0 && lane->stream == stream_key(job->stream))) return lane;
     if (best == nullptr || lane->last_use < best->last_use) best = lane;
@@ -130,9 +130,8 @@ void Pipeline::process(Lane& lane, const FrameJob& job) {
   ++frames_;
 }
 
-void Pipeline::run(const FrameJob& asked) {
-  check_job(asked);
-  FrameJob job = asked;
+void Pipeline::run(FrameJob job) {
+  check_job(job);
   Lane& lane = acquire(&job);
   try {
     process(lane, job);
@@ -143,9 +142,8 @@ void Pipeline::run(const FrameJob& asked) {
   release(lane);
 }
 
-std::shared_ptr<Completion> Pipeline::submit(const FrameJob& asked, std::shared_ptr<void> owner) {
-  check_job(asked);
-  FrameJob job = asked;
+std::shared_ptr<Completion> Pipeline::submit(FrameJob job, std::shared_ptr<void> owner) {
+  check_job(job);
   auto completion = std::make_shared<Completion>();
   Lane& lane = acquire(&job);
   try {

@@ -51,11 +51,11 @@ class Pipeline {
 
   /// Runs a job to its end on the calling thread; waits for a free slot. Thread-safe; allocates nothing once
   /// the slots have seen frames this large. Throws std::invalid_argument, NetworkError, Error (closed).
-  void run(const FrameJob& job);
+  void run(FrameJob job);
 
   /// Starts a job on a slot's own thread and returns; waits only while all slots are busy. `owner` is released
   /// when the job has ended: it keeps the memory of the views alive.
-  std::shared_ptr<Completion> submit(const FrameJob& job, std::shared_ptr<void> owner);
+  std::shared_ptr<Completion> submit(FrameJob job, std::shared_ptr<void> owner);
 
   /// Times of the frames run last, oldest first, at most kHistory.
   std::vector<StageTimes> recent_times() const;

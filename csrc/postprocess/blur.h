@@ -17,7 +17,7 @@ BoxKernel gaussian_box(float sigma);
 void gaussian_blur(const ConstImageView& src, float sigma, std::uint8_t* dst, std::uint8_t* scratch, Stream stream);
 
 /// The same of what is not the subject: each pixel counts by 255 - alpha, so that the subject's colours do not glow
-/// around it. alpha: the picture's size, without row padding. dst: as above; black where all around is subject.
+/// around it. alpha: the image's size, without row padding. dst: as above; black where all around is subject.
 /// scratch: width * height * 8 bytes.
 void blur_surroundings(const ConstImageView& src, const std::uint8_t* alpha, float sigma, std::uint8_t* dst,
                        std::uint8_t* scratch, Stream stream);

@@ -79,7 +79,7 @@ BoxKernel gaussian_box(float sigma) {
 
 namespace {
 
-/// Blurs a picture of kSamples bytes a pixel; copy_row(y, out) gives its rows. The result is in dst.
+/// Blurs an image of kSamples bytes a pixel; copy_row(y, out) gives its rows. The result is in dst.
 template <int kSamples, typename CopyRow>
 void blur(int width, int height, float sigma, CopyRow&& copy_row, std::uint8_t* dst, std::uint8_t* scratch) {
   const BoxKernel kernel = gaussian_box(sigma);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Box passes along columns only, where neighbouring threads read neighbouring bytes: for the passes along rows the
-// picture is turned, and turned back. A thread slides its window over a stretch of four columns.
+// image is turned, and turned back. A thread slides its window over a stretch of four columns.
 #include "core/launch.cuh"
 #include "postprocess/blur.h"
 #include "postprocess/blur_cuda.h"
@@ -125,7 +125,7 @@ void turn(CudaQueue& queue, const ConstImageView& src, const std::uint8_t* alpha
   run(queue, src, alpha, alpha_pitch_bytes, dst);
 }
 
-/// kBoxPasses there and back between two pictures of kSamples bytes a pixel; the result ends in b.
+/// kBoxPasses there and back between two images of kSamples bytes a pixel; the result ends in b.
 template <int kSamples>
 void box_passes(CudaQueue& queue, std::uint8_t* a, std::uint8_t* b, int width, int height, const BoxKernel& kernel) {
   static_assert(kBoxPasses == 3, "a -> b -> a -> b");

@@ -4,7 +4,7 @@
 // as I = alpha F + (1 - alpha) B, drawn towards the estimate of the coarser window; the start is the blur of
 // Forte 2021 ("Approximate fast foreground colour estimation"), and so is the last step, which gives each pixel's own
 // deviation back. Pixels are summed over blocks at the frame's full resolution, so that strands of hair, which a
-// smaller picture has lost, still tell the two colours apart.
+// smaller image has lost, still tell the two colours apart.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the network's probability to an 8-bit matte: stretched between the picture's extremes and truncated,
+// From the network's probability to an 8-bit matte: stretched between the image's extremes and truncated,
 // as U^2-Net's recipe does it (rembg).
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace rmbg {
 
-/// (value - min) / (max - min) in 0..1, as a truncated byte. A constant picture (max <= min) and NaN give 0.
+/// (value - min) / (max - min) in 0..1, as a truncated byte. A constant image (max <= min) and NaN give 0.
 RMBG_HD std::uint8_t matte_byte(float value, float min, float max) {
   if (!(max > min)) return 0;
   const float unit = (value - min) / (max - min);

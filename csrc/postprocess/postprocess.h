@@ -15,7 +15,7 @@
 
 namespace rmbg {
 
-/// kMinMax stretches each picture to the full range (the reference recipe). kFixed stretches a given range; 0..1 keeps
+/// kMinMax stretches each image to the full range (the reference recipe). kFixed stretches a given range; 0..1 keeps
 /// the probability: right for video, where a stretch of each frame flickers, and for scenes that may be empty.
 enum class Stretch { kMinMax, kFixed };
 constexpr MinMax kProbabilities{0.0f, 1.0f};

@@ -30,7 +30,7 @@ RMBG_MULTIVERSION void cutout_row(const std::uint8_t* frame, const std::uint8_t*
   for (int x = 0; x < width; ++x) cutout_pixel<kChannels, kPremultiplied>(frame + x * kChannels, matte[x], out + x * 4);
 }
 
-/// back: a row of the background picture, or one colour that is used for every pixel.
+/// back: a row of the background image, or one colour that is used for every pixel.
 template <int kChannels, int kBackStep>
 RMBG_MULTIVERSION void composite_row(const std::uint8_t* frame, const std::uint8_t* matte, const std::uint8_t* back,
                                      std::uint8_t* out, int width) {
@@ -125,10 +125,10 @@ const std::uint8_t* back_row(const Background& background, int y) {
   return background.kind == BackgroundKind::kImage ? background.image.row(y) : background.color;
 }
 
-Background picture_background(const std::uint8_t* picture, const ConstImageView& frame) {
+Background image_background(const std::uint8_t* image, const ConstImageView& frame) {
   Background background;
   background.kind = BackgroundKind::kImage;
-  background.image = {picture, frame.width, frame.height, static_cast<std::ptrdiff_t>(frame.width) * 3,
+  background.image = {image, frame.width, frame.height, static_cast<std::ptrdiff_t>(frame.width) * 3,
                       PixelFormat::kBgr8};
   return background;
 }
@@ -139,7 +139,7 @@ void finish(const AlphaRows& rows, const ConstImageView& frame, const Postproces
   Background background = options.background;
   if (over_blur(options)) {
     gaussian_blur(frame, options.blur_sigma, workspace.blurred, workspace.blur_scratch, stream);
-    background = picture_background(workspace.blurred, frame);
+    background = image_background(workspace.blurred, frame);
   }
   const int frame_channels = channels(frame.format);
   const bool alpha_is_result = options.output == Output::kAlpha && frame_channels != 4;
@@ -173,7 +173,7 @@ void finish_with_foreground(const AlphaRows& rows, const ConstImageView& frame, 
   Background background = options.background;
   if (over_blur(options)) {
     blur_surroundings(frame, workspace.alpha, options.blur_sigma, workspace.blurred, workspace.blur_scratch, stream);
-    background = picture_background(workspace.blurred, frame);
+    background = image_background(workspace.blurred, frame);
   }
   const RowFunction finish_row = row_function(options, background.kind, channels(frame.format));
   const std::int64_t row_size = row_bytes(frame.width, frame.format);

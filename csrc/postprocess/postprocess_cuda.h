@@ -28,7 +28,7 @@ struct PostprocessDeviceWorkspace {
   std::uint8_t* alpha = nullptr;  // alpha_plane_bytes()
 
   // Where shows_foreground().
-  std::uint8_t* front = nullptr;  // front_picture_bytes()
+  std::uint8_t* front = nullptr;  // front_image_bytes()
   void* foreground = nullptr;     // foreground_device_bytes()
 
   // Where over_blur(), as for the CPU.
@@ -40,7 +40,7 @@ struct PostprocessDeviceWorkspace {
 };
 
 std::size_t alpha_plane_bytes(Size frame);
-std::size_t front_picture_bytes(Size frame, PixelFormat format);
+std::size_t front_image_bytes(Size frame, PixelFormat format);
 
 std::size_t postprocess_device_between_bytes(const ResamplePlan& plan);
 

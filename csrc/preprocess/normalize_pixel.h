@@ -17,7 +17,7 @@ struct ChannelStatistics {
   double std;
 };
 
-/// `max` is the largest byte of the resized picture, over all channels.
+/// `max` is the largest byte of the resized image, over all channels.
 RMBG_HD float normalize_byte(std::uint8_t value, std::uint8_t max, ChannelStatistics statistics) {
   const double top = max > 0 ? static_cast<double>(max) : 1e-6;
   return static_cast<float>((static_cast<double>(value) / top - statistics.mean) / statistics.std);

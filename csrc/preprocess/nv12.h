@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // NV12, as video decoders give it: a plane of luma and, below it, a plane of half the height whose rows hold U and V of
-// two by two pixels each, by turns. It becomes a picture in three colours; each chroma sample counts for its four
+// two by two pixels each, by turns. It becomes an image in three colours; each chroma sample counts for its four
 // pixels.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace rmbg {
 YuvMatrix bt601(bool full_range);
 YuvMatrix bt709(bool full_range);
 
-/// nv12: both planes as one gray picture of the frame's width (even) and 3/2 of its height (even).
+/// nv12: both planes as one gray image of the frame's width (even) and 3/2 of its height (even).
 /// dst: kBgr8 or kRgb8, the frame's size. Nothing overlaps. Runs on all cores; allocates nothing.
 void nv12_to_color(const ConstImageView& nv12, const YuvMatrix& matrix, const ImageView& dst, Stream stream);
 

@@ -30,21 +30,21 @@ __global__ void __launch_bounds__(kWarp* kRows)
   std::uint8_t chroma[kPixels];
   load<kWords>(nv12 + (height + y / 2) * pitch_bytes, x, width, chroma);
   for (int dy = 0; dy < 2; ++dy) {
-    std::uint8_t luma[kPixels], made[kPixels * 3];
+    std::uint8_t luma[kPixels], colors[kPixels * 3];
     load<kWords>(nv12 + (y + dy) * pitch_bytes, x, width, luma);
     for (int i = 0; i < kPixels; ++i) {
       std::uint8_t rgb[3];
       yuv_to_rgb(luma[i], chroma[i / 2 * 2], chroma[i / 2 * 2 + 1], matrix, rgb);
-      made[i * 3] = bgr ? rgb[2] : rgb[0];
-      made[i * 3 + 1] = rgb[1];
-      made[i * 3 + 2] = bgr ? rgb[0] : rgb[2];
+      colors[i * 3] = bgr ? rgb[2] : rgb[0];
+      colors[i * 3 + 1] = rgb[1];
+      colors[i * 3 + 2] = bgr ? rgb[0] : rgb[2];
     }
     std::uint8_t* const out = dst + (y + dy) * dst_pitch_bytes + x * 3;
     if (kWords && x + kPixels <= width) {
-      for (int i = 0; i < 3; ++i) reinterpret_cast<std::uint32_t*>(out)[i] = word_of(made + 4 * i);
+      for (int i = 0; i < 3; ++i) reinterpret_cast<std::uint32_t*>(out)[i] = word_of(colors + 4 * i);
     } else {
       for (int i = 0; i < kPixels * 3; ++i)
-        if (x + i / 3 < width) out[i] = made[i];
+        if (x + i / 3 < width) out[i] = colors[i];
     }
   }
 }

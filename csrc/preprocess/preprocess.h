@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frame to network input: resize to the network's size (bit-exact with Pillow), colour order, division by the
-// picture's maximum, normalisation, written in the type and layout that the network reads.
+// image's maximum, normalisation, written in the type and layout that the network reads.
 #pragma once
 
 #include <array>

@@ -98,7 +98,7 @@ void normalize(CudaQueue& queue, const DevicePlanes& resized, const PreprocessDe
          partials, static_cast<const Number*>(workspace.tables->data()), static_cast<Number*>(tensor));
 }
 
-/// The picture between the passes: planes of the colours, or the frame's own pixels as one plane of bytes.
+/// The image between the passes: planes of the colours, or the frame's own pixels as one plane of bytes.
 DevicePlanes between_of(Size between, bool columns_first, int frame_channels, std::uint8_t* data) {
   const int row = columns_first ? between.width * frame_channels : between.width;
   return {data, columns_first ? 1 : kColors, row, between.height, padded_row_bytes(row)};

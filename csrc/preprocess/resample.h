@@ -23,16 +23,16 @@ struct PlanesView {
   std::int64_t bytes() const { return static_cast<std::int64_t>(count) * width * height; }
 };
 
-/// Along rows: interleaved picture (any format) to planes of width table.out_size and the picture's height.
+/// Along rows: interleaved image (any format) to planes of width table.out_size and the image's height.
 /// Plane p takes byte plane_offset[p] of each pixel. dst must not overlap src. Runs on all cores.
 void resample_rows(const ConstImageView& src, const ResampleTable& table, const int* plane_offset,
                    const PlanesView& dst, Stream stream);
 
-/// Along columns: a picture of height table.in_size to one of height table.out_size and the same format.
+/// Along columns: an image of height table.in_size to one of height table.out_size and the same format.
 /// Runs on all cores.
 void resample_columns(const ConstImageView& src, const ResampleTable& table, const ImageView& dst, Stream stream);
 
-/// A whole picture to planes, both passes in the plan's order. `between` holds
+/// A whole image to planes, both passes in the plan's order. `between` holds
 /// plan.between() pixels of max(dst.count, channels of src) bytes.
 void resample(const ConstImageView& src, const ResamplePlan& plan, const int* plane_offset, std::uint8_t* between,
               const PlanesView& dst, Stream stream);

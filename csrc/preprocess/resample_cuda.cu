@@ -53,7 +53,7 @@ __device__ void load_row(const std::uint8_t* row, int size, int begin, int end, 
   if (end > size && max(last_word, 0) + lane < size) to[max(last_word, 0) + lane] = row[max(last_word, 0) + lane];
 }
 
-/// A block's shared memory: weights, where windows begin, rows of the picture, results.
+/// A block's shared memory: weights, where windows begin, rows of the image, results.
 struct Tile {
   PackedTaps* taps;
   std::int32_t* starts;
@@ -129,11 +129,11 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(Source src, DeviceTable 
     const unsigned char* const row = tile.rows + lane * tiling.pitch_bytes;
     const int start = start_in_word(top + lane * src.pitch_bytes + begin);
     for (int x = warp; x < outputs; x += kWarps) {
-      std::uint8_t made[FourPixels<kChannels>::kPlanes];
-      resample_colors<kChannels>(row, start + tile.starts[x], tile.taps + x * tiling.groups, tiling.groups, made);
+      std::uint8_t four[FourPixels<kChannels>::kPlanes];
+      resample_colors<kChannels>(row, start + tile.starts[x], tile.taps + x * tiling.groups, tiling.groups, four);
 #pragma unroll
       for (int plane = 0; plane < kPlanes; ++plane) {
-        const std::uint8_t sample = pick<FourPixels<kChannels>::kPlanes>(made, offset.plane[plane]);
+        const std::uint8_t sample = pick<FourPixels<kChannels>::kPlanes>(four, offset.plane[plane]);
         tile.results[(plane * kTileRows + lane) * kResultPitchBytes + x] = sample;
         most = LargerByte::join(most, sample);
       }
@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(Source src, DeviceTable 
   leave_largest(most, largest);
 }
 
-/// For windows too wide for a tile: a thread makes one sample from where the picture lies.
+/// For windows too wide for a tile: a thread makes one sample from where the image lies.
 template <int kChannels, int kPlanes>
 __global__ void __launch_bounds__(kThreads)
     rows_direct_kernel(Source src, DeviceTable table, Offsets offset, DevicePlanes dst, std::uint8_t* largest) {

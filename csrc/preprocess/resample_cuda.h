@@ -32,7 +32,7 @@ struct DeviceTable {
   RMBG_HD const PackedTaps* packed_of(int x) const { return packed + static_cast<std::int64_t>(x) * groups; }
 };
 
-/// The tiling that a table allows for pictures of so many bytes a pixel and so many planes made of them.
+/// The tiling that a table allows for images of so many bytes a pixel and so many planes made of them.
 RowTiling row_tiling(const ResampleTable& table, int bytes_per_pixel, int planes);
 
 /// A ResamplePlan in GPU memory; `memory` holds the tables. One is shared by all who have its pointers.
@@ -69,7 +69,7 @@ struct DevicePlanes {
   std::size_t bytes() const { return static_cast<std::size_t>(count * height * pitch_bytes); }
 };
 
-/// Along rows: an interleaved picture to planes; plane p takes byte plane_offset[p] of each pixel (three are given).
+/// Along rows: an interleaved image to planes; plane p takes byte plane_offset[p] of each pixel (three are given).
 /// Gives the number of blocks; with `largest`, each has left there the largest byte that it made.
 int resample_rows(CudaQueue& queue, const ConstImageView& src, const DevicePlan& plan, const int* plane_offset,
                   const DevicePlanes& dst, std::uint8_t* largest = nullptr);

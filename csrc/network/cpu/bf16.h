@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activations in bfloat16: [row][column][channel], with a border that convolutions read instead of checking for
-// edges. What is stored is the value minus its channel's centre (its mean over a few pictures), and the border holds
+// edges. What is stored is the value minus its channel's centre (its mean over a few images), and the border holds
 // minus the centre, a value of 0: so small differences around a large mean survive 8 bits of mantissa.
 #pragma once
 

@@ -54,8 +54,8 @@ class DotLayer : public Layer {
     Node result{OpKind::kConv, {}};
     result.kernel = node.kernel;
     result.bias.assign(kBlock, 0.0f);
-    const std::size_t each = node.weights.size() / node.bias.size(), low = kLow * each;
-    result.weights.assign(kBlock * each, 0.0f);
+    const std::size_t per_output = node.weights.size() / node.bias.size(), low = kLow * per_output;
+    result.weights.assign(kBlock * per_output, 0.0f);
     for (std::size_t i = 0; i < node.weights.size(); ++i) {
       result.weights[i] = node.weights[i];
       result.weights[low + i] = node.weights[i] - to_float(to_bf16(node.weights[i]));

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import InputError
-from ..frame_job import Array
+from ..frame import Array
 
 COUNT = 4
 _DRAWN = 1280  # pixels of the longer side, at most, that a made picture is drawn with; it is scaled from there

@@ -25,7 +25,7 @@ from .work import StageLog, make_serve, why_not
 
 if TYPE_CHECKING:
     from ..engine import Engine
-    from ..frame_job import Array
+    from ..frame import Array
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..frame_job import Array
+from ..frame import Array
 from .settings import Configuration
 
 if TYPE_CHECKING:
