@@ -18,7 +18,7 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
-from tests import small_models
+from tests import make, small_models
 
 from rmbg_trt import Engine
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
@@ -115,7 +115,7 @@ def test_inspecting_a_plan_without_a_gpu(u2netp_plan: tuple[Report, Path, list[A
 @pytest.mark.weights
 def test_the_engine_runs_what_was_exported(u2netp_plan: tuple[Report, Path, list[Any]]) -> None:
     report, _, _ = u2netp_plan
-    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    frame = make.noise(60, 80, 3)
     with Engine(report.artefacts[0].path) as engine:
         assert engine.run(frame).shape == (60, 80)
 

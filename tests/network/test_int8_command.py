@@ -8,10 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
-from tests import small_models
+from tests import make, small_models
 from typer.testing import CliRunner
 
 from rmbg_trt import Engine
@@ -108,7 +107,7 @@ def test_bench_and_evaluate_take_calibration(tmp_path: Path, monkeypatch: pytest
     for place, mode in ((photos, "RGB"), (truth, "L")):
         place.mkdir()
         for index in range(3):
-            pixels = np.random.default_rng(index).integers(0, 256, (64, 64, 3), np.uint8)
+            pixels = make.noise(64, 64, 3, seed=index)
             Image.fromarray(pixels).convert(mode).save(place / f"{index}.png")
     model = small_models.leaky(tmp_path / "leaky.onnx", 64, 64)
     int8 = ("--device", "cpu", "--precision", "int8", "--calibration", photos)

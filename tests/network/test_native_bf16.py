@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import reference
+from tests import make, reference
 from tests.network.test_cpu_network import Builder
 
 from rmbg_trt import Engine, UnavailableError, _core
@@ -36,7 +36,7 @@ def test_engine_in_bf16_remembers_its_centres(
 ) -> None:
     pretend(monkeypatch, bf16=True)
     monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path))
-    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    frame = make.noise(60, 80, 3)
     mattes = []
     for _ in range(3):
         with Engine(small_model, precision="bf16", runtime="native") as engine:

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from tests import small_models
+from tests import make, small_models
 
 from rmbg_trt import Engine, _core, networks
 from rmbg_trt.errors import Error, ModelError, UnavailableError
@@ -93,7 +93,7 @@ def test_the_matte_is_that_of_the_module(tmp_path: Path, unet: Any, name: str, s
     else:
         save_checkpoint(unet, ModelConfig("unet", 1, (48, 64)), path)
     sides = size or (48, 64)
-    frame = np.random.default_rng(0).integers(0, 256, (*sides, 3), np.uint8)
+    frame = make.noise(*sides, 3)
     with torch.inference_mode():
         x = torch.from_numpy(_core.preprocess(frame, sides, color="rgb"))
         expected = unet(x)[0].sigmoid()[0, 0].numpy() * 255

@@ -7,21 +7,18 @@ import io
 import tarfile
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
+from tests import make
 
 
 def photo(seed: int, size: tuple[int, int] = (48, 64)) -> Image.Image:
     """Smooth colours, of (height, width); another seed gives another picture, another size the same."""
-    few = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    return Image.fromarray(few).resize(size[::-1], Image.Resampling.BICUBIC)
+    return Image.fromarray(make.soft_colors(*size, seed))
 
 
 def disc(size: tuple[int, int] = (48, 64)) -> Image.Image:
     """A mask of 0 and 255: an ellipse in the middle."""
-    y, x = np.mgrid[: size[0], : size[1]]
-    inside = ((y + 0.5) / size[0] - 0.5) ** 2 + ((x + 0.5) / size[1] - 0.5) ** 2 < 0.1
-    return Image.fromarray(np.where(inside, 255, 0).astype(np.uint8))
+    return Image.fromarray(make.hard_ellipse(*size))
 
 
 def save(image: Image.Image, path: Path, **options: object) -> Path:

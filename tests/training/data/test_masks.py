@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests import make
 
 from rmbg_trt.errors import InputError
 from rmbg_trt.training.data import read_mask, resize_mask
@@ -114,7 +115,7 @@ def test_a_mask_never_gets_a_third_value(size: tuple[int, int], values: tuple[in
 
 @pytest.mark.parametrize("size", [(7, 5), (90, 61)])
 def test_a_matte_stays_in_its_range(size: tuple[int, int]) -> None:
-    matte = np.random.default_rng(2).integers(10, 240, (40, 30), dtype=np.uint8)
+    matte = make.noise(40, 30, seed=2, low=10, high=240)
     resized = resize_mask(matte, size)
     assert resized.shape == size
     assert matte.min() <= resized.min()
