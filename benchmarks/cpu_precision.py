@@ -26,7 +26,7 @@ sys.path.insert(0, str(_report.ROOT))
 from tests import reference  # the independent oracle
 
 from rmbg_trt import Engine, UnavailableError, models
-from rmbg_trt.image import read_picture
+from rmbg_trt.image import read_image
 
 DEFAULT = "default"
 ENGINES: dict[str, dict[str, str]] = {
@@ -57,7 +57,7 @@ def more_photographs(folder: Path | None, limit: int) -> dict[str, Any]:
     if folder is None:
         return {}
     files = sorted(file for file in folder.iterdir() if file.is_file())[:limit]
-    return {file.name: np.ascontiguousarray(read_picture(file).pixels[:, :, :3]) for file in files}
+    return {file.name: np.ascontiguousarray(read_image(file).pixels[:, :, :3]) for file in files}
 
 
 def measure(model: str, more: dict[str, Any], rounds: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from rich.table import Table
 from rmbg_trt import Engine
 from rmbg_trt.evaluation import pair_folders
 from rmbg_trt.evaluation.job import read_truth
-from rmbg_trt.image import read_picture
+from rmbg_trt.image import read_image
 from rmbg_trt.training import metrics
 from rmbg_trt.training.data import Pair
 
@@ -78,7 +78,7 @@ def quality(fp32: Engine, int8: Engine, pairs: list[Pair]) -> dict[str, float]:
     """Means over the pairs, and the largest loss of a picture."""
     rows = []
     for pair in pairs:
-        pixels = np.ascontiguousarray(read_picture(pair.image).pixels[:, :, :3])
+        pixels = np.ascontiguousarray(read_image(pair.image).pixels[:, :, :3])
         before, after = fp32.run(pixels), int8.run(pixels)
         truth = read_truth(pair, pixels.shape[:2])
         row = [metric(alpha, truth) for metric in (metrics.iou, metrics.mae) for alpha in (before, after)]

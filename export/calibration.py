@@ -20,7 +20,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from .. import _core
 from ..errors import InputError, ModelError, UnavailableError
 from ..files import file_sha256
-from ..image import read_picture
+from ..image import read_image
 from ..image.find import pictures_below
 from ..training.data import read_mask, resize_mask
 from ..training.data.folders import pair_folders
@@ -103,7 +103,7 @@ class Samples:
         some = False
         for sample in samples:
             try:
-                pixels = read_picture(sample.image).pixels
+                pixels = read_image(sample.image).pixels
             except (InputError, UnavailableError) as error:
                 log.warning("left out: %s", error)
                 continue

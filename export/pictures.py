@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..errors import InputError, UnavailableError
-from ..image import read_picture
+from ..image import read_image
 from ..image.find import find_pictures
 
 log = logging.getLogger("rmbg_trt.export")
@@ -65,7 +65,7 @@ def _readable(place: Path) -> Iterator[Picture]:
     for found in find_pictures([place]):
         name = found.path.relative_to(found.root).as_posix() if found.root else found.path.name
         try:
-            pixels = read_picture(found.path).pixels
+            pixels = read_image(found.path).pixels
         except (InputError, UnavailableError) as error:
             log.warning("not verified with: %s", error)
             continue

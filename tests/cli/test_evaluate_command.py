@@ -88,7 +88,7 @@ def test_pairs_and_failures(folder: Path, sharp: Path) -> None:
     assert line(done.stdout, "mIoU ↑")[1] == "0.5000", "of whole and other"
     assert "2 pairs could not be evaluated:" in done.stderr
     assert "half: " in done.stderr
-    assert "wrong.png is not a picture" in done.stderr
+    assert "wrong.png is not an image" in done.stderr
 
 
 def test_notes(tmp_path: Path, sharp: Path) -> None:

@@ -234,7 +234,7 @@ def test_failures_are_listed_and_the_rest_is_done(engine: type[FakeEngine], tmp_
     assert (result.exit_code, names(tmp_path / "out")) == (1, ["good.png"])
     assert "1 done" in said(result)
     assert "2 failed" in said(result)
-    for file, reason in (("empty.png", "is empty"), ("text [bold].jpg", "is not a picture")):
+    for file, reason in (("empty.png", "is empty"), ("text [bold].jpg", "is not an image")):
         assert re.search(rf"failed: \S*{re.escape(file)}: .*{reason}", said(result))
 
 
@@ -271,7 +271,7 @@ def test_file_to_stdout_and_stdin_to_file(engine: type[FakeEngine], tmp_path: Pa
 
 
 def test_a_bad_stdin_fails(engine: type[FakeEngine]) -> None:
-    for data, reason in ((b"", "stdin is empty"), (b"no picture at all", "stdin is not a picture")):
+    for data, reason in ((b"", "stdin is empty"), (b"no picture at all", "stdin is not an image")):
         result = command("-", stdin=data)
         assert (result.exit_code, result.stdout_bytes) == (1, b"")
         assert reason in said(result)

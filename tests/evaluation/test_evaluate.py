@@ -150,7 +150,7 @@ def test_bad_pairs_do_not_stop_the_others(folder: Path, sharp: Path) -> None:
         assert model.means()["iou"] == pytest.approx(0.75)
     reasons = {each.pair.name: each.reason for each in evaluation.failures}
     assert len(evaluation.failures) == 3, "each once, not once for each model"
-    assert "broken.jpg is not a picture" in reasons["broken"]
+    assert "broken.jpg is not an image" in reasons["broken"]
     assert "cut.png" in reasons["cut"]
     assert "gone.png could not be read: No such file" in reasons["gone"]
 

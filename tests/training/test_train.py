@@ -310,7 +310,7 @@ def test_wrong_folders(made: Path, unbroken: Path, tmp_path: Path) -> None:
 def test_an_unreadable_picture_is_named(tmp_path: Path, workers: int) -> None:
     data = make_set(tmp_path / "made")
     read_pairs(data, "train")[3].image.write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"^\S*train_003\.png is not a picture[^\n]*$"):
+    with pytest.raises(InputError, match=r"^\S*train_003\.png is not an image[^\n]*$"):
         train(config(data, workers=workers), tmp_path / "run")
 
 

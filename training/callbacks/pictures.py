@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from ...image import write_picture
+from ...image import write_image
 from ..data.dataset import Sample, denormalize
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Pictures(lightning.Callback):
         """Writes the grid."""
         if self._rows:
             path = self.folder / "pictures" / f"epoch_{trainer.current_epoch + 1:03d}.png"
-            write_picture(path, np.concatenate(self._rows))
+            write_image(path, np.concatenate(self._rows))
         self._rows = []
 
 

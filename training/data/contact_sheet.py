@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ...image import read_picture
+from ...image import read_image
 from .masks import read_mask, resize_mask
 from .pairs import Pair
 from .resize import resize_picture, smaller_size
@@ -56,7 +56,7 @@ def _choose(pairs: Sequence[Pair], count: int) -> list[Pair]:
 
 
 def _halves(pair: Pair) -> tuple[Image.Image, Image.Image]:
-    pixels = read_picture(pair.image).pixels[:, :, :3]
+    pixels = read_image(pair.image).pixels[:, :, :3]
     shorter = max(min(pixels.shape[:2]) * _CELL // max(pixels.shape[:2]), 1)
     size = smaller_size((pixels.shape[0], pixels.shape[1]), shorter)
     picture = Image.fromarray(resize_picture(np.ascontiguousarray(pixels), size))

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...image import Array, read_picture
+from ...image import Array, read_image
 from ..config import AugmentConfig
 from ..models.config import ModelConfig
 from .augment import augment_of, replace_background
@@ -101,7 +101,7 @@ def read_resized(path: Path, size: tuple[int, int]) -> Array:
     Raises:
         InputError: It cannot be read.
     """
-    pixels = read_picture(path).pixels[..., :3]
+    pixels = read_image(path).pixels[..., :3]
     image = Image.fromarray(np.ascontiguousarray(pixels)).resize(size[::-1], Image.Resampling.LANCZOS)
     return np.array(image)
 

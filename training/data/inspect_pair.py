@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from ...errors import InputError, UnavailableError
-from ...image import Array, read_picture
-from ...image.metadata import read_orientation
+from ...image import Array, read_image
+from ...image.convert import read_orientation
 from .duplicates import perceptual_hash
 from .files import read_file
 from .masks import read_mask
@@ -60,7 +60,7 @@ def inspect_pair(found: Found, *, min_side: int = 1, keep_empty: bool = False) -
 
     try:
         data = read_file(found.image)
-        pixels = read_picture(data, name=str(found.image)).pixels
+        pixels = read_image(data, name=str(found.image)).pixels
         turned = _orientation(data) != 1
         mask_data = read_file(found.mask)
         mask = read_mask(mask_data, name=str(found.mask))

@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ...errors import InputError
-from ...image import Array
-from ...image.read import Source, read_image
+from ...image import Array, Source, read_pil_image
 
 
 def read_mask(source: Source, *, name: str | None = None) -> Array:
@@ -34,7 +33,7 @@ def read_mask(source: Source, *, name: str | None = None) -> Array:
     Raises:
         InputError: It is missing, damaged or no picture.
     """
-    image = read_image(source, name=name)
+    image = read_pil_image(source, name=name)
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")

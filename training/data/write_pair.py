@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from ...image import encode_picture, read_picture
+from ...image import encode_image, read_image
 from .files import read_file
 from .inspect_pair import Inspected
 from .masks import read_mask, resize_mask
@@ -55,7 +55,7 @@ def write_pair(
         done.append("masks linked" if place(found.mask, mask, link=link) else "masks copied")
     else:
         pixels = read_mask(read_file(found.mask), name=str(found.mask))
-        write_new(mask, encode_picture(resize_mask(pixels, size), "png"))
+        write_new(mask, encode_image(resize_mask(pixels, size), "png"))
         done.append("masks resized with their picture" if size != inspected.size else "masks resized to their picture")
         if inspected.mask_size == size:
             done[-1] = "masks written as 8-bit gray"
@@ -63,11 +63,11 @@ def write_pair(
 
 
 def _write_picture(found: Found, stem: Path, size: tuple[int, int]) -> Path:
-    picture = read_picture(read_file(found.image), name=str(found.image))
+    picture = read_image(read_file(found.image), name=str(found.image))
     pixels = resize_picture(picture.pixels, size)
     lossy = found.image.suffix.lower() in _LOSSY and pixels.shape[2] == 3
     like = dataclasses.replace(picture, exif=None)  # it may say where it was taken
-    data = encode_picture(pixels, "jpg" if lossy else "png", like=like, quality=_QUALITY if lossy else None)
+    data = encode_image(pixels, "jpg" if lossy else "png", like=like, quality=_QUALITY if lossy else None)
     target = stem.with_name(stem.name + (".jpg" if lossy else ".png"))
     write_new(target, data)
     return target

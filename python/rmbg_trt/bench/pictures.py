@@ -49,9 +49,9 @@ def make_frames(
     if video is not None:
         return [_fitted(picture, size) for picture in _of_clip(video, count)]
     if image is not None:
-        from ..image import read_picture
+        from ..image import read_image
 
-        large = _fitted(np.ascontiguousarray(read_picture(image).pixels[..., :3]), (height, width))
+        large = _fitted(np.ascontiguousarray(read_image(image).pixels[..., :3]), (height, width))
     else:
         large = scene((height, width))
     shifts = range(0, margin + 1, _SHAKE) if margin else [0]

@@ -175,7 +175,7 @@ def _options(output: str, background: str | None, premultiplied: bool, quality: 
     from .. import background as backgrounds
     from ..errors import InputError
     from ..folder_job import Options
-    from ..image import read_picture
+    from ..image import read_image
 
     value: Any = background
     if premultiplied and output != "cutout":
@@ -187,7 +187,7 @@ def _options(output: str, background: str | None, premultiplied: bool, quality: 
     elif background is None:
         raise InputError("--output composite needs --background: a colour, a picture, blur or blur:RADIUS")
     elif _is_file(background):
-        value = read_picture(background, max_pixels=max_pixels).pixels[:, :, :3]
+        value = read_image(background, max_pixels=max_pixels).pixels[:, :, :3]
     else:
         try:
             backgrounds.parse(background, 1, 1, "rgb")

@@ -24,7 +24,7 @@ from ..folder_job import Options, Outcome, Task, plan_tasks, run_tasks, watch_fo
 from ..folder_job.plan import Skip as Skip
 from ..folder_job.plan import is_done
 from ..folder_job.run import matte
-from ..image import Format, encode_picture, read_picture
+from ..image import Format, encode_image, read_image
 from .console import EXIT_FAILED, EXIT_OK, console, progress_bar, say
 
 _LISTED_FAILURES = 50
@@ -119,9 +119,9 @@ class PipeJob:
         """Does the picture. ``jobs`` has no meaning here."""
         stream = sys.stdin.buffer if self._source == "-" else None
         name = "stdin" if stream else self._source
-        picture = read_picture(stream or self._source, max_pixels=options.max_pixels, name=name)
+        picture = read_image(stream or self._source, max_pixels=options.max_pixels, name=name)
         pixels = matte(engine, picture, options)
-        data = encode_picture(pixels, self._format, like=picture, quality=options.quality)
+        data = encode_image(pixels, self._format, like=picture, quality=options.quality)
         if self._target == "-":
             _write_stdout(data)
         else:

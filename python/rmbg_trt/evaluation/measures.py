@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import Engine
-from ..image import Array, read_picture
+from ..image import Array, read_image
 from ..training import matte_metrics, metrics
 from ..training.data import Pair, read_mask, resize_mask
 from ..training.metrics import Floats
@@ -109,6 +109,6 @@ def read_truth(pair: Pair, size: tuple[int, int]) -> Array:
 
 def matte_of(engine: Engine, pair: Pair) -> tuple[NDArray[Any], Array]:
     """The picture of a pair, (H, W, 3 or 4) uint8 RGB(A), and the engine's alpha of it, (H, W) uint8."""
-    pixels = read_picture(pair.image).pixels
+    pixels = read_image(pair.image).pixels
     alpha: Array = engine.run(pixels)
     return pixels, alpha

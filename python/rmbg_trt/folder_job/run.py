@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from ..errors import Error
-from ..image import DEFAULT_MAX_PIXELS, Array, Picture, read_picture, write_picture
+from ..image import DEFAULT_MAX_PIXELS, Array, LoadedImage, read_image, write_image
 from .plan import Task
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Options:
         output: "alpha", "cutout" or "composite".
         background: For a composite, as for `Engine.run` (arrays in RGB order).
         premultiplied: Multiply a cutout's colours by its alpha.
-        quality: As for `image.encode_picture`.
+        quality: As for `image.encode_image`.
         max_pixels: Larger pictures fail.
     """
 
@@ -70,7 +70,7 @@ def default_jobs() -> int:
     return min(_MAX_DEFAULT_JOBS, os.cpu_count() or 1) + 2
 
 
-def matte(engine: EngineLike, picture: Picture, options: Options) -> Array:
+def matte(engine: EngineLike, picture: LoadedImage, options: Options) -> Array:
     """Takes the background out of a picture: alpha (H, W), cutout (H, W, 4) RGBA or composite (H, W, 3) RGB."""
     result: Array = engine.run(
         picture.pixels,
@@ -179,9 +179,9 @@ class _Job:
     def _do(self, task: Task) -> str | None:
         """Takes one picture all the way; returns why that failed, or None."""
         try:
-            picture = read_picture(task.source, max_pixels=self._options.max_pixels)
+            picture = read_image(task.source, max_pixels=self._options.max_pixels)
             pixels = matte(self._engine, picture, self._options)
-            write_picture(task.target, pixels, format=task.format, like=picture, quality=self._options.quality)
+            write_image(task.target, pixels, format=task.format, like=picture, quality=self._options.quality)
         except Error as error:
             return str(error) or type(error).__name__
         except MemoryError:

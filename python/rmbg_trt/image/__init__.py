@@ -1,11 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures in and out: files, bytes and streams to RGB arrays, and results to files that are whole or absent."""
+"""Image files: reads them into RGB arrays, and writes results to files that are either complete or absent."""
 
 from __future__ import annotations
 
-from .picture import Array, Picture
-from .read import DEFAULT_MAX_PIXELS, INPUT_SUFFIXES, lift_pillow_limit, read_picture
-from .write import FORMATS, Format, encode_picture, format_of, write_picture
+from .read import (
+    DEFAULT_MAX_PIXELS,
+    INPUT_SUFFIXES,
+    Array,
+    LoadedImage,
+    Source,
+    lift_pillow_limit,
+    read_image,
+    read_pil_image,
+)
+from .write import (
+    FORMATS,
+    Format,
+    check_format,
+    clear_transparent_color,
+    encode_image,
+    format_of,
+    write_image,
+)
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -13,10 +29,14 @@ __all__ = [
     "INPUT_SUFFIXES",
     "Array",
     "Format",
-    "Picture",
-    "encode_picture",
+    "LoadedImage",
+    "Source",
+    "check_format",
+    "clear_transparent_color",
+    "encode_image",
     "format_of",
     "lift_pillow_limit",
-    "read_picture",
-    "write_picture",
+    "read_image",
+    "read_pil_image",
+    "write_image",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a picture with Pillow: a path, bytes or a stream to upright 8-bit RGB, with a clear reason when it cannot."""
+"""Reads an image with Pillow: a path, bytes or a stream to upright 8-bit RGB, with a clear reason when it fails."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import io
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Union
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError, UnavailableError
-from .convert import to_rgb
-from .metadata import read_dpi, read_exif, read_orientation
-from .picture import Picture
+from .convert import read_dpi, read_exif, read_orientation, to_rgb
 
 log = logging.getLogger(__name__)
 
+Array = NDArray[np.uint8]
 Source = Union[str, "os.PathLike[str]", bytes, IO[bytes]]
 
 DEFAULT_MAX_PIXELS = 178_956_970
 """Pillow's own limit: half a gibibyte at three bytes a pixel."""
 
-# What a folder is searched for. A file that is named outright may have any suffix.
+# What a folder is searched for. A file that is named explicitly may have any suffix.
 INPUT_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".tga"),
@@ -46,36 +47,54 @@ _TRANSPOSE = {
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
-def read_picture(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str | None = None) -> Picture:
-    """Reads a picture, whatever its format, mode and depth, as upright 8-bit RGB or RGBA.
+@dataclass(frozen=True)
+class LoadedImage:
+    r"""An image as it was read: the pixels, and the metadata to keep in the result.
 
-    16-bit channels keep their high byte; other deep modes are described in `convert`. CMYK, LAB and gray with a
-    colour profile of their own go through it and come out as sRGB; an RGB profile is kept. Of an animation or a file
-    of several pages the first is taken, and the log says so.
+    Attributes:
+        pixels: (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha; uint8, C-contiguous, read-only, upright.
+        icc_profile: The RGB colour profile of ``pixels``, or None if the file has none.
+        dpi: Horizontal and vertical resolution in dots per inch, or None.
+        exif: Beginning with ``Exif\0\0``, without orientation and thumbnail; or None.
+        name: Where it came from, for messages.
+    """
+
+    pixels: Array
+    icc_profile: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    exif: bytes | None = None
+    name: str = ""
+
+
+def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str | None = None) -> LoadedImage:
+    """Reads an image of any format, mode and depth as upright 8-bit RGB or RGBA.
+
+    `convert` says how deep modes and colour profiles are handled. Only the first frame of an animation, or the first
+    page of a document, is read; the log says so.
 
     Args:
         source: A path, the bytes of a file, or a binary stream, which is read to its end.
-        max_pixels: Larger pictures are refused before they are decoded. Pillow's own process-wide limit holds as
+        max_pixels: Larger images are refused before they are decoded. Pillow's own process-wide limit applies as
             well, see `lift_pillow_limit`.
-        name: What to call it in messages; a path's default is the path.
+        name: The name to use in messages; by default the path.
 
     Raises:
-        InputError: It is missing, a folder, empty, too large, damaged, cut short, or not a picture.
-        UnavailableError: Its format needs an optional package; the message says which.
+        InputError: The file is missing, a folder, empty, too large, damaged, cut short, or not an image.
+        UnavailableError: The format needs an optional package; the message says which.
     """
     with _stream_of(source, name) as (stream, name), _decoded(stream, max_pixels, name) as image:
         return _upright(image, name)
 
 
 def lift_pillow_limit() -> None:
-    """Leaves the limit on pixels to ``max_pixels`` alone. It is Pillow's and process-wide: for programs to call."""
+    """Removes Pillow's process-wide pixel limit, so that only ``max_pixels`` applies. For programs, not libraries."""
     Image.MAX_IMAGE_PIXELS = None
 
 
-def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str | None = None) -> Image.Image:
-    """Reads a picture as its file stores it: of any Pillow mode, not turned upright. For masks, whose values count.
+def read_pil_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str | None = None) -> Image.Image:
+    """Reads an image as the file stores it: in its own Pillow mode and orientation. For masks, whose values matter.
 
-    Arguments and errors are those of `read_picture`.
+    Arguments and errors are those of `read_image`.
     """
     with _stream_of(source, name) as (stream, name), _decoded(stream, max_pixels, name) as image:
         return image.copy()
@@ -83,7 +102,7 @@ def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: st
 
 @contextlib.contextmanager
 def _stream_of(source: Source, name: str | None) -> Iterator[tuple[IO[bytes], str]]:
-    """A seekable stream of what is to be read, and what to call it."""
+    """Yields a seekable stream of the source, and its name."""
     if isinstance(source, bytes):
         yield io.BytesIO(source), name or "the data"
         return
@@ -93,7 +112,7 @@ def _stream_of(source: Source, name: str | None) -> Iterator[tuple[IO[bytes], st
     path, name = Path(source), name or os.fspath(source)
     try:
         if path.is_dir():
-            raise InputError(f"{name} is a folder, not a picture")
+            raise InputError(f"{name} is a folder, not an image")
         with path.open("rb") as stream:
             yield stream, name
     except OSError as error:
@@ -106,7 +125,7 @@ def _stream_of(source: Source, name: str | None) -> Iterator[tuple[IO[bytes], st
 
 @contextlib.contextmanager
 def _decoded(stream: IO[bytes], max_pixels: int, name: str) -> Iterator[Image.Image]:
-    """The decoded picture: the first, where a file has several."""
+    """Yields the decoded image, or the first one if the file has several."""
     head = stream.read(64)
     stream.seek(0)
     if not head:
@@ -126,8 +145,8 @@ def _decoded(stream: IO[bytes], max_pixels: int, name: str) -> Iterator[Image.Im
         yield image
 
 
-def _upright(image: Image.Image, name: str) -> Picture:
-    """Turns a decoded picture upright and to RGB, and takes over what belongs to it."""
+def _upright(image: Image.Image, name: str) -> LoadedImage:
+    """Converts a decoded image to upright RGB and collects its metadata."""
     orientation = read_orientation(image)
     turned = orientation >= 5
     dpi = read_dpi(image)
@@ -138,7 +157,7 @@ def _upright(image: Image.Image, name: str) -> Picture:
             rgb = rgb.transpose(_TRANSPOSE[orientation])
         pixels = np.ascontiguousarray(np.asarray(rgb))
     pixels.flags.writeable = False
-    return Picture(pixels, icc_profile, dpi[::-1] if dpi and turned else dpi, exif, name)
+    return LoadedImage(pixels, icc_profile, dpi[::-1] if dpi and turned else dpi, exif, name)
 
 
 def _open(stream: IO[bytes], name: str) -> Image.Image:
@@ -148,7 +167,7 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
         limit = f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,} (Pillow's own, see rmbg_trt.image.lift_pillow_limit)"
         raise InputError(_too_large(name, str(error).partition("(")[2].partition(" ")[0], limit)) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{name} is not a picture, or of a format that is not supported") from error
+        raise InputError(f"{name} is not an image, or its format is not supported") from error
     except Exception as error:  # a damaged header: decoders raise anything
         raise InputError(f"{name} is damaged: {error}") from error
 
@@ -159,7 +178,7 @@ def _too_large(name: str, pixels: str, limit: str) -> str:
 
 @contextlib.contextmanager
 def _reasons(name: str) -> Iterator[None]:
-    """Names the file in whatever a decoder raises: on damaged data that may be any exception."""
+    """Turns whatever a decoder raises on damaged data into an `InputError` that names the file."""
     try:
         yield
     except (InputError, MemoryError):
@@ -171,7 +190,7 @@ def _reasons(name: str) -> Iterator[None]:
 
 
 def _register_heif(head: bytes, name: str) -> None:
-    """Makes Pillow know HEIC (or AVIF, where Pillow was built without it) when a file needs it."""
+    """Registers the plugin for HEIC (or AVIF, where Pillow was built without it) when a file needs it."""
     if head[4:8] != b"ftyp":
         return
     brands = {head[8:12], *(head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4], "big"), 64), 4))}
@@ -185,9 +204,9 @@ def _register_heif(head: bytes, name: str) -> None:
     try:
         import pillow_heif
 
-        # Its older versions know AVIF as well.
+        # Only older versions have the AVIF function.
         register = getattr(pillow_heif, "register_avif_opener" if wants_avif else "register_heif_opener")
     except (ImportError, AttributeError):
         remedy = 'pip install "rmbg-trt[heif]"' + (", or Pillow 11.3 or later" if wants_avif else "")
-        raise UnavailableError(f"{name} is a {kind} picture, which needs an optional package: {remedy}") from None
+        raise UnavailableError(f"{name} is a {kind} image, which needs an optional package: {remedy}") from None
     register()

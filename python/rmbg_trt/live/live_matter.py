@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import Error
-from ..image import write_picture
+from ..image import write_image
 from .capture import Capture
 from .keys import action_of
 from .latency import Latency
@@ -297,7 +297,7 @@ class LiveMatter:
             return
         target = free_name(self.options.snapshots / time.strftime("rmbg_%Y%m%d_%H%M%S.png"))
         try:
-            write_picture(target, last.result)
+            write_image(target, last.result)
         except Error as error:
             self._tell(str(error))
         else:

@@ -24,7 +24,7 @@ from ..cache import cache_dir, prune, touch
 from ..errors import Error, InputError
 from ..export.pictures import SHIPPED
 from ..files import atomic_file
-from ..image import read_picture
+from ..image import read_image
 from ..models import content_sha256
 from ..runtimes.devices import require_bf16
 from ..runtimes.native import compile_model, processor_name
@@ -109,7 +109,7 @@ def compile_bf16(path: Path, graph: _core.CpuGraph) -> _core.CpuModel:
         else:
             touch(file)
             return model
-    pictures = (read_picture(photograph).pixels for photograph in photographs)
+    pictures = (read_image(photograph).pixels for photograph in photographs)
     inputs = [_core.preprocess(pixels, (height, width), color="rgb") for pixels in pictures]
     centres = measure_centres(graph, inputs)
     _write(file, centres)

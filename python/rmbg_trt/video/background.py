@@ -12,7 +12,7 @@ from typing import Any
 from .. import background as backgrounds
 from ..background import BackgroundLike
 from ..errors import InputError
-from ..image import INPUT_SUFFIXES, Array, read_picture
+from ..image import INPUT_SUFFIXES, Array, read_image
 from .source import Source
 
 
@@ -24,7 +24,7 @@ def as_given(background: BackgroundLike | os.PathLike[str]) -> Any:
     """
     if isinstance(background, (str, os.PathLike)) and Path(background).is_file():
         path = Path(background)
-        return read_picture(path).pixels[:, :, :3] if path.suffix.lower() in INPUT_SUFFIXES else path
+        return read_image(path).pixels[:, :, :3] if path.suffix.lower() in INPUT_SUFFIXES else path
     if isinstance(background, os.PathLike):
         raise InputError(f"the background {os.fspath(background)} is not there")
     try:

@@ -17,7 +17,7 @@ from av.packet import Packet
 
 from ..errors import InputError
 from ..files import atomic_folder
-from ..image import Array, encode_picture
+from ..image import Array, encode_image
 from .sink import Shape
 
 TIMES_NAME = "timestamps.csv"
@@ -52,7 +52,7 @@ class PngSink:
             self._writing.popleft().result()
 
     def _write_one(self, name: str, pixels: Array) -> None:
-        (self._folder / name).write_bytes(encode_picture(pixels, "png"))
+        (self._folder / name).write_bytes(encode_image(pixels, "png"))
 
     def copy(self, packet: Packet[Any]) -> None:
         """See `Sink.copy`: a folder of pictures has no sound."""

@@ -19,8 +19,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from ..errors import InputError
-from ..image import Array
-from ..image.write import _without_hidden_colour
+from ..image import Array, clear_transparent_color
 from .color import FULL, LIMITED, Color, Writer
 from .formats import Recipe
 from .webp_ending import set_last_duration
@@ -146,7 +145,7 @@ class FileSink:
     def write(self, pixels: Array, pts: int, duration: int) -> None:
         """See `Sink.write`."""
         if self._clear_hidden:
-            pixels = _without_hidden_colour(pixels)
+            pixels = clear_transparent_color(pixels)
         frame = self._writer.write(_padded(pixels) if self._recipe.codec.even else pixels)
         frame.pts, frame.duration, frame.time_base = pts, duration, self._shape.time_base
         if self._recipe.container.muxer == "webp":  # whose encoder would cut the milliseconds off

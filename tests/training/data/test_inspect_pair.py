@@ -102,7 +102,7 @@ def test_small_pictures(tmp_path: Path) -> None:
     ("damage", "reason"),
     [
         (lambda data: b"", "is empty"),
-        (lambda data: b"text", "is not a picture"),
+        (lambda data: b"text", "is not an image"),
         (lambda data: data[: len(data) // 2], "is cut short|is damaged"),
     ],
     ids=["empty", "text", "half"],

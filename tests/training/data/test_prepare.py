@@ -235,7 +235,7 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     masks = made.make_pairs(tmp_path / "in", range(1, 3))[1]
     for mask in masks.iterdir():
         mask.write_bytes(b"text")
-    with pytest.raises(InputError, match=r"no pair is fit \(unreadable: 2\)\n  - .*00001.jpg: .*is not a picture"):
+    with pytest.raises(InputError, match=r"no pair is fit \(unreadable: 2\)\n  - .*00001.jpg: .*is not an image"):
         prepare([pairs_source(tmp_path / "in")], tmp_path / "set")
     for mask in masks.iterdir():
         mask.unlink()

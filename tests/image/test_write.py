@@ -18,7 +18,7 @@ from PIL import Image, ImageCms
 
 import rmbg_trt
 from rmbg_trt.files import atomic_file
-from rmbg_trt.image import FORMATS, Picture, encode_picture, format_of, write_picture
+from rmbg_trt.image import FORMATS, LoadedImage, encode_image, format_of, write_image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -39,12 +39,12 @@ def opened(data: bytes) -> Image.Image:
     return image
 
 
-def like() -> Picture:
+def like() -> LoadedImage:
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Maker", "Model 1"
     exif[0x8769] = {0x9003: "2020:01:02 03:04:05"}
     exif[0x8825] = {1: "N"}
-    return Picture(noise(2, 2, 3), SRGB, (300.0, 150.0), exif.tobytes())
+    return LoadedImage(noise(2, 2, 3), SRGB, (300.0, 150.0), exif.tobytes())
 
 
 # ---- pixels ------------------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def test_png_is_exact(height: int, width: int, channels: tuple[int, ...], seed: 
     pixels = np.random.default_rng(seed).integers(0, levels, (height, width, *channels), np.uint8)
     if channels == (4,):
         pixels[..., 3] |= 1  # nothing hidden
-    image = opened(encode_picture(pixels, "png"))
+    image = opened(encode_image(pixels, "png"))
     assert image.mode == {(): "L", (3,): "RGB", (4,): "RGBA"}[channels]
     np.testing.assert_array_equal(np.asarray(image), pixels)
 
@@ -80,14 +80,14 @@ def compressor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 def test_png_of_many_bands_is_exact() -> None:
     pixels = noise(1100, 701, 3)  # 2.3 MB: nine bands and a rest
     pixels[300:800] = 40
-    np.testing.assert_array_equal(np.asarray(opened(encode_picture(pixels, "png"))), pixels)
+    np.testing.assert_array_equal(np.asarray(opened(encode_image(pixels, "png"))), pixels)
     wide = noise(3, 100_000, 4) | 1  # a row is larger than a band
-    np.testing.assert_array_equal(np.asarray(opened(encode_picture(wide, "png"))), wide)
+    np.testing.assert_array_equal(np.asarray(opened(encode_image(wide, "png"))), wide)
 
 
 @pytest.mark.usefixtures("compressor")
 def test_png_passes_the_checks_of_a_strict_decoder() -> None:
-    image = Image.open(io.BytesIO(encode_picture(noise(31, 17, 4) | 1, "png", like=like())))
+    image = Image.open(io.BytesIO(encode_image(noise(31, 17, 4) | 1, "png", like=like())))
     image.verify()  # checksums of every chunk, and their order
 
 
@@ -97,7 +97,7 @@ def test_webp_and_tiff_are_exact_by_default(format: Any, channels: tuple[int, ..
     pixels = noise(31, 17, *channels)
     if channels == (4,):
         pixels |= 1
-    image = opened(encode_picture(pixels, format))
+    image = opened(encode_image(pixels, format))
     expected = np.repeat(pixels[..., None], 3, axis=2) if format == "webp" and not channels else pixels
     np.testing.assert_array_equal(np.asarray(image), expected)
 
@@ -108,7 +108,7 @@ def test_hidden_colour_does_not_travel_along() -> None:
     pixels[4, 4] = (10, 20, 30, 1)
     before = pixels.copy()
     for format in ("png", "tiff", "webp"):
-        result = np.asarray(opened(encode_picture(pixels, format)))
+        result = np.asarray(opened(encode_image(pixels, format)))
         assert result[4, 4].tolist() == [10, 20, 30, 1]
         if format != "webp":  # libwebp clears in blocks, to what compresses best
             assert int(result.astype(int).sum()) == 61
@@ -117,21 +117,21 @@ def test_hidden_colour_does_not_travel_along() -> None:
 
 def test_padded_rows_and_slices_are_taken_as_they_are_seen() -> None:
     pixels = noise(20, 30, 3)[2:12, 5:20]
-    np.testing.assert_array_equal(np.asarray(opened(encode_picture(pixels, "png"))), pixels)
+    np.testing.assert_array_equal(np.asarray(opened(encode_image(pixels, "png"))), pixels)
     cutout = (noise(20, 30, 4) | 1)[::2, 3:20]
-    np.testing.assert_array_equal(np.asarray(opened(encode_picture(cutout, "png"))), cutout)
+    np.testing.assert_array_equal(np.asarray(opened(encode_image(cutout, "png"))), cutout)
 
 
 def test_quality() -> None:
     pixels = photograph()
-    sizes = [len(encode_picture(pixels, "jpg", quality=quality)) for quality in (30, None, 100)]
+    sizes = [len(encode_image(pixels, "jpg", quality=quality)) for quality in (30, None, 100)]
     assert sizes == sorted(set(sizes))
-    near = np.asarray(opened(encode_picture(pixels, "jpg"))).astype(int)
+    near = np.asarray(opened(encode_image(pixels, "jpg"))).astype(int)
     assert np.abs(near - pixels).max() <= 12
     alpha = np.full((40, 60, 1), 200, np.uint8)
     alpha[:20] = 3
     cutout = np.concatenate([pixels, alpha], axis=2)
-    lossy = np.asarray(opened(encode_picture(cutout, "webp", quality=50)))
+    lossy = np.asarray(opened(encode_image(cutout, "webp", quality=50)))
     np.testing.assert_array_equal(lossy[..., 3:], alpha)
     assert not np.array_equal(lossy[..., :3], pixels)
 
@@ -141,7 +141,7 @@ def test_quality() -> None:
 
 @pytest.mark.parametrize("format", ["png", "webp", "tiff", "jpg"])
 def test_profile_resolution_and_exif_are_kept(format: Any) -> None:
-    image = opened(encode_picture(photograph(), format, like=like()))
+    image = opened(encode_image(photograph(), format, like=like()))
     assert image.info["icc_profile"] == SRGB
     if format != "webp":
         assert [float(value) for value in image.info["dpi"]] == pytest.approx([300, 150], abs=0.02)
@@ -155,12 +155,12 @@ def test_profile_resolution_and_exif_are_kept(format: Any) -> None:
 
 @pytest.mark.parametrize("format", ["png", "tiff", "jpg", "webp"])
 def test_an_alpha_has_no_colour_profile(format: Any) -> None:
-    image = opened(encode_picture(noise(8, 8), format, like=like()))
+    image = opened(encode_image(noise(8, 8), format, like=like()))
     assert "icc_profile" not in image.info
 
 
 def test_nothing_is_made_up() -> None:
-    info = opened(encode_picture(photograph(), "png", like=Picture(noise(1, 1, 3)))).info
+    info = opened(encode_image(photograph(), "png", like=LoadedImage(noise(1, 1, 3)))).info
     assert not {"icc_profile", "dpi", "exif"} & set(info)
 
 
@@ -169,7 +169,7 @@ def test_nothing_is_made_up() -> None:
 
 def test_a_cutout_cannot_be_a_jpeg() -> None:
     with pytest.raises(rmbg_trt.InputError, match="JPEG, which has no transparency; use png, webp or tiff"):
-        encode_picture(noise(2, 2, 4), "jpg")
+        encode_image(noise(2, 2, 4), "jpg")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_cutout_cannot_be_a_jpeg() -> None:
 )
 def test_what_cannot_be_stored_is_refused(pixels: Any, format: Any, quality: int | None, reason: str) -> None:
     with pytest.raises(rmbg_trt.InputError, match=reason):
-        encode_picture(pixels, format, quality=quality)
+        encode_image(pixels, format, quality=quality)
 
 
 def test_format_of_a_name() -> None:
@@ -206,13 +206,13 @@ def names(folder: Path) -> list[str]:
 def test_a_write_makes_folders_and_replaces(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b" / "x.png"
     for value in (3, 4):
-        write_picture(target, np.full((2, 2), value, np.uint8))
+        write_image(target, np.full((2, 2), value, np.uint8))
         assert np.asarray(Image.open(target)).tolist() == [[value] * 2] * 2
     assert names(target.parent) == ["x.png"]
 
 
 def test_permissions_are_those_of_an_ordinary_file(tmp_path: Path) -> None:
-    write_picture(tmp_path / "x.png", noise(2, 2))
+    write_image(tmp_path / "x.png", noise(2, 2))
     (tmp_path / "ordinary").touch()
     assert (tmp_path / "x.png").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
@@ -234,10 +234,10 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
     """The system refuses every byte beyond 10,000, in the middle of the file."""
     script = """
 import resource, sys, numpy as np, rmbg_trt
-from rmbg_trt.image import write_picture
+from rmbg_trt.image import write_image
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:
-    write_picture(sys.argv[1], np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8))
+    write_image(sys.argv[1], np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8))
 except rmbg_trt.Error as error:
     print(error)
 """
@@ -251,9 +251,9 @@ except rmbg_trt.Error as error:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_device_is_written_to_and_not_replaced() -> None:
     with pytest.raises(rmbg_trt.Error, match="/dev/full could not be written: No space left on device"):
-        write_picture("/dev/full", noise(200, 200), format="png")
+        write_image("/dev/full", noise(200, 200), format="png")
     assert not Path("/dev/full").is_file()
-    write_picture("/dev/null", noise(2, 2), format="png")
+    write_image("/dev/null", noise(2, 2), format="png")
     assert not Path("/dev/null").is_file()
 
 
@@ -261,9 +261,9 @@ def test_targets_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(rmbg_trt.Error, match=r"x\.png could not be written: "):
-        write_picture(tmp_path / "file" / "x.png", noise(2, 2))
+        write_image(tmp_path / "file" / "x.png", noise(2, 2))
     with pytest.raises(rmbg_trt.Error, match=r"folder\.png could not be written: .*folder"):
-        write_picture(tmp_path / "folder.png", noise(2, 2))
+        write_image(tmp_path / "folder.png", noise(2, 2))
     assert names(tmp_path) == ["file", "folder.png"]
 
 
@@ -271,6 +271,6 @@ def test_targets_that_cannot_be_written(tmp_path: Path) -> None:
 def test_a_link_keeps_its_place(tmp_path: Path) -> None:
     (tmp_path / "real.png").write_bytes(b"old")
     (tmp_path / "link.png").symlink_to("real.png")
-    write_picture(tmp_path / "link.png", np.full((1, 1), 5, np.uint8))
+    write_image(tmp_path / "link.png", np.full((1, 1), 5, np.uint8))
     assert (tmp_path / "link.png").is_symlink()
     assert np.asarray(Image.open(tmp_path / "real.png")).tolist() == [[5]]

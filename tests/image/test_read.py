@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import rmbg_trt
-from rmbg_trt.image import Picture, read_picture
+from rmbg_trt.image import LoadedImage, read_image
 
 # A picture of 2 rows and 3 columns, and how a camera stores it under each EXIF orientation: "6" (row 0 of the file is
 # the right side, column 0 the top) and so on, from the table in the EXIF specification, 4.6.4.A.
@@ -43,7 +43,7 @@ def gray(values: Any) -> Image.Image:
     return Image.fromarray(np.array(values, np.uint8))
 
 
-def first(picture: Picture) -> tuple[int, ...]:
+def first(picture: LoadedImage) -> tuple[int, ...]:
     return tuple(int(value) for value in picture.pixels[0, 0])
 
 
@@ -84,7 +84,7 @@ def test_orientation_is_applied_and_dropped(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif[0x010F] = "Maker"
-    picture = read_picture(saved(gray(STORED[orientation]), "PNG", exif=exif, dpi=(300, 150)))
+    picture = read_image(saved(gray(STORED[orientation]), "PNG", exif=exif, dpi=(300, 150)))
     assert picture.pixels[:, :, 0].tolist() == UPRIGHT
     assert picture.exif is not None
     kept = Image.Exif()
@@ -97,7 +97,7 @@ def test_orientation_is_applied_and_dropped(orientation: int) -> None:
 def test_an_orientation_that_does_not_exist_is_upright(value: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = value
-    assert read_picture(saved(gray(UPRIGHT), "PNG", exif=exif)).pixels[:, :, 0].tolist() == UPRIGHT
+    assert read_image(saved(gray(UPRIGHT), "PNG", exif=exif)).pixels[:, :, 0].tolist() == UPRIGHT
 
 
 def test_exif_keeps_the_shot_and_drops_thumbnail_and_wrong_dimensions() -> None:
@@ -105,7 +105,7 @@ def test_exif_keeps_the_shot_and_drops_thumbnail_and_wrong_dimensions() -> None:
     exif[0x0112], exif[0x0110], exif[0x0131] = 6, "Model 1", "Firmware"
     exif[0x8769] = {0xA002: 3, 0xA003: 2, 0x9003: "2020:01:02 03:04:05"}
     exif[0x8825] = {1: "N", 2: (48.0, 51.0, 30.0)}
-    picture = read_picture(saved(gray(UPRIGHT).convert("RGB"), "JPEG", exif=exif))
+    picture = read_image(saved(gray(UPRIGHT).convert("RGB"), "JPEG", exif=exif))
     assert picture.exif is not None
     kept = Image.Exif()
     kept.load(picture.exif)
@@ -117,7 +117,7 @@ def test_exif_keeps_the_shot_and_drops_thumbnail_and_wrong_dimensions() -> None:
 
 def test_exif_of_a_tiff_has_no_tags_of_its_storage() -> None:
     tags = {0x010E: "A cat", 0x013B: "Someone"}
-    picture = read_picture(saved(gray(UPRIGHT), "TIFF", tiffinfo=tags, compression="tiff_lzw"))
+    picture = read_image(saved(gray(UPRIGHT), "TIFF", tiffinfo=tags, compression="tiff_lzw"))
     assert picture.exif is not None
     kept = Image.Exif()
     kept.load(picture.exif)
@@ -127,7 +127,7 @@ def test_exif_of_a_tiff_has_no_tags_of_its_storage() -> None:
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
 def test_damaged_exif_does_not_cost_the_picture() -> None:
     data = saved(gray(UPRIGHT), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f garbage")
-    picture = read_picture(data)
+    picture = read_image(data)
     assert picture.pixels[:, :, 0].tolist() == UPRIGHT
     assert picture.exif is None
 
@@ -138,7 +138,7 @@ def test_damaged_exif_does_not_cost_the_picture() -> None:
 def test_rgb_and_rgba_are_exact_contiguous_and_read_only() -> None:
     for channels in (3, 4):
         pixels = np.random.default_rng(channels).integers(0, 256, (5, 7, channels), np.uint8)
-        picture = read_picture(saved(Image.fromarray(pixels), "PNG"))
+        picture = read_image(saved(Image.fromarray(pixels), "PNG"))
         np.testing.assert_array_equal(picture.pixels, pixels)
         assert picture.pixels.flags.c_contiguous
         with pytest.raises(ValueError, match="read-only"):
@@ -148,8 +148,8 @@ def test_rgb_and_rgba_are_exact_contiguous_and_read_only() -> None:
 def test_one_bit_and_gray_alpha() -> None:
     bits = Image.new("1", (2, 1))
     bits.putpixel((1, 0), 255)
-    assert read_picture(saved(bits, "PNG")).pixels.tolist() == [[[0, 0, 0], [255, 255, 255]]]
-    assert first(read_picture(saved(Image.new("LA", (1, 1), (70, 90)), "PNG"))) == (70, 70, 70, 90)
+    assert read_image(saved(bits, "PNG")).pixels.tolist() == [[[0, 0, 0], [255, 255, 255]]]
+    assert first(read_image(saved(Image.new("LA", (1, 1), (70, 90)), "PNG"))) == (70, 70, 70, 90)
 
 
 def test_palette_with_and_without_transparency() -> None:
@@ -158,19 +158,17 @@ def test_palette_with_and_without_transparency() -> None:
     for x in range(3):
         image.putpixel((x, 0), x)
     plain = [[200, 10, 20], [30, 210, 40], [50, 60, 220]]
-    assert read_picture(saved(image, "PNG")).pixels.tolist() == [plain]
-    assert read_picture(saved(image, "PNG", transparency=bytes([0, 128, 255]))).pixels.tolist() == [
+    assert read_image(saved(image, "PNG")).pixels.tolist() == [plain]
+    assert read_image(saved(image, "PNG", transparency=bytes([0, 128, 255]))).pixels.tolist() == [
         [[200, 10, 20, 0], [30, 210, 40, 128], [50, 60, 220, 255]]
     ]
-    assert read_picture(saved(image, "GIF", transparency=1)).pixels[0, :, 3].tolist() == [255, 0, 255]
+    assert read_image(saved(image, "GIF", transparency=1)).pixels[0, :, 3].tolist() == [255, 0, 255]
 
 
 def test_key_colours_become_alpha() -> None:
-    assert read_picture(saved(gray([[7, 8]]), "PNG", transparency=7)).pixels.tolist() == [
-        [[7, 7, 7, 0], [8, 8, 8, 255]]
-    ]
+    assert read_image(saved(gray([[7, 8]]), "PNG", transparency=7)).pixels.tolist() == [[[7, 7, 7, 0], [8, 8, 8, 255]]]
     rgb = Image.new("RGB", (1, 1), (1, 2, 3))
-    assert first(read_picture(saved(rgb, "PNG", transparency=(1, 2, 3)))) == (1, 2, 3, 0)
+    assert first(read_image(saved(rgb, "PNG", transparency=(1, 2, 3)))) == (1, 2, 3, 0)
 
 
 def png16(colour_type: int, samples: list[int], key: list[int] | None = None) -> bytes:
@@ -187,25 +185,25 @@ def png16(colour_type: int, samples: list[int], key: list[int] | None = None) ->
 
 
 def test_sixteen_bits_keep_their_high_byte() -> None:
-    assert first(read_picture(png16(0, [0x80FF]))) == (0x80, 0x80, 0x80)
-    assert first(read_picture(png16(2, [0x12FF, 0x3400, 0xFFFF]))) == (0x12, 0x34, 0xFF)
-    assert first(read_picture(png16(6, [0x12FF, 0x3400, 0xFFFF, 0x7F80]))) == (0x12, 0x34, 0xFF, 0x7F)
-    assert first(read_picture(png16(4, [0x5600, 0x7F80]))) == (0x56, 0x56, 0x56, 0x7F)
-    assert first(read_picture(png16(0, [0x80FF], key=[0x80FF]))) == (0x80, 0x80, 0x80, 0)
-    assert first(read_picture(png16(2, [0x12FF, 0x3400, 0xFFFF], key=[1, 2, 300]))) == (0x12, 0x34, 0xFF)
+    assert first(read_image(png16(0, [0x80FF]))) == (0x80, 0x80, 0x80)
+    assert first(read_image(png16(2, [0x12FF, 0x3400, 0xFFFF]))) == (0x12, 0x34, 0xFF)
+    assert first(read_image(png16(6, [0x12FF, 0x3400, 0xFFFF, 0x7F80]))) == (0x12, 0x34, 0xFF, 0x7F)
+    assert first(read_image(png16(4, [0x5600, 0x7F80]))) == (0x56, 0x56, 0x56, 0x7F)
+    assert first(read_image(png16(0, [0x80FF], key=[0x80FF]))) == (0x80, 0x80, 0x80, 0)
+    assert first(read_image(png16(2, [0x12FF, 0x3400, 0xFFFF], key=[1, 2, 300]))) == (0x12, 0x34, 0xFF)
 
 
 @pytest.mark.parametrize("byte_order", ["<", ">"])
 def test_sixteen_bit_gray_tiff_of_both_byte_orders(byte_order: str) -> None:
     image = Image.fromarray(np.array([[0, 0x0100, 0x80FF, 0xFFFF]], f"{byte_order}u2"))
-    assert read_picture(saved(image, "TIFF")).pixels[0, :, 0].tolist() == [0, 1, 0x80, 0xFF]
+    assert read_image(saved(image, "TIFF")).pixels[0, :, 0].tolist() == [0, 1, 0x80, 0xFF]
 
 
 def test_sixteen_bit_rgb_tiff() -> None:
     tifffile = pytest.importorskip("tifffile")
     stream = io.BytesIO()
     tifffile.imwrite(stream, np.array([[[0x12FF, 0x3400, 0xFFFF]]], np.uint16), photometric="rgb")
-    assert first(read_picture(stream.getvalue())) == (0x12, 0x34, 0xFF)
+    assert first(read_image(stream.getvalue())) == (0x12, 0x34, 0xFF)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +220,7 @@ def test_sixteen_bit_rgb_tiff() -> None:
     ],
 )
 def test_deep_gray_is_scaled_by_its_range(values: Any, expected: list[int]) -> None:
-    assert read_picture(saved(Image.fromarray(values), "TIFF")).pixels[0, :, 0].tolist() == expected
+    assert read_image(saved(Image.fromarray(values), "TIFF")).pixels[0, :, 0].tolist() == expected
 
 
 # ---- colour ------------------------------------------------------------------------------------------------------
@@ -230,16 +228,16 @@ def test_deep_gray_is_scaled_by_its_range(values: Any, expected: list[int]) -> N
 
 def test_an_rgb_profile_is_kept_as_it_is() -> None:
     for image in (Image.new("RGB", (2, 2), (9, 8, 7)), Image.new("RGBA", (2, 2)), Image.new("L", (2, 2), 5)):
-        assert read_picture(saved(image, "PNG", icc_profile=SRGB)).icc_profile == SRGB
-    assert read_picture(saved(image, "PNG")).icc_profile is None
+        assert read_image(saved(image, "PNG", icc_profile=SRGB)).icc_profile == SRGB
+    assert read_image(saved(image, "PNG")).icc_profile is None
 
 
 @pytest.mark.parametrize("format", ["JPEG", "TIFF"])
 def test_cmyk_goes_through_its_profile_and_leaves_as_srgb(format: str) -> None:
     cyan = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
-    plain = read_picture(saved(cyan, format))
+    plain = read_image(saved(cyan, format))
     assert (first(plain), plain.icc_profile) == ((0, 255, 255), None)
-    through = read_picture(saved(cyan, format, icc_profile=cmyk_profile()))
+    through = read_image(saved(cyan, format, icc_profile=cmyk_profile()))
     assert first(through) == pytest.approx((119, 119, 119), abs=2)  # L* = 50 in sRGB
     assert through.icc_profile is not None
     assert ImageCms.ImageCmsProfile(io.BytesIO(through.icc_profile)).profile.xcolor_space.strip() == "RGB"
@@ -247,7 +245,7 @@ def test_cmyk_goes_through_its_profile_and_leaves_as_srgb(format: str) -> None:
 
 def test_gray_goes_through_its_profile_and_keeps_alpha() -> None:
     for image, alpha in ((Image.new("L", (2, 2), 128), ()), (Image.new("LA", (2, 2), (128, 33)), (33,))):
-        picture = read_picture(saved(image, "PNG", icc_profile=gray_profile()))
+        picture = read_image(saved(image, "PNG", icc_profile=gray_profile()))
         assert first(picture)[:3] == pytest.approx((188, 188, 188), abs=2)
         assert first(picture)[3:] == alpha
         assert picture.icc_profile not in (None, gray_profile())
@@ -261,19 +259,19 @@ def test_lab_becomes_srgb() -> None:
         outputMode="LAB",
     )
     assert to_lab is not None
-    picture = read_picture(saved(to_lab, "TIFF"))
+    picture = read_image(saved(to_lab, "TIFF"))
     assert first(picture) == pytest.approx((200, 30, 40), abs=3)
 
 
 @pytest.mark.parametrize("profile", [b"not a profile", cmyk_profile()[:60], cmyk_profile()])
 def test_a_profile_that_does_not_fit_is_left_out(profile: bytes) -> None:
-    picture = read_picture(saved(Image.new("RGB", (2, 2), (1, 2, 3)), "PNG", icc_profile=profile))
+    picture = read_image(saved(Image.new("RGB", (2, 2), (1, 2, 3)), "PNG", icc_profile=profile))
     assert (first(picture), picture.icc_profile) == ((1, 2, 3), None)
 
 
 def test_a_damaged_cmyk_profile_gives_approximate_colours(caplog: pytest.LogCaptureFixture) -> None:
     damaged = cmyk_profile()[:200]
-    picture = read_picture(saved(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "TIFF", icc_profile=damaged))
+    picture = read_image(saved(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "TIFF", icc_profile=damaged))
     assert (first(picture), picture.icc_profile) == ((0, 255, 255), None)
     assert "colours are approximate" in caplog.text
 
@@ -297,8 +295,8 @@ def test_sources_path_bytes_and_stream_agree(tmp_path: Path) -> None:
 
     sources: list[Any] = [tmp_path / "a.png", str(tmp_path / "a.png"), data, io.BytesIO(data), Pipe()]
     for source in sources:
-        assert read_picture(source).pixels[:, :, 0].tolist() == UPRIGHT
-    assert read_picture(tmp_path / "a.png").name == str(tmp_path / "a.png")
+        assert read_image(source).pixels[:, :, 0].tolist() == UPRIGHT
+    assert read_image(tmp_path / "a.png").name == str(tmp_path / "a.png")
 
 
 def test_of_an_animation_the_first_frame_is_taken_and_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -306,7 +304,7 @@ def test_of_an_animation_the_first_frame_is_taken_and_said(caplog: pytest.LogCap
     for format in ("GIF", "PNG", "TIFF"):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            picture = read_picture(saved(frames[0], format, save_all=True, append_images=frames[1:]), name="moving")
+            picture = read_image(saved(frames[0], format, save_all=True, append_images=frames[1:]), name="moving")
         assert first(picture)[:3] == (255, 0, 0)
         assert "moving has 3 frames or pages; only the first is used" in caplog.text
 
@@ -320,7 +318,7 @@ def test_heic_is_read_with_the_optional_package() -> None:
     pillow_heif.register_heif_opener()
     data = saved(Image.new("RGB", (64, 64), (200, 100, 50)), "HEIF", quality=95)
     Image.OPEN.pop("HEIF")  # as in a fresh process
-    assert first(read_picture(data)) == pytest.approx((200, 100, 50), abs=6)
+    assert first(read_image(data)) == pytest.approx((200, 100, 50), abs=6)
 
 
 def test_heic_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +326,7 @@ def test_heic_without_the_package_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(rmbg_trt.UnavailableError, match=r'a\.heic is a HEIC .* pip install "rmbg-trt\[heif\]"'):
-        read_picture(heif(), name="a.heic")
+        read_image(heif(), name="a.heic")
 
 
 def test_avif() -> None:
@@ -336,7 +334,7 @@ def test_avif() -> None:
     if "AVIF" not in Image.SAVE:
         pytest.skip("this Pillow has no AVIF")
     data = saved(Image.new("RGB", (64, 64), (200, 100, 50)), "AVIF", quality=95)
-    assert first(read_picture(data)) == pytest.approx((200, 100, 50), abs=6)
+    assert first(read_image(data)) == pytest.approx((200, 100, 50), abs=6)
 
 
 # ---- what is refused ---------------------------------------------------------------------------------------------
@@ -346,7 +344,7 @@ def test_avif() -> None:
     ("data", "reason"),
     [
         (b"", r"^x is empty$"),
-        (b"hello, this is not a picture", r"^x is not a picture"),
+        (b"hello, this is not an image", r"^x is not an image"),
         (saved(Image.effect_noise((64, 64), 90), "PNG")[:-900], r"^x is (cut short|damaged)"),
         (saved(Image.effect_noise((64, 64), 90), "JPEG")[:-900], r"^x is cut short"),
         (saved(Image.effect_noise((64, 64), 90), "BMP")[:-900], r"^x is cut short"),
@@ -358,7 +356,7 @@ def test_damaged_data_has_a_reason(data: bytes, reason: str) -> None:
     if data == heif():
         pytest.importorskip("pillow_heif")
     with pytest.raises(rmbg_trt.InputError, match=reason):
-        read_picture(data, name="x")
+        read_image(data, name="x")
 
 
 def test_paths_that_are_no_pictures(tmp_path: Path) -> None:
@@ -370,20 +368,20 @@ def test_paths_that_are_no_pictures(tmp_path: Path) -> None:
         (tmp_path / "a\0b.png", "null byte"),
     ):
         with pytest.raises(rmbg_trt.InputError, match=reason):
-            read_picture(path)
+            read_image(path)
 
 
 def test_large_pictures_are_refused_before_they_are_decoded() -> None:
     data = saved(Image.new("1", (300, 200)), "PNG")
-    assert read_picture(data, max_pixels=60_000).pixels.shape == (200, 300, 3)
+    assert read_image(data, max_pixels=60_000).pixels.shape == (200, 300, 3)
     with pytest.raises(rmbg_trt.InputError, match=r"x has 300 x 200 = 60,000 pixels, .* 59,999; --max-pixels"):
-        read_picture(data, max_pixels=59_999, name="x")
+        read_image(data, max_pixels=59_999, name="x")
 
 
 def test_a_bomb_meets_the_limit_of_pillow_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
     with pytest.raises(rmbg_trt.InputError, match=r"has 60000 pixels, more than the limit of 20,000 .*--max-pixels"):
-        read_picture(saved(Image.new("1", (300, 200)), "PNG"), max_pixels=10**9)
+        read_image(saved(Image.new("1", (300, 200)), "PNG"), max_pixels=10**9)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
@@ -401,7 +399,7 @@ def test_random_damage_never_raises_anything_else() -> None:
             for at in random.integers(0, len(data), 12):
                 data[at] = random.integers(0, 256)
             try:
-                read_picture(bytes(data))
+                read_image(bytes(data))
             except rmbg_trt.InputError:
                 refused += 1
     assert refused > 100
