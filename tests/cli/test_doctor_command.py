@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import subprocess
 import sys
@@ -26,9 +27,9 @@ REPORT = doctor.Report(
     nvidia=doctor.Nvidia("580.95.05", (doctor.Gpu("NVIDIA H200", 143771, "9.0"),), None, "/cuda/bin/nvcc", "13.0.88"),
     core=doctor.Core("1.2.3", "GNU 12", True, "13.0", "90-real", (), "no permission"),
     packages=(
-        doctor.Package("OpenVINO", "CPU", True, "2026.4.1", True, "get-openvino"),
-        doctor.Package("TensorRT", "NVIDIA GPUs", False, None, True, 'pip install "rmbg-trt[tensorrt]"'),
-        doctor.Package("PyTorch", "export", False, None, False, "get-torch"),
+        doctor.Package("OpenVINO", "CPU", True, "2026.4.1", "get-openvino"),
+        doctor.Package("TensorRT", "NVIDIA GPUs", False, None, 'pip install "rmbg-trt[tensorrt]"'),
+        doctor.Package("PyTorch", "export", False, None, "get-torch"),
     ),
     cache=doctor.Cache("/some/cache", False, 4_574_861, {"u2net": False, "u2netp": True}),
     advice=("Set RMBG_TRT_HOME.",),
@@ -40,14 +41,15 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Run the command with a given report and trial; counts the trials."""
 
     def run(*arguments: str, trial: doctor.Trial = PASS, report: doctor.Report = REPORT, columns: str = "100") -> Any:
+        command = importlib.import_module("rmbg_trt.cli.doctor")
         trials: list[str] = []
 
         def trial_run(model: str, *, progress: Any = None) -> doctor.Trial:
             trials.append(model)
             return dataclasses.replace(trial, model=model)
 
-        monkeypatch.setattr(doctor, "examine", lambda: report)
-        monkeypatch.setattr(doctor, "trial_run", trial_run)
+        monkeypatch.setattr(command, "examine", lambda: report)
+        monkeypatch.setattr(command, "trial_run", trial_run)
         result: Any = CliRunner().invoke(app, ["doctor", *arguments], env={"COLUMNS": columns})
         result.trials = trials
         return result
@@ -79,7 +81,7 @@ def test_the_tables_hold_the_facts(invoke: Any) -> None:
         "! Set RMBG_TRT_HOME.",
         "device name a processor",
         "a 640x480 frame 12.3 ms (start 100 ms, first frame 20.0 ms)",
-        "PASS took the background out of a picture with u2netp",
+        "PASS removed the background of a test image with u2netp",
     } <= lines
 
 
@@ -150,8 +152,8 @@ def test_this_very_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert {package["name"] for package in report["packages"]} >= {"OpenVINO", "TensorRT", "PyTorch"}
 
 
-def test_help_has_an_example_and_imports_nothing_heavy() -> None:
-    heavy = "{'numpy', 'PIL', 'openvino', 'torch', 'onnxruntime', 'rmbg_trt._core'}"
+def test_help_has_an_example_and_imports_no_runtime() -> None:
+    heavy = "{'PIL', 'openvino', 'torch', 'onnxruntime', 'rmbg_trt._core'}"
     code = f"""
 import sys
 from rmbg_trt.cli import app
@@ -165,3 +167,13 @@ finally:
     assert done.returncode == 0, done.stderr
     assert "Example:" in done.stdout
     assert time.perf_counter() - start < 5  # about 0.4 s; the rest is for busy machines
+
+
+def test_it_starts_where_the_compiled_core_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path))
+    monkeypatch.setenv("RMBG_TRT_OFFLINE", "1")
+    code = "import sys; sys.modules['rmbg_trt._core'] = None; from rmbg_trt.cli import app; app(['doctor'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "The compiled core does not load" in done.stdout
+    assert "the installation of rmbg-trt is incomplete" in done.stdout

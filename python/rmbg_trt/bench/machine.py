@@ -21,8 +21,7 @@ _THREADS = ("RMBG_NUM_THREADS", "RMBG_ISA", "OMP_NUM_THREADS")
 def machine() -> dict[str, Any]:
     """The processors, their memory, the driver, and how busy the machine was."""
     from .. import _core
-    from ..doctor.nvidia import examine_nvidia
-    from ..doctor.processor import examine_processor
+    from ..doctor.facts import examine_nvidia, examine_processor
 
     cpu, nvidia = examine_processor(), examine_nvidia()
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -24,6 +24,8 @@ EXIT_OK = 0
 EXIT_FAILED = 1  # the job ran and failed
 EXIT_USAGE = 2  # the command line itself is wrong
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, and tracebacks of errors.")]
 
 console = Console(stderr=True)
 out = Console()

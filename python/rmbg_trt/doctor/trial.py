@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trial run: the main job, done once for real on a made picture whose matte is known."""
+"""The trial run: removes the background of one synthetic image whose alpha is known, and checks the result."""
 
 from __future__ import annotations
 
@@ -9,82 +9,82 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .. import models
 from ..errors import Error
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from ..engine import Engine
+
 _TIMED_RUNS = 5
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The main job, done once for real. `info` is `Engine.info` as a dict."""
+    """The result of a trial run. `info` is `Engine.info` as a dict."""
 
     ok: bool
     model: str
     reason: str
-    start_ms: float | None = None  # making the engine
+    start_ms: float | None = None  # opening the engine
     first_ms: float | None = None  # the first frame: warm-up and capture
     frame_ms: float | None = None  # median of the frames after it
     info: Mapping[str, Any] | None = None
 
 
 def trial_run(model: str = "u2netp", *, progress: models.Progress | None = None) -> Trial:
-    """Make an engine, and take the background out of a picture. Never raises for what fails: it is in the result.
+    """Open an engine and remove the background of an image. Failures are in the result; nothing is raised.
 
     Args:
         model: a catalogue name or a model file.
         progress: ``progress(bytes_done, bytes_total)`` while the model is fetched.
     """
-    picture = trial_picture()
+    frame = trial_frame()
     try:
+        # Not at the top: the engine needs the compiled core, and the doctor must start where that does not load.
         from ..engine import Engine
 
-        models.resolve(model, progress=progress)  # the engine would do it too, but without a bar
+        models.resolve(model, progress=progress)  # the engine would do it too, but without a progress bar
         start = time.perf_counter()
         with Engine(model) as engine:
             start_ms = 1e3 * (time.perf_counter() - start)
-            alpha, first_ms = _timed(engine, picture)
-            frame_ms = statistics.median(_timed(engine, picture)[1] for _ in range(_TIMED_RUNS))
+            alpha, first_ms = _timed(engine, frame)
+            frame_ms = statistics.median(_timed(engine, frame)[1] for _ in range(_TIMED_RUNS))
             info = asdict(engine.info)
     except Error as error:
         return Trial(False, model, str(error))
     except ImportError as error:
-        return Trial(False, model, f"rmbg-trt is not installed as a whole ({error}): install it again")
-    except Exception as error:  # whatever a runtime or a driver throws is a result here
+        return Trial(False, model, f"the installation of rmbg-trt is incomplete ({error}): install it again")
+    except Exception as error:  # whatever a runtime or a driver raises is a result here
         return Trial(False, model, f"unexpected {type(error).__name__}: {error}")
-    wrong = check_alpha(alpha, picture)
+    wrong = check_alpha(alpha, frame)
     return Trial(not wrong, model, wrong or str(info.get("reason", "")), start_ms, first_ms, frame_ms, info)
 
 
-def _timed(engine: Any, picture: NDArray[np.uint8]) -> tuple[Any, float]:
+def _timed(engine: Engine, frame: NDArray[np.uint8]) -> tuple[Any, float]:
     start = time.perf_counter()
-    alpha = engine.run(picture)
+    alpha = engine.run(frame)
     return alpha, 1e3 * (time.perf_counter() - start)
 
 
-def trial_picture(height: int = 480, width: int = 640) -> NDArray[np.uint8]:
-    """Draw a bright, shaded ball before a dark gradient: (height, width, 3) uint8, BGR."""
-    import numpy as np
-
+def trial_frame(height: int = 480, width: int = 640) -> NDArray[np.uint8]:
+    """Draw a bright, shaded ball in front of a dark gradient: (height, width, 3) uint8, BGR."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    picture = np.stack([40 + 40 * y / height, 50 + 30 * x / width, np.full_like(x, 45)], axis=-1)
+    frame = np.stack([40 + 40 * y / height, 50 + 30 * x / width, np.full_like(x, 45)], axis=-1)
     radius = 0.3 * min(height, width)
     distance = np.hypot(x - width / 2, y - height / 2) / radius
     shade = np.clip(1.2 - np.hypot(x - width / 2 + radius / 3, y - height / 2 + radius / 3) / (2 * radius), 0, 1)
     ball = np.stack([60 * shade, 140 * shade, 255 * shade], axis=-1)
-    return np.where((distance <= 1)[..., None], ball, picture).astype(np.uint8)
+    return np.where((distance <= 1)[..., None], ball, frame).astype(np.uint8)
 
 
-def check_alpha(alpha: Any, picture: NDArray[np.uint8]) -> str:
-    """Say what is wrong with the alpha of `trial_picture`, or nothing."""
-    import numpy as np
-
+def check_alpha(alpha: Any, frame: NDArray[np.uint8]) -> str:
+    """Say what is wrong with the alpha of `trial_frame`; empty if it is right."""
     alpha = np.asarray(alpha)
-    if alpha.shape != picture.shape[:2] or alpha.dtype != np.uint8:
-        return f"got an alpha of shape {alpha.shape}, {alpha.dtype}; expected {picture.shape[:2]}, uint8"
+    if alpha.shape != frame.shape[:2] or alpha.dtype != np.uint8:
+        return f"got an alpha of shape {alpha.shape}, {alpha.dtype}; expected {frame.shape[:2]}, uint8"
     height, width = alpha.shape
     ball = float(alpha[height // 2 - height // 8 : height // 2 + height // 8, width // 2 - 20 : width // 2 + 20].mean())
     corners = float(np.mean([alpha[:40, :40], alpha[:40, -40:], alpha[-40:, :40], alpha[-40:, -40:]]))
