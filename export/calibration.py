@@ -21,7 +21,7 @@ from .. import _core
 from ..errors import InputError, ModelError, UnavailableError
 from ..files import file_sha256
 from ..image import read_image
-from ..image.find import pictures_below
+from ..image.find import images_below
 from ..training.data import read_mask, resize_mask
 from ..training.data.folders import pair_folders
 from ..training.data.pairs import TABLE, read_pairs
@@ -124,7 +124,7 @@ def find_samples(folder: Path | None, verify: Path | None = None) -> Samples:
     Raises:
         InputError: There is no such folder, or nothing in it.
     """
-    found = list(map(Sample, pictures_below(SHIPPED))) if folder is None else _in_folder(folder)
+    found = list(map(Sample, images_below(SHIPPED))) if folder is None else _in_folder(folder)
     few = len(found) < FEW
     calibrate = found if few or verify else found[::2]
     others = _in_folder(verify) if verify else found if few else found[1::2]
@@ -166,7 +166,7 @@ def _in_folder(folder: Path) -> list[Sample]:
     elif (folder / "images").is_dir() and (folder / "masks").is_dir():
         pairs = pair_folders(folder / "images", folder / "masks")
     else:
-        pictures = list(map(Sample, pictures_below(folder)))
+        pictures = list(map(Sample, images_below(folder)))
         if not pictures:
             raise InputError(f"there are no pictures in the folder {folder}; calibration takes photographs")
         masks = next((each.image.parent for each in pictures if each.image.parent.name.lower() in MASKS), None)

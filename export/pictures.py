@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..errors import InputError, UnavailableError
 from ..image import read_image
-from ..image.find import find_pictures
+from ..image.find import find_images
 
 log = logging.getLogger("rmbg_trt.export")
 
@@ -62,7 +62,7 @@ def input_tensor(pictures: Sequence[Picture], height: int, width: int) -> NDArra
 
 
 def _readable(place: Path) -> Iterator[Picture]:
-    for found in find_pictures([place]):
+    for found in find_images([place]):
         name = found.path.relative_to(found.root).as_posix() if found.root else found.path.name
         try:
             pixels = read_image(found.path).pixels

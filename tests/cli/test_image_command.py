@@ -21,7 +21,6 @@ from PIL import Image
 from tests.video import restless
 
 import rmbg_trt
-import rmbg_trt.engine
 from rmbg_trt import models
 from rmbg_trt.cli import app
 
@@ -57,7 +56,7 @@ class FakeEngine:
 def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     monkeypatch.setattr(FakeEngine, "made", {})
     monkeypatch.setattr(FakeEngine, "calls", [])
-    monkeypatch.setattr(rmbg_trt.engine, "Engine", FakeEngine)
+    monkeypatch.setattr("rmbg_trt.cli.options.Engine", FakeEngine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # the command lifts it
     return FakeEngine
@@ -145,7 +144,7 @@ def test_edges_and_colours(
     def cutout(**options: Any) -> Any:
         return fake_engine(restless.predict, size=restless.SIZE, color="rgb", **options).run(frame, output="cutout")
 
-    monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
+    monkeypatch.setattr("rmbg_trt.cli.options.Engine", engine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
     frame = restless.frame(1)
     Image.fromarray(frame).save(tmp_path / "a.png")
@@ -214,7 +213,7 @@ def test_a_folder_resumes_where_it_was(engine: type[FakeEngine], tmp_path: Path)
     assert "0 skipped, 0 failed" in said(first)
     again = command(*job)
     assert (again.exit_code, len(engine.calls)) == (0, 3)
-    assert said(again).strip() == "Nothing to do: 3 pictures are done already; --overwrite does them again."
+    assert said(again).strip() == "Nothing to do: 3 images are done already; --overwrite replaces the results."
     (tmp_path / "out" / "a.png").unlink()
     assert "1 done in" in said(command(*job))
     assert len(engine.calls) == 4
@@ -284,8 +283,8 @@ def test_a_bad_stdin_fails(engine: type[FakeEngine]) -> None:
     ("arguments", "reason"),
     [
         (["missing.png"], "no file or folder missing.png"),
-        (["*.gif"], "no picture matches *.gif"),
-        (["a.png", "b.png", "-o", "x.png"], "cannot become the one file x.png"),
+        (["*.gif"], "no image matches *.gif"),
+        (["a.png", "b.png", "-o", "x.png"], "cannot become one file, x.png"),
         (["a.png", "-o", "x.bmp"], "x.bmp ends in '.bmp'"),
         (["a.png", "-o", "x.jpg"], "JPEG, which has no transparency"),
         (["a.png", "--format", "jpg"], "JPEG, which has no transparency"),
@@ -300,8 +299,8 @@ def test_a_bad_stdin_fails(engine: type[FakeEngine]) -> None:
         (["a.png", "--overwrite", "--only-new"], "contradict"),
         (["a.png", "-o", "a.png", "--overwrite"], "a.png is an input and would be overwritten"),
         (["a.png", "--watch"], "only folders can be watched"),
-        (["-", "a.png"], "- takes one picture"),
-        (["a.png", "b.png", "-o", "-"], "- takes one picture"),
+        (["-", "a.png"], "- takes one image"),
+        (["a.png", "b.png", "-o", "-"], "- takes one image"),
         (["-", "-o", "."], ". is not a file name"),
         (["missing.png", "-o", "-"], "no file missing.png"),
     ],
@@ -324,17 +323,10 @@ def test_an_engine_that_is_not_here_ends_with_1(
     def refuse(*_: object, **__: object) -> None:
         raise rmbg_trt.UnavailableError("there is no GPU")
 
-    monkeypatch.setattr(rmbg_trt.engine, "Engine", refuse)
+    monkeypatch.setattr("rmbg_trt.cli.options.Engine", refuse)
     result = command(picture(tmp_path / "a.png"), "--device", "cuda")
     assert (result.exit_code, said(result).strip()) == (1, "Error: there is no GPU")
     assert names(tmp_path) == ["a.png"]
-
-
-def test_the_limit_in_the_help_is_the_library_s() -> None:
-    from rmbg_trt.cli.image import _MAX_PIXELS
-    from rmbg_trt.image import DEFAULT_MAX_PIXELS
-
-    assert _MAX_PIXELS == DEFAULT_MAX_PIXELS
 
 
 # ---- the real thing ----------------------------------------------------------------------------------------------

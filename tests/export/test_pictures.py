@@ -71,7 +71,7 @@ def test_bad_pictures_are_left_out_with_a_warning(tmp_path: Path, caplog: pytest
 def test_no_picture_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file or folder"):
         load_pictures(tmp_path / "missing")
-    with pytest.raises(InputError, match="no pictures in the folder"):
+    with pytest.raises(InputError, match="no images in the folder"):
         load_pictures(tmp_path)
     (tmp_path / "a.jpg").write_bytes(b"broken")
     with pytest.raises(InputError, match="none of the pictures"):

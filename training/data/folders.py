@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from ...errors import InputError
-from ...image.find import pictures_below
+from ...image.find import images_below
 from . import Pair
 
 log = logging.getLogger("rmbg_trt.training")
@@ -55,7 +55,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}")
     found: dict[str, Path] = {}
-    for path in pictures_below(folder):
+    for path in images_below(folder):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise InputError(f"{found[name]} and {path} have the same name; which of them is meant cannot be told")

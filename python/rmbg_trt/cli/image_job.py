@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three ways in which ``rmbg-trt image`` works: on files and folders, through a pipe, and watching.
+"""The three jobs of ``rmbg-trt image``: files and folders, watched folders, and a pipe.
 
-Each job is made from the command line, and refuses there (`InputError`) what cannot work; then it says whether it is
-done already; then it runs with an engine and returns the exit code.
+A job is created from the command line, where it refuses what cannot work (`InputError`). `is_done` says whether
+nothing is left to do. `run` works with an engine and returns the exit code.
 """
 
 from __future__ import annotations
@@ -17,13 +17,23 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+from rich.text import Text
+
 from ..engine import Engine
 from ..errors import Error, InputError
 from ..files import atomic_file
-from ..folder_job import Options, Outcome, Task, plan_tasks, run_tasks, watch_folders
-from ..folder_job.plan import Skip as Skip
-from ..folder_job.plan import is_done
-from ..folder_job.run import matte
+from ..folder_job import (
+    Options,
+    Outcome,
+    Skip,
+    Task,
+    is_done,
+    plan_tasks,
+    remove_background,
+    run_tasks,
+    watch_folders,
+)
 from ..image import Format, encode_image, read_image
 from .console import EXIT_FAILED, EXIT_OK, console, progress_bar, say
 
@@ -37,13 +47,13 @@ class FolderJob:
         self._plan = plan_tasks(inputs, target, format=format, label=label, skip=skip)
 
     def is_done(self) -> bool:
-        """Whether every picture was skipped; says so."""
+        """Whether every image was skipped; prints so."""
         if not self._plan.tasks:
-            say(f"Nothing to do: {_count(self._plan.skipped)} done already; --overwrite does them again.")
+            say(f"Nothing to do: {_count(self._plan.skipped)} done already; --overwrite replaces the results.")
         return not self._plan.tasks
 
     def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
-        """Does the pictures that are left."""
+        """Processes the images that are left."""
         tasks = self._plan.tasks
         tally = _Tally()
         with _stopped_by_signals() as stopped:
@@ -54,7 +64,7 @@ class FolderJob:
                 tally.add(outcome)
         if stopped.signal:
             left = len(tasks) - tally.done - len(tally.failures)
-            say(f"Interrupted: {tally.done} done, {left} left. The same command goes on from here.", style="yellow")
+            say(f"Interrupted: {tally.done} done, {left} left. The same command resumes.", style="yellow")
         elif len(tasks) > 1 or self._plan.skipped:
             where = f" in {self._plan.folder}" if self._plan.folder else ""
             say(f"{tally.done} done{where}, {self._plan.skipped} skipped, {len(tally.failures)} failed")
@@ -65,21 +75,21 @@ class FolderJob:
 
 
 class WatchJob:
-    """Folders that are looked at until Ctrl-C."""
+    """Folders that are watched until Ctrl-C."""
 
     def __init__(self, inputs: list[str], target: str | None, format: Format, label: str, skip: Skip) -> None:
         self._inputs, self._stop = inputs, threading.Event()
         if target is not None and Path(target).exists() and not Path(target).is_dir():
-            raise InputError(f"{target} is a file; what is watched goes to a folder")
+            raise InputError(f"{target} is a file; the results of --watch go to a folder")
         self._tasks = watch_folders(inputs, target, stop=self._stop, format=format, label=label, skip=skip)
 
     def is_done(self) -> bool:
-        """Never: there may be more to come."""
+        """Never: more images may arrive."""
         return False
 
     def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
-        """Does what is there and what arrives, until a signal; failures count only if they were not made good."""
-        say(f"Watching {', '.join(self._inputs)}; Ctrl-C ends it.")
+        """Processes what is there and what arrives, until a signal. Only images that never succeed count as failed."""
+        say(f"Watching {', '.join(self._inputs)}; Ctrl-C stops.")
         tally = _Tally()
         with _stopped_by_signals(self._stop):
             for outcome in run_tasks(self._tasks, engine, options, jobs=jobs, stop=self._stop):
@@ -93,35 +103,35 @@ class WatchJob:
 
 
 class PipeJob:
-    """One picture from stdin, to stdout, or both. Nothing but the picture is written to stdout."""
+    """One image from stdin, to stdout, or both. Nothing but the image is written to stdout."""
 
     def __init__(self, source: str, target: str, format: Format | None, skip: Skip) -> None:
         self._source, self._target = source, target
         self._format: Format = format or "png"
         self._skip = skip
         if target == "-" and sys.stdout.isatty():
-            raise InputError("a picture is not written to a terminal; name a file with -o, or redirect stdout")
+            raise InputError("an image is not written to a terminal; name a file with -o, or redirect stdout")
         if target != "-" and (Path(target).is_dir() or (not Path(target).suffix and format is None)):
-            raise InputError(f"{target} is not a file name; what comes from stdin needs one, as -o cutout.png")
+            raise InputError(f"{target} is not a file name; an image from stdin needs one, as -o cutout.png")
         if source != "-" and not Path(source).is_file():
             raise InputError(f"there is no file {source}")
 
     def is_done(self) -> bool:
-        """Whether the target is there, and need not be made again; says so."""
+        """Whether the target exists and is not to be replaced; prints so."""
         if self._target == "-":
             return False
         done = is_done(Task(Path(self._source), Path(self._target), self._format), self._skip)
         if done:
-            say(f"Nothing to do: {self._target} is there already; --overwrite makes it again.")
+            say(f"Nothing to do: {self._target} exists already; --overwrite replaces it.")
         return done
 
     def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
-        """Does the picture. ``jobs`` has no meaning here."""
+        """Processes the image; ``jobs`` is not used."""
         stream = sys.stdin.buffer if self._source == "-" else None
         name = "stdin" if stream else self._source
-        picture = read_image(stream or self._source, max_pixels=options.max_pixels, name=name)
-        pixels = matte(engine, picture, options)
-        data = encode_image(pixels, self._format, like=picture, quality=options.quality)
+        image = read_image(stream or self._source, max_pixels=options.max_pixels, name=name)
+        pixels = remove_background(engine, image, options)
+        data = encode_image(pixels, self._format, like=image, quality=options.quality)
         if self._target == "-":
             _write_stdout(data)
         else:
@@ -151,9 +161,6 @@ class _Tally:
             for path, reason in self.failures.items():
                 say(f"failed: {path}: {reason}", style="red")
             return
-        from rich.table import Table
-        from rich.text import Text
-
         table = Table("Failed", "Reason", title_justify="left")
         for path, reason in list(self.failures.items())[:_LISTED_FAILURES]:
             table.add_row(Text(str(path), overflow="fold"), Text(reason, overflow="fold"))
@@ -172,9 +179,9 @@ class _Stopped:
 
 @contextlib.contextmanager
 def _stopped_by_signals(event: threading.Event | None = None) -> Iterator[_Stopped]:
-    """Makes the first Ctrl-C (or SIGTERM) end the job in order: pictures in work are finished. The next is as usual."""
+    """Makes the first Ctrl-C (or SIGTERM) stop the job after the images in progress. The next one acts as usual."""
     stopped = _Stopped(event or threading.Event())
-    if threading.current_thread() is not threading.main_thread():  # only there are signals handled
+    if threading.current_thread() is not threading.main_thread():  # signals are handled only there
         yield stopped
         return
 
@@ -194,7 +201,7 @@ def _stopped_by_signals(event: threading.Event | None = None) -> Iterator[_Stopp
 
 
 def _with_bar(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
-    """Shows how many pictures are done, at which rate, and the last one's name."""
+    """Shows a progress bar: how many images are done, the rate, and the name of the last one."""
     started = time.monotonic()
     with progress_bar() as bar:
         task = bar.add_task("", total=total)
@@ -208,8 +215,8 @@ def _short(name: str, width: int = 24) -> str:
     return f"{name[: width - 1]}…" if len(name) > width else f"{name:{width}}"
 
 
-def _count(pictures: int) -> str:
-    return "1 picture is" if pictures == 1 else f"{pictures} pictures are"
+def _count(images: int) -> str:
+    return "1 image is" if images == 1 else f"{images} images are"
 
 
 def _write_stdout(data: bytes) -> None:
@@ -217,6 +224,6 @@ def _write_stdout(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as error:
-        with contextlib.suppress(OSError, ValueError):  # or Python tries again at its end, and complains there
+        with contextlib.suppress(OSError, ValueError):  # or Python flushes again at exit, and reports an error
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise Error(f"stdout could not be written: {error.strerror or error}") from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many pictures through one engine: what is to be done, the doing of it, and the folder that is watched.
+"""Removes the background of many images with one engine: plans the work, runs it, and watches folders.
 
 engine = rmbg_trt.Engine("u2net", color="rgb")
 plan = plan_tasks(["photos"], "cutouts")
@@ -9,8 +9,8 @@ for outcome in run_tasks(plan.tasks, engine):
 
 from __future__ import annotations
 
-from .plan import Plan, Task, is_done, plan_tasks
-from .run import EngineLike, Options, Outcome, default_jobs, run_tasks
+from .plan import Plan, Skip, Task, is_done, plan_tasks
+from .run import EngineLike, Options, Outcome, default_jobs, remove_background, run_tasks
 from .watch import watch_folders
 
 __all__ = [
@@ -18,10 +18,12 @@ __all__ = [
     "Options",
     "Outcome",
     "Plan",
+    "Skip",
     "Task",
     "default_jobs",
     "is_done",
     "plan_tasks",
+    "remove_background",
     "run_tasks",
     "watch_folders",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plans a job before it begins: which picture becomes which file. No input is overwritten, no two share a file."""
+"""Plans a job: which image becomes which file. No input is overwritten, and no two images share a file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError
-from ..image import FORMATS
-from ..image.find import Found, find_pictures, key
-from ..image.write import Format, format_of
+from ..image import FORMATS, Format, format_of
+from ..image.find import Found, find_images, key
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +22,12 @@ Skip = Literal["existing", "newer", "none"]
 
 @dataclass(frozen=True)
 class Task:
-    """One picture to do.
+    """One image to process.
 
     Attributes:
         source: Its file.
-        target: The file that the result is written to.
-        format: Of the target.
+        target: The file of the result.
+        format: The format of the target.
     """
 
     source: Path
@@ -38,12 +37,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """The tasks of a job.
 
     Attributes:
-        tasks: In order; the targets are all different, and none is an input.
-        skipped: How many pictures were left out because they are done.
-        folder: The folder of the results, or None if they go to one file or beside their inputs.
+        tasks: In order; all targets are different, and none is an input.
+        skipped: How many images were skipped because they are done.
+        folder: The folder of the results; None if they go to one file or beside their inputs.
     """
 
     tasks: list[Task]
@@ -59,21 +58,21 @@ def plan_tasks(
     label: str = "cutout",
     skip: Skip = "existing",
 ) -> Plan:
-    """Decides what is to be done, and refuses what would go wrong, before any work begins.
+    """Decides what to do, and refuses what would go wrong, before any work begins.
 
     Args:
-        inputs: Files, folders and glob patterns, see `find.find_pictures`.
-        target: A file, if there is one input and it is a file and this ends in a suffix of `image.FORMATS`; else a
-            folder, in which the structure of folders and patterns is kept. None: ``<name>_<label>.png`` beside a
-            file; for a folder, a folder ``<folder>_<label>`` beside it.
-        format: None: what the suffix of a target file says, else "png".
-        label: What results are called where there is no target.
-        skip: "existing" skips pictures whose target is there; "newer" only if it is not older than the picture;
-            "none" does all again.
+        inputs: Files, folders and glob patterns, see `image.find.find_images`.
+        target: A file, if the only input is a file and this ends in a suffix of `image.FORMATS`; else a folder, in
+            which the structure of folders and patterns is kept. None: ``<name>_<label>.png`` beside a file, and the
+            folder ``<folder>_<label>`` beside a folder.
+        format: None: the one of a target file's suffix, else "png".
+        label: Part of the names of results without a target.
+        skip: "existing" skips images whose target exists; "newer" only if it is not older than the image; "none"
+            skips nothing.
 
     Raises:
-        InputError: There is no such input; the target would overwrite an input or lie in the folder that is read;
-            two inputs would become the same file; several inputs are to become one file; the suffix is unknown.
+        InputError: An input does not exist; the target would overwrite an input or is the folder that is read; two
+            inputs would become the same file; the target of several inputs is one file; the suffix is unknown.
     """
     named = [os.fspath(name) for name in inputs]
     if not named:
@@ -85,9 +84,9 @@ def plan_tasks(
     leave_out = [folder] if folder is not None else []
     if folder is not None:
         _refuse_mixing(named, folder)
-    found = list(find_pictures(named, leave_out=leave_out))
-    targets = [file or target_of(picture, folder, format, label) for picture in found]
-    tasks = [Task(picture.path, path, format) for picture, path in zip(found, targets, strict=True)]
+    found = list(find_images(named, leave_out=leave_out))
+    targets = [file or target_of(image, folder, format, label) for image in found]
+    tasks = [Task(image.path, path, format) for image, path in zip(found, targets, strict=True)]
     if target is None:
         tasks = _without_results(tasks)
     tasks = _all_different(tasks)
@@ -96,25 +95,25 @@ def plan_tasks(
     return Plan(to_do, len(tasks) - len(to_do), folder)
 
 
-def target_of(picture: Found, folder: Path | None, format: Format, label: str) -> Path:
-    """The file that a picture becomes: in ``folder``, or by the default rule if that is None."""
+def target_of(image: Found, folder: Path | None, format: Format, label: str) -> Path:
+    """The file that an image becomes: in ``folder``, or by the default rule if that is None."""
     if folder is not None:
-        below = picture.path.relative_to(picture.root).parent if picture.root is not None else Path()
-        return folder / below / f"{picture.path.stem}.{format}"
-    if picture.is_folder and picture.root is not None:
-        beside = Path(os.path.abspath(picture.root))  # noqa: PTH100 - resolve() would follow links
-        return target_of(picture, beside.with_name(f"{beside.name}_{label}"), format, label)
-    return picture.path.with_name(f"{picture.path.stem}_{label}.{format}")
+        below = image.path.relative_to(image.root).parent if image.root is not None else Path()
+        return folder / below / f"{image.path.stem}.{format}"
+    if image.is_folder and image.root is not None:
+        beside = Path(os.path.abspath(image.root))  # noqa: PTH100 - resolve() would follow links
+        return target_of(image, beside.with_name(f"{beside.name}_{label}"), format, label)
+    return image.path.with_name(f"{image.path.stem}_{label}.{format}")
 
 
 def full_name(task: Task) -> Task:
-    """The task with the source's suffix in the target's name: a.jpg becomes a.jpg.png instead of a.png."""
+    """Adds the source's suffix to the target's name: a.jpg becomes a.jpg.png instead of a.png."""
     suffix = task.source.suffix
     return Task(task.source, task.target.with_name(f"{task.target.stem}{suffix}{task.target.suffix}"), task.format)
 
 
 def is_done(task: Task, skip: Skip) -> bool:
-    """Whether the target is there already, by the rule ``skip`` (see `plan_tasks`)."""
+    """Whether the target exists already, by the rule ``skip`` (see `plan_tasks`)."""
     try:
         if skip == "none" or not task.target.is_file():
             return False
@@ -124,7 +123,7 @@ def is_done(task: Task, skip: Skip) -> bool:
 
 
 def _file_or_folder(named: list[str], target: str | os.PathLike[str] | None) -> tuple[Path | None, Path | None]:
-    """What ``target`` is: (file, None), (None, folder), or (None, None) if there is none."""
+    """Returns (file, None), (None, folder), or (None, None) without a target."""
     if target is None:
         return None, None
     text, path = os.fspath(target), Path(target)
@@ -133,7 +132,7 @@ def _file_or_folder(named: list[str], target: str | os.PathLike[str] | None) -> 
     single = len(named) == 1 and Path(named[0]).is_file()
     if path.suffix.lower() in FORMATS or (path.exists() and not path.is_dir()):
         if not single:
-            raise InputError(f"several pictures cannot become the one file {text}; name a folder")
+            raise InputError(f"several images cannot become one file, {text}; name a folder")
         return path, None
     if single and path.suffix:
         format_of(path)  # raises: a.bmp is meant as a file, and cannot be written
@@ -143,17 +142,17 @@ def _file_or_folder(named: list[str], target: str | os.PathLike[str] | None) -> 
 def _refuse_mixing(named: list[str], folder: Path) -> None:
     for name in named:
         if Path(name).is_dir() and key(Path(name)) == key(folder):
-            raise InputError(f"the results would be mixed with the pictures in {name}; name another folder")
+            raise InputError(f"the results would be mixed with the images in {name}; name another folder")
 
 
 def _without_results(tasks: list[Task]) -> list[Task]:
-    """Leaves out inputs that are the results of other inputs: `*.png` finds those of an earlier run."""
+    """Drops inputs that are the results of other inputs: ``*.png`` also finds those of an earlier run."""
     results = {key(task.target) for task in tasks}
     return [task for task in tasks if key(task.source) not in results]
 
 
 def _all_different(tasks: list[Task]) -> list[Task]:
-    """Gives tasks with the same target the full name of their source, and refuses what is the same even then."""
+    """Gives tasks with the same target the full name of their source, and refuses those that still collide."""
     groups = _by_target(tasks)
     shared = {id(task) for group in groups.values() if len(group) > 1 for task in group}
     if not shared:
@@ -163,16 +162,16 @@ def _all_different(tasks: list[Task]) -> list[Task]:
         if len(group) > 1:
             raise InputError(
                 f"{group[0].source} and {group[1].source} would both become {group[0].target}; "
-                "name the folder above them, so that their folders are kept, or do them one by one"
+                "name their parent folder, so that the folders are kept, or process them one by one"
             )
-    log.warning("%d pictures differ only in their suffix, which is kept: a.jpg becomes a.jpg.png", len(shared))
+    log.warning("%d images differ only in their suffix, which is kept: a.jpg becomes a.jpg.png", len(shared))
     return renamed
 
 
 def _by_target(tasks: list[Task]) -> dict[str, list[Task]]:
     groups: dict[str, list[Task]] = defaultdict(list)
     for task in tasks:
-        groups[key(task.target).casefold()].append(task)  # some file systems do not tell a.png from A.png
+        groups[key(task.target).casefold()].append(task)  # a.png and A.png are one file on some systems
     return groups
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does the tasks: reading, matting and writing overlap, and no more pictures are in memory than there are workers.
+"""Runs the tasks: reading, inference and writing overlap, and each worker holds at most one image in memory.
 
-A worker takes a picture through all three steps; each step lets the others run (Pillow, zlib and the engine release
-the GIL), and the engine makes a worker wait while its slots are taken. So the engine is never idle while a worker has
-a frame for it, and there are no queues of pictures to bound.
+A worker takes an image through all three steps. Each step releases the GIL, and the engine makes a worker wait while
+its slots are busy. So the engine is never idle while a worker has a frame for it, and no queue of images is needed.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from .plan import Task
 
 log = logging.getLogger(__name__)
 
-_POLL_S = 0.1  # how soon a stop is seen
+_POLL_S = 0.1  # how soon a stop takes effect
 _MAX_DEFAULT_JOBS = 16
 
 
 class EngineLike(Protocol):
-    """What mattes frames: an `Engine` made with ``color="rgb"``."""
+    """The part of `Engine` that a job needs, with ``color="rgb"``."""
 
     def run(self, frame: Any, *, output: Any = ..., background: Any = ..., premultiplied: bool = ...) -> Any:
         """As `Engine.run`; called from several threads at once."""
@@ -35,14 +34,14 @@ class EngineLike(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """What is made of each picture.
+    """How each image is processed.
 
     Attributes:
         output: "alpha", "cutout" or "composite".
         background: For a composite, as for `Engine.run` (arrays in RGB order).
         premultiplied: Multiply a cutout's colours by its alpha.
         quality: As for `image.encode_image`.
-        max_pixels: Larger pictures fail.
+        max_pixels: Larger images fail.
     """
 
     output: Literal["alpha", "cutout", "composite"] = "cutout"
@@ -66,14 +65,14 @@ class Outcome:
 
 
 def default_jobs() -> int:
-    """Pictures in work at once: one a processor core, and one each for the engine and for the disk to wait for."""
+    """Images processed at once: one for each CPU core, one that waits for the engine and one for the disk."""
     return min(_MAX_DEFAULT_JOBS, os.cpu_count() or 1) + 2
 
 
-def matte(engine: EngineLike, picture: LoadedImage, options: Options) -> Array:
-    """Takes the background out of a picture: alpha (H, W), cutout (H, W, 4) RGBA or composite (H, W, 3) RGB."""
+def remove_background(engine: EngineLike, image: LoadedImage, options: Options) -> Array:
+    """Removes the background of an image: alpha (H, W), cutout (H, W, 4) RGBA or composite (H, W, 3) RGB."""
     result: Array = engine.run(
-        picture.pixels,
+        image.pixels,
         output=options.output,
         background=options.background,
         premultiplied=options.premultiplied,
@@ -89,18 +88,18 @@ def run_tasks(
     jobs: int | None = None,
     stop: threading.Event | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Does tasks and gives the outcome of each, in the order in which they end. A failed one does not stop the rest.
+    """Runs tasks and yields the outcome of each, in the order in which they end. A failure does not stop the rest.
 
     Args:
-        tasks: May be endless; taken from in a thread of its own, a few ahead of the work.
-        engine: Mattes the frames.
-        options: What is made of each picture.
-        jobs: Pictures in work at once; None: `default_jobs`. Each is in memory as it is read and as it is written.
-        stop: When set (from any thread or a signal handler), no further picture is begun; those in work are
-            finished and given. Closing the iterator, or an exception where it is used, stops it in the same way.
+        tasks: May be endless; read in a thread of its own, a few ahead of the work.
+        engine: Runs the frames.
+        options: How each image is processed.
+        jobs: Images processed at once; None: `default_jobs`.
+        stop: When set (from any thread or a signal handler), no further image is started; those in progress are
+            finished and yielded. Closing the iterator, or an exception in its loop, has the same effect.
 
     Yields:
-        An outcome for each task that was begun.
+        An outcome for each task that was started.
     """
     stop = stop or threading.Event()
     job = _Job(engine, options or Options(), stop, jobs or default_jobs())
@@ -112,7 +111,7 @@ def run_tasks(
         working = job.jobs
         while working:
             try:
-                outcome = job.outcomes.get(timeout=_POLL_S)  # without a limit, Windows would not see Ctrl-C
+                outcome = job.outcomes.get(timeout=_POLL_S)  # without a timeout, Windows ignores Ctrl-C
             except queue.Empty:
                 continue
             if outcome is None:
@@ -128,7 +127,7 @@ def run_tasks(
 
 
 class _Job:
-    """What the threads of one call of `run_tasks` share."""
+    """State that the threads of one `run_tasks` share."""
 
     def __init__(self, engine: EngineLike, options: Options, stop: threading.Event, jobs: int) -> None:
         self.jobs = max(1, jobs)
@@ -139,7 +138,7 @@ class _Job:
         self._fed = threading.Event()
 
     def feed(self, tasks: Iterable[Task]) -> None:
-        """Hands out the tasks; ends early on a stop."""
+        """Queues the tasks; ends early on a stop."""
         try:
             for task in tasks:
                 if not self._put(task):
@@ -150,7 +149,7 @@ class _Job:
             self._fed.set()
 
     def work(self) -> None:
-        """Does tasks until there are no more, or a stop."""
+        """Runs tasks until there are no more, or a stop."""
         try:
             while (task := self._take()) is not None:
                 self.outcomes.put(Outcome(task, self._do(task)))
@@ -168,7 +167,7 @@ class _Job:
 
     def _take(self) -> Task | None:
         while not self._stop.is_set():
-            all_fed = self._fed.is_set()  # before looking: what is fed in between is seen the next time
+            all_fed = self._fed.is_set()  # read before the queue: a task added in between is taken in the next turn
             try:
                 return self._tasks.get(timeout=0 if all_fed else _POLL_S)
             except queue.Empty:
@@ -177,15 +176,15 @@ class _Job:
         return None
 
     def _do(self, task: Task) -> str | None:
-        """Takes one picture all the way; returns why that failed, or None."""
+        """Processes one image; returns why that failed, or None."""
         try:
-            picture = read_image(task.source, max_pixels=self._options.max_pixels)
-            pixels = matte(self._engine, picture, self._options)
-            write_image(task.target, pixels, format=task.format, like=picture, quality=self._options.quality)
+            image = read_image(task.source, max_pixels=self._options.max_pixels)
+            pixels = remove_background(self._engine, image, self._options)
+            write_image(task.target, pixels, format=task.format, like=image, quality=self._options.quality)
         except Error as error:
             return str(error) or type(error).__name__
         except MemoryError:
-            return "there is not enough memory for this picture; fewer --jobs need less"
+            return "there is not enough memory for this image; try fewer --jobs"
         except Exception as error:  # a bug here or in a decoder must not cost the rest of the folder
             log.debug("%s failed", task.source, exc_info=error)
             return f"{type(error).__name__}: {error}"

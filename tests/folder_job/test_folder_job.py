@@ -99,7 +99,7 @@ def test_a_target_is_a_file_or_a_folder(photos: Path, tmp_path: Path) -> None:
     assert of(tmp_path / "y.png") == ("y.png/b.png", "png")
     with pytest.raises(rmbg_trt.InputError, match=r"x\.bmp ends in '\.bmp'; expected one of \.png"):
         of(tmp_path / "x.bmp")
-    with pytest.raises(rmbg_trt.InputError, match=r"cannot become the one file .*x\.png; name a folder"):
+    with pytest.raises(rmbg_trt.InputError, match=r"cannot become one file, .*x\.png; name a folder"):
         plan_tasks([photos], tmp_path / "x.png")
 
 
@@ -123,8 +123,8 @@ def test_a_name_that_exists_is_no_pattern(tmp_path: Path) -> None:
     ("name", "reason"),
     [
         ("missing.jpg", r"no file or folder .*missing\.jpg"),
-        ("*.gif", r"no picture matches .*\*\.gif"),
-        ("empty", "no pictures in the folder .*empty"),
+        ("*.gif", r"no image matches .*\*\.gif"),
+        ("empty", "no images in the folder .*empty"),
     ],
 )
 def test_inputs_that_are_not_there(photos: Path, name: str, reason: str) -> None:
@@ -148,7 +148,7 @@ def test_what_differs_only_in_its_suffix_keeps_it(tmp_path: Path, caplog: pytest
         "in/b.jpg": "out/b.jpg.png",  # some file systems do not tell b from B
         "in/B.png": "out/B.png.png",
     }
-    assert "4 pictures differ only in their suffix" in caplog.text
+    assert "4 images differ only in their suffix" in caplog.text
 
 
 def test_the_same_name_from_two_folders_is_refused(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_an_input_is_never_overwritten(photos: Path, tmp_path: Path) -> None:
         plan_tasks([photos / "sub" / "c.png"], photos / "sub", skip="none")
     with pytest.raises(rmbg_trt.InputError, match=r"c\.png is an input and would be overwritten"):
         plan_tasks([photos / "sub" / "c.png"], photos / "b" / ".." / "sub" / "c.png", skip="none")
-    with pytest.raises(rmbg_trt.InputError, match="would be mixed with the pictures in"):
+    with pytest.raises(rmbg_trt.InputError, match="would be mixed with the images in"):
         plan_tasks([photos], f"{photos}{os.sep}")
     assert (photos / "sub" / "c.png").exists()
 
@@ -373,7 +373,7 @@ def watch(tmp_path: Path) -> watching._Watch:
 
 
 def looked(watch: watching._Watch) -> list[tuple[str, str]]:
-    return [(task.source.name, task.target.name) for task in watch.look()]
+    return [(task.source.name, task.target.name) for task in watch.poll()]
 
 
 def test_a_picture_is_given_once_when_it_has_come_to_rest(watch: watching._Watch, tmp_path: Path) -> None:
