@@ -111,14 +111,14 @@ def test_what_else_differs_is_said() -> None:
     b["models"][0]["info"]["runtime"] = "openvino"
     b["models"][0]["error"] = "the network failed"
     assert compare(a, b).differences == [
-        "B was interrupted; it has less than was asked for",
+        "B was interrupted; it is incomplete",
         "machine: cpu differs: one in A, another in B",
         'machine: gpus differs: nothing in A, ["H200"] in B',
-        "other programs kept the machine busy: load 0 before A, 3.5 before B",
+        "other programs were running: load 0 before A, 3.5 before B",
         "version of numpy differs: 2.0 in A, 2.1 in B",
         "version of torch differs: nothing in A, 2.9 in B",
         "commit differs: abc in A, def in B",
-        "B was measured with changes that are in no commit",
+        "B was measured with uncommitted changes",
         "setting repeats differs: 3 in A, 5 in B",
         "u2netp failed in B: the network failed",
         "u2netp: runtime differs: native in A, openvino in B",
@@ -142,9 +142,9 @@ def test_two_models_are_compared_where_each_report_has_one() -> None:
     ("content", "message"),
     [
         (None, "could not be read"),
-        ("{", "is no JSON file"),
-        ("[]", "is no report of rmbg-trt bench"),
-        ('{"program": "another"}', "is no report of rmbg-trt bench"),
+        ("{", "is not a JSON file"),
+        ("[]", "is not a report of rmbg-trt bench"),
+        ('{"program": "another"}', "is not a report of rmbg-trt bench"),
         (json.dumps({"program": "rmbg-trt bench", "format": 99}), "has format 99"),
     ],
 )

@@ -9,8 +9,7 @@ import time
 
 import pytest
 
-from rmbg_trt.bench.closed_loop import Limits, closed_loop, throughput
-from rmbg_trt.bench.open_loop import Arrivals, _sleep_until, open_loop
+from rmbg_trt.bench.loops import Arrivals, Limits, _sleep_until, closed_loop, open_loop, throughput
 
 
 class Clock:
@@ -145,7 +144,7 @@ def test_frames_that_find_the_queue_full_are_dropped_and_counted(monkeypatch: py
         assert last.wait(60)
         served.append(index)
 
-    monkeypatch.setattr("rmbg_trt.bench.open_loop._sleep_until", sleep_until)
+    monkeypatch.setattr("rmbg_trt.bench.loops._sleep_until", sleep_until)
     found = open_loop(serve, rate=1000, seconds=0.06, queue=2)
     assert found.dropped + len(found.done) == 60
     assert [index for index, value in enumerate(found.latency_ms) if value is not None] == served == sorted(served)

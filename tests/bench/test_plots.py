@@ -71,5 +71,5 @@ def test_tables_fit_a_narrow_terminal_and_lose_no_digit(report: dict[str, Any]) 
     assert "…" not in shown
     assert shown.count("2160p composite") == 10  # a long name goes on in the next line, a number never does
     assert shown.count(" 1234 ") == 5
-    assert "100 frames/s cannot be held: 12.35 of them are served, 3 were dropped" in shown.replace("\n", " ")
+    assert "It does not keep up with 100 frames/s: 12.35 are served, 3 were dropped" in shown.replace("\n", " ")
     assert "not run: frames in device memory: the engine runs on the CPU" in shown

@@ -81,7 +81,7 @@ def test_a_model_that_cannot_be_opened_does_not_stop_the_others(small_model: Pat
         (("--seconds", "0"), "seconds must be more than 0"),
         (("--quick", "--full"), "contradict each other"),
         (("--image", "a.png", "--video", "b.mp4"), "not from both"),
-        (("u2netp", "--compare", "a.json", "b.json"), "leave the rest away"),
+        (("u2netp", "--compare", "a.json", "b.json"), "give no models and nothing to measure"),
     ],
 )
 def test_a_wrong_command_line_is_refused_before_any_work(arguments: tuple[str, ...], message: str) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fresh process of a cold start. Run as a file, so that nothing of the package is imported before it is timed.
+"""The child process of cold_start.py: takes JSON as its argument, and prints one line of JSON.
 
-Takes one argument, JSON, and prints one line of JSON; see cold_start.py.
+It runs as a file, so that nothing of the package is imported before the timing starts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def resident() -> dict[str, float | None]:
-    """Resident memory of this process now, and at its peak, in MiB; None where the system does not tell."""
+    """Resident memory of this process now and at its peak, in MiB; None where it is not known."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -40,11 +40,11 @@ def _resident_elsewhere() -> dict[str, float | None]:
     return {"now": now, "peak": peak}
 
 
-def measure(asked: dict[str, Any]) -> dict[str, Any]:
-    """Imports, opens the engine and runs frames.
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    """Imports the package, opens the engine and runs frames.
 
     Args:
-        asked: ``model``, ``engine`` (its options), ``size`` (height, width) and ``frames``.
+        job: ``model``, ``engine`` (its options), ``size`` (height, width) and ``frames`` (how many).
     """
     memory = {"python": resident()["now"]}
     clock = [time.perf_counter()]
@@ -55,16 +55,16 @@ def measure(asked: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     noise = np.random.default_rng(1).integers(0, 256, 65521, dtype=np.uint8)
-    frame = np.resize(noise, (*asked["size"], 3))  # repeats it
-    options = {**asked["engine"], "size": asked["engine"].get("size") and tuple(asked["engine"]["size"])}
+    frame = np.resize(noise, (*job["size"], 3))  # repeats the noise
+    options = {**job["engine"], "size": job["engine"].get("size") and tuple(job["engine"]["size"])}
     clock.append(time.perf_counter())
-    with Engine(asked["model"], color="rgb", **options) as engine:
+    with Engine(job["model"], color="rgb", **options) as engine:
         clock.append(time.perf_counter())
         memory["engine"] = resident()["now"]
         engine.run(frame)
         clock.append(time.perf_counter())
         memory["first_frame"] = resident()["now"]
-        for _ in range(asked["frames"] - 1):
+        for _ in range(job["frames"] - 1):
             begin = time.perf_counter()
             engine.run(frame)
             last_ms = 1e3 * (time.perf_counter() - begin)
@@ -83,13 +83,13 @@ def measure(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Does what the argument asks for."""
+    """Measures what the argument asks for."""
     began = time.time_ns()
-    asked = json.loads(sys.argv[1])
-    sys.path[:] = asked["path"]
+    job = json.loads(sys.argv[1])
+    sys.path[:] = job["path"]
     try:
-        found = measure(asked)
-    except Exception as error:  # the parent tells it
+        found = measure(job)
+    except Exception as error:  # the parent reports it
         found = {"error": str(error) or type(error).__name__}
     print(json.dumps({"began_ns": began, **found}), flush=True)
 

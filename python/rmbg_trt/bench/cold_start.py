@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cold start and memory: from nothing to the first result in fresh processes."""
+"""Cold start and memory: from process start to the first result, in fresh processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from ..child_process import import_path, last_line
 from ..errors import Error
-from .summary import spread
+from .figures import spread
 
 _CHILD = Path(__file__).with_name("cold_child.py")
 _FRAMES = 5
@@ -22,36 +22,30 @@ _STEPS = ("python_ms", "import_ms", "engine_ms", "first_frame_ms")
 
 
 def cold_start(model: str | os.PathLike[str], engine: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """Starts a process, imports the package, opens an engine and runs frames.
+    """Starts a process that imports the package, opens an engine and runs frames.
 
     Args:
-        model: As for ``Engine``; fetched before.
+        model: As for ``Engine``; already fetched.
         engine: Options of ``Engine``.
-        size: Of the frames (height, width).
+        size: (height, width) of the frames.
 
     Returns:
-        Milliseconds of the steps (``python_ms`` is the process and the interpreter, ``later_frame_ms`` the fifth
-        frame), ``total_ms`` of all up to the first result, ``memory_mib`` of the process after each step and at the
-        peak, ``device_memory_mib``, and ``plan``: what was done to get the network.
+        Milliseconds of the steps (``python_ms``: the process and the interpreter; ``later_frame_ms``: the fifth
+        frame), their sum ``total_ms`` up to the first result, ``memory_mib`` of the process after each step and at
+        the peak, ``device_memory_mib``, and ``plan`` (see `plan_of`).
 
     Raises:
         Error: It failed; the message is the child's.
     """
-    asked = {
-        "path": import_path(),
-        "model": os.fspath(model),
-        "engine": dict(engine),
-        "size": size,
-        "frames": _FRAMES,
-    }
+    job = {"path": import_path(), "model": os.fspath(model), "engine": dict(engine), "size": size, "frames": _FRAMES}
     begin = time.time_ns()
-    command = [sys.executable, str(_CHILD), json.dumps(asked)]
+    command = [sys.executable, str(_CHILD), json.dumps(job)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     try:
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        said = last_line(done.stderr)
-        raise Error(f"a fresh process ended with code {done.returncode} and said: {said}") from None
+        message = last_line(done.stderr)
+        raise Error(f"a fresh process ended with code {done.returncode}: {message}") from None
     if "error" in found:
         raise Error(found["error"])
     python_ms = (found.pop("began_ns") - begin) / 1e6
@@ -62,14 +56,14 @@ def cold_start(model: str | os.PathLike[str], engine: Mapping[str, Any], size: t
 
 
 def plan_of(reason: str) -> str:
-    """What was done to get the network, out of ``EngineInfo.reason``: "made now", "from the cache" or "none needed"."""
+    """Where the network came from, by ``EngineInfo.reason``: "made now", "from the cache" or "none needed"."""
     if any(words in reason for words in ("built now and kept", "to ONNX now, and kept", "made now and kept")):
         return "made now"
     return "from the cache" if "from the cache" in reason else "none needed"
 
 
 def of_starts(starts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Figures of all starts; where one made a plan, the times are those of the others, if there are any."""
+    """Figures of all starts; a start that built a plan counts only if there is no other."""
     if not starts:
         return None
     usual = [each for each in starts if each["plan"] != "made now"] or list(starts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two reports side by side: what became faster or slower, and what cannot be told from noise."""
+"""Compares two reports: what became faster or slower, and what is within the noise."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .runner import FORMAT
+from .settings import FORMAT
 
 SMALLEST = 0.01
-"""A smaller difference is never called one: turns of one process do not see what differs between processes."""
+"""Smaller differences always count as noise: runs of one process do not show what differs between processes."""
 
 _MACHINE = ("cpu", "cores", "features", "memory_gib", "gpus", "driver", "os", "threads_asked_for")
 _SAME_LOAD = 0.5  # processes
@@ -30,9 +30,9 @@ class Row:
         model: The model.
         what: The figure.
         unit: "ms" (less is better) or "frames/s" (more is better).
-        a: Its value in the first report.
-        b: Its value in the second.
-        noise: Of the ratio: the noise of both, as they add up; None where neither says.
+        a: The value in the first report.
+        b: The value in the second.
+        noise: Noise of the ratio, combined from both; None if neither is known.
     """
 
     model: str
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Of B against A: "faster", "slower" or "within the noise"; "noise not known" with single turns."""
+        """B against A: "faster", "slower" or "within the noise"; "noise not known" without repeats."""
         if self.noise is None:
             return "noise not known"
         if abs(math.log(self.ratio)) <= math.log1p(max(self.noise, SMALLEST)):
@@ -59,11 +59,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two reports say together.
+    """The comparison of two reports.
 
     Attributes:
         rows: Figures that are in both.
-        differences: What else differs, or is in one alone: sentences.
+        differences: Sentences about everything else that differs or is missing in one.
     """
 
     rows: list[Row]
@@ -74,16 +74,16 @@ def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads what ``rmbg-trt bench --json`` wrote.
 
     Raises:
-        InputError: It cannot be read, or is something else.
+        InputError: It cannot be read, or is not such a report.
     """
     try:
         report = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{os.fspath(path)} could not be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise InputError(f"{os.fspath(path)} is no JSON file: {error}") from error
+        raise InputError(f"{os.fspath(path)} is not a JSON file: {error}") from error
     if not isinstance(report, dict) or report.get("program") != "rmbg-trt bench":
-        raise InputError(f"{os.fspath(path)} is no report of rmbg-trt bench; make one with --json")
+        raise InputError(f"{os.fspath(path)} is not a report of rmbg-trt bench; create one with --json")
     if report.get("format") != FORMAT:
         raise InputError(f"{os.fspath(path)} has format {report.get('format')!r}; this version reads {FORMAT}")
     return report
@@ -94,7 +94,7 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> Comparison:
 
     Args:
         a: A report.
-        b: Another; of the same model, or of one other model alone.
+        b: Another report, of the same models; or both reports have a single model.
     """
     rows: list[Row] = []
     differences = list(_settings(a, b))
@@ -142,7 +142,7 @@ def _range(values: dict[str, float]) -> float:
 
 
 def _together(a: float | None, b: float | None) -> float | None:
-    """Noise of a ratio; where one is not known, the other stands for both."""
+    """Noise of a ratio; if only one is known, it stands for both."""
     known = [each for each in (a, b) if each is not None]
     if not known:
         return None
@@ -152,19 +152,19 @@ def _together(a: float | None, b: float | None) -> float | None:
 def _settings(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
     for each, report in (("A", a), ("B", b)):
         if not report["complete"]:
-            yield f"{each} was interrupted; it has less than was asked for"
+            yield f"{each} was interrupted; it is incomplete"
     for key in _MACHINE:
         yield from _differs(f"machine: {key.replace('_', ' ')}", a["machine"].get(key), b["machine"].get(key))
     load = [report["machine"].get("load_average") or 0.0 for report in (a, b)]
     if abs(load[0] - load[1]) > _SAME_LOAD:
-        yield f"other programs kept the machine busy: load {load[0]:g} before A, {load[1]:g} before B"
+        yield f"other programs were running: load {load[0]:g} before A, {load[1]:g} before B"
     for key in sorted({*a["software"], *b["software"]}):
         yield from _differs(f"version of {key}", a["software"].get(key), b["software"].get(key))
     commits = [(report["commit"] or {}) for report in (a, b)]
     yield from _differs("commit", *(commit.get("hash") for commit in commits))
     for each, commit in zip("AB", commits, strict=True):
         if commit.get("changed"):
-            yield f"{each} was measured with changes that are in no commit"
+            yield f"{each} was measured with uncommitted changes"
     for key in sorted({*a["settings"], *b["settings"]}):
         yield from _differs(f"setting {key}", a["settings"].get(key), b["settings"].get(key))
 

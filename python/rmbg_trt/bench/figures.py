@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From measured times to the figures of the report."""
+"""Turns measured times into the figures of the report: percentiles, jitter, noise, and growth with the frame size."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from .closed_loop import throughput
-from .open_loop import Arrivals
+from .loops import Arrivals, throughput
 from .settings import Configuration
-from .summary import fit_exponent, fit_line, noise, spread, summarize
 from .work import STAGES
+
+PERCENTILES = (50, 90, 95, 99)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a configuration.
+    """One of the repeats of a configuration.
 
     Attributes:
-        latencies: Milliseconds of each frame, for each client.
+        latencies: For each client, the latency of each frame in milliseconds.
         stages: Stage times in milliseconds ("network_ms", ...).
-        paired: Whether ``stages[i]`` is of the frame of ``latencies[0][i]``; else both are known apart.
+        paired: Whether ``stages[i]`` belongs to the frame of ``latencies[0][i]``.
     """
 
     latencies: list[list[float]]
@@ -36,10 +36,9 @@ class Turn:
         return [each for client in self.latencies for each in client]
 
     def parts(self) -> dict[str, list[float]]:
-        """Times of the stages, of the host's part and of everything but the network, by frame.
+        """Times by frame: the stages, "host" (latency minus all stages) and "outside_network" (minus the network).
 
-        Where frames are not paired, the host's part is one number: the medians' difference. Nothing where the stages
-        are not known.
+        If frames are not paired, the last two are single numbers: differences of medians. Empty without stage times.
         """
         if not self.stages:
             return {}
@@ -56,7 +55,7 @@ class Turn:
         return found
 
     def figures(self) -> dict[str, Any]:
-        """Of this turn alone."""
+        """The figures of this turn."""
         medians = {name: round(float(np.median(values)), 5) for name, values in self.parts().items()}
         return {
             "frames": len(self.all),
@@ -68,9 +67,9 @@ class Turn:
 
 
 def of_configuration(configuration: Configuration, turns: Sequence[Turn]) -> dict[str, Any]:
-    """Figures of a configuration: over all frames, and how far its turns lie apart.
+    """Figures of a configuration: over all frames, and the spread between its turns.
 
-    Jitter is the mean of the clients' and turns' own, as frames of different ones do not follow each other.
+    Jitter is computed for each client and turn and then averaged, because only their frames follow each other.
     """
     each = [turn.figures() for turn in turns]
     latency = summarize([value for turn in turns for value in turn.all])
@@ -100,7 +99,7 @@ def of_configuration(configuration: Configuration, turns: Sequence[Turn]) -> dic
 
 
 def of_rate(size: str, turns: Sequence[Arrivals]) -> dict[str, Any]:
-    """Figures of one rate in the open loop."""
+    """Figures of one rate of the open loop."""
     done = [value for turn in turns for value in turn.done]
     medians = [float(np.median(turn.done)) for turn in turns if turn.done]
     count = sum(len(turn.due_ms) for turn in turns)
@@ -132,12 +131,12 @@ def of_rate(size: str, turns: Sequence[Arrivals]) -> dict[str, Any]:
 
 
 def scaling(configurations: Sequence[dict[str, Any]], like: Configuration) -> dict[str, Any] | None:
-    """How latency grows with the frame, over the sizes of configurations that are else as ``like``.
+    """How latency grows with the frame size, over configurations that otherwise equal ``like``.
 
     Returns:
-        For ``end_to_end`` and ``outside_network``: the line's ``slope_ms_per_megapixel`` and ``intercept_ms``, the
-        ``exponent`` of the pixel count and those of the single turns; ``largest_over_smallest`` in time and in
-        pixels, and whether time grew no faster. None for fewer than two sizes, or where stages are not known.
+        For ``end_to_end`` and ``outside_network``: the fitted line's ``slope_ms_per_megapixel`` and ``intercept_ms``,
+        the ``exponent`` of the pixel count, also for each turn, ``largest_over_smallest`` in time and in pixels, and
+        whether time grew no faster than pixels. None for fewer than two sizes, or without stage times.
     """
     fixed = {"place": like.place, "output": like.output, "in_flight": like.in_flight}
     rows = [each for each in configurations if all(each[key] == value for key, value in fixed.items())]
@@ -178,3 +177,46 @@ def _growth(pixels: list[float], times: list[float], of_turns: list[list[float]]
         },
         "grows_no_faster_than_pixels": None if time_ratio is None else time_ratio <= pixel_ratio,
     }
+
+
+def summarize(values: Sequence[float]) -> dict[str, float]:
+    """Percentiles (linearly interpolated) and jitter of times in milliseconds, in the order of measurement.
+
+    Jitter is the mean absolute difference between a time and the one before it; 0 for a single time.
+    """
+    times = np.asarray(values, np.float64)
+    found = {"mean": times.mean(), "std": times.std(), "min": times.min()}
+    found.update({f"p{q}": value for q, value in zip(PERCENTILES, np.percentile(times, PERCENTILES), strict=True)})
+    found.update({"max": times.max(), "jitter": np.abs(np.diff(times)).mean() if len(times) > 1 else 0.0})
+    return {name: round(float(value), 5) for name, value in found.items()}
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, quartiles and extremes."""
+    low, quarter, median, three_quarters, high = np.percentile(values, (0, 25, 50, 75, 100))
+    named = {"median": median, "p25": quarter, "p75": three_quarters, "min": low, "max": high}
+    return {name: round(float(value), 5) for name, value in named.items()}
+
+
+def noise(values: Sequence[float]) -> float | None:
+    """The spread of repeats: (largest - smallest) / median; None for a single one.
+
+    For three repeats with normal errors it is 1.7 standard deviations on average.
+    """
+    if len(values) < 2:
+        return None
+    median = float(np.median(values))
+    return round((max(values) - min(values)) / median, 5) if median > 0 else 0.0
+
+
+def fit_line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """(slope, intercept) of the least squares line through at least two different x."""
+    slope, intercept = np.polyfit(np.asarray(x, np.float64), np.asarray(y, np.float64), 1)
+    return float(slope), float(intercept)
+
+
+def fit_exponent(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """The k of y = c * x**k, by least squares of the logarithms; None if a value is not positive."""
+    if min(*x, *y) <= 0:
+        return None
+    return fit_line(np.log(x).tolist(), np.log(y).tolist())[0]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On which machine, with which versions and of which commit something was measured.
+"""The machine, the software versions and the commit of a measurement.
 
-Nothing here tells one machine from another of its kind: no host name, no user, no path.
+Nothing here identifies a single machine: no host name, no user, no path.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from .. import _core
+from ..doctor.facts import examine_nvidia, examine_processor
+
 _PACKAGES = ("numpy", "pillow", "openvino", "onnxruntime", "onnx", "torch", "cupy", "tensorrt", "av")
 _RUNTIMES = ("tensorrt-cu13", "tensorrt-cu12", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings")
 _THREADS = ("RMBG_NUM_THREADS", "RMBG_ISA", "OMP_NUM_THREADS")
 
 
 def machine() -> dict[str, Any]:
-    """The processors, their memory, the driver, and how busy the machine was."""
-    from .. import _core
-    from ..doctor.facts import examine_nvidia, examine_processor
-
+    """The CPU, memory, GPUs and driver, and how busy the machine is."""
     cpu, nvidia = examine_processor(), examine_nvidia()
     return {
         "cpu": cpu.model,
@@ -39,19 +39,17 @@ def machine() -> dict[str, Any]:
 
 
 def load_average() -> float | None:
-    """Processes that wanted a core in the last minute, on average; None where the system does not count them."""
+    """Average number of processes that wanted a core in the last minute; None where the system does not count them."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def software() -> dict[str, str]:
-    """Versions of what takes part, as far as it is installed."""
-    from .. import _core
-
+def software(*packages: str) -> dict[str, str]:
+    """Versions of this build, the installed runtimes and ``packages``."""
     build = _core.build_info()
     found = {"python": platform.python_version(), "rmbg-trt": build["version"], "compiler": build["compiler"]}
     if build["cuda"]:
         found["cuda"] = build["cuda_version"]
-    for name in (*_PACKAGES, *_RUNTIMES):
+    for name in (*_PACKAGES, *_RUNTIMES, *packages):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -60,9 +58,9 @@ def software() -> dict[str, str]:
 
 
 def commit() -> dict[str, Any] | None:
-    """The commit of the checkout that this package, or the current folder, belongs to; None where there is none.
+    """The commit of the checkout of this package, or of the current folder; None without one.
 
-    A package that is installed belongs to no checkout, even where its environment lies in one.
+    An installed package belongs to no checkout, even if its environment is inside one.
     """
     here = Path(__file__).resolve()
     tracked = _git(here.parent, "ls-files", "--error-unmatch", here.name) is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports as plots: where the time goes, how it is spread, how it grows, and what more frames in flight bring."""
+"""Plots of a report: time by stage, distribution of latency, growth with the frame size, and frames in flight."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _PARTS = {
 
 
 def check_packages() -> None:
-    """Raises UnavailableError where matplotlib is not installed."""
+    """Raises `UnavailableError` if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise UnavailableError('matplotlib is not installed: pip install "rmbg-trt[bench]"')
 
 
 def write_plots(report: dict[str, Any], folder: str | os.PathLike[str]) -> list[Path]:
-    """Writes PNG files, MODEL_stages.png and so on, for what the report has figures of.
+    """Writes PNG files, MODEL_stages.png and so on, for everything the report has figures of.
 
     Args:
-        report: As ``Bench.report`` gives it.
-        folder: Where to; it is made. Files of the same names are replaced.
+        report: A result of ``Bench.report``.
+        folder: The folder of the files. It is created if needed, and existing files are replaced.
 
     Returns:
         The files.
 
     Raises:
         UnavailableError: matplotlib is not installed.
-        Error: They cannot be written.
+        Error: A file cannot be written.
     """
     check_packages()
     plots: dict[str, Callable[[dict[str, Any]], bytes | None]] = {
@@ -68,7 +68,7 @@ def write_plots(report: dict[str, Any], folder: str | os.PathLike[str]) -> list[
 
 
 def _one_axis_apart(model: dict[str, Any]) -> list[dict[str, Any]]:
-    """Configurations that differ from the base in one thing at most: few enough to tell apart, also of all of them."""
+    """Configurations that differ from the base in at most one axis, so that a plot stays readable."""
     base = model["base"]
     axes = (("height", "width"), ("place",), ("output",), ("in_flight",))
     rows: list[dict[str, Any]] = model["configurations"]
@@ -76,7 +76,7 @@ def _one_axis_apart(model: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def stages(model: dict[str, Any]) -> bytes | None:
-    """Bars of the stages' medians, one for each configuration; the network's is as long as the others leave it."""
+    """Stacked bars of the stages' medians for each configuration, with and without the network."""
     rows = [each for each in model["configurations"] if each["stages_ms"]][::-1]
     if not rows:
         return None
@@ -100,7 +100,7 @@ def stages(model: dict[str, Any]) -> bytes | None:
 
 
 def distribution(model: dict[str, Any]) -> bytes | None:
-    """The share of frames that took no longer, for each configuration that is one axis from the base."""
+    """Cumulative distribution of latency."""
     figure, [axes] = _figure(1)
     for each in _one_axis_apart(model):
         times = np.sort([value for turn in each["turns"] for value in turn["samples_ms"]])
@@ -114,7 +114,7 @@ def distribution(model: dict[str, Any]) -> bytes | None:
 
 
 def frame_size(model: dict[str, Any]) -> bytes | None:
-    """Latency against the frame's pixels, with fitted lines; bars reach from the best turn to the worst."""
+    """Latency over the frame's pixels, with fitted lines; error bars are the range of the turns."""
     scaling = model["scaling"]
     if not scaling:
         return None
@@ -132,10 +132,8 @@ def frame_size(model: dict[str, Any]) -> bytes | None:
             for row in turns
         ]
         times = np.array(each["p50_ms"])
-        low, high = (
-            (times - [min(row) for row in of_turns]).clip(0),
-            (np.array([max(row) for row in of_turns]) - times).clip(0),
-        )
+        low = (times - [min(row) for row in of_turns]).clip(0)
+        high = (np.array([max(row) for row in of_turns]) - times).clip(0)
         axes.errorbar(pixels, times, yerr=(low, high), fmt="o", capsize=3, label="p50, range of the turns")
         line = np.array([0, 1.05 * pixels.max()])
         slope, intercept = each["slope_ms_per_megapixel"], each["intercept_ms"]
@@ -153,7 +151,7 @@ def frame_size(model: dict[str, Any]) -> bytes | None:
 
 
 def throughput(model: dict[str, Any]) -> bytes | None:
-    """Frames a second and latency against the frames in flight, for kinds of frames that have several."""
+    """Throughput and latency over the number of frames in flight."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for each in _one_axis_apart(model):
         kinds.setdefault(f"{each['size']} {each['output']} {each['place']}", []).append(each)
@@ -177,7 +175,7 @@ def throughput(model: dict[str, Any]) -> bytes | None:
 
 
 def open_loop(model: dict[str, Any]) -> bytes | None:
-    """Latency from the scheduled arrival over time, one panel for each rate; dropped frames at the foot."""
+    """Latency since the scheduled arrival over time, one panel for each rate; dropped frames at the bottom."""
     rows = model["open_loop"]
     if not rows:
         return None
@@ -201,7 +199,7 @@ def open_loop(model: dict[str, Any]) -> bytes | None:
 
 
 def _figure(panels: int, height: float = 4.5, sharey: bool = False) -> tuple[Any, Any]:
-    """A figure without pyplot, so that no window system and nothing global takes part; and its axes."""
+    """A figure and its axes; without pyplot, which needs a window system and keeps global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7 if panels == 1 else 5.5 * panels, height), dpi=120, layout="constrained")

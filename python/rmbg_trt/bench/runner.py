@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a benchmark: model after model, and for each by turns over what is measured, so that drift falls on all."""
+"""Runs a benchmark model by model. For each, the configurations are interleaved, so that drift affects all alike."""
 
 from __future__ import annotations
 
@@ -11,43 +11,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .. import _core
+from ..engine import Engine
 from ..errors import Error
+from ..image import Array
 from . import machine
-from .closed_loop import Limits, closed_loop
 from .cold_start import cold_start, of_starts
 from .figures import Turn, of_configuration, of_rate, scaling
-from .open_loop import Arrivals, open_loop
-from .pictures import make_frames
-from .settings import Configuration, Settings
+from .frames import make_frames
+from .loops import Arrivals, Limits, closed_loop, open_loop
+from .settings import FORMAT, Configuration, Settings
 from .work import StageLog, make_serve, why_not
-
-if TYPE_CHECKING:
-    from ..engine import Engine
-    from ..frame import Array
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
 _LEAST, _MOST = 5, 1000  # frames a turn
 _SETTLE_S = 0.5  # an idle GPU lowers its clock
 
 Progress = Callable[[str, str, int, int], None]
-"""``progress(model, what, done, total)``, before each step and after the last; ``total`` is 0 until it is known."""
+"""``progress(model, step, done, total)``, before each step and after the last; ``total`` is 0 until it is known."""
 
 
 @dataclass
 class ModelRun:
-    """What was measured of one model so far.
+    """The measurements of one model so far.
 
     Attributes:
-        model: As it was given.
-        error: Why it was not measured to the end, or None.
+        model: Its name in the report.
+        error: Why the measurement ended early, or None.
         info: What the engine runs on.
         starts: Cold starts.
-        turns: Of each configuration.
-        rates: Turns of each rate in the open loop.
+        turns: The repeats of each configuration.
+        rates: The repeats of each rate in the open loop.
         not_run: What could not be measured, and why.
         base: The configuration that the others differ from.
     """
@@ -62,7 +59,7 @@ class ModelRun:
     base: Configuration | None = None
 
     def figures(self) -> dict[str, Any]:
-        """What goes into the report."""
+        """The model's part of the report."""
         configurations = [of_configuration(each, turns) for each, turns in self.turns.items()]
         base = self.base
         return {
@@ -82,12 +79,12 @@ class Bench:
     """A benchmark of models.
 
     Args:
-        models: As ``Engine`` takes them, each once.
+        models: As ``Engine`` takes them, without duplicates.
         settings: What to measure.
-        open_engine: Makes an engine: ``open_engine(model, color=..., slots=..., **settings.engine)``.
+        open_engine: Opens an engine: ``open_engine(model, color=..., slots=..., **settings.engine)``.
 
     Attributes:
-        runs: Of each model, filled while ``run`` works.
+        runs: One for each model, filled while ``run`` works.
     """
 
     def __init__(
@@ -95,26 +92,26 @@ class Bench:
         models: Sequence[str | os.PathLike[str]],
         settings: Settings,
         *,
-        open_engine: Callable[..., Engine] | None = None,
+        open_engine: Callable[..., Engine] = Engine,
     ) -> None:
         self._labels = _labels(models)
         self._settings = settings
-        self._open = open_engine or _open_engine
-        self._pictures: dict[tuple[int, int], list[Array]] = {}
+        self._open = open_engine
+        self._frames_of: dict[tuple[int, int], list[Array]] = {}
         self._began = time.time()
-        self._load = machine.load_average()  # of the others: later our own work is in it
+        self._load = machine.load_average()  # before our own work is part of it
         self.runs: list[ModelRun] = []
         self.complete = False
 
-    def run(self, progress: Progress = lambda model, what, done, total: None) -> None:
-        """Measures all models. One that fails is noted, and the others go on.
+    def run(self, progress: Progress = lambda model, step, done, total: None) -> None:
+        """Measures all models. A model that fails is recorded and does not stop the others.
 
-        After an interruption ``report`` has what was measured until then.
+        After an interruption ``report`` has the measurements so far.
 
         Raises:
-            Error: The frames cannot be made of the picture or clip.
+            Error: The frames cannot be read from the image or video.
         """
-        self._frames(*self._settings.sizes[0])  # a file that cannot be read shows before anything is measured
+        self._frames(*self._settings.sizes[0])  # a file that cannot be read fails before anything is measured
         for model, label in self._labels.items():
             run = ModelRun(label)
             self.runs.append(run)
@@ -125,7 +122,7 @@ class Bench:
         self.complete = True
 
     def report(self) -> dict[str, Any]:
-        """All settings, facts and figures, ready for JSON."""
+        """All settings, facts about the machine and figures, ready for JSON."""
         settings = asdict(self._settings)
         for name in ("image", "video"):
             settings[name] = None if settings[name] is None else Path(settings[name]).name
@@ -158,17 +155,17 @@ class Bench:
             steps = self._steps(engine, run, slots)
             total = repeats + settings.repeats * len(steps)
             for turn in range(settings.repeats):
-                # There and back again: what drifts steadily falls on all alike.
-                for number, (what, step) in enumerate(steps if turn % 2 == 0 else steps[::-1]):
-                    progress(run.model, what, repeats + turn * len(steps) + number, total)
-                    log.info("turn %d: %s", turn + 1, what)
+                # Forwards, then backwards: steady drift affects all configurations alike.
+                for number, (title, step) in enumerate(steps if turn % 2 == 0 else steps[::-1]):
+                    progress(run.model, title, repeats + turn * len(steps) + number, total)
+                    log.info("turn %d: %s", turn + 1, title)
                     step()
             run.info["mode"] = engine.info.mode
             run.info["device_memory_bytes"] = engine.info.device_memory_bytes
             progress(run.model, "done", total, total)
 
     def _steps(self, engine: Engine, run: ModelRun, slots: Sequence[int]) -> list[tuple[str, Callable[[], None]]]:
-        """What a turn consists of; notes what cannot be run here."""
+        """The steps of a turn; records what cannot be run here."""
         reasons = {place: why_not(place, engine.info.device) for place in self._settings.places}
         run.not_run += [{"what": f"frames in {place} memory", "why": why} for place, why in reasons.items() if why]
         places = tuple(place for place, why in reasons.items() if why is None)
@@ -212,28 +209,20 @@ class Bench:
 
     def _frames(self, height: int, width: int) -> list[Array]:
         size = height, width
-        if size not in self._pictures:
-            self._pictures[size] = make_frames(size, image=self._settings.image, video=self._settings.video)
-        return self._pictures[size]
+        if size not in self._frames_of:
+            self._frames_of[size] = make_frames(size, image=self._settings.image, video=self._settings.video)
+        return self._frames_of[size]
 
 
 def _default_slots(settings: Settings) -> tuple[int, ...]:
-    """1 and 2 frames in flight; 4 as well with eight cores or more, or on a GPU that may be there."""
-    from .. import _core
-
+    """1 and 2 frames in flight; also 4 with eight cores or more, or if there may be a GPU."""
     many = _core.cpu_info()["workers"] >= 8
     gpu = settings.engine.get("device") != "cpu" and bool(_core.cuda_devices())
     return (1, 2, 4) if many or gpu else (1, 2)
 
 
-def _open_engine(model: str, **options: Any) -> Engine:
-    from ..engine import Engine
-
-    return Engine(model, **options)
-
-
 def _labels(models: Sequence[str | os.PathLike[str]]) -> dict[str, str]:
-    """What models are called in reports: the end of their paths, as short as tells them apart."""
+    """The names of models in reports: the ends of their paths, as short as possible but different."""
     paths = {os.fspath(model): Path(model).parts for model in models}
     for length in range(1, max(map(len, paths.values()), default=1) + 1):
         labels = {model: "/".join(parts[-length:]) for model, parts in paths.items()}

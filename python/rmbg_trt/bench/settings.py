@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: the axes, how long, how often, and the configurations that follow."""
+"""Settings of a benchmark: the axes, duration and repeats, and the configurations that follow from them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 
 from ..errors import InputError
 
+FORMAT = 1
+"""Version of the report that ``rmbg-trt bench --json`` writes."""
+
 SIZES = {
     "480p": (480, 854),
     "720p": (720, 1280),
@@ -18,7 +21,7 @@ SIZES = {
     "1440p": (1440, 2560),
     "2160p": (2160, 3840),
 }
-"""(height, width) of the frame sizes that have names."""
+"""(height, width) of the named frame sizes."""
 
 PLACES = ("pageable", "pinned", "device")
 OUTPUTS = ("alpha", "cutout", "composite")
@@ -27,14 +30,14 @@ _MAX_SIDE = 16384
 
 @dataclass(frozen=True)
 class Configuration:
-    """One thing that is measured.
+    """One combination that is measured.
 
     Attributes:
-        height: Of the frames, in pixels.
-        width: As ``height``.
-        place: Where frames lie: "pageable" (any NumPy array), "pinned" (``Engine.frame_buffer``) or "device".
+        height: Height of the frames in pixels.
+        width: Width of the frames in pixels.
+        place: Memory of the frames: "pageable" (any NumPy array), "pinned" (``Engine.frame_buffer``) or "device".
         output: "alpha", "cutout" or "composite".
-        in_flight: Frames in work at once, each in a slot of its own.
+        in_flight: Frames in flight, each in its own slot.
     """
 
     height: int
@@ -59,23 +62,23 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a benchmark is asked for.
+    """What to measure, and how long.
 
     Attributes:
         sizes: Frame sizes (height, width).
         places: Some of ``PLACES``.
         outputs: Some of ``OUTPUTS``.
-        slots: Numbers of frames in flight; None takes 1, 2 (and 4 on a GPU or with eight cores).
-        full: Measure every combination; else each axis is varied alone, with the others at their ``base``.
-        seconds: For each configuration, all turns together, without warm-up.
-        frames: Frames a turn, in place of ``seconds``.
-        warmup: Frames before each turn that are not counted.
-        repeats: Turns over all configurations.
-        rates: Frames a second that arrive on schedule, for the open loop.
-        rate_seconds: How long they arrive, each turn.
+        slots: Numbers of frames in flight; None: 1 and 2 (and 4 on a GPU or with eight cores).
+        full: Measure every combination; else vary one axis at a time, with the others at their ``base``.
+        seconds: Duration for each configuration, all repeats together, without warm-up.
+        frames: Frames for each repeat, instead of ``seconds``.
+        warmup: Untimed frames before each repeat.
+        repeats: How often all configurations are measured.
+        rates: Frame rates of the open loop.
+        rate_seconds: Duration of the open loop, for each repeat.
         queue: Frames that may wait for a slot in the open loop; None: as many as slots.
-        image: A picture to take the frames from; None makes one.
-        video: A clip to take the frames from.
+        image: An image to take the frames from; None: synthetic frames.
+        video: A video to take the frames from.
         cold_start: Whether to start fresh processes.
         engine: Options of ``Engine``: device, runtime, precision, calibration, size, filter, stretch.
     """
@@ -98,7 +101,7 @@ class Settings:
     engine: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises InputError for what cannot be measured."""
+        """Raises `InputError` for what cannot be measured."""
         for name, values, known in (("places", self.places, PLACES), ("outputs", self.outputs, OUTPUTS)):
             wrong = [value for value in values if value not in known]
             if wrong or not values:
@@ -116,19 +119,15 @@ class Settings:
         if not (self.seconds > 0 and self.rate_seconds > 0):
             raise InputError("seconds must be more than 0")
         if self.image is not None and self.video is not None:
-            raise InputError("frames come from a picture or from a clip, not from both")
+            raise InputError("frames come from an image or from a video, not from both")
 
     def base(self, slots: Sequence[int]) -> Configuration:
-        """The configuration that the others differ from in one thing: 1080p where it is asked for."""
+        """The configuration that the others differ from in one axis: 1080p if it is one of the sizes."""
         height, width = SIZES["1080p"] if SIZES["1080p"] in self.sizes else self.sizes[0]
         return Configuration(height, width, self.places[0], self.outputs[0], slots[0])
 
     def configurations(self, slots: Sequence[int]) -> list[Configuration]:
-        """What is measured, each once.
-
-        Args:
-            slots: Numbers of frames in flight.
-        """
+        """All configurations, without duplicates, for these numbers of frames in flight."""
         if self.full:
             every = itertools.product(self.sizes, self.places, self.outputs, slots)
             return [Configuration(*size, place, output, each) for size, place, output, each in dict.fromkeys(every)]
@@ -144,23 +143,19 @@ class Settings:
 QUICK = Settings(
     sizes=(SIZES["720p"], SIZES["1080p"]), places=("pageable",), outputs=("alpha",), slots=(1,), seconds=3.0
 )
-"""Half a minute or less."""
+"""At most half a minute."""
 
 FULL = Settings(full=True, seconds=10.0)
 """Every combination."""
 
 
 def size_name(height: int, width: int) -> str:
-    """A frame size as it is shown: "1080p" where it has such a name, else "WIDTHxHEIGHT"."""
+    """The name of a frame size, such as "1080p", or "WIDTHxHEIGHT"."""
     return next((name for name, size in SIZES.items() if size == (height, width)), f"{width}x{height}")
 
 
 def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
-    """Reads "480p,1080p,1000x600" (width x height) into (height, width).
-
-    Raises:
-        InputError: It is no such list.
-    """
+    """Reads "480p,1080p,1000x600" (width x height) into (height, width). Raises `InputError` for anything else."""
     return tuple(dict.fromkeys(_parse_size(part.strip()) for part in text.split(",")))
 
 
@@ -174,15 +169,7 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 
 def parse_numbers(name: str, text: str) -> tuple[int, ...]:
-    """Reads "1,2,4".
-
-    Args:
-        name: What it is, for the message.
-        text: What was given.
-
-    Raises:
-        InputError: It is no such list.
-    """
+    """Reads "1,2,4"; ``name`` is for the message. Raises `InputError` for anything else."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise InputError(f"{name} is {text!r}; expected whole numbers, as 1,2,4")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports as tables on the terminal."""
+"""Tables of a report for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -19,13 +20,13 @@ _STEPS = {
     "import_ms": "import",
     "engine_ms": "engine",
     "first_frame_ms": "first frame",
-    "total_ms": "all of it",
+    "total_ms": "total",
     "later_frame_ms": "a later frame",
 }
 
 
 def of_model(model: dict[str, Any]) -> RenderableType:
-    """All tables of one model of a report."""
+    """All tables of one model."""
     return Group(*_parts(model))
 
 
@@ -74,12 +75,12 @@ def _stages(model: dict[str, Any]) -> Table:
 
 
 def _notes(model: dict[str, Any]) -> Iterator[str]:
-    yield "x: frames in flight; n: frames; jitter: mean step from one frame to the next; ±: range of the turns' p50"
-    yield "in, out: copies; host: end to end without the stages; rest: all but the network"
+    yield "x: frames in flight; n: frames; jitter: mean change from frame to frame; ±: range of the repeats' p50"
+    yield "in, out: copies; host: end to end minus all stages; rest: end to end minus the network"
     if any(each["frames"] < _FEW for each in model["configurations"]):
-        yield f"With fewer than {_FEW} frames p99 says little more than max; --frames or --seconds takes more"
+        yield f"With fewer than {_FEW} frames, p99 is close to max; use --frames or --seconds for more"
     if any(each["stages_ms"] and not each["stages_are_of_the_same_frames"] for each in model["configurations"]):
-        yield "Where frames overlap, or run on a GPU, host is the difference of the medians"
+        yield "For overlapping frames and on a GPU, host is a difference of medians"
 
 
 def _open_loop(model: dict[str, Any]) -> Table:
@@ -100,7 +101,7 @@ def _not_held(model: dict[str, Any]) -> Iterator[str]:
     for each in model["open_loop"]:
         if not each["held"]:
             rate, served = each["rate"], each["served_per_second"]
-            yield f"{rate:g} frames/s cannot be held: {served:.4g} of them are served, {each['dropped']} were dropped"
+            yield f"It does not keep up with {rate:g} frames/s: {served:.4g} are served, {each['dropped']} were dropped"
 
 
 def _cold_start(model: dict[str, Any]) -> Table:
@@ -132,14 +133,14 @@ def _growth(scaling: dict[str, Any]) -> Iterator[str]:
         ratio = each["largest_over_smallest"]
         exponent = "" if each["exponent"] is None else f", pixels^{each['exponent']:.2f}"
         yield (
-            f"{title}: {each['slope_ms_per_megapixel']:.3f} ms a megapixel {each['intercept_ms']:+.2f} ms{exponent}; "
+            f"{title}: {each['slope_ms_per_megapixel']:.3f} ms per megapixel {each['intercept_ms']:+.2f} ms{exponent}; "
             f"{scaling['sizes'][0]} to {scaling['sizes'][-1]}: {ratio['pixels']:.3g} times the pixels, "
             f"{'?' if ratio['time'] is None else format(ratio['time'], '.3g')} times as long"
         )
 
 
 def of_comparison(comparison: Comparison) -> RenderableType:
-    """B against A, and what else differs."""
+    """The comparison of B with A, and what else differs."""
     table = _table("B against A", "figure", "A", "B", "", "B / A", "noise", "")
     table.columns[1].justify = "left"
     styles = {"faster": "green", "slower": "red"}
@@ -154,8 +155,6 @@ def of_comparison(comparison: Comparison) -> RenderableType:
 
 
 def _table(title: str, *columns: str) -> Table:
-    from rich.box import SIMPLE_HEAD
-
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), collapse_padding=True, pad_edge=False, caption_justify="left")
     table.add_column(title, overflow="fold")
     for column in columns:
@@ -164,7 +163,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _ms(value: float) -> str:
-    """A figure with three digits that count, and no more than three behind the point."""
+    """Three significant digits, at most three after the point."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
     return f"{value:.{digits}f}"
 

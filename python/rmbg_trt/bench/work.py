@@ -1,32 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frame through the engine, from where frames lie to where results do; and where its time went."""
+"""Runs one frame through the engine, from and to the configured kind of memory, and records its stage times."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..frame import Array
+from ..engine import Engine
+from ..image import Array
 from .settings import Configuration
-
-if TYPE_CHECKING:
-    from ..engine import Engine
 
 STAGES = ("copy_in", "preprocess", "network", "postprocess", "copy_out")
 _CHANNELS = {"alpha": 1, "cutout": 4, "composite": 3}
 _BACKGROUND = (0, 177, 64)
-_KEPT = 256  # frames whose times the core remembers
+_KEPT = 256  # how many frames the core remembers
 _DEVICE_RUNS = 50
 
 
 def why_not(place: str, device: str) -> str | None:
-    """Why frames cannot lie there, or None.
+    """Why frames cannot be in this kind of memory, or None.
 
     Args:
         place: One of ``settings.PLACES``.
-        device: Of the engine: "cpu" or "cuda:N".
+        device: The engine's device: "cpu" or "cuda:N".
     """
     if place != "device":
         return None
@@ -40,16 +38,16 @@ def _device_library() -> str | None:
 
 
 def make_serve(engine: Engine, configuration: Configuration, frames: list[Array]) -> Callable[[int, int], Any]:
-    """The function that takes a frame to its result, as the loops call it.
+    """Returns the function that runs one frame, as the loops call it.
 
-    Pageable: NumPy arrays in, a new one out. Pinned: memory of ``Engine.frame_buffer`` on both sides, on a CPU engine
-    aligned memory that is used again. Device: both stay on the GPU, each client has a
-    stream and waits for its result.
+    Pageable: NumPy arrays in, a new array out. Pinned: buffers of ``Engine.frame_buffer`` in and out (on a CPU engine,
+    reused aligned memory). Device: frames and results stay on the GPU; each client has a stream and waits for its
+    result.
 
     Args:
-        engine: Has ``configuration.in_flight`` slots or more, and colours in RGB.
-        configuration: What is measured.
-        frames: RGB frames of that size; the clients go through them in turn.
+        engine: An RGB engine with at least ``configuration.in_flight`` slots.
+        configuration: What to measure.
+        frames: RGB frames of that size; the clients cycle through them.
     """
     options: dict[str, Any] = {"output": configuration.output}
     if configuration.output == "composite":
@@ -98,11 +96,7 @@ def _on_device(
 
 
 class StageLog:
-    """Stage times of the frames since ``begin``, as the core remembers them, in the order in which they ended.
-
-    Args:
-        engine: That runs the frames.
-    """
+    """Collects the stage times of an engine's frames since ``begin``, in the order in which they ended."""
 
     def __init__(self, engine: Engine) -> None:
         self._pipeline = engine._pipeline
@@ -110,22 +104,22 @@ class StageLog:
         self._times: list[dict[str, float]] = []
 
     def begin(self) -> None:
-        """Forgets the frames until now."""
+        """Starts anew."""
         self._seen = self._pipeline.frames
         self._times = []
 
     def take(self) -> None:
-        """Notes the frames since the last call; of more than 256 the core knows the last."""
+        """Collects the frames since the last call; the core remembers the last 256."""
         new = min(self._pipeline.frames - self._seen, _KEPT)
         if new:
             self._times += self._pipeline.recent_times()[-new:]
         self._seen += new
 
     def times(self) -> list[dict[str, float]]:
-        """Milliseconds of each frame's stages: wall-clock on the CPU.
+        """Milliseconds of each frame's stages. On the CPU: wall-clock times of the frames.
 
-        On a GPU device times between events, of more frames like the last; none where its network is no part of a
-        graph.
+        On a GPU: times between events, of additional frames like the last one; empty if the network is not part of
+        the CUDA graph.
         """
         if self._pipeline.device >= 0:
             return self._pipeline.measure(_DEVICE_RUNS)

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rmbg-trt bench``: how fast models are on this machine, in tables, JSON and plots; and two runs side by side."""
+"""``rmbg-trt bench``: measures how fast models are on this machine, or compares two such reports."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..bench import FULL, QUICK, Bench, Settings, compare, plots, read_report, tables
+from ..bench.runner import Progress
+from ..bench.settings import parse_numbers, parse_sizes
 from ..errors import Error, InputError
+from ..files import atomic_file, check_writable
 from .console import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_USAGE,
+    VerboseOption,
     error_boundary,
     fail,
     out,
@@ -23,89 +29,72 @@ from .console import (
     say,
     setup_logging,
 )
-from .engine_options import (
-    CalibrationOption,
-    DeviceOption,
-    Filter,
-    FilterOption,
-    PrecisionOption,
-    RuntimeOption,
-    Stretch,
-    check_calibration,
-    fetch,
-    sides,
-)
+from .options import EngineChoice, MeasuredStretchOption, Stretch, expand_options, fetch
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from ..bench import Settings
-    from ..bench.runner import Progress
-
 
 @error_boundary()
+@expand_options
 def bench(
     models: Annotated[
         list[str] | None,
         typer.Argument(metavar="[MODEL]...", help="Catalogue names or files; u2net by default.", show_default=False),
     ] = None,
+    *,
     quick: Annotated[bool, typer.Option("--quick", help="Two sizes, one frame in flight: half a minute.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Every combination, not one axis after the other.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Every combination, not one axis at a time.")] = False,
     sizes: Annotated[
         str | None, typer.Option(metavar="LIST", help="Frames: 480p,720p,1080p,1440p,2160p or WIDTHxHEIGHT.")
     ] = None,
     places: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Where frames lie: pageable,pinned,device.")
+        str | None, typer.Option(metavar="LIST", help="Memory of the frames: pageable,pinned,device.")
     ] = None,
     outputs: Annotated[str | None, typer.Option(metavar="LIST", help="alpha,cutout,composite.")] = None,
     slots: Annotated[str | None, typer.Option(metavar="LIST", help="Frames in flight, as 1,2,4.")] = None,
     rate: Annotated[
         list[float] | None,
-        typer.Option(metavar="FPS", help="Frames arrive on schedule, too, with this rate; may be given several times."),
+        typer.Option(metavar="FPS", help="Also measure frames that arrive at this rate; can be repeated."),
     ] = None,
     rate_seconds: Annotated[
-        float | None, typer.Option("--rate-seconds", metavar="S", help="How long they arrive, each turn; 5.")
+        float | None, typer.Option(metavar="S", help="Duration of each --rate, in each repeat; 5 by default.")
     ] = None,
     queue: Annotated[
-        int | None, typer.Option(min=1, help="Frames that may wait with --rate; as many as slots.")
+        int | None, typer.Option(min=1, help="Frames that may wait with --rate; as many as slots by default.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(metavar="S", help="For each configuration, all turns together; 6.")
+        float | None, typer.Option(metavar="S", help="For each configuration, all repeats together; 6 by default.")
     ] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames a turn, in place of --seconds.")] = None,
-    warmup: Annotated[int | None, typer.Option(min=0, help="Frames before each turn that do not count; 2.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames for each repeat, instead of --seconds.")] = None,
+    warmup: Annotated[int | None, typer.Option(min=0, help="Untimed frames before each repeat; 2 by default.")] = None,
     repeats: Annotated[
-        int | None, typer.Option(min=1, help="Turns over everything; their spread is the noise; 3.")
+        int | None, typer.Option(min=1, help="How often everything is measured; their spread is the noise; 3.")
     ] = None,
-    image: Annotated[Path | None, typer.Option(metavar="FILE", help="Take the frames from a picture.")] = None,
-    video: Annotated[Path | None, typer.Option(metavar="FILE", help="Take the frames from a clip.")] = None,
-    no_cold_start: Annotated[bool, typer.Option("--no-cold-start", help="Start no fresh processes.")] = False,
-    device: DeviceOption = "auto",
-    runtime: RuntimeOption = "auto",
-    precision: PrecisionOption = "auto",
-    calibration: CalibrationOption = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Network input; the model's own by default.")
-    ] = None,
-    resampling: FilterOption = Filter.lanczos,
-    stretch: Annotated[Stretch, typer.Option(help="minmax stretches each alpha, none leaves it.")] = Stretch.minmax,
+    image: Annotated[Path | None, typer.Option(metavar="FILE", help="Take the frames from an image.")] = None,
+    video: Annotated[Path | None, typer.Option(metavar="FILE", help="Take the frames from a video.")] = None,
+    no_cold_start: Annotated[bool, typer.Option("--no-cold-start", help="Do not measure fresh processes.")] = False,
+    choice: EngineChoice,
+    stretch: MeasuredStretchOption = Stretch.minmax,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write everything that was measured.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the report, with every sample.")
     ] = None,
-    plots: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write plots (PNG).")] = None,
-    compare: Annotated[
-        tuple[Path, Path] | None, typer.Option(metavar="A.json B.json", help="Measure nothing; compare B with A.")
+    plot_folder: Annotated[Path | None, typer.Option("--plots", metavar="FOLDER", help="Write plots (PNG).")] = None,
+    reports: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--compare", metavar="A.json B.json", help="Measure nothing; compare B with A."),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Measure how fast models are on this machine.
 
-    Latency by stage and end to end, over frame sizes, places of the frames,
+    Latency by stage and end to end, over frame sizes, kinds of memory,
     outputs and frames in flight; cold start and memory in fresh processes.
-    By default one axis is varied at a time, a minute or two for a model.
+    By default one axis is varied at a time, which takes a minute or two for
+    each model.
 
     A model that cannot be run does not stop the others, and the exit code
-    is 1. Ctrl-C shows (and writes) what there is by then.
+    is 1. Ctrl-C shows (and writes) the results so far.
 
     For example: [bold]rmbg-trt bench u2netp --quick[/bold]
 
@@ -115,99 +104,75 @@ def bench(
     [bold]rmbg-trt bench --compare a.json b.json[/bold]
     """
     setup_logging(verbose)
-    if compare is not None:
-        if models or quick or full or plots:
-            fail("--compare takes two reports, and nothing is measured; leave the rest away", EXIT_USAGE)
-        _compare(*compare, json_file)
+    if reports is not None:
+        if models or quick or full or plot_folder:
+            fail("--compare only compares two reports; give no models and nothing to measure", EXIT_USAGE)
+        _compare(*reports, json_file)
         return
     if quick and full:
         fail("--quick and --full contradict each other; give one of them", EXIT_USAGE)
-    given = {
-        "rates": tuple(rate) if rate else None,
-        "rate_seconds": rate_seconds,
-        "queue": queue,
-        "seconds": seconds,
-        "frames": frames,
-        "warmup": warmup,
-        "repeats": repeats,
-        "image": image,
-        "video": video,
-        "cold_start": False if no_cold_start else None,
-    }
-    lists = {"sizes": sizes, "places": places, "outputs": outputs, "slots": slots}
-    check_calibration(calibration, precision)
-    engine = {"device": device, "runtime": runtime, "precision": precision}
-    engine |= {"filter": resampling.value, "stretch": stretch.value}
-    if calibration is not None:
-        engine["calibration"] = str(calibration)
+    engine = {**choice.keywords(), "stretch": stretch.value}
+    if engine.pop("calibration") is not None:
+        engine["calibration"] = str(choice.calibration)
     try:
-        settings = _settings(quick, full, lists, {**given, "engine": {**engine, "size": sides(size)}})
+        changes = {
+            "sizes": None if sizes is None else parse_sizes(sizes),
+            "places": _words(places),
+            "outputs": _words(outputs),
+            "slots": None if slots is None else parse_numbers("--slots", slots),
+            "rates": tuple(rate) if rate else None,
+            "rate_seconds": rate_seconds,
+            "queue": queue,
+            "seconds": seconds,
+            "frames": frames,
+            "warmup": warmup,
+            "repeats": repeats,
+            "image": image,
+            "video": video,
+            "cold_start": False if no_cold_start else None,
+        }
+        given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+        settings = dataclasses.replace(QUICK if quick else FULL if full else Settings(), **given, engine=engine)
     except InputError as error:
         fail(str(error), EXIT_USAGE)
-    _check_targets(json_file, plots)
-    _run(models or ["u2net"], settings, json_file, plots)
-
-
-def _settings(quick: bool, full: bool, lists: dict[str, str | None], given: dict[str, Any]) -> Settings:
-    from ..bench import FULL, QUICK, Settings
-    from ..bench.settings import parse_numbers, parse_sizes
-
-    found = {name: value for name, value in given.items() if value is not None}
-    for name, text in lists.items():
-        if text is None:
-            continue
-        if name == "sizes":
-            found[name] = parse_sizes(text)
-        elif name == "slots":
-            found[name] = parse_numbers("--slots", text)
-        else:
-            found[name] = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    return dataclasses.replace(QUICK if quick else FULL if full else Settings(), **found)
-
-
-def _check_targets(json_file: Path | None, plots: Path | None) -> None:
-    """Before minutes of work."""
-    from ..files import check_writable
-
-    if json_file is not None:
+    if json_file is not None:  # checked before minutes of work
         check_writable(json_file)
-    if plots is not None:
-        from ..bench.plots import check_packages
+    if plot_folder is not None:
+        plots.check_packages()
+        check_writable(plot_folder / "plot.png")
+    _run(models or ["u2net"], settings, json_file, plot_folder)
 
-        check_packages()
-        check_writable(plots / "plot.png")
+
+def _words(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(dict.fromkeys(part.strip() for part in text.split(",")))
 
 
-def _run(models: list[str], settings: Settings, json_file: Path | None, plots: Path | None) -> None:
-    from ..bench import Bench
-
+def _run(models: list[str], settings: Settings, json_file: Path | None, plot_folder: Path | None) -> None:
     for model in models:
-        with contextlib.suppress(Error):  # the bench will say it, in its turn
+        with contextlib.suppress(Error):  # the benchmark reports it
             fetch(model)
-    work = Bench(models, settings)
+    benchmark = Bench(models, settings)
     interrupted = False
     failure: Exception | None = None
     try:
-        with _progress() as tell:
-            work.run(tell)
+        with _progress() as progress:
+            benchmark.run(progress)
     except KeyboardInterrupt:
         interrupted = True
-        say("Interrupted; this is what there is.", style="yellow")
-    except Exception as error:  # out of memory, say: what was measured before is shown and kept
+        say("Interrupted; these are the results so far.", style="yellow")
+    except Exception as error:  # such as out of memory: results before it are shown and kept
         failure = error
-    report = work.report()
+    report = benchmark.report()
     _show(report)
     if json_file is not None:
         _write_json(report, json_file)
-    if plots is not None:
-        from ..bench.plots import write_plots
-
-        say(f"{plots}: {len(write_plots(report, plots))} plots")
+    if plot_folder is not None:
+        say(f"{plot_folder}: {len(plots.write_plots(report, plot_folder))} plots")
     if failure is not None:
         raise failure
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-    failed = [run for run in work.runs if run.error]
+    failed = [run for run in benchmark.runs if run.error]
     for run in failed:
         say(f"Error: {run.model}: {run.error}", style="bold red")
     if failed:
@@ -216,44 +181,35 @@ def _run(models: list[str], settings: Settings, json_file: Path | None, plots: P
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Progress]:
-    """Says what each model runs on, and shows a bar with the time that is left."""
+    """Yields a callback that shows a bar for each model, with the current step and the time left."""
     with progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
 
-        def tell(model: str, what: str, done: int, total: int) -> None:
+        def update(model: str, step: str, done: int, total: int) -> None:
             if model not in tasks:
                 tasks[model] = bar.add_task(model, total=None)
-            bar.update(tasks[model], description=f"{model}: {what}", completed=done, total=total or None)
+            bar.update(tasks[model], description=f"{model}: {step}", completed=done, total=total or None)
 
-        yield tell
+        yield update
 
 
 def _show(report: dict[str, Any]) -> None:
-    from ..bench.tables import of_model
-
     for model in report["models"]:
-        out.print(of_model(model))
+        out.print(tables.of_model(model))
     load, cores = report["machine"]["load_average"] or 0.0, report["machine"]["cores"]
     if load > cores / 2:
-        say(f"Other programs kept this machine busy (load {load:g} on {cores} cores): expect noise.", style="yellow")
+        say(f"Other programs were running (load {load:g} on {cores} cores): expect noise.", style="yellow")
 
 
 def _compare(a: Path, b: Path, json_file: Path | None) -> None:
-    from ..bench import compare, read_report
-    from ..bench.tables import of_comparison
-
     comparison = compare(read_report(a), read_report(b))
-    out.print(of_comparison(comparison))
+    out.print(tables.of_comparison(comparison))
     if json_file is not None:
         rows = [{**dataclasses.asdict(row), "ratio": row.ratio, "verdict": row.verdict} for row in comparison.rows]
         _write_json({"rows": rows, "differences": comparison.differences}, json_file)
 
 
 def _write_json(content: dict[str, Any], path: Path) -> None:
-    import json
-
-    from ..files import atomic_file
-
     with atomic_file(path) as stream:
         stream.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
     say(f"{path}: written")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rmbg_trt.bench.pictures import make_frames
+from rmbg_trt.bench.frames import make_frames
 from rmbg_trt.errors import InputError
 
 

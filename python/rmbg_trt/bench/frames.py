@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames to measure with: made ones that are like a photograph, or those of a picture or clip, in any size.
+"""Frames to measure with, in any size: synthetic ones that resemble a photograph, or frames of an image or a video.
 
-They differ a little from each other, as those of a camera in the hand do, so that nothing is cached by accident.
+They differ slightly from each other, like those of a handheld camera, so that nothing is cached by accident.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import InputError
-from ..frame import Array
+from ..image import Array, read_image
 
 COUNT = 4
-_DRAWN = 1280  # pixels of the longer side, at most, that a made picture is drawn with; it is scaled from there
+_DRAWN = 1280  # a synthetic frame is drawn with at most this longer side, in pixels, and scaled up
 _SHAKE = 3  # pixels from one frame to the next
 
 
@@ -33,8 +33,8 @@ def make_frames(
 
     Args:
         size: (height, width).
-        image: A picture to take them from.
-        video: A clip to take them from, evenly out of its first seconds.
+        image: An image file to take them from.
+        video: A video file to take them from, evenly from its first seconds.
         count: How many.
 
     Returns:
@@ -42,15 +42,13 @@ def make_frames(
 
     Raises:
         InputError: The file cannot be read.
-        UnavailableError: A clip needs a package that is not installed.
+        UnavailableError: A video needs a package that is not installed.
     """
     margin = _SHAKE * (count - 1)
     height, width = size[0] + margin, size[1] + margin
     if video is not None:
-        return [_fitted(picture, size) for picture in _of_clip(video, count)]
+        return [_fitted(frame, size) for frame in _of_video(video, count)]
     if image is not None:
-        from ..image import read_image
-
         large = _fitted(np.ascontiguousarray(read_image(image).pixels[..., :3]), (height, width))
     else:
         large = scene((height, width))
@@ -59,20 +57,17 @@ def make_frames(
 
 
 def scene(size: tuple[int, int], seed: int = 7) -> Array:
-    """A made portrait: a head and shoulders before a blurred wall, with texture at all scales and noise of a sensor.
+    """A synthetic portrait, (height, width, 3) uint8 RGB: head and shoulders, a blurred wall, texture, sensor noise.
 
     Args:
         size: (height, width).
         seed: Of the textures.
-
-    Returns:
-        (height, width, 3) uint8, RGB.
     """
     rng = np.random.default_rng(seed)
     shrink = max(1.0, max(size) / _DRAWN)
     small = _portrait(rng, (math.ceil(size[0] / shrink), math.ceil(size[1] / shrink)))
     large = np.array(Image.fromarray(small).resize((size[1], size[0]), Image.Resampling.BICUBIC))
-    # What a sensor adds; it repeats, but no one looks for it.
+    # Sensor noise; the tile repeats, which does not matter here.
     tile = rng.integers(-5, 6, (min(size[0], 509), min(size[1], 509), 1), dtype=np.int8)
     for top in range(0, size[0], tile.shape[0]):
         for left in range(0, size[1], tile.shape[1]):
@@ -83,7 +78,7 @@ def scene(size: tuple[int, int], seed: int = 7) -> Array:
 
 
 def _portrait(rng: np.random.Generator, size: tuple[int, int]) -> Array:
-    """The picture without noise: layers from the back to the front, each with a soft outline."""
+    """The frame without noise: layers from back to front, each with a soft outline."""
     height, width = size
     y, x = np.ogrid[0:height, 0:width]
     y, x = (y - height / 2) / height, (x - width / 2) / height
@@ -96,21 +91,18 @@ def _portrait(rng: np.random.Generator, size: tuple[int, int]) -> Array:
         ((58, 40, 30), 1.0 + 0.9 * fine, 1 - np.hypot(x / 0.19, (y + 0.16) / 0.22) + 0.12 * fine),  # hair
         ((214, 168, 140), skin, 1 - np.hypot(x / 0.135, (y + 0.09) / 0.18)),  # face
     )
-    picture = np.zeros((height, width, 3), np.float32)
+    frame = np.zeros((height, width, 3), np.float32)
     for color, light, inside in layers:
         alpha = np.clip(inside * 40 + 0.5, 0, 1).astype(np.float32)
         for channel, value in enumerate(color):
-            picture[..., channel] += alpha * (value * light.astype(np.float32) - picture[..., channel])
-    return picture.clip(0, 255).astype(np.uint8)
+            frame[..., channel] += alpha * (value * light.astype(np.float32) - frame[..., channel])
+    return frame.clip(0, 255).astype(np.uint8)
 
 
 def _texture(rng: np.random.Generator, size: tuple[int, int], finest: int) -> NDArray[np.float32]:
-    """Random values about 0 with the spectrum of natural pictures: each octave has half the amplitude of the last.
+    """Random values around 0 with the spectrum of natural images: each octave has half the amplitude of the last.
 
-    Args:
-        rng: Source of chance.
-        size: (height, width).
-        finest: Pixels of the smallest grain.
+    ``finest`` is the size of the smallest grain in pixels.
     """
     height, width = size
     found = np.zeros(size, np.float32)
@@ -123,18 +115,18 @@ def _texture(rng: np.random.Generator, size: tuple[int, int], finest: int) -> ND
     return found
 
 
-def _fitted(picture: Array, size: tuple[int, int]) -> Array:
-    """Scaled to cover the size, and cropped to the middle."""
-    fitted = ImageOps.fit(Image.fromarray(picture), (size[1], size[0]), Image.Resampling.LANCZOS)
+def _fitted(frame: Array, size: tuple[int, int]) -> Array:
+    """Scaled to cover the size, and cropped to the centre."""
+    fitted = ImageOps.fit(Image.fromarray(frame), (size[1], size[0]), Image.Resampling.LANCZOS)
     return np.array(fitted)
 
 
-def _of_clip(path: str | os.PathLike[str], count: int, step: int = 5) -> list[Array]:
-    from ..video.source import Source
+def _of_video(path: str | os.PathLike[str], count: int, step: int = 5) -> list[Array]:
+    from ..video.source import Source  # needs PyAV
 
     with Source(path) as source:
         taken = itertools.islice(source.frames(), 0, count * step, step)
-        pictures = [np.ascontiguousarray(frame.pixels[..., :3]) for frame in taken]
-    if not pictures:
+        frames = [np.ascontiguousarray(frame.pixels[..., :3]) for frame in taken]
+    if not frames:
         raise InputError(f"{os.fspath(path)} has no frame")
-    return [pictures[index % len(pictures)] for index in range(count)]
+    return [frames[index % len(frames)] for index in range(count)]
