@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Photographs that come with scikit-image, so that everybody measures the same picture and nothing is fetched."""
+"""Photographs that come with scikit-image, so that everybody measures the same images and nothing is fetched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def size(text: str) -> tuple[int, int]:
 
 
 def photograph(name_or_path: str | Path, width_height: tuple[int, int]) -> Image.Image:
-    """An RGB picture of that size: scaled with Lanczos to cover it, and cropped to the middle."""
+    """An RGB image of that size: scaled with Lanczos to cover it, and cropped to the centre."""
     if name_or_path in NAMES + BACKDROPS:
         from skimage import data
 

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every benchmark leaves behind: on which machine, of which versions, of which commit, and the figures.
+"""What every benchmark saves: the machine, the software versions, the commit and the figures.
 
-Nothing here tells one machine from another of its kind: no host name, no user, no path.
+Nothing here identifies a single machine: no host name, no user, no path.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -23,23 +21,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(os.environ.get("RMBG_RESULTS") or ROOT / "benchmarks" / "results")
-PACKAGES = (
-    "rembg",
-    "torch",
-    "onnxruntime",
-    "openvino",
-    "onnx",
-    "tensorrt-rtx-cu13-bindings",
-    "numpy",
-    "pillow",
-    "scikit-image",
-    "av",
-    "lightning",
-    "kornia",
-    "pysodmetrics",
-    "pymatting",
-    "scipy",
-)
+PACKAGES = ("rembg", "scikit-image", "lightning", "kornia", "pysodmetrics", "pymatting", "scipy")  # besides bench's own
 Bound = dict[str, Any]
 console = Console() if sys.stdout.isatty() else Console(width=110)  # tables stay whole in a log
 
@@ -55,43 +37,24 @@ def parser(doc: str | None, *, saves: bool = True) -> argparse.ArgumentParser:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its memory, what the core found of it, and how busy it was."""
-    from rmbg_trt import _core
+    """The machine as `rmbg-trt bench` reports it; the CPU's name alone does not identify cloud processors."""
+    from rmbg_trt.bench import machine  # here, because page.py reads results without the package
 
-    return {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": _memory_gib(),
-        "core_sees": _core.cpu_info(),
-        "gpus": [device["name"] for device in _core.cuda_devices()],
-        "driver": _driver(),
-        "os": platform.platform(),
-        "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "threads_asked_for": {
-            name: os.environ[name] for name in ("RMBG_NUM_THREADS", "OMP_NUM_THREADS") if name in os.environ
-        },
-    }
+    found = machine.machine()
+    return {**found, "cpu": f"{found['cpu']}{_cpu_numbers()}"}
 
 
 def software() -> dict[str, str]:
     """Versions of everything that was timed."""
-    import rmbg_trt
-    from rmbg_trt import _core
+    from rmbg_trt.bench import machine
 
-    found = {"python": platform.python_version(), "rmbg-trt": rmbg_trt.__version__}
-    found["compiler"] = _core.build_info()["compiler"]
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return machine.software(*PACKAGES)
 
 
 def commit() -> dict[str, Any]:
-    """The commit, and whether files differ from it (results apart, which a benchmark itself changes).
+    """The commit, and whether files differ from it, other than the results, which a benchmark itself changes.
 
-    Where a copy without its repository is measured, the environment's RMBG_COMMIT says the commit.
+    For a copy without its repository, the environment variable RMBG_COMMIT names the commit.
     """
     changed = _git("status", "--porcelain", "--", ".", ":!benchmarks/results")
     hash = _git("rev-parse", "--short=12", "HEAD") or os.environ.get("RMBG_COMMIT")
@@ -119,25 +82,25 @@ def save(claim: str, options: argparse.Namespace, figures: dict[str, Any]) -> No
 
 
 def bound(value: float, *, at_most: float | None = None, at_least: float | None = None, unit: str = "") -> Bound:
-    """What was claimed beside what was measured. Those under a "bounds" in the figures head the page of results."""
+    """A measured value and its claimed limit. Bounds under a key "bounds" are listed first on the results page."""
     met = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
     asked = {name: each for name, each in (("at_most", at_most), ("at_least", at_least)) if each is not None}
     return {"is": float(f"{value:.4g}"), **asked, "unit": unit, "met": met}
 
 
 def measured(figure: Bound) -> str:
-    """What a bound is."""
+    """The measured value of a bound."""
     return f"{figure['is']:g} {figure['unit']}".rstrip()
 
 
 def asked(figure: Bound) -> str:
-    """The claim of a bound, in words."""
+    """The claimed limit of a bound, in words."""
     words = [f"{name.replace('_', ' ')} {figure[name]:g}" for name in ("at_most", "at_least") if name in figure]
     return f"{', '.join(words)} {figure['unit']}".rstrip()
 
 
 def bounds_in(figures: Any) -> Iterator[tuple[str, Bound]]:
-    """All bounds of a report, by name, however deep they lie."""
+    """All bounds of a report by name, at any depth."""
     if isinstance(figures, dict):
         for name, each in figures.items():
             yield from each.items() if name == "bounds" else bounds_in(each)
@@ -160,28 +123,11 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _driver() -> str | None:
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.split()[0] if done.stdout.split() else None
-
-
-def _cpu_model() -> str:
-    """The name alone does not tell cloud processors apart; family, model and stepping do."""
+def _cpu_numbers() -> str:
+    """As in " (family/model/stepping 6/85/7)"; empty where it is not known."""
     info = Path("/proc/cpuinfo")
     if not info.is_file():
-        return platform.processor() or platform.machine()
+        return ""
     lines = (line.partition(":") for line in info.read_text().split("\n\n")[0].splitlines())
     facts = {key.strip(): value.strip() for key, _, value in lines}
-    numbers = "/".join(facts.get(key, "?") for key in ("cpu family", "model", "stepping"))
-    return f"{facts.get('model name', platform.machine())} (family/model/stepping {numbers})"
-
-
-def _memory_gib() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, OSError, ValueError):
-        return None
+    return f" (family/model/stepping {'/'.join(facts.get(key, '?') for key in ('cpu family', 'model', 'stepping'))})"

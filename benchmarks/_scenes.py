@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Made scenes whose alpha and whose foreground colours are known: hair and hard shapes over photographs.
+"""Synthetic scenes with known alpha and foreground colours: hair and hard shapes over photographs.
 
-Nobody's hand drew the truth, so that edges as fine as a pixel can be judged. Strokes are drawn at four times the size
+The ground truth is exact, so that edges as fine as a pixel can be judged. Strokes are drawn at four times the size
 and averaged; photographs are those that come with scikit-image.
 """
 
@@ -91,7 +91,7 @@ def polygon(seed: int, size: tuple[int, int], corners: int = 9) -> Numbers:
 
 
 def fur(seed: int, color: tuple[int, int, int], size: tuple[int, int]) -> Numbers:
-    """One colour (RGB), lighter and darker by turns, (H, W, 3)."""
+    """One colour (RGB), lighter and darker in places, (H, W, 3)."""
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(0, 1, size), 3.0)
     shade: Numbers = np.array(color) + 12 * (noise / noise.std())[..., np.newaxis]
     return shade.clip(0, 255).astype(np.float32)

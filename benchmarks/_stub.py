@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network that takes no time: what is measured round it is everything else."""
+"""A network that takes no time, to measure everything else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparing by turns: A B A B. What else the machine does then falls on both, and cancels in each pair's ratio."""
+"""Interleaved timing, A B A B: other load on the machine affects both, and cancels in the ratio of each round."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
+from rmbg_trt.bench import spread
 
 
 def rest() -> None:
-    """Threads of a runtime spin for a while after a run; without a pause they would slow whoever is next."""
+    """Pauses until the spinning threads of the last runtime have stopped, so that they do not slow the next one."""
     time.sleep(0.03)
 
 
@@ -22,12 +22,12 @@ def interleave(
     warmup: int = 2,
     between: Callable[[], object] = rest,
 ) -> dict[str, list[float]]:
-    """Runs the contenders by turns.
+    """Runs the contenders alternately.
 
     Args:
-        contenders: Name to what is timed.
+        contenders: Name to the function that is timed.
         rounds: Timed runs of each.
-        warmup: Runs of each before, not timed.
+        warmup: Untimed runs of each before.
         between: Called before every run, not timed.
 
     Returns:
@@ -45,20 +45,13 @@ def interleave(
     return times
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Median, quartiles and extremes."""
-    low, quarter, median, three_quarters, high = np.percentile(values, (0, 25, 50, 75, 100))
-    named = {"median": median, "p25": quarter, "p75": three_quarters, "min": low, "max": high}
-    return {name: float(f"{value:.4g}") for name, value in named.items()}
-
-
 def ratio(times: Mapping[str, list[float]], over: str, under: str) -> dict[str, float]:
     """Spread of the ratio within each round."""
     return spread([a / b for a, b in zip(times[over], times[under], strict=True)])
 
 
 def summary(times: Mapping[str, list[float]]) -> dict[str, Any]:
-    """What goes into the report for each contender."""
+    """The report's entry for each contender."""
     return {name: {**spread(values), "unit": "ms", "runs": len(values)} for name, values in times.items()}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The re-exported ONNX against the official one in OpenVINO (fp32, by turns), node counts, and the time of an export.
+"""The re-exported ONNX against the official one in OpenVINO (fp32, interleaved), node counts, and export time.
 
 python benchmarks/export_speed.py
 python benchmarks/export_speed.py u2net --rounds 15

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a frame's time goes on a GPU, and what the engine adds to the network.
 
-For each frame size: device times of the stages (events inside a CUDA graph); wall-clock time of pageable, pinned and
-device frames, and of frames of ever new sizes, from call to result; what a call with a device frame costs the host;
-frames a second over three slots, and of one stabilised video over them; and, with PyTorch as the network, the plain
-recipe (OpenCV, eager PyTorch in half precision) by turns with ours.
+For each frame size: device times of the stages (events inside a CUDA graph), also for NV12 frames; wall-clock time of
+pageable and pinned frames, and of frames of ever new sizes; what a call with a device frame costs the host; frames per
+second over three slots, also of one stabilized video; and, with PyTorch as the network, the plain recipe (OpenCV, eager
+PyTorch in half precision) interleaved with ours. Unlike `rmbg-trt bench`, it works on the core without an engine.
 
   python benchmarks/gpu_latency.py                       # u2net with random weights, which take the same time
   python benchmarks/gpu_latency.py --network u2netp      # a catalogue name or a checkpoint
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,9 @@ import numpy as np
 from _timing import interleave, ratio, spread, summary
 from rich.table import Table
 
-SIZES = {"480p": (480, 854), "720p": (720, 1280), "1080p": (1080, 1920), "2160p": (2160, 3840)}
-SIZES["120p"] = (120, 214)  # for rehearsals on the CPU
+from rmbg_trt import _core, bench, device_frame
+
+SIZES = {**bench.SIZES, "120p": (120, 214)}  # the last for rehearsals on the CPU
 SIDE = 320
 
 
@@ -33,9 +35,8 @@ class CopyNetwork:
     """Copies the input's first plane: as little of a network as there can be."""
 
     def __init__(self, side: int) -> None:
-        from rmbg_trt import _core
-
-        self._core, self._tensors, self._bytes = _core, [], 4 * side * side
+        self._tensors: list[Any] = []
+        self._bytes = 4 * side * side
         spec = _core.TensorSpec
         self.network = _core.python_network(
             spec("input", (1, 3, side, side)),
@@ -47,7 +48,7 @@ class CopyNetwork:
 
     def _enqueue(self, stream: int) -> None:
         source, target = self._tensors
-        self._core.copy_on_device(target.ptr, source.ptr, self._bytes, stream)
+        _core.copy_on_device(target.ptr, source.ptr, self._bytes, stream)
 
 
 def open_networks(name: str, slots: int, side: int = SIDE) -> tuple[list[Any], Any]:
@@ -87,17 +88,12 @@ def stages(pipeline: Any, repeats: int) -> dict[str, Any]:
 
 def call_with(pipeline: Any, frame: Any, nv12: str | None = None) -> Callable[[], Any]:
     """The call that makes alpha of a frame that lies on the GPU, on the current stream of the frame's library."""
-    from rmbg_trt.frame import open_frame
-    from rmbg_trt.options import FrameOptions
-
-    options = FrameOptions(nv12=nv12)
-    return lambda: open_frame(pipeline, frame, "bgr", options).run(pipeline)
+    options = {"output": "alpha", "background": None, "premultiplied": False, "out": None, "stream": None}
+    return functools.partial(device_frame.run, pipeline, frame, "bgr", **options, nv12=nv12)
 
 
 def nv12_stages(pipeline: Any, size: tuple[int, int], repeats: int) -> dict[str, Any]:
     """Those of a video decoder's frames."""
-    from rmbg_trt import _core
-
     frame = _core.cuda_upload(np.random.default_rng(0).integers(0, 256, (size[0] // 2 * 3, size[1]), dtype=np.uint8))
     run = call_with(pipeline, frame, nv12="bt709")
     for _ in range(3):
@@ -106,10 +102,8 @@ def nv12_stages(pipeline: Any, size: tuple[int, int], repeats: int) -> dict[str,
 
 
 def host_frames(pipeline: Any, size: tuple[int, int], rounds: int) -> dict[str, list[float]]:
-    """Wall-clock milliseconds of a whole frame by turns: pageable, pinned, and of a size that none before had."""
-    from rmbg_trt import _core
-
-    heights = itertools.cycle(range(size[0], max(size[0] - 64, 1), -1))  # more than kinds of frames are kept
+    """Wall-clock milliseconds of a whole frame, interleaved: pageable, pinned, and of a size that is always new."""
+    heights = itertools.cycle(range(size[0], max(size[0] - 64, 1), -1))  # more than the graphs that are kept
 
     rng = np.random.default_rng(0)
     pageable = rng.integers(0, 256, (*size, 3), dtype=np.uint8), np.empty(size, np.uint8)
@@ -152,10 +146,6 @@ def device_frames(pipeline: Any, frame: Any, rounds: int) -> dict[str, list[floa
 
 def throughput(pipeline: Any, size: tuple[int, int], frames: int, track: Any = None) -> float:
     """Pinned frames a second with all slots in flight; with a track, of one video whose matte is stabilised."""
-    from collections import deque
-
-    from rmbg_trt import _core
-
     pairs = [
         (_core.host_buffer([*size, 3], pinned=True), _core.host_buffer(list(size), pinned=True))
         for _ in range(2 * pipeline.slots)
@@ -220,8 +210,6 @@ def network_alone(matte: Any, repeats: int) -> dict[str, float]:
 
 def measure(name: str, size: tuple[int, int], matte: Any, networks: list[Any], options: argparse.Namespace) -> Any:
     """All figures of one frame size."""
-    from rmbg_trt import _core
-
     pipeline = _core.Pipeline(networks, device=0)
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     found: dict[str, Any] = {}
@@ -237,8 +225,7 @@ def measure(name: str, size: tuple[int, int], matte: Any, networks: list[Any], o
     found["stages_of_nv12_frames"] = nv12_stages(pipeline, size, options.rounds)
     found["host_frames"] = summary(host_frames(pipeline, size, options.rounds))
     found["frames_per_second"] = throughput(pipeline, size, 10 * options.rounds)
-    track = _core.Track(stabilize=True)
-    found["frames_per_second_of_a_track"] = throughput(pipeline, size, 10 * options.rounds, track)
+    found["frames_per_second_of_a_track"] = throughput(pipeline, size, 10 * options.rounds, _core.Track(stabilize=True))
     found["mode"] = pipeline.modes()
     if matte is not None:
         ours = picture, np.empty(size, np.uint8), "bgr", _core.FrameOptions()
@@ -294,9 +281,8 @@ def main() -> None:
         figures[name] = measure(name, SIZES[name], matte, networks, options)
         figures[name]["bounds"] = bounds(name, figures[name], figures.get("network_alone_ms"))
         _report.save("gpu_latency", options, figures)  # what there is, should the machine go before the end
-    table = Table("frame", "pre µs", "network µs", "post µs", "call µs", "pinned ms", "pageable ms", "new size ms")
-    for title in ("frames/s", "track's"):
-        table.add_column(title)
+    stage_columns = ("pre µs", "network µs", "post µs", "call µs")
+    table = Table("frame", *stage_columns, "pinned ms", "pageable ms", "new size ms", "frames/s", "track's")
     for name in names:
         of, device = figures[name]["stages_of_device_frames"], figures[name]["device_frames"]
         cells = [of[f"{stage}_us"]["median"] for stage in ("preprocess", "network", "postprocess")]

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guard: did anything round the network become slower since the stored figures?
+"""Has pre- or postprocessing become slower since the stored figures?
 
-Each part of a frame's way is timed by turns with a fixed piece of work of Pillow, NumPy or Python itself, and their
-ratio is compared with the stored one; so the machine's speed and its other load fall out. The network is a stub. A
-change counts when it is larger than the quartiles of both measurements, and than a tenth. For information: the exit
-code is 0, but with --strict 1 where something is slower. Ratios of another kind of processor are another matter; the
-table says when the stored ones are.
+Each stage is interleaved with a fixed piece of work in Pillow, NumPy or Python, and the ratio is compared with the
+stored one, so that the machine's speed and other load cancel. The network is a stub. A change counts if it is larger
+than the quartiles of both measurements and than 10 %. The exit code is 0; with --strict it is 1 if something is slower.
+Ratios of another kind of processor are not comparable; the table says if the stored ones are.
 
 Needs scikit-image; no weights. `make bench-guard` runs it in the environment of the tests.
 
@@ -39,8 +38,8 @@ from rmbg_trt.image.png import encode_png
 
 CLAIM = "guard"
 WIDTH_HEIGHT = (1920, 1080)
-LEAST = 0.10  # of the stored ratio; a smaller change is never one
-SMALL_FRAMES = 100  # a turn: the host's overhead is some microseconds a frame
+LEAST = 0.10  # of the stored ratio; smaller changes never count
+SMALL_FRAMES = 100  # in a round: the overhead is a few microseconds per frame
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 Timed = Callable[[], float]
@@ -56,7 +55,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a frame's way, and the work that it is measured by."""
+    """A stage, and the work that it is compared with."""
 
     name: str
     beside: Fixed
@@ -85,7 +84,7 @@ def stage(engine: Engine, name: str, frame: np.ndarray, **options: Any) -> Timed
 
 
 def overhead(engine: Engine, frame: np.ndarray) -> Timed:
-    """What a call costs beside the frame's own time in the core."""
+    """What a call costs in addition to the frame's time in the core."""
     log = StageLog(engine)
 
     def run() -> float:
@@ -155,7 +154,7 @@ def verdict(now: dict[str, float], stored: dict[str, float]) -> tuple[float, str
 
 def compare(figures: dict[str, dict[str, Any]], stored: dict[str, Any] | None) -> list[str]:
     """Prints the table; the parts that are slower."""
-    table = Table(title="Round the network, 1920x1080", title_justify="left")
+    table = Table(title="Pre- and postprocessing, 1920x1080", title_justify="left")
     for column in ("", "its time over that of", "now (quartiles)", "stored", "factor", ""):
         table.add_column(column)
     slower = []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What int8 costs in quality and gains in time on the CPU, against fp32 of our own network and of OpenVINO.
 
-Quality is that of the engine's mattes on pictures with masks: mean IoU of alpha >= 128, and mean absolute error.
-Times are of one 1920x1080 photograph from the frame to alpha, by turns.
+Quality is that of the engine's mattes on images with masks: mean IoU of alpha >= 128, and mean absolute error.
+Times are of one 1920x1080 photograph from the frame to alpha, interleaved.
 
 python benchmarks/int8.py --images val/images --masks val/masks
 python benchmarks/int8.py u2netp --images val/images --masks val/masks --calibration train --rounds 9
@@ -75,7 +75,7 @@ def measure(model: str, pairs: list[Pair], calibration: Path | None, rounds: int
 
 
 def quality(fp32: Engine, int8: Engine, pairs: list[Pair]) -> dict[str, float]:
-    """Means over the pairs, and the largest loss of a picture."""
+    """Means over the pairs, and the largest loss of an image."""
     rows = []
     for pair in pairs:
         pixels = np.ascontiguousarray(read_image(pair.image).pixels[:, :, :3])

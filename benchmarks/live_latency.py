@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claim: live, a picture is never older than two frames of the network when it is shown, however long it runs.
+"""Claim: in live matting, a frame is never older than two network times when it is shown, however long it runs.
 
 A made clip is played at 30 frames a second, in real time and in a loop, before a network that takes 100 ms a frame (it
 sleeps, so that the figure is that of the loop and not of this processor); two sinks take the results, of which one
@@ -46,7 +46,7 @@ def made_clip(path: Path) -> Path:
 
 
 class Sleeping:
-    """A network that takes as long as it is told, one frame after the other."""
+    """A network that takes a fixed time for each frame."""
 
     def __init__(self, seconds: float) -> None:
         self.info = SimpleNamespace(slots=2)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claim: after warm-up the memory stays flat, whatever sizes the frames have.
 
-Frames of more sizes than the engine keeps plans for, in random order, two in flight, alpha and cutout by turns. The
-network is a made one of a single 1x1 convolution, so that thousands of frames take seconds; --model takes a real one.
+Frames of more sizes than the engine keeps plans for, in random order, two in flight, alternating alpha and cutout. The
+network is a single 1x1 convolution, so that thousands of frames take seconds; --model takes a real one.
 Growth is the resident memory after the last frame less that after the warm-up, which is long because each of the
 slots' plans keeps the memory of the largest frame that it has held. "Allocations" are buffers that the core made,
 counted by itself.
 
-Needs psutil, onnx (for the made network) and a runtime.
+Needs psutil, onnx (for the small network) and a runtime.
 
 Examples:
   python benchmarks/memory.py

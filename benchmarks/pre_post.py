@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claim: everything round the network takes at most a quarter of the time that rembg takes for it.
+"""Claim: pre- and postprocessing are at least four times as fast as rembg's.
 
-By turns: rembg's own session (normalize, and the mask made from the prediction) and rmbg_trt.Engine.run, both with
-their network replaced by a stub that gives the same stored prediction. Both get a PIL image and give a PIL mask; the
-NumPy row is the engine with an array in and out. Before each run memory is walked through, since a real network would
-have pushed the picture out of the caches. The network's input and the mask must be equal to the bit.
+Interleaved: rembg's own session (normalize, and the mask from the prediction) and rmbg_trt.Engine.run, both with a stub
+network that returns the same stored prediction. Both take a PIL image and return a PIL mask; the NumPy row is the
+engine with arrays. Before each run other memory is written, because a real network would also evict the image from the
+caches. The network's input and the mask must be equal to the bit.
 
 Needs rembg beside rmbg-trt (`benchmarks/peers/install.sh rembg`); no weights.
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures a second that a training run takes, against the same steps on pictures that are in memory already.
+"""Images per second of a training run, against the same steps on images that are already in memory.
 
-The ratio is the share of the time that the processor (GPU, where there is one) is busy: reading and augmenting must
-keep up. Pictures are made: JPEG, 640x480, with masks.
+The ratio is how busy the processor (the GPU, if there is one) is: reading and augmenting must keep up. The images are
+synthetic: JPEG, 640x480, with masks.
 
 python benchmarks/training_speed.py                       # u2netp and u2net, as the machine is
 python benchmarks/training_speed.py u2netp --size 64 --pictures 64 --batch 4

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claim: a picture to its mask, and a folder of pictures to cutouts, against every rival, in one run.
+"""Claim: faster than every rival, from an image to its mask and from a folder of images to cutouts.
 
-Each rival lives in an environment and a child process of its own (benchmarks/peers/install.sh makes the environments)
-and is asked by turns, A B C A B C, with the same pictures; only one works at a time. What is timed, inside the child,
-is from the decoded picture, as the rival's own interface takes it, to the finished mask. Threads are left at each
+Each rival has its own environment (benchmarks/peers/install.sh creates them) and child process. Runs are interleaved,
+A B C A B C, with the same images; only one works at a time. Time is measured inside the child, from the decoded image,
+as the rival's own interface takes it, to the finished mask. Threads are left at each
 program's default. All have the official weights, except where the table says that they cannot be had.
 
 Masks are compared with the reference recipe (Pillow, NumPy, ONNX Runtime in fp32) on three photographs, so that nobody
-is faster by being wrong. A rival with a recipe of its own differs from it on purpose, and may see another object in a
-picture that can be read in two ways (the close-up of a cat), so the table has the median picture and the worst.
+is faster by being wrong. A rival with a recipe of its own differs on purpose, and may see another object in an
+ambiguous image (the close-up of a cat), so the table has the median image and the worst.
 
 The folder task runs the programs' own commands as a user would, and counts the whole time, start included.
 
@@ -79,7 +79,7 @@ def each_or_drop(children: dict[str, Child], not_run: dict[str, str], act: Calla
 
 
 def by_turns(children: dict[str, Child], frames: int, rounds: int, not_run: dict[str, str]) -> dict[str, list[float]]:
-    """Milliseconds; index i of all of them is one round, in which all had the same picture. Slow ones stop early."""
+    """Milliseconds; index i is one round, in which all had the same image. Slow contenders run fewer rounds."""
     times: dict[str, list[float]] = {name: [] for name in children}
     most = {each.name: each.most_rounds for each in CONTENDERS}
     for turn in range(WARM_UP + rounds):

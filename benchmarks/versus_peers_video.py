@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claim: a clip at least twice as fast as the rivals' own video commands, with frames, times and sound kept.
 
-Two tasks, each with the program's own command, the whole time from start to end, by turns:
+Two tasks, each with the program's own command, the whole time from start to end, interleaved:
   transparent  ProRes 4444 with alpha: rmbg-trt against backgroundremover, with the same weights (its recipe, frames
                brought to 320 lines and each pair of them stretched, is another, so the mattes are alike, not equal);
   green        over the colour 120,255,155: rmbg-trt against transparent-background, whose network is another one, with

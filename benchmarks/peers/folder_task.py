@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of mixed pictures to cutouts as PNG, by the programs' own commands; the whole time, start included."""
+"""A folder of mixed images to PNG cutouts by the programs' own commands: the whole time, start-up included."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def run(command: list[str], name: str, target: Path) -> float:
 
 
 def folder_task(model: str, options: Any) -> dict[str, Any]:
-    """Times ours against rembg's folder command, by turns, and compares the alphas of all cutouts."""
+    """Times our folder command against rembg's, interleaved, and compares the alphas of all cutouts."""
     reason = by_name(RIVAL).why_not()
     if reason:
         console.print(f"folder task not run: {RIVAL}: {reason}", highlight=False)
