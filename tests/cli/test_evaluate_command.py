@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from tests import small_models
 from tests.evaluation import made_set
 from typer.testing import CliRunner
 
-from rmbg_trt import evaluation
 from rmbg_trt.cli import app
 
 pytest.importorskip("py_sod_metrics")
@@ -137,7 +137,7 @@ def test_options_arrive(folder: Path, sharp: Path, monkeypatch: pytest.MonkeyPat
         seen.update(options, models=models, data=data)
         raise CaughtError
 
-    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    monkeypatch.setattr(importlib.import_module("rmbg_trt.cli.evaluate"), "evaluate_models", evaluate)
     with pytest.raises(CaughtError):
         _run(
             *(folder, sharp, sharp, "--device", "cuda:1", "--runtime", "torch", "--precision", "int8", "--jobs", 3),
@@ -168,5 +168,5 @@ def test_ctrl_c(folder: Path, sharp: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluation, "evaluate", interrupted)
+    monkeypatch.setattr(importlib.import_module("rmbg_trt.cli.evaluate"), "evaluate_models", interrupted)
     assert _run(folder, sharp).exit_code == 130

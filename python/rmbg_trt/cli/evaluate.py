@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..engine_info import EngineInfo
-from ..errors import InputError
 from ..evaluation import MEASURES, Evaluation, Measure, ModelResult, compare, pair_folders
 from ..evaluation import evaluate as evaluate_models
 from ..evaluation.report import summary
@@ -20,6 +19,7 @@ from ..training.data import Pair
 from .console import (
     EXIT_FAILED,
     EXIT_USAGE,
+    VerboseOption,
     error_boundary,
     fail,
     out,
@@ -27,18 +27,7 @@ from .console import (
     say,
     setup_logging,
 )
-from .engine_options import (
-    CalibrationOption,
-    DeviceOption,
-    Filter,
-    FilterOption,
-    PrecisionOption,
-    RuntimeOption,
-    Stretch,
-    check_calibration,
-    fetch,
-    sides,
-)
+from .options import EngineChoice, JobsOption, MeasuredStretchOption, Stretch, expand_options, fetch
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -61,6 +50,7 @@ class _Matte(enum.StrEnum):
 
 
 @error_boundary()
+@expand_options
 def evaluate(
     names: Annotated[
         list[str],
@@ -70,6 +60,7 @@ def evaluate(
             show_default=False,
         ),
     ],
+    *,
     pairs: Annotated[
         tuple[Path, Path] | None,
         typer.Option(metavar="IMAGES MASKS", help="Two folders with files of the same names, in place of DATA."),
@@ -79,26 +70,15 @@ def evaluate(
         Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Where to write tables, plots and sheets.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation in FOLDER.")] = False,
-    device: DeviceOption = "auto",
-    runtime: RuntimeOption = "auto",
-    precision: PrecisionOption = "auto",
-    calibration: CalibrationOption = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Network input; the model's own by default.")
-    ] = None,
-    resampling: FilterOption = Filter.lanczos,
-    stretch: Annotated[
-        Stretch, typer.Option(help="minmax stretches each alpha to the full range, none leaves it.")
-    ] = Stretch.minmax,
+    choice: EngineChoice,
+    stretch: MeasuredStretchOption = Stretch.minmax,
     matte: Annotated[
         _Matte, typer.Option(help="SAD, MSE, Grad, Conn: auto has them for masks of more than two values.")
     ] = _Matte.auto,
     fast: Annotated[bool, typer.Option("--fast", help="Without weighted F, Grad and Conn, which are slow.")] = False,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Pictures in work at once; cores + 2 by default.")
-    ] = None,
+    jobs: JobsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Evaluate models on pictures with masks.
 
@@ -116,11 +96,6 @@ def evaluate(
     setup_logging(verbose)
     if pairs is None and len(names) < 2:
         fail("give a prepared set and at least one model; or --pairs IMAGES MASKS and at least one model", EXIT_USAGE)
-    check_calibration(calibration, precision)
-    try:
-        network_size = sides(size)
-    except InputError as error:
-        fail(str(error), EXIT_USAGE)
     data, models = (names[0], names[1:]) if pairs is None else (_folders(*pairs), names)
     for model in models:  # all, before the first is run
         fetch(model)
@@ -133,15 +108,10 @@ def evaluate(
             overwrite=overwrite,
             matte=matte.value,
             fast=fast,
-            device=device,
-            runtime=runtime,
-            precision=precision,
-            calibration=calibration,
-            size=network_size,
-            filter=resampling.value,
             stretch=stretch.value,
             jobs=jobs,
             progress=tell,
+            **choice.keywords(),
         )
     if as_json:
         import json

@@ -15,8 +15,8 @@ from ..export import int8_job, job
 from ..export.inspect_file import inspect
 from ..export.options import Options
 from ..export.shape import Range
-from .console import EXIT_USAGE, error_boundary, fail, out, say, setup_logging, stages_bar
-from .engine_options import CalibrationOption
+from .console import EXIT_USAGE, VerboseOption, error_boundary, fail, out, say, setup_logging, stages_bar
+from .options import CalibrationOption
 
 
 class _Runtime(enum.StrEnum):
@@ -81,7 +81,7 @@ def export(
         Path | None,
         typer.Option("--inspect", metavar="FILE", help="Show what a model file holds; does nothing else."),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Make a verified plan for an NVIDIA GPU from a checkpoint or an ONNX file.
 

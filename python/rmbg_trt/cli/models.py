@@ -9,7 +9,7 @@ import typer
 
 from .. import models
 from ..errors import Error
-from .console import EXIT_FAILED, EXIT_USAGE, download_bar, error_boundary, fail, out, say, setup_logging
+from .console import EXIT_FAILED, EXIT_USAGE, VerboseOption, download_bar, error_boundary, fail, out, say, setup_logging
 
 models_app = typer.Typer(
     name="models",
@@ -17,8 +17,6 @@ models_app = typer.Typer(
     help="List, fetch and find the model weights.\n\nExample: [bold]rmbg-trt models pull u2net[/bold]",
     rich_markup_mode="rich",
 )
-
-_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is tried, and show tracebacks.")]
 
 
 @models_app.callback(invoke_without_command=True)
@@ -55,7 +53,7 @@ def pull(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Models to fetch.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Fetch the whole catalogue.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Fetch again what is cached already.")] = False,
-    verbose: _Verbose = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Fetch models into the cache, verified by their sha256.
 

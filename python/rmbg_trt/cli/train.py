@@ -15,7 +15,7 @@ from ..training import requirements
 from ..training.config import TrainConfig, load_config, to_yaml
 from ..training.train import TrainReport, Watch, resumable
 from ..training.train import train as run_training
-from .console import EXIT_INTERRUPTED, EXIT_USAGE, console, error_boundary, fail, out, say, setup_logging
+from .console import EXIT_INTERRUPTED, EXIT_USAGE, VerboseOption, console, error_boundary, fail, out, say, setup_logging
 
 
 @error_boundary()
@@ -57,7 +57,7 @@ def train(
     workers: Annotated[int | None, typer.Option(help="Processes that read pictures. Default: one a core.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")] = None,
     show: Annotated[bool, typer.Option("--show-settings", help="Print all settings as YAML and stop.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Train U²-Net or U-Net on a prepared set.
 
