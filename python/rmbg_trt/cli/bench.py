@@ -8,9 +8,10 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.progress import TaskID
 
 from ..bench import FULL, QUICK, Bench, Settings, compare, plots, read_report, tables
 from ..bench.runner import Progress
@@ -30,9 +31,6 @@ from .console import (
     setup_logging,
 )
 from .options import EngineChoice, MeasuredStretchOption, Stretch, expand_options, fetch
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
 
 
 @error_boundary()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all commands share: the two consoles, the progress bar, the exit codes and the error boundary.
+"""Shared by all commands: the two consoles, progress bars, exit codes and the error boundary.
 
-Results go to ``out`` (stdout), so that they can be piped; everything said about the work goes to ``console`` (stderr).
+Results go to ``out`` (stdout), so that they can be piped; messages and progress go to ``console`` (stderr).
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
+from rich import progress as bars
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.text import Text
 
 from ..errors import Error
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn, TaskID
 
 EXIT_OK = 0
 EXIT_FAILED = 1  # the job ran and failed
@@ -32,12 +31,12 @@ out = Console()
 
 
 def say(message: str, style: str = "") -> None:
-    """Print a plain message on stderr: never wrapped, never read as markup (paths may hold brackets)."""
+    """Print a message on stderr, without wrapping and without markup (paths may contain brackets)."""
     console.print(Text(message, style=style), soft_wrap=True, highlight=False)
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
-    """Print ``message`` in red on stderr and leave the command with ``code``."""
+    """Print ``message`` in red on stderr and exit with ``code``."""
     say(f"Error: {message}", style="bold red")
     raise typer.Exit(code)
 
@@ -46,8 +45,8 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 def error_boundary() -> Iterator[None]:
     """Turn `rmbg_trt.Error` into a message and exit code 1, and Ctrl-C into exit code 130.
 
-    Works as ``with error_boundary():`` and, below ``@app.command()``, as the decorator ``@error_boundary()``.
-    Any other exception is a bug and keeps its traceback; under ``--verbose`` an `Error` shows one as well.
+    It works as ``with error_boundary():`` and as the decorator ``@error_boundary()``. Any other exception is a bug and
+    keeps its traceback; with ``--verbose`` an `Error` shows one as well.
     """
     try:
         yield
@@ -59,64 +58,57 @@ def error_boundary() -> Iterator[None]:
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def progress_bar(unit: Literal["items", "bytes"] = "items") -> Progress:
-    """Make a Rich progress bar on stderr: enter it, then ``add_task(description, total=n)`` and ``advance(task)``.
+def progress_bar(unit: Literal["items", "bytes"] = "items") -> bars.Progress:
+    """Make a Rich progress bar on stderr, which shows nothing if stderr is not a terminal.
 
     Args:
-        unit: what a step is: ``"items"`` shows 3/12, ``"bytes"`` shows 3.1/4.6 MB and the speed.
-
-    Returns:
-        The bar. It shows nothing where stderr is not a terminal, as it could not redraw itself there.
+        unit: ``"items"`` shows 3/12, ``"bytes"`` shows 3.1/4.6 MB and the speed.
     """
-    from rich import progress
-
-    amount: list[progress.ProgressColumn] = [progress.MofNCompleteColumn()]
+    amount: list[bars.ProgressColumn] = [bars.MofNCompleteColumn()]
     if unit == "bytes":
-        amount = [progress.DownloadColumn(), progress.TransferSpeedColumn()]
-    return progress.Progress(
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(),
+        amount = [bars.DownloadColumn(), bars.TransferSpeedColumn()]
+    return bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
         *amount,
-        progress.TimeRemainingColumn(elapsed_when_finished=True),
+        bars.TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
         disable=not console.is_terminal,
     )
 
 
 @contextlib.contextmanager
-def stages_bar(stages: Sequence[str], *columns: ProgressColumn) -> Iterator[Callable[[str, int, int], None]]:
-    """Gives a ``progress(stage, done, total)`` that shows a bar for each stage, from its first call on.
+def stages_bar(stages: Sequence[str], *columns: bars.ProgressColumn) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a ``progress(stage, done, total)`` that shows a bar for each stage from its first call on.
 
     Args:
-        stages: Their names.
-        columns: What stands behind a bar. A total of 0 means that it is not known.
+        stages: The names of the stages.
+        columns: Columns after the bar. A total of 0 means that it is not known.
     """
-    from rich import progress
-
-    with progress.Progress(
-        progress.TextColumn("{task.description:>10}", markup=False),
-        progress.BarColumn(),
+    with bars.Progress(
+        bars.TextColumn("{task.description:>10}", markup=False),
+        bars.BarColumn(),
         *columns,
         console=console,
         disable=not console.is_terminal,
     ) as bar:
-        tasks: dict[str, TaskID] = {}
+        tasks: dict[str, bars.TaskID] = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def update(stage: str, done: int, total: int) -> None:
             assert stage in stages, stage
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=None)
             bar.update(tasks[stage], completed=done, total=total or None)
 
-        yield tell
+        yield update
 
 
 @contextlib.contextmanager
 def download_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a ``progress(bytes_done, bytes_total)`` whose bar appears with the first call: no download, no bar."""
+    """Yield a ``progress(bytes_done, bytes_total)`` whose bar appears with the first call: no download, no bar."""
     with contextlib.ExitStack() as stack:
-        bar: Progress | None = None
-        task: TaskID | None = None
+        bar: bars.Progress | None = None
+        task: bars.TaskID | None = None
 
         def progress(bytes_done: int, bytes_total: int) -> None:
             nonlocal bar, task
@@ -129,9 +121,7 @@ def download_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def setup_logging(verbose: bool) -> None:
-    """Send the log of ``rmbg_trt`` to stderr: warnings, or everything under ``--verbose``. May be called again."""
-    from rich.logging import RichHandler
-
+    """Send the log of ``rmbg_trt`` to stderr: warnings, or everything with ``--verbose``. Can be called again."""
     logger = logging.getLogger("rmbg_trt")
     for handler in [h for h in logger.handlers if isinstance(h, RichHandler)]:
         logger.removeHandler(handler)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stand-in for the engine, and small image files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+class Halves:
+    """An engine whose alpha is 255 in the left half and 0 in the right one."""
+
+    def __init__(self, inside: Callable[[Any], object] = lambda frame: None) -> None:
+        self.inside = inside
+        self.calls: list[dict[str, Any]] = []
+
+    def run(self, frame: Any, *, output: Any = "alpha", background: Any = None, premultiplied: bool = False) -> Any:
+        self.calls.append({"output": output, "background": background, "premultiplied": premultiplied})
+        self.inside(frame)
+        alpha = np.zeros(frame.shape[:2], np.uint8)
+        alpha[:, : frame.shape[1] // 2] = 255
+        return alpha if output == "alpha" else np.dstack([frame[..., :3], alpha])
+
+
+def image_file(path: Path, value: int = 100, size: tuple[int, int] = (8, 6)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (value, 50, 25)).save(path)
+    return path
