@@ -24,23 +24,14 @@ _INFO = ("device", "device_name", "runtime", "precision", "input_size", "mode")
 
 @dataclass(frozen=True)
 class Row:
-    """One figure in both reports.
-
-    Attributes:
-        model: The model.
-        what: The figure.
-        unit: "ms" (less is better) or "frames/s" (more is better).
-        a: The value in the first report.
-        b: The value in the second.
-        noise: Noise of the ratio, combined from both; None if neither is known.
-    """
+    """One figure in both reports."""
 
     model: str
     what: str
-    unit: str
-    a: float
-    b: float
-    noise: float | None
+    unit: str  # "ms" (less is better) or "frames/s" (more is better)
+    a: float  # its value in the first report
+    b: float  # its value in the second
+    noise: float | None  # of the ratio, combined from both; None if neither is known
 
     @property
     def ratio(self) -> float:
@@ -59,15 +50,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of two reports.
+    """The comparison of two reports."""
 
-    Attributes:
-        rows: Figures that are in both.
-        differences: Sentences about everything else that differs or is missing in one.
-    """
-
-    rows: list[Row]
-    differences: list[str]
+    rows: list[Row]  # figures that are in both
+    differences: list[str]  # sentences about everything else that differs or is missing in one
 
 
 def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:

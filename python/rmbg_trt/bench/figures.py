@@ -18,17 +18,11 @@ PERCENTILES = (50, 90, 95, 99)
 
 @dataclass(frozen=True)
 class Turn:
-    """One of the repeats of a configuration.
+    """One of the repeats of a configuration."""
 
-    Attributes:
-        latencies: For each client, the latency of each frame in milliseconds.
-        stages: Stage times in milliseconds ("network_ms", ...).
-        paired: Whether ``stages[i]`` belongs to the frame of ``latencies[0][i]``.
-    """
-
-    latencies: list[list[float]]
-    stages: list[dict[str, float]]
-    paired: bool
+    latencies: list[list[float]]  # milliseconds of each frame, for each client
+    stages: list[dict[str, float]]  # milliseconds of each stage ("network_ms", ...), for each frame
+    paired: bool  # whether stages[i] and latencies[0][i] are of the same frame
 
     @property
     def all(self) -> list[float]:

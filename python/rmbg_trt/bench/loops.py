@@ -21,21 +21,13 @@ Serve = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class Limits:
-    """When a closed loop ends.
+    """When a closed loop ends."""
 
-    Attributes:
-        seconds: Duration of the timed part; 0 to go by ``least`` alone.
-        least: Minimum number of frames, over all clients.
-        most: Maximum number of frames, over all clients.
-        warmup: Untimed frames of each client before.
-        settle_s: Minimum duration of the warm-up, in seconds.
-    """
-
-    seconds: float
-    least: int
-    most: int
-    warmup: int = 2
-    settle_s: float = 0.0
+    seconds: float  # duration of the timed part; 0 to go by `least` alone
+    least: int  # minimum number of frames, over all clients
+    most: int  # maximum number of frames, over all clients
+    warmup: int = 2  # untimed frames of each client before
+    settle_s: float = 0.0  # minimum duration of the warm-up
 
 
 def closed_loop(
@@ -108,23 +100,14 @@ def throughput(latencies: list[list[float]]) -> float:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """The frames of one open loop.
+    """The frames of one open loop."""
 
-    Attributes:
-        rate: Frames per second that arrived.
-        due_ms: When each frame was due, after the first.
-        latency_ms: From then to its result; None for a frame that was dropped.
-        late_ms: The largest delay of the scheduler itself; it is part of the latencies.
-        waiting: Frames in the queue when the last one had arrived.
-        workers: Frames in flight.
-    """
-
-    rate: float
-    due_ms: list[float]
-    latency_ms: list[float | None]
-    late_ms: float
-    waiting: int
-    workers: int
+    rate: float  # frames per second that arrived
+    due_ms: list[float]  # when each frame was due, after the first
+    latency_ms: list[float | None]  # from then to its result; None for a frame that was dropped
+    late_ms: float  # the largest delay of the scheduler itself; it is part of the latencies
+    waiting: int  # frames in the queue when the last one had arrived
+    workers: int  # frames in flight
 
     @property
     def done(self) -> list[float]:

@@ -123,9 +123,8 @@ def frame_size(model: dict[str, Any]) -> bytes | None:
     rows = {each["name"]: each for each in model["configurations"]}
     fixed = f"{scaling['output']} {scaling['place']} x{scaling['in_flight']}"
     turns = [rows[f"{size} {fixed}"]["turns"] for size in scaling["sizes"]]
-    for axes, key, title in zip(
-        both, ("end_to_end", "outside_network"), ("end to end", "without the network"), strict=True
-    ):
+    titles = {"end_to_end": "end to end", "outside_network": "without the network"}
+    for axes, (key, title) in zip(both, titles.items(), strict=True):
         each = scaling[key]
         of_turns = [
             [turn["latency_ms"]["p50"] if key == "end_to_end" else turn["stages_p50_ms"][key] for turn in row]
@@ -143,9 +142,8 @@ def frame_size(model: dict[str, Any]) -> bytes | None:
         axes.plot(line, slope * line + intercept, color="#e6550d", linewidth=1, label=label)
         for x, y, size in zip(pixels, times, scaling["sizes"], strict=True):
             axes.annotate(size, (x, y), xytext=(4, -12), textcoords="offset points", fontsize=8)
-        axes.set(
-            xlabel="megapixels of the frame", ylabel="ms", title=f"{title}, {fixed}", xlim=(0, None), ylim=(0, None)
-        )
+        axes.set(xlabel="megapixels of the frame", ylabel="ms", title=f"{title}, {fixed}")
+        axes.set(xlim=(0, None), ylim=(0, None))
         axes.legend(fontsize=8)
     return _png(figure, model)
 

@@ -36,27 +36,16 @@ Progress = Callable[[str, str, int, int], None]
 
 @dataclass
 class ModelRun:
-    """The measurements of one model so far.
+    """The measurements of one model so far."""
 
-    Attributes:
-        model: Its name in the report.
-        error: Why the measurement ended early, or None.
-        info: What the engine runs on.
-        starts: Cold starts.
-        turns: The repeats of each configuration.
-        rates: The repeats of each rate in the open loop.
-        not_run: What could not be measured, and why.
-        base: The configuration that the others differ from.
-    """
-
-    model: str
-    error: str | None = None
-    info: dict[str, Any] | None = None
-    starts: list[dict[str, Any]] = field(default_factory=list)
-    turns: dict[Configuration, list[Turn]] = field(default_factory=dict)
-    rates: dict[float, list[Arrivals]] = field(default_factory=dict)
-    not_run: list[dict[str, str]] = field(default_factory=list)
-    base: Configuration | None = None
+    model: str  # its name in the report
+    error: str | None = None  # why the measurement ended early
+    info: dict[str, Any] | None = None  # what the engine runs on
+    starts: list[dict[str, Any]] = field(default_factory=list)  # cold starts
+    turns: dict[Configuration, list[Turn]] = field(default_factory=dict)  # repeats of each configuration
+    rates: dict[float, list[Arrivals]] = field(default_factory=dict)  # repeats of each rate of the open loop
+    not_run: list[dict[str, str]] = field(default_factory=list)  # what could not be measured, and why
+    base: Configuration | None = None  # the configuration that the others differ from
 
     def figures(self) -> dict[str, Any]:
         """The model's part of the report."""

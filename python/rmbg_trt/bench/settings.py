@@ -30,21 +30,13 @@ _MAX_SIDE = 16384
 
 @dataclass(frozen=True)
 class Configuration:
-    """One combination that is measured.
+    """One combination that is measured."""
 
-    Attributes:
-        height: Height of the frames in pixels.
-        width: Width of the frames in pixels.
-        place: Memory of the frames: "pageable" (any NumPy array), "pinned" (``Engine.frame_buffer``) or "device".
-        output: "alpha", "cutout" or "composite".
-        in_flight: Frames in flight, each in its own slot.
-    """
-
-    height: int
+    height: int  # of the frames, in pixels
     width: int
-    place: str
-    output: str
-    in_flight: int
+    place: str  # memory of the frames: "pageable" (any NumPy array), "pinned" (``Engine.frame_buffer``) or "device"
+    output: str  # "alpha", "cutout" or "composite"
+    in_flight: int  # frames in flight, each in its own slot
 
     @property
     def size(self) -> str:
@@ -62,43 +54,24 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Settings:
-    """What to measure, and how long.
+    """What to measure, and how long."""
 
-    Attributes:
-        sizes: Frame sizes (height, width).
-        places: Some of ``PLACES``.
-        outputs: Some of ``OUTPUTS``.
-        slots: Numbers of frames in flight; None: 1 and 2 (and 4 on a GPU or with eight cores).
-        full: Measure every combination; else vary one axis at a time, with the others at their ``base``.
-        seconds: Duration for each configuration, all repeats together, without warm-up.
-        frames: Frames for each repeat, instead of ``seconds``.
-        warmup: Untimed frames before each repeat.
-        repeats: How often all configurations are measured.
-        rates: Frame rates of the open loop.
-        rate_seconds: Duration of the open loop, for each repeat.
-        queue: Frames that may wait for a slot in the open loop; None: as many as slots.
-        image: An image to take the frames from; None: synthetic frames.
-        video: A video to take the frames from.
-        cold_start: Whether to start fresh processes.
-        engine: Options of ``Engine``: device, runtime, precision, calibration, size, filter, stretch.
-    """
-
-    sizes: tuple[tuple[int, int], ...] = tuple(SIZES.values())
+    sizes: tuple[tuple[int, int], ...] = tuple(SIZES.values())  # (height, width) of the frames
     places: tuple[str, ...] = PLACES
     outputs: tuple[str, ...] = OUTPUTS
-    slots: tuple[int, ...] | None = None
-    full: bool = False
-    seconds: float = 6.0
-    frames: int | None = None
-    warmup: int = 2
-    repeats: int = 3
-    rates: tuple[float, ...] = ()
-    rate_seconds: float = 5.0
-    queue: int | None = None
-    image: str | os.PathLike[str] | None = None
-    video: str | os.PathLike[str] | None = None
-    cold_start: bool = True
-    engine: dict[str, Any] = field(default_factory=dict)
+    slots: tuple[int, ...] | None = None  # frames in flight; None: 1 and 2, and 4 on a GPU or with eight cores
+    full: bool = False  # every combination; else one axis at a time, with the others at their base
+    seconds: float = 6.0  # for each configuration, all repeats together, without warm-up
+    frames: int | None = None  # for each repeat, instead of seconds
+    warmup: int = 2  # untimed frames before each repeat
+    repeats: int = 3  # how often all configurations are measured
+    rates: tuple[float, ...] = ()  # frames per second of the open loop
+    rate_seconds: float = 5.0  # duration of the open loop, for each repeat
+    queue: int | None = None  # frames that may wait for a slot in the open loop; None: as many as slots
+    image: str | os.PathLike[str] | None = None  # take the frames from an image; by default they are synthetic
+    video: str | os.PathLike[str] | None = None  # take the frames from a video
+    cold_start: bool = True  # whether to measure fresh processes
+    engine: dict[str, Any] = field(default_factory=dict)  # keywords of Engine, such as device and precision
 
     def __post_init__(self) -> None:
         """Raises `InputError` for what cannot be measured."""

@@ -22,13 +22,7 @@ Skip = Literal["existing", "newer", "none"]
 
 @dataclass(frozen=True)
 class Task:
-    """One image to process.
-
-    Attributes:
-        source: Its file.
-        target: The file of the result.
-        format: The format of the target.
-    """
+    """One image to process: its file, the file of the result, and the format of that."""
 
     source: Path
     target: Path
@@ -37,17 +31,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """The tasks of a job.
+    """The tasks of a job."""
 
-    Attributes:
-        tasks: In order; all targets are different, and none is an input.
-        skipped: How many images were skipped because they are done.
-        folder: The folder of the results; None if they go to one file or beside their inputs.
-    """
-
-    tasks: list[Task]
-    skipped: int
-    folder: Path | None
+    tasks: list[Task]  # all targets are different, and none is an input
+    skipped: int  # how many images were skipped because they are done
+    folder: Path | None  # the folder of the results; None if they go to one file or beside their inputs
 
 
 def plan_tasks(

@@ -34,34 +34,21 @@ class EngineLike(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """How each image is processed.
-
-    Attributes:
-        output: "alpha", "cutout" or "composite".
-        background: For a composite, as for `Engine.run` (arrays in RGB order).
-        premultiplied: Multiply a cutout's colours by its alpha.
-        quality: As for `image.encode_image`.
-        max_pixels: Larger images fail.
-    """
+    """How each image is processed."""
 
     output: Literal["alpha", "cutout", "composite"] = "cutout"
-    background: Any = None
-    premultiplied: bool = False
-    quality: int | None = None
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    background: Any = None  # for a composite, as for `Engine.run`; arrays in RGB order
+    premultiplied: bool = False  # multiply a cutout's colours by its alpha
+    quality: int | None = None  # as for `image.encode_image`
+    max_pixels: int = DEFAULT_MAX_PIXELS  # larger images fail
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended.
-
-    Attributes:
-        task: The task.
-        error: Why it failed; None if the target is written.
-    """
+    """How a task ended."""
 
     task: Task
-    error: str | None = None
+    error: str | None = None  # why it failed; None if the target is written
 
 
 def default_jobs() -> int:

@@ -16,18 +16,11 @@ from .read import INPUT_SUFFIXES
 
 @dataclass(frozen=True)
 class Found:
-    """An image file.
-
-    Attributes:
-        path: The file.
-        root: The folder whose structure the output keeps: a named folder, or the part of a pattern before its first
-            wildcard; None for a named file.
-        is_folder: Whether the root is a named folder, so that results must not be put into it.
-    """
+    """An image file."""
 
     path: Path
-    root: Path | None = None
-    is_folder: bool = False
+    root: Path | None = None  # keep the structure below: a named folder, or a pattern up to its first wildcard
+    is_folder: bool = False  # whether the root is a named folder, so that results must not be put into it
 
 
 def find_images(inputs: Iterable[str | os.PathLike[str]], *, leave_out: Collection[Path] = ()) -> Iterator[Found]:

@@ -104,10 +104,10 @@ def write_image(
 
     Args:
         target: Missing folders are created; an existing file is replaced.
-        pixels: As for `encode_image`.
+        pixels: This, ``like`` and ``quality`` are those of `encode_image`.
         format: By default the one of the target's suffix.
-        like: As for `encode_image`.
-        quality: As for `encode_image`.
+        like: See above.
+        quality: See above.
 
     Raises:
         InputError: As for `encode_image`, or the suffix is not one that can be written.
