@@ -88,8 +88,11 @@ def stages(pipeline: Any, repeats: int) -> dict[str, Any]:
 
 def call_with(pipeline: Any, frame: Any, nv12: str | None = None) -> Callable[[], Any]:
     """The call that makes alpha of a frame that lies on the GPU, on the current stream of the frame's library."""
-    options = {"output": "alpha", "background": None, "premultiplied": False, "out": None, "stream": None}
-    return functools.partial(device_frame.run, pipeline, frame, "bgr", **options, nv12=nv12)
+    from rmbg_trt.frame import open_frame
+    from rmbg_trt.options import FrameOptions
+
+    options = FrameOptions(nv12=nv12)
+    return lambda: open_frame(pipeline, frame, "bgr", options).run(pipeline)
 
 
 def nv12_stages(pipeline: Any, size: tuple[int, int], repeats: int) -> dict[str, Any]:
