@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .engine import EngineInfo as EngineInfo
     from .engine import Ticket as Ticket
     from .options import FrameOptions as FrameOptions
-    from .video.matte_video import matte_video as matte_video
+    from .video.job import matte_video as matte_video
     from .video_matter import VideoMatter as VideoMatter
 
 __all__ = [

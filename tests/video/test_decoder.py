@@ -182,7 +182,7 @@ def test_a_gpu_whose_context_cannot_be_had_leaves_it_to_the_processor(
         def __exit__(self, *error: object) -> None: ...
 
     path = make_clip(tmp_path / "a.mp4")
-    monkeypatch.setattr(decoders, "_context", lambda gpu: (Scope(), {}))
+    monkeypatch.setattr(decoders, "_cuda_context", lambda gpu: (Scope(), {}))
     with decoders.open_container(str(path), Decoder(0, required=False)) as container:
         assert container.streams.video
     assert "out of memory" in caplog.text

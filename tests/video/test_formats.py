@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from rmbg_trt.errors import InputError
-from rmbg_trt.video import VideoOptions, formats
-from rmbg_trt.video.frame_times import frame_rate, seconds
+from rmbg_trt.video import VideoOptions
+from rmbg_trt.video.formats import choose_format
+from rmbg_trt.video.frame_times import parse_frame_rate, parse_seconds
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ from rmbg_trt.video.frame_times import frame_rate, seconds
     ],
 )
 def test_what_a_suffix_means(name: str, kind: Any, expected: tuple[str, str, dict[str, str]]) -> None:
-    recipe = formats.choose(Path(name), kind)
+    recipe = choose_format(Path(name), VideoOptions(output=kind))
     assert (recipe.codec.encoder, recipe.pixel_format) == expected[:2]
     assert expected[2].items() <= dict(recipe.options).items()
 
@@ -55,7 +56,7 @@ def test_what_a_suffix_means(name: str, kind: Any, expected: tuple[str, str, dic
 )
 def test_what_does_not_go_together(name: str, kind: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        formats.choose(Path(name), kind, **options)
+        choose_format(Path(name), VideoOptions(output=kind, **options))
 
 
 @pytest.mark.parametrize(
@@ -63,13 +64,13 @@ def test_what_does_not_go_together(name: str, kind: Any, options: dict[str, Any]
     [("12.5", Fraction(25, 2)), ("1:02.5", Fraction(125, 2)), ("1:00:02", 3602), ("0", 0), (".1", Fraction(1, 10))],
 )
 def test_seconds(text: str, expected: Fraction) -> None:
-    assert seconds(text, "--start") == expected
+    assert parse_seconds(text, "--start") == expected
 
 
 @pytest.mark.parametrize("text", ["", "a", "-1", "1/2", "1:2:3:4", "1e3", "1::2"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(InputError, match="--start is"):
-        seconds(text, "--start")
+        parse_seconds(text, "--start")
 
 
 @pytest.mark.parametrize(
@@ -84,13 +85,13 @@ def test_what_is_no_time(text: str) -> None:
     ],
 )
 def test_frame_rate(text: str, expected: Fraction) -> None:
-    assert frame_rate(text) == expected
+    assert parse_frame_rate(text) == expected
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "fast", "1/0", "2000"])
 def test_what_is_no_frame_rate(text: str) -> None:
     with pytest.raises(InputError, match="frame rate"):
-        frame_rate(text)
+        parse_frame_rate(text)
 
 
 @pytest.mark.parametrize(

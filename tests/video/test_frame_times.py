@@ -39,7 +39,7 @@ def test_times_are_kept_to_the_tick(engine: Engine, tmp_path: Path, kind: str, n
     clip = clip_of(tmp_path / "a.mp4", kind)
     result = matte_video(clip, tmp_path / name, engine=engine, background="red")
     assert times(tmp_path / name) == times(clip)
-    assert (result.frames, result.mended) == (len(times(clip)), 0)
+    assert (result.frames, result.repaired) == (len(times(clip)), 0)
 
 
 @pytest.mark.parametrize("kind", ["film", "variable", "late"])
@@ -106,8 +106,8 @@ def test_at_rate_by_hand() -> None:
 def test_times_that_are_missing_or_fall_back() -> None:
     clock = FrameTimes(usual=10)
     given = [(None, 0), (None, 7), (None, 0), (40, 10), (30, 10), (30, 0), (None, 0), (100, 0)]
-    assert [clock.time_of(*each) for each in given] == [0, 10, 17, 40, 41, 42, 52, 100]
-    assert clock.mended == 6
+    assert [clock.next(*each) for each in given] == [0, 10, 17, 40, 41, 42, 52, 100]
+    assert clock.repaired == 6
 
 
 def test_a_raw_stream_without_times_gets_the_usual_rate(engine: Engine, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from rmbg_trt import Engine, VideoMatter
 from rmbg_trt.errors import Error, InputError
 from rmbg_trt.video import Progress, VideoJob, VideoOptions, matte_video
 from rmbg_trt.video import sink as sinks
-from rmbg_trt.video.background import Behind
+from rmbg_trt.video.background import BackgroundSource
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_a_clip_as_background_runs_along_and_begins_again(engine: Engine, tmp_pa
 def test_a_clip_as_background_covers_the_frame(tmp_path: Path) -> None:
     wide = np.zeros((48, 192, 3), np.uint8)
     wide[:, 64:128] = 200
-    behind = Behind(make_clip(tmp_path / "b.mp4", [wide] * 2, pixel_format="yuv444p"), (HEIGHT, WIDTH))
+    behind = BackgroundSource(make_clip(tmp_path / "b.mp4", [wide] * 2, pixel_format="yuv444p"), (HEIGHT, WIDTH))
     shown = behind.at(Fraction(0))
     behind.close()
     assert shown.shape == (HEIGHT, WIDTH, 3)

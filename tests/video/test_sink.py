@@ -16,16 +16,17 @@ from tests.video.clips import EXACT, HEIGHT, WIDTH, Array, alpha_of, decode, pic
 
 from rmbg_trt.errors import Error, InputError
 from rmbg_trt.files import atomic_path
-from rmbg_trt.video import formats
+from rmbg_trt.video import VideoOptions
 from rmbg_trt.video.color import Color
+from rmbg_trt.video.formats import choose_format
 from rmbg_trt.video.png_sequence import PngSink, sequence_folder
-from rmbg_trt.video.sink import FileSink, Shape
+from rmbg_trt.video.sink import FileSink, StreamInfo
 
 MOMENTS = [0, 1001, 2002, 4004, 5005]
 
 
-def shape(color: Color | None = None, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Shape:
-    return Shape(size, Fraction(1, 30000), Fraction(30000, 1001), color or Color(1, 1))
+def shape(color: Color | None = None, size: tuple[int, int] = (HEIGHT, WIDTH)) -> StreamInfo:
+    return StreamInfo(size, Fraction(1, 30000), Fraction(30000, 1001), color or Color(1, 1))
 
 
 def cutouts(height: int = HEIGHT, width: int = WIDTH) -> list[Array]:
@@ -36,8 +37,8 @@ def cutouts(height: int = HEIGHT, width: int = WIDTH) -> list[Array]:
     return [np.dstack([smooth(n, height, width), np.roll(alpha, n, 1)]).astype(np.uint8) for n in range(len(MOMENTS))]
 
 
-def write(path: Path, results: list[Array], kind: Any, about: Shape | None = None, **quality: Any) -> Path:
-    sink = FileSink(path, formats.choose(path, kind, **quality), about or shape())
+def write(path: Path, results: list[Array], kind: Any, about: StreamInfo | None = None, **quality: Any) -> Path:
+    sink = FileSink(path, choose_format(path, VideoOptions(output=kind, **quality)), about or shape())
     for result, pts in zip(results, MOMENTS, strict=True):
         sink.write(result, pts, 1001)
     sink.finish()

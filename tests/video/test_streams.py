@@ -11,9 +11,10 @@ import pytest
 from tests.video.clips import kinds, make_clip, packets, smooth
 
 from rmbg_trt import Engine
-from rmbg_trt.video import formats, matte_video
+from rmbg_trt.video import VideoOptions, matte_video
 from rmbg_trt.video.color import Color
-from rmbg_trt.video.sink import FileSink, Shape
+from rmbg_trt.video.formats import choose_format
+from rmbg_trt.video.sink import FileSink, StreamInfo
 
 MS = Fraction(1, 1000)
 
@@ -110,8 +111,8 @@ def test_packets_that_the_file_refuses_are_counted(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", 5, audio=True)
     with av.open(str(clip)) as file:
         sound = file.streams.audio[0]
-        shape = Shape((48, 64), Fraction(1, 25), Fraction(25), Color(6, 1), streams=[sound])
-        sink = FileSink(tmp_path / "o.mp4", formats.choose(tmp_path / "o.mp4", "composite"), shape)
+        shape = StreamInfo((48, 64), Fraction(1, 25), Fraction(25), Color(6, 1), streams=[sound])
+        sink = FileSink(tmp_path / "o.mp4", choose_format(tmp_path / "o.mp4", VideoOptions(output="composite")), shape)
         sink.write(smooth(), 0, 1)
         passed = [packet for packet in file.demux(sound) if packet.size]
         passed[3].dts = passed[3].pts = 0

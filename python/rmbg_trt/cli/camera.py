@@ -118,8 +118,8 @@ def camera(
     setup_logging(verbose)
     from ..errors import InputError
     from ..live import LiveMatter, LiveOptions, source_of
-    from ..video.background import as_given
-    from ..video.frame_times import frame_rate, seconds
+    from ..video.background import read_background
+    from ..video.frame_times import parse_frame_rate, parse_seconds
 
     with contextlib.ExitStack() as stack:
         try:
@@ -127,11 +127,11 @@ def camera(
             stretched = stretch_of(stretch, running=True)
             options = LiveOptions(
                 output=output.value if output else None,
-                backgrounds=[as_given(each) for each in background or ()],
+                backgrounds=[read_background(each) for each in background or ()],
                 mirror=mirror,
                 width=width,
                 height=height,
-                fps=None if fps is None else float(frame_rate(fps)),
+                fps=None if fps is None else float(parse_frame_rate(fps)),
                 loop=loop,
                 reconnect=_tries(reconnect),
                 slots=slots,
@@ -139,7 +139,7 @@ def camera(
                 snapshots=snapshots,
             )
             options.check()
-            seconds_to_run = None if duration is None else float(seconds(duration, "--duration"))
+            seconds_to_run = None if duration is None else float(parse_seconds(duration, "--duration"))
             found = source_of(source, width=width, height=height, fps=options.fps)
             sinks: list[Sink] = [] if stdout is None else [_pipe(stdout.value, stack)]
             sinks += _recorder(record, options, overwrite)

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from ..image import Array
 from ..video.clip_file import ClipFile
-from ..video.color import Reader, turn_of
+from ..video.color import Reader, orientation_of
 from ..video.frame_times import Timed
 from .sources import Picture
 
@@ -50,7 +50,7 @@ class Clip:
             return None
         self._file.packets()  # of sound, which would pile up
         self._pace.wait(timed.pts * self._file.time_base, stop)
-        frame = timed.picture
+        frame = timed.frame
         return None if stop.is_set() else lambda: upright_rgb(frame, self._reader)
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Clip:
     @property
     def rate(self) -> float:
         """See `LiveSource.rate`."""
-        return float(self._file.usual_rate) if self._file is not None else 25.0
+        return float(self._file.average_rate) if self._file is not None else 25.0
 
 
 class Pace:
@@ -83,5 +83,5 @@ class Pace:
 
 def upright_rgb(frame: VideoFrame, reader: Reader) -> Array:
     """The picture of a decoded frame, (H, W, 3) RGB uint8, turned as it asks to be; alpha is left out."""
-    pixels = turn_of(frame)(reader.read(frame))
+    pixels = orientation_of(frame).apply(reader.read(frame))
     return pixels if pixels.shape[2] == 3 else np.ascontiguousarray(pixels[..., :3])

@@ -14,8 +14,9 @@ import av
 from ..errors import Error, InputError
 from ..files import atomic_path, check_writable
 from ..video.color import BT601_525, BT709, LIMITED, Color
-from ..video.formats import choose
-from ..video.sink import FileSink, Shape, check_encoder
+from ..video.formats import choose_format
+from ..video.options import VideoOptions
+from ..video.sink import FileSink, StreamInfo
 from .look import Matted
 from .options import Output
 from .sink import Show, Sink
@@ -42,10 +43,9 @@ class Recorder(Sink):
     def __init__(self, target: str | os.PathLike[str], kind: Output, *, overwrite: bool = False) -> None:
         self.target = Path(target)
         self.name = os.fspath(target)
-        self._recipe = choose(self.target, kind)
+        self._recipe = choose_format(self.target, VideoOptions(output=kind))
         if self._recipe.container.muxer == "image2":
             raise InputError(f"{self.target}: a recording is one file; give .mkv or .mov")
-        check_encoder(self._recipe)
         if self.target.exists() and not overwrite:
             raise InputError(f"{self.target} is there already; overwrite replaces it")
         check_writable(self.target)
@@ -61,10 +61,10 @@ class Recorder(Sink):
         rate = Fraction(show.rate).limit_denominator(1001)
         self._usual = max(1, round(_TICKS / show.rate))
         matrix = BT709 if show.size[0] >= 720 or show.size[1] >= 1280 else BT601_525
-        shape = Shape(show.size, Fraction(1, _TICKS), rate, Color(matrix, LIMITED))
+        info = StreamInfo(show.size, Fraction(1, _TICKS), rate, Color(matrix, LIMITED))
         part = self._stack.enter_context(atomic_path(self.target))
         try:
-            self._file = FileSink(part, self._recipe, shape)
+            self._file = FileSink(part, self._recipe, info)
         except BaseException:
             self._abandon()
             raise

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..video.background import Behind, as_given
+from ..video.background import BackgroundSource, read_background
 
 _LONGEST_STEP_S = 0.5  # after a pause a video goes on from where it was
 
@@ -24,9 +24,9 @@ class Scenery:
     """
 
     def __init__(self, given: Sequence[Any]) -> None:
-        self._given = [as_given(each) for each in given]
+        self._given = [read_background(each) for each in given]
         self._shown: tuple[int, tuple[int, int]] | None = None
-        self._behind: Behind | None = None
+        self._behind: BackgroundSource | None = None
         self._clock_s, self._last_s = 0.0, 0.0
 
     def __len__(self) -> int:
@@ -40,7 +40,7 @@ class Scenery:
         now = time.monotonic()
         if self._behind is None or self._shown != (which, size):
             self.close()
-            self._behind, self._shown = Behind(self._given[which], size), (which, size)
+            self._behind, self._shown = BackgroundSource(self._given[which], size), (which, size)
             self._clock_s, self._last_s = 0.0, now
         self._clock_s += min(now - self._last_s, _LONGEST_STEP_S)
         self._last_s = now

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The colour of video: which matrix and range a frame has, from YUV to upright RGB, and back to the same YUV.
+"""Converts decoded frames to upright RGB arrays, and arrays to frames for an encoder, with matrix and range as stored.
 
-Source: Recommendation ITU-T H.273 for the numbers; what is not said is taken as players take it, from the size.
+Source: Recommendation ITU-T H.273 for the numbers. A missing one is guessed from the size, as players do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from ..image import Array
 
-RGB, BT709, UNSPECIFIED, BT601_625, BT601_525, BT2020, BT2020_CONSTANT = 0, 1, 2, 5, 6, 9, 10  # matrices of H.273
+BT709, UNSPECIFIED, BT601_625, BT601_525, BT2020, BT2020_CONSTANT = 1, 2, 5, 6, 9, 10  # matrices of H.273
 LIMITED, FULL = 1, 2
 _PQ, _HLG = 16, 18
 _SWSCALE_MATRIX = {BT709: 1, 4: 4, BT601_625: 5, BT601_525: 5, 7: 7, BT2020: 9}  # H.273 to swscale's own numbers
@@ -30,13 +30,13 @@ _SCALING_FLAGS = _FLAGS ^ Interpolation.BILINEAR | Interpolation.AREA
 
 @dataclass(frozen=True)
 class Color:
-    """How YUV numbers mean colours; numbers as in H.273.
+    """The colour space of YUV frames, in numbers of H.273.
 
     Attributes:
-        matrix: Of the luma.
-        range: `LIMITED` (16..235) or `FULL` (0..255).
-        primaries: As found; 2 is "not said".
-        transfer: As found; 2 is "not said".
+        matrix: YUV matrix.
+        range: `LIMITED` (luma 16..235) or `FULL` (0..255).
+        primaries: As stored; 2 is "unspecified".
+        transfer: As stored; 2 is "unspecified".
     """
 
     matrix: int
@@ -46,19 +46,19 @@ class Color:
 
     @property
     def hdr(self) -> bool:
-        """Whether the numbers are those of HDR (PQ or HLG), which look flat when taken for ordinary ones."""
+        """Whether the transfer is PQ or HLG; such frames look flat when shown as SDR."""
         return self.transfer in (_PQ, _HLG)
 
 
 def color_of(frame: VideoFrame) -> Color:
-    """The colour of a decoded frame; of an RGB frame the one that suits its size, as YUV is what it will be.
+    """Returns the colour space of a decoded frame; for RGB the one in which it will be encoded.
 
-    A matrix that is not said, or is none that can be calculated with, is that of BT.709 for HD (720 lines or more, or
-    1280 columns), else of BT.601. A range that is not said is limited, unless the pixel format says full.
+    A missing matrix, or one that swscale does not know, becomes BT.709 for HD (720 lines or more, or 1280 columns),
+    otherwise BT.601. A missing range is limited, unless the pixel format is a full-range one.
     """
     matrix = BT2020 if frame.colorspace == BT2020_CONSTANT else frame.colorspace
     if matrix not in _SWSCALE_MATRIX:
-        lines = min(frame.width, frame.height)  # of a phone's clip, which may be stored lying or standing
+        lines = min(frame.width, frame.height)  # a phone's clip may be stored as landscape or portrait
         matrix = BT709 if lines >= 720 or max(frame.width, frame.height) >= 1280 else BT601_525
         matrix = BT601_625 if matrix == BT601_525 and lines == 576 else matrix
     full = frame.color_range == FULL or frame.format.name.startswith("yuvj")
@@ -66,59 +66,55 @@ def color_of(frame: VideoFrame) -> Color:
     return Color(matrix, range_, frame.color_primaries, frame.color_trc)
 
 
-def has_alpha(frame: VideoFrame) -> bool:
-    """Whether the frame has an alpha channel."""
-    return any(component.is_alpha for component in frame.format.components)
-
-
 class Reader:
-    """Makes RGB arrays of decoded frames. Keep one for each stream: it holds the scaler."""
+    """Converts decoded frames to RGB arrays. Use one per stream: it holds the scaler."""
 
     def __init__(self) -> None:
         self._scaler = VideoReformatter()
 
     def read(self, frame: VideoFrame, size: tuple[int, int] | None = None) -> Array:
-        """The picture of a frame, not turned.
+        """Converts a frame, in the orientation in which it is stored.
 
         Args:
-            frame: Of any pixel format; deeper channels are rounded to 8 bit.
-            size: (height, width) to scale to; None leaves it.
+            frame: Of any pixel format; deeper channels are rounded to 8 bits.
+            size: (height, width) to scale to; None keeps the size.
 
         Returns:
-            (H, W, 3) RGB, or (H, W, 4) with straight alpha where the frame has it; uint8; rows may be padded.
+            (H, W, 3) RGB, or (H, W, 4) with straight alpha if the frame has it; uint8; rows may be padded.
         """
         height, width = size or (frame.height, frame.width)
         scaled = (height, width) != (frame.height, frame.width)
         if not frame.format.is_rgb and not frame.format.name.startswith("gray"):
             color = color_of(frame)
             frame.colorspace, frame.color_range = color.matrix, color.range
-        made = self._scaler.reformat(
+        has_alpha = any(component.is_alpha for component in frame.format.components)
+        converted = self._scaler.reformat(
             frame,
             width=width,
             height=height,
-            format="rgba" if has_alpha(frame) else "rgb24",
+            format="rgba" if has_alpha else "rgb24",
             dst_color_range=FULL,
             interpolation=int(_SCALING_FLAGS if scaled else _FLAGS),
         )
-        plane = made.planes[0]
+        plane = converted.planes[0]
         rows: Array = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)  # keeps the frame
-        channels = 4 if made.format.name == "rgba" else 3
+        channels = 4 if has_alpha else 3
         return rows[:, : width * channels].reshape(height, width, channels)
 
 
 class Writer:
-    """Makes frames for an encoder of arrays. Keep one for each stream: it holds the scaler."""
+    """Converts arrays to frames for an encoder. Use one per stream: it holds the scaler."""
 
     def __init__(self, pixel_format: str, color: Color) -> None:
         self._format, self._color = pixel_format, color
         self._scaler = VideoReformatter()
 
     def write(self, pixels: Array) -> VideoFrame:
-        """A frame of the encoder's pixel format.
+        """Converts pixels to a frame of the encoder's pixel format.
 
         Args:
-            pixels: alpha (H, W), (H, W, 3) RGB or (H, W, 4) RGBA; uint8. It is not copied where the encoder takes it
-                as it is, so it must not be changed afterwards.
+            pixels: alpha (H, W), (H, W, 3) RGB or (H, W, 4) RGBA; uint8. They must not be changed afterwards: if the
+                encoder takes them as they are, they are not copied.
         """
         pixels = np.ascontiguousarray(pixels)
         source = "gray" if pixels.ndim == 2 else "rgba" if pixels.shape[2] == 4 else "rgb24"
@@ -127,7 +123,7 @@ class Writer:
         if self._format == source:
             return frame
         is_rgb = self._format in ("bgra", "bgr0")
-        made = self._scaler.reformat(
+        converted = self._scaler.reformat(
             frame,
             format=self._format,
             dst_colorspace=None if is_rgb else _SWSCALE_MATRIX[self._color.matrix],
@@ -135,39 +131,39 @@ class Writer:
             interpolation=int(_FLAGS),
         )
         if not is_rgb:
-            made.colorspace = self._color.matrix
-            made.color_primaries, made.color_trc = self._color.primaries, self._color.transfer
+            converted.colorspace = self._color.matrix
+            converted.color_primaries, converted.color_trc = self._color.primaries, self._color.transfer
         if self._format == "yuva420p":  # swscale adds one to every number from 128 on
-            plane = made.planes[3]
+            plane = converted.planes[3]
             rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-            rows[: made.height, : made.width] = pixels[..., 3]
-        return made
+            rows[: converted.height, : converted.width] = pixels[..., 3]
+        return converted
 
 
 @dataclass(frozen=True)
-class Turn:
-    """How a stored picture is brought upright: first its axes are swapped, or not, then they are mirrored, or not."""
+class Orientation:
+    """How to turn a stored frame upright: first swap its axes, then mirror it."""
 
     swap: bool = False
     flip_rows: bool = False
     flip_columns: bool = False
 
-    def __call__(self, pixels: Array) -> Array:
-        """The picture (H, W, C) upright; C-contiguous if anything was done."""
-        if self == Turn():
+    def apply(self, pixels: Array) -> Array:
+        """Returns the frame (H, W, C) upright; C-contiguous if anything was done."""
+        if self == Orientation():
             return pixels
-        turned = pixels.swapaxes(0, 1) if self.swap else pixels
-        return np.ascontiguousarray(turned[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1])
+        swapped = pixels.swapaxes(0, 1) if self.swap else pixels
+        return np.ascontiguousarray(swapped[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1])
 
 
-def turn_of(frame: VideoFrame) -> Turn:
-    """What the display matrix of a frame asks for, to the nearest quarter turn.
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """Returns what the display matrix of a frame asks for, to the nearest quarter turn.
 
-    The matrix takes (x, y) to (a x + c y, b x + d y), of which a picture keeps the signs and which two are not zero.
+    The matrix maps (x, y) to (a x + c y, b x + d y). Which two of a, b, c, d are not zero, and their signs, say it all.
     """
     if SideData.DISPLAYMATRIX not in frame.side_data:
-        return Turn()
+        return Orientation()
     side_data: Any = frame.side_data  # typed as a dict of one key
     a, b, _, c, d = np.frombuffer(side_data[SideData.DISPLAYMATRIX], np.int32)[:5].tolist()
     swap = abs(b) + abs(c) > abs(a) + abs(d)
-    return Turn(swap, flip_rows=(b if swap else d) < 0, flip_columns=(c if swap else a) < 0)
+    return Orientation(swap, flip_rows=(b if swap else d) < 0, flip_columns=(c if swap else a) < 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be written: which codec a file of some suffix takes for which kind of result, and its options."""
+"""Chooses the container, the codec and its options for a result, from the file's suffix and the user's options."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+import av
+from av.codec.context import CodecContext
+
+from ..engine import Output
 from ..errors import InputError
-
-Kind = Literal["alpha", "cutout", "composite"]
+from .options import VideoOptions
 
 
 @dataclass(frozen=True)
@@ -20,15 +22,15 @@ class Codec:
 
     Attributes:
         encoder: FFmpeg's name.
-        alpha: Pixel format for the alpha alone.
+        alpha: Pixel format for alpha alone.
         composite: Pixel format for an opaque result.
-        cutout: Pixel format for a transparent result; None: it has no alpha.
-        options: Always given.
-        crf: Quality by default, and the largest number (the worst); None: it has no such option.
-        lossless: Options that make it lossless; None: it has none. Empty: it always is.
-        bitrate: Whether a bit rate can be asked for.
-        even: Whether sides must be even, so that an odd one gets its last line twice.
-        full_range: Whether the alpha alone is stored as 0..255; else as 16..235, which programs for cutting expect.
+        cutout: Pixel format for a transparent result; None if it has no alpha.
+        options: Options that are always given.
+        crf: Default quality, and the largest number (the worst); None if it has no such option.
+        lossless: Options for lossless encoding; None if it cannot, empty if it always is.
+        bitrate: Whether it takes a bit rate.
+        even: Whether sides must be even; an odd one gets its last line twice.
+        full_range: Whether alpha alone is stored as 0..255; otherwise as 16..235, as editing programs expect.
     """
 
     encoder: str
@@ -45,21 +47,15 @@ class Codec:
 
 # At the same constant quality a third of the work of the encoders' own default, and hardly a larger file.
 _FAST = {"preset": "veryfast"}
-# With frames that are stored out of order, x265 puts anything into the times of very short clips.
+# With B-frames, x265 writes wrong times into very short clips.
 _X265 = {**_FAST, "x265-params": "log-level=error:bframes=0"}
+# VP9 stores alpha as a second stream, to which alternate reference frames would not fit.
+_VP9 = {"auto-alt-ref": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
 
 CODECS: dict[str, Codec] = {
     "h264": Codec("libx264", "yuv420p", "yuv420p", None, _FAST, (18, 51), {"crf": "0"}),
     "hevc": Codec("libx265", "yuv420p", "yuv420p", None, _X265, (20, 51)),
-    "vp9": Codec(
-        "libvpx-vp9",
-        *("yuv420p", "yuv420p", "yuva420p"),
-        # Alpha is a second stream inside, which alternate reference frames would not fit.
-        {"auto-alt-ref": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"},
-        (20, 63),
-        {"lossless": "1"},
-        even=False,
-    ),
+    "vp9": Codec("libvpx-vp9", "yuv420p", "yuv420p", "yuva420p", _VP9, (20, 63), {"lossless": "1"}, even=False),
     "prores": Codec(
         *("prores_ks", "yuv422p10le", "yuv422p10le", "yuva444p10le"),
         {"vendor": "apl0"},
@@ -67,11 +63,7 @@ CODECS: dict[str, Codec] = {
         full_range=False,
     ),
     "ffv1": Codec(
-        *("ffv1", "gray", "bgr0", "bgra"),
-        {"level": "3", "slicecrc": "1"},
-        lossless={},
-        bitrate=False,
-        even=False,
+        *("ffv1", "gray", "bgr0", "bgra"), {"level": "3", "slicecrc": "1"}, lossless={}, bitrate=False, even=False
     ),
     "webp": Codec(
         *("libwebp_anim", "bgra", "bgra", "bgra"),
@@ -86,12 +78,12 @@ CODECS: dict[str, Codec] = {
 
 @dataclass(frozen=True)
 class Container:
-    """A kind of file.
+    """A file format.
 
     Attributes:
         muxer: FFmpeg's name.
-        codecs: What it can hold. The first with alpha is taken for a cutout, else the first without.
-        options: Always given to the muxer.
+        codecs: What it can hold. A cutout takes the first with alpha, everything else the first.
+        options: Options that are always given to the muxer.
     """
 
     muxer: str
@@ -114,19 +106,19 @@ _TRANSPARENT = "mov, webm, mkv, webp or a PNG sequence (NAME_%06d.png in a folde
 
 
 @dataclass(frozen=True)
-class Recipe:
+class OutputFormat:
     """How a result is written.
 
     Attributes:
-        kind: What it is.
-        container: The kind of file.
-        codec: The encoder.
-        pixel_format: Of the encoder.
-        options: Of the encoder.
-        bit_rate: Bits a second; None: by quality.
+        output: "alpha", "cutout" or "composite".
+        container: File format.
+        codec: Encoder.
+        pixel_format: The encoder's pixel format.
+        options: The encoder's options.
+        bit_rate: Bits per second; None encodes by quality.
     """
 
-    kind: Kind
+    output: Output
     container: Container
     codec: Codec
     pixel_format: str
@@ -134,64 +126,60 @@ class Recipe:
     bit_rate: int | None
 
 
-def choose(
-    target: Path,
-    kind: Kind,
-    *,
-    codec: str | None = None,
-    crf: int | None = None,
-    bitrate: str | None = None,
-    lossless: bool = False,
-) -> Recipe:
+def choose_format(target: Path, options: VideoOptions) -> OutputFormat:
     """Chooses how a result is written.
 
     Args:
-        target: Its suffix says the container.
-        kind: "alpha", "cutout" (transparent) or "composite" (opaque).
-        codec: A name of `CODECS`; None: what suits best.
-        crf: Constant quality; smaller is better.
-        bitrate: Bits a second, as "4M"; in place of ``crf``.
-        lossless: Without loss, if the codec can.
+        target: The file; its suffix decides the container.
+        options: Its output, codec and quality.
 
     Raises:
-        InputError: These do not go together; the message says what does.
+        InputError: These do not go together, or this build of FFmpeg lacks the encoder.
     """
+    output = options.kind
     suffix = target.suffix.lower().lstrip(".")
     if suffix not in CONTAINERS:
         raise InputError(f"{target} ends in {target.suffix or 'no suffix'!r}; expected .{', .'.join(CONTAINERS)}")
     if suffix == "png" and not _PATTERN.search(target.name):
-        raise InputError(f"{target} is one picture; a PNG sequence is named as {target.stem}/%06d.png")
+        raise InputError(f"{target} is one image; name a PNG sequence {target.stem}/%06d.png")
     container = CONTAINERS[suffix]
-    name = codec or _suited(suffix, container, kind)
+    name = options.codec or _default_codec(suffix, container, output)
     if name not in CODECS:
         raise InputError(f"the codec is {name!r}; expected {', '.join(CODECS)}")
     if name not in container.codecs:
         raise InputError(f"a {suffix} file takes {' or '.join(container.codecs)} here, not {name}")
-    chosen = CODECS[name]
-    pixel_format = {"alpha": chosen.alpha, "cutout": chosen.cutout, "composite": chosen.composite}[kind]
+    codec = CODECS[name]
+    pixel_format = {"alpha": codec.alpha, "cutout": codec.cutout, "composite": codec.composite}[output]
     if pixel_format is None:
         raise InputError(
             f"{name} in {suffix} has no transparency; write a cutout to {_TRANSPARENT}, or give a background"
         )
-    options = {**chosen.options, **_quality(name, chosen, crf, bitrate, lossless)}
+    codec_options = {**codec.options, **_quality(name, codec, options)}
     if name == "prores":
-        options["profile"] = "4444" if kind == "cutout" else "hq"
-    return Recipe(kind, container, chosen, pixel_format, options, None if bitrate is None else _bits(bitrate))
+        codec_options["profile"] = "4444" if output == "cutout" else "hq"
+    bit_rate = None if options.bitrate is None else _parse_bit_rate(options.bitrate)
+    try:
+        CodecContext.create(codec.encoder, "w")
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(f"this PyAV has no encoder {codec.encoder}; choose another codec") from error
+    return OutputFormat(output, container, codec, pixel_format, codec_options, bit_rate)
 
 
-def _suited(suffix: str, container: Container, kind: Kind) -> str:
+def _default_codec(suffix: str, container: Container, output: Output) -> str:
     transparent = [name for name in container.codecs if CODECS[name].cutout]
-    if kind == "cutout" or (kind == "alpha" and suffix in ("mov", "mkv")):
-        return (transparent or [container.codecs[0]])[0]
+    if transparent and (output == "cutout" or (output == "alpha" and suffix in ("mov", "mkv"))):
+        return transparent[0]
     return container.codecs[0]
 
 
-def _quality(name: str, codec: Codec, crf: int | None, bitrate: str | None, lossless: bool) -> dict[str, str]:
+def _quality(name: str, codec: Codec, options: VideoOptions) -> dict[str, str]:
+    """Returns the encoder's options for the requested quality."""
+    crf, bitrate, lossless = options.crf, options.bitrate, options.lossless
     if sum((crf is not None, bitrate is not None, lossless)) > 1:
         raise InputError("crf, bitrate and lossless contradict each other; give one of them")
     if lossless:
         if codec.lossless is None:
-            able = ", ".join(each for each in CODECS if CODECS[each].lossless is not None)
+            able = ", ".join(name for name, other in CODECS.items() if other.lossless is not None)
             raise InputError(f"{name} is not lossless here; {able} can be")
         return dict(codec.lossless)
     if bitrate is not None:
@@ -208,9 +196,9 @@ def _quality(name: str, codec: Codec, crf: int | None, bitrate: str | None, loss
     return {"crf": str(default if crf is None else crf)}
 
 
-def _bits(text: str) -> int:
+def _parse_bit_rate(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kM]?)", text.strip())
     bits = int(float(match[1]) * {"": 1, "k": 1e3, "M": 1e6}[match[2]]) if match else 0
     if not 1000 <= bits <= 2_000_000_000:
-        raise InputError(f"the bit rate is {text!r}; expected bits a second, as 800k or 4M")
+        raise InputError(f"the bit rate is {text!r}; expected bits per second, such as 800k or 4M")
     return bits

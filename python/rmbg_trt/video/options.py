@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user may ask of a video job."""
+"""The options of a video job."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ..engine import Output
 from ..errors import InputError
 from .decoder import Decoder
-from .formats import Kind
 
 _LARGEST_SIDE = 16384
 
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """What is made of a clip, and how it is written.
+    """What to make of a clip, and how to write it.
 
     Attributes:
-        output: "cutout" (transparent), "composite" (over ``background``) or "alpha"; None: a composite if there is a
-            background, else a cutout.
-        background: For a composite: what `Engine.run` takes, or the path of a picture or a video; a video begins
-            again when it is over. Pictures and videos are scaled to cover the frame and cropped.
-        codec: "h264", "hevc", "vp9", "prores", "ffv1", "webp" or "png"; None: what suits the file.
-        crf: Constant quality, smaller is better.
-        bitrate: Bits a second, as "4M"; in place of ``crf``.
-        lossless: Without loss, if the codec can.
+        output: "cutout" (transparent), "composite" (over ``background``) or "alpha"; None is a composite if there is a
+            background, otherwise a cutout.
+        background: For a composite: what `Engine.run` takes, or the path of an image or a video. Images and videos
+            are scaled to cover the frame and cropped; a video starts again at its end.
+        codec: "h264", "hevc", "vp9", "prores", "ffv1", "webp" or "png"; None chooses one that suits the file.
+        crf: Constant quality; smaller is better.
+        bitrate: Bits per second, such as "4M"; instead of ``crf``.
+        lossless: Encode without loss, if the codec can.
         start: Seconds after the first frame to begin at.
         duration: Seconds to work on.
-        fps: A constant frame rate; None keeps every frame's own time.
-        width: Of the result in pixels; None goes with the height.
-        height: Of the result in pixels; None goes with the width.
-        decoder: What decodes the clip: "cpu"; "cuda", an NVIDIA GPU or an error; "auto": the GPU that the engine works
-            on, if it can, else the processor.
+        fps: A constant frame rate; None keeps the frames' own times.
+        width: Of the result in pixels; None follows the height.
+        height: Of the result in pixels; None follows the width.
+        decoder: "cpu"; "cuda", an NVIDIA GPU or an error; "auto", the engine's GPU if it can decode the clip,
+            otherwise the processor.
         audio: Copy the sound.
-        overwrite: Replace a result that is there already.
-        refine: Let alpha follow the frames' colours: hair and edges as fine as the frame.
-        decontaminate: Take the old background's colour out of the edges.
-        stabilize: Hold back flicker from frame to frame.
+        overwrite: Replace an existing result.
+        refine: Let alpha follow the frame's colours, for hair and edges as fine as the frame.
+        decontaminate: Remove the old background's colour from the edges.
+        stabilize: Reduce flicker from frame to frame.
     """
 
-    output: Kind | None = None
+    output: Output | None = None
     background: Any = None
     codec: str | None = None
     crf: int | None = None
@@ -60,16 +60,16 @@ class VideoOptions:
     stabilize: bool = True
 
     @property
-    def kind(self) -> Kind:
-        """What is made."""
+    def kind(self) -> Output:
+        """The output, with None resolved."""
         return self.output or ("cutout" if self.background is None else "composite")
 
     def check(self) -> None:
-        """Raises `InputError` if a value makes no sense, whatever the clip is."""
+        """Raises `InputError` if a value makes no sense for any clip."""
         if self.kind not in ("alpha", "cutout", "composite"):
             raise InputError(f"the output is {self.output!r}; expected 'alpha', 'cutout' or 'composite'")
         if self.kind == "composite" and self.background is None:
-            raise InputError("a composite needs a background: a colour, a picture, a video, blur or blur:RADIUS")
+            raise InputError("a composite needs a background: a colour, an image, a video, blur or blur:RADIUS")
         if self.kind != "composite" and self.background is not None:
             raise InputError(f"a background is for a composite; leave it out for output {self.kind!r}")
         Decoder.choose(self.decoder, "cpu")

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three stages side by side: frames come from one thread, are matted by the engine, and go to another thread.
+"""Runs three stages side by side: one thread decodes frames, the engine mattes them, another thread encodes them.
 
-Between the stages stand queues of a few frames, so that memory does not grow with the clip. The first error of any
-stage, or Ctrl-C, stops all three; when `run_pipeline` ends, in whatever way, its threads have ended.
+Queues of a few frames connect the stages, so that memory does not grow with the clip. The first error of any stage, or
+Ctrl-C, stops all three. When `run_pipeline` returns or raises, its threads have ended.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -16,53 +17,48 @@ from typing import Any, Generic, Protocol, TypeVar
 Frame = TypeVar("Frame")
 Item = TypeVar("Item")
 
-_POLL_S = 0.1  # how soon a stop is seen, and, on Windows, Ctrl-C
+_POLL_S = 0.1  # time to notice a stop and, on Windows, Ctrl-C
 
 
 class TicketLike(Protocol):
-    """A result to come, as `Engine.submit` gives it."""
+    """A future result, as `Engine.submit` returns it."""
 
     def result(self) -> Any:
-        """Waits for it."""
+        """Waits for the result."""
 
 
 class _StoppedError(Exception):
     """Another stage has failed, or Ctrl-C was pressed."""
 
 
-class _Belt(Generic[Item]):
-    """A bounded queue that ends, and that lets go of whoever waits when the job is stopped."""
+class _StageQueue(Generic[Item]):
+    """A bounded queue with an end. `put` and iteration raise `_StoppedError` once ``stop`` is set."""
+
+    _END: Any = object()
 
     def __init__(self, length: int, stop: threading.Event) -> None:
-        self._queue: queue.Queue[tuple[Item] | None] = queue.Queue(max(1, length))
+        self._queue: queue.Queue[Item] = queue.Queue(length)
         self._stop = stop
 
     def put(self, item: Item) -> None:
-        self._put((item,))
-
-    def end(self) -> None:
-        self._put(None)
-
-    def _put(self, boxed: tuple[Item] | None) -> None:
         while not self._stop.is_set():
-            try:
-                return self._queue.put(boxed, timeout=_POLL_S)
-            except queue.Full:
-                continue
+            with contextlib.suppress(queue.Full):
+                return self._queue.put(item, timeout=_POLL_S)
         raise _StoppedError
 
-    def __iter__(self) -> _Belt[Item]:
+    def end(self) -> None:
+        self.put(self._END)
+
+    def __iter__(self) -> _StageQueue[Item]:
         return self
 
     def __next__(self) -> Item:
         while not self._stop.is_set():
-            try:
-                boxed = self._queue.get(timeout=_POLL_S)
-            except queue.Empty:
-                continue
-            if boxed is None:
-                raise StopIteration
-            return boxed[0]
+            with contextlib.suppress(queue.Empty):
+                item = self._queue.get(timeout=_POLL_S)
+                if item is self._END:
+                    raise StopIteration
+                return item
         raise _StoppedError
 
 
@@ -74,22 +70,22 @@ def run_pipeline(
     slots: int,
     progress: Callable[[Frame], None] | None = None,
 ) -> None:
-    """Takes all frames through the stages, in order.
+    """Runs all frames through the stages, in order.
 
     Args:
         frames: Iterated in a thread of its own.
-        submit: Starts on a frame; called in this thread.
+        submit: Starts matting a frame; called in this thread.
         write: Takes a frame and its result; called in a thread of its own.
         slots: Frames the engine works on at once; one more is kept ready.
-        progress: Called in this thread with each frame that is matted.
+        progress: Called in this thread with each matted frame.
 
     Raises:
         BaseException: The first error of any stage.
     """
     stop = threading.Event()
     errors: list[BaseException] = []
-    decoded: _Belt[Frame] = _Belt(slots + 1, stop)
-    matted: _Belt[tuple[Frame, Any]] = _Belt(slots + 1, stop)
+    decoded: _StageQueue[Frame] = _StageQueue(slots + 1, stop)
+    matted: _StageQueue[tuple[Frame, Any]] = _StageQueue(slots + 1, stop)
 
     def decode() -> None:
         for frame in frames:
@@ -110,20 +106,20 @@ def run_pipeline(
             stop.set()
 
     def matte() -> None:
-        waiting: deque[tuple[Frame, TicketLike]] = deque()
+        in_flight: deque[tuple[Frame, TicketLike]] = deque()
 
-        def pass_on() -> None:
-            frame, ticket = waiting.popleft()
+        def finish_oldest() -> None:
+            frame, ticket = in_flight.popleft()
             matted.put((frame, ticket.result()))
             if progress is not None:
                 progress(frame)
 
         for frame in decoded:
-            waiting.append((frame, submit(frame)))
-            if len(waiting) > slots:
-                pass_on()
-        while waiting:
-            pass_on()
+            in_flight.append((frame, submit(frame)))
+            if len(in_flight) > slots:
+                finish_oldest()
+        while in_flight:
+            finish_oldest()
         matted.end()
 
     threads = [

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a video: frames to an encoder, copied packets beside them, into a file that is whole or absent."""
+"""Encodes frames into a video file, with copied sound and subtitles beside them.
+
+Source: Google, WebP Container Specification, for the duration of an animated WebP's last frame.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import logging
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,35 +18,35 @@ from typing import Any, Protocol
 
 import av
 import numpy as np
-from av.codec.context import CodecContext
 from av.packet import Packet
 from av.stream import Stream
 
 from ..errors import InputError
 from ..image import Array, clear_transparent_color
 from .color import FULL, LIMITED, Color, Writer
-from .formats import Recipe
-from .webp_ending import set_last_duration
+from .formats import OutputFormat
 
 log = logging.getLogger(__name__)
 
-_KEPT_TAGS = ("language", "title", "handler_name")
+_COPIED_TAGS = ("language", "title", "handler_name")
 _MILLISECOND = Fraction(1, 1000)
+_ANMF_DURATION = 12  # offset of the duration, three bytes, in an animated WebP's frame chunk
+_LONGEST_MS = (1 << 24) - 1
 
 
 @dataclass(frozen=True)
-class Shape:
+class StreamInfo:
     """What a sink must know before the first frame.
 
     Attributes:
         size: (height, width) of the frames.
-        time_base: Seconds a tick of their times.
-        rate: Frames a second, on average.
-        color: Of the source; the result gets the same where its codec can.
+        time_base: Seconds per tick of their times.
+        rate: Frames per second, on average.
+        color: Colour space of the source; the result gets the same if its codec can.
         pixel_aspect: Width over height of a pixel.
         streams: Sound and subtitles to copy.
-        tags: Of the file.
-        chapters: Of the file.
+        tags: The file's tags.
+        chapters: The file's chapters.
     """
 
     size: tuple[int, int]
@@ -56,7 +60,15 @@ class Shape:
 
 
 class Sink(Protocol):
-    """Where results go. One thread at a time."""
+    """Where results go. Used by one thread at a time.
+
+    Attributes:
+        dropped: Descriptions of the streams that it cannot hold.
+        lost: Packets that it did not accept.
+    """
+
+    dropped: list[str]
+    lost: int
 
     def write(self, pixels: Array, pts: int, duration: int) -> None:
         """Adds a frame: alpha (H, W), composite (H, W, 3) or cutout (H, W, 4), with its time in ticks."""
@@ -67,78 +79,81 @@ class Sink(Protocol):
     def finish(self) -> None:
         """Writes what is left and closes the file."""
 
+    def abandon(self) -> None:
+        """Closes the file as it is, to be deleted."""
+
 
 class FileSink:
-    """A file with one encoded stream, and copies of others.
+    """A `Sink` that writes one file.
 
     Args:
-        path: The file to make.
-        recipe: How.
-        shape: Of the frames.
-
-    Attributes:
-        dropped: Streams that this kind of file cannot hold, in words.
-        lost: Packets that the file refused.
+        path: The file to write.
+        output_format: How.
+        info: What the frames are.
 
     Raises:
         InputError: The encoder cannot take such frames.
     """
 
-    def __init__(self, path: Path, recipe: Recipe, shape: Shape) -> None:
+    def __init__(self, path: Path, output_format: OutputFormat, info: StreamInfo) -> None:
         self.dropped: list[str] = []
         self.lost = 0
-        self._recipe, self._shape, self._path = recipe, shape, path
-        self._clear_hidden = recipe.kind == "cutout" and recipe.codec.lossless == {}
-        self._color = _color(recipe, shape.color)
-        self._writer = Writer(recipe.pixel_format, self._color)
+        self._format, self._info, self._path = output_format, info, path
+        self._is_webp = output_format.container.muxer == "webp"
+        self._clear_hidden = output_format.output == "cutout" and output_format.codec.lossless == {}
+        self._color = _result_color(output_format, info.color)
+        self._writer = Writer(output_format.pixel_format, self._color)
         self._last_duration_ms = 0
-        self._file: Any = av.open(str(path), "w", format=recipe.container.muxer, options=dict(recipe.container.options))
+        container = output_format.container
+        self._file: Any = av.open(str(path), "w", format=container.muxer, options=dict(container.options))
         try:
-            self._file.metadata.update(shape.tags)
+            self._file.metadata.update(info.tags)
             self._stream = self._add_video()
             self._copies = dict(self._add_copies())
-            if shape.chapters:
-                self._file.set_chapters(shape.chapters)
+            if info.chapters:
+                self._file.set_chapters(info.chapters)
             self._file.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             self.abandon()
-            raise _unusable(recipe, shape, error) from error
+            height, width = info.size
+            raise InputError(
+                f"{output_format.codec.encoder} cannot encode {width}x{height} frames as "
+                f"{output_format.pixel_format} ({error}); try another codec or size"
+            ) from error
         except BaseException:
             self.abandon()
             raise
 
     def _add_video(self) -> Any:
-        recipe, shape = self._recipe, self._shape
-        height, width = (side + side % 2 if recipe.codec.even else side for side in shape.size)
-        stream = self._file.add_stream(recipe.codec.encoder, rate=shape.rate, options=dict(recipe.options))
-        stream.width, stream.height, stream.pix_fmt = width, height, recipe.pixel_format
+        codec, muxer, pixel_format = self._format.codec, self._format.container.muxer, self._format.pixel_format
+        height, width = (side + side % 2 if codec.even else side for side in self._info.size)
+        stream = self._file.add_stream(codec.encoder, rate=self._info.rate, options=dict(self._format.options))
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         context: Any = stream.codec_context
-        context.time_base = _MILLISECOND if recipe.container.muxer == "webp" else shape.time_base
+        context.time_base = _MILLISECOND if self._is_webp else self._info.time_base
         context.thread_type = "AUTO"
-        context.sample_aspect_ratio = shape.pixel_aspect
-        if recipe.pixel_format.startswith("yuv"):
+        context.sample_aspect_ratio = self._info.pixel_aspect
+        if pixel_format.startswith("yuv"):
             context.colorspace, context.color_range = self._color.matrix, self._color.range
-        elif recipe.pixel_format == "gray":
+        elif pixel_format == "gray":
             context.color_range = FULL
         context.color_primaries, context.color_trc = self._color.primaries, self._color.transfer
-        if recipe.codec.crf is not None:  # else 0 would mean "by quality" to no encoder but these
-            context.bit_rate = recipe.bit_rate or 0
-        if recipe.codec.encoder == "libx265" and recipe.container.muxer in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # the kind that Apple's players take
-        if recipe.pixel_format == "yuva420p":
+        if codec.crf is not None:  # to other encoders, 0 does not mean "by quality"
+            context.bit_rate = self._format.bit_rate or 0
+        if codec.encoder == "libx265" and muxer in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # the tag that Apple's players need
+        if pixel_format == "yuva420p":
             stream.metadata["alpha_mode"] = "1"
         return stream
 
     def _add_copies(self) -> Iterator[tuple[int, Any]]:
-        for source in self._shape.streams:
-            reason = _refusal(self._recipe.container.muxer, source)
-            if reason:
+        for source in self._info.streams:
+            if not _can_hold(self._format.container.muxer, source):
                 name = source.codec_context.name if source.codec_context else "unknown"
                 self.dropped.append(f"{source.type} stream {source.index} ({name})")
-                log.debug("%s", reason)
                 continue
             copied = self._file.add_stream_from_template(source)
-            copied.metadata.update({key: source.metadata[key] for key in _KEPT_TAGS if key in source.metadata})
+            copied.metadata.update({key: source.metadata[key] for key in _COPIED_TAGS if key in source.metadata})
             copied.disposition = source.disposition
             yield source.index, copied
 
@@ -146,15 +161,15 @@ class FileSink:
         """See `Sink.write`."""
         if self._clear_hidden:
             pixels = clear_transparent_color(pixels)
-        frame = self._writer.write(_padded(pixels) if self._recipe.codec.even else pixels)
-        frame.pts, frame.duration, frame.time_base = pts, duration, self._shape.time_base
-        if self._recipe.container.muxer == "webp":  # whose encoder would cut the milliseconds off
-            frame.pts, frame.time_base = round(pts * self._shape.time_base / _MILLISECOND), _MILLISECOND
-            self._last_duration_ms = round((pts + duration) * self._shape.time_base / _MILLISECOND) - frame.pts
+        frame = self._writer.write(_with_even_sides(pixels) if self._format.codec.even else pixels)
+        frame.pts, frame.duration, frame.time_base = pts, duration, self._info.time_base
+        if self._is_webp:  # rounded here, as the encoder truncates
+            frame.pts, frame.time_base = round(pts * self._info.time_base / _MILLISECOND), _MILLISECOND
+            self._last_duration_ms = round((pts + duration) * self._info.time_base / _MILLISECOND) - frame.pts
         self._file.mux(self._stream.encode(frame))
 
     def copy(self, packet: Packet[Any]) -> None:
-        """See `Sink.copy`. Packets of dropped streams are left out; what the file refuses is counted."""
+        """See `Sink.copy`. Skips packets of dropped streams, and counts those that the file does not accept."""
         stream = self._copies.get(packet.stream.index)
         if stream is None:
             return
@@ -162,65 +177,67 @@ class FileSink:
         try:
             self._file.mux(packet)
         except (av.ArgumentError, av.InvalidDataError) as error:
-            log.debug("a packet of stream %d is refused: %s", stream.index, error)
+            log.debug("a packet of stream %d is not accepted: %s", stream.index, error)
             self.lost += 1
 
     def finish(self) -> None:
         """See `Sink.finish`."""
         self._file.mux(self._stream.encode(None))
         self._file.close()
-        if self._recipe.container.muxer == "webp" and self._last_duration_ms > 0:
-            set_last_duration(self._path, self._last_duration_ms)
+        if self._is_webp and self._last_duration_ms > 0:
+            _set_last_duration(self._path, self._last_duration_ms)
 
     def abandon(self) -> None:
-        """Closes the file as it is; it is no good then."""
+        """See `Sink.abandon`."""
         with contextlib.suppress(av.FFmpegError, OSError, ValueError):
             self._file.close()
 
 
-def keeps_pixel_aspect(recipe: Recipe) -> bool:
-    """Whether players will see pixels that are not square: by what the codec says, or an MP4 or QuickTime file."""
-    return recipe.codec.encoder in ("libx264", "libx265") or recipe.container.muxer in ("mp4", "mov")
+def keeps_pixel_aspect(output_format: OutputFormat) -> bool:
+    """Whether players will see that pixels are not square: from the codec, or from an MP4 or QuickTime file."""
+    return output_format.codec.encoder in ("libx264", "libx265") or output_format.container.muxer in ("mp4", "mov")
 
 
-def _color(recipe: Recipe, source: Color) -> Color:
-    """The colour of a result: that of its source, but for the alpha alone, and where programs expect another range."""
-    if not recipe.codec.full_range:
+def _result_color(output_format: OutputFormat, source: Color) -> Color:
+    """Colour space of the result: the source's, except for alpha alone, and where programs expect another range."""
+    if not output_format.codec.full_range:
         return Color(source.matrix, LIMITED, source.primaries, source.transfer)
-    return Color(source.matrix, FULL) if recipe.kind == "alpha" else source
+    return Color(source.matrix, FULL) if output_format.output == "alpha" else source
 
 
-def _padded(pixels: Array) -> Array:
-    """With even sides: the last row and column come twice where they must."""
+def _with_even_sides(pixels: Array) -> Array:
+    """Repeats the last row and column where a side is odd."""
     odd = [(0, side % 2) for side in pixels.shape[:2]]
     if odd == [(0, 0), (0, 0)]:
         return pixels
     return np.pad(pixels, [*odd, *[(0, 0)] * (pixels.ndim - 2)], mode="edge")
 
 
-def _refusal(muxer: str, stream: Stream) -> str | None:
-    """Why a kind of file cannot hold a stream; None if it can. Only the muxer itself knows, so it is tried."""
+def _can_hold(muxer: str, stream: Stream) -> bool:
+    """Whether a file format can hold a stream. Only the muxer knows, so this tries it."""
     try:
         trial = av.open(io.BytesIO(), "w", format=muxer)
         trial.add_stream_from_template(stream)
         trial.start_encoding()
         trial.close()
     except (av.FFmpegError, ValueError) as error:
-        return str(error)
-    return None
+        log.debug("%s cannot hold stream %d: %s", muxer, stream.index, error)
+        return False
+    return True
 
 
-def _unusable(recipe: Recipe, shape: Shape, error: Exception) -> InputError:
-    height, width = shape.size
-    return InputError(
-        f"{recipe.codec.encoder} cannot encode {width}x{height} frames as {recipe.pixel_format} ({error}); "
-        "try another codec or size"
-    )
-
-
-def check_encoder(recipe: Recipe) -> None:
-    """Raises `InputError` if this build of FFmpeg has no such encoder."""
-    try:
-        CodecContext.create(recipe.codec.encoder, "w")
-    except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"this PyAV has no encoder {recipe.codec.encoder}; choose another codec") from error
+def _set_last_duration(path: Path, milliseconds: int) -> None:
+    """Sets the duration of an animated WebP's last frame, which the encoder does not know; keeps a still image."""
+    with path.open("r+b") as file:
+        header = file.read(12)
+        last, position = None, 12
+        end = 8 + struct.unpack("<I", header[4:8])[0]
+        while position + 8 <= end:
+            file.seek(position)
+            chunk, length = struct.unpack("<4sI", file.read(8))
+            if chunk == b"ANMF":
+                last = position + 8
+            position += 8 + length + length % 2
+        if last is not None:
+            file.seek(last + _ANMF_DURATION)
+            file.write(min(milliseconds, _LONGEST_MS).to_bytes(3, "little"))

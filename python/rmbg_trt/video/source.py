@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a video: upright RGB frames with their times, and between them the packets of sound and subtitles."""
+"""Reads a clip as upright RGB frames with their times, each with the packets of sound and subtitles before it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from av.video.frame import VideoFrame
 from ..errors import InputError
 from ..image import Array
 from .clip_file import ClipFile
-from .color import Reader, Turn, color_of, turn_of
+from .color import Orientation, Reader, color_of, orientation_of
 from .decoder import PROCESSOR, Decoder
 from .frame_times import Timed, at_rate
 
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """A frame of a video.
+    """A frame of a clip.
 
     Attributes:
         pixels: (H, W, 3) RGB or (H, W, 4) with straight alpha; uint8, upright; rows may be padded.
         pts: When it is shown, in ticks of `Source.time_base`.
-        duration: How long, in ticks; 0 if the file does not say.
+        duration: How long, in ticks; 0 if the file does not tell.
         count: How often it is shown in a row, each time for ``duration``.
-        packets: Of sound and subtitles, that were stored before it; their times are those of the result.
+        packets: The packets of sound and subtitles stored before it, with their times in the result.
     """
 
     pixels: Array
@@ -47,22 +47,23 @@ class Source:
         path: The file.
         start: As for `ClipFile`.
         duration: As for `ClipFile`.
-        fps: A constant frame rate to bring the frames to; None leaves their times.
-        width: Of the upright frames in pixels; None goes with the height.
-        height: As ``width``.
+        fps: Convert to this constant frame rate; None keeps the frames' own times.
+        width: Of the upright frames in pixels; None follows the height.
+        height: Of the upright frames in pixels; None follows the width.
         decoder: As for `ClipFile`.
 
     Attributes:
-        file: What the frames come from.
-        time_base: Seconds a tick of the frames' times.
-        rate: Frames a second, on average.
+        file: The file that is read.
+        report: What was found while reading.
+        time_base: Seconds per tick of the frames' times.
+        rate: Frames per second, on average.
         size: (height, width) of the frames.
-        color: Of the stored frames; what is given here is RGB.
+        color: Colour space of the stored frames.
         pixel_aspect: Width over height of a pixel.
 
     Raises:
-        InputError: It cannot be read, or holds no frame.
-        UnavailableError: The decoder is required and cannot be had.
+        InputError: The clip cannot be read, or has no frame.
+        UnavailableError: The decoder is required and not available.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Source:
         self.file = ClipFile(path, start, duration, decoder)
         self.report = self.file.report
         self.time_base = 1 / fps if fps else self.file.time_base
-        self.rate = fps or self.file.usual_rate
+        self.rate = fps or self.file.average_rate
         frames = self.file.frames()
         self._frames = at_rate(frames, self.file.time_base, fps) if fps else frames
         self._reader = Reader()
@@ -88,54 +89,55 @@ class Source:
         if first is None:
             self.close()
             raise InputError(
-                f"{self.file.path} holds no frame{' in that part' if start or duration else ''} that can be decoded "
+                f"{self.file.path} has no frame{' in that part' if start or duration else ''} that can be decoded "
                 f"({self.report.damaged} damaged)"
             )
         self._first = first
-        self._look(first.picture, width, height)
+        self._inspect(first.frame, width, height)
 
-    def _look(self, frame: VideoFrame, width: int | None, height: int | None) -> None:
-        """Takes from the first frame what the result is like."""
-        turn = turn_of(frame)
-        self._upright = _upright(frame, turn)
-        self.size = scaled_size(self._upright, width, height)
+    def _inspect(self, frame: VideoFrame, width: int | None, height: int | None) -> None:
+        """Sets the attributes, and notes what the user should know, from the first frame."""
+        orientation = orientation_of(frame)
+        self._upright_size = _upright_size(frame, orientation)
+        self.size = scaled_size(self._upright_size, width, height)
         aspect = Fraction(self.file.stream.sample_aspect_ratio or 1)
-        self.pixel_aspect = 1 / aspect if turn.swap else aspect
-        if self._any_size:  # a size of another shape is made up for by the pixels'
-            (old_height, old_width), (new_height, new_width) = self._upright, self.size
+        self.pixel_aspect = 1 / aspect if orientation.swap else aspect
+        if self._any_size:  # the pixels' shape makes up for the frame's
+            (old_height, old_width), (new_height, new_width) = self._upright_size, self.size
             self.pixel_aspect *= Fraction(old_width * new_height, new_width * old_height)
         self.color = color_of(frame)
         if self.color.hdr:
             self.report.note(
-                "the clip is HDR (PQ or HLG): it is matted and written with 8 bits, without tone mapping; bring it to "
-                "SDR first for a good matte"
+                "the clip is HDR (PQ or HLG): it is matted and written with 8 bits, without tone mapping; convert it "
+                "to SDR first for a good matte"
             )
         elif max((component.bits for component in frame.format.components), default=8) > 8:
             self.report.note(f"the clip has more than 8 bits a channel ({frame.format.name}); it is matted at 8 bits")
         if frame.interlaced_frame:
-            self.report.note("the clip is interlaced; it is matted as it is, so deinterlace it first for clean edges")
+            self.report.note("the clip is interlaced and is matted as it is; deinterlace it first for clean edges")
 
     def frames(self) -> Iterator[SourceFrame]:
-        """All frames; may be called once.
+        """Reads all frames. Call it once.
 
         Raises:
-            InputError: The picture changes its size on the way, and no size was asked for.
+            InputError: The frame size changes, and width and height were not both given.
         """
+        height, width = self.size
         for timed in itertools.chain([self._first], self._frames):
-            turn = turn_of(timed.picture)
-            self._check_size(timed, turn)
-            height, width = self.size
-            pixels = turn(self._reader.read(timed.picture, (width, height) if turn.swap else (height, width)))
+            orientation = orientation_of(timed.frame)
+            self._check_size(timed, orientation)
+            stored_size = (width, height) if orientation.swap else (height, width)
+            pixels = orientation.apply(self._reader.read(timed.frame, stored_size))
             yield SourceFrame(pixels, timed.pts, timed.duration, timed.count, self.file.packets())
 
-    def _check_size(self, timed: Timed[VideoFrame], turn: Turn) -> None:
-        upright = _upright(timed.picture, turn)
-        if upright != self._upright and not self._any_size:
-            was, now = (f"{width}x{height}" for height, width in (self._upright, upright))
+    def _check_size(self, timed: Timed[VideoFrame], orientation: Orientation) -> None:
+        size = _upright_size(timed.frame, orientation)
+        if size != self._upright_size and not self._any_size:
+            before, now = (f"{width}x{height}" for height, width in (self._upright_size, size))
             raise InputError(
-                f"{self.file.path}: the picture changes from {was} to {now} at {float(timed.pts * self.time_base):.2f} "
-                "s; give width and height to bring all frames to one size, or the part before or after with start and "
-                "duration"
+                f"{self.file.path}: the frame size changes from {before} to {now} at "
+                f"{float(timed.pts * self.time_base):.2f} s; give width and height to scale all frames to one size, or "
+                "start and duration to take the part before or after"
             )
 
     def close(self) -> None:
@@ -149,12 +151,12 @@ class Source:
         self.close()
 
 
-def _upright(frame: VideoFrame, turn: Turn) -> tuple[int, int]:
-    return (frame.width, frame.height) if turn.swap else (frame.height, frame.width)
+def _upright_size(frame: VideoFrame, orientation: Orientation) -> tuple[int, int]:
+    return (frame.width, frame.height) if orientation.swap else (frame.height, frame.width)
 
 
 def scaled_size(size: tuple[int, int], width: int | None, height: int | None) -> tuple[int, int]:
-    """(height, width) of the frames that were asked for; a side that was not keeps the shape, to an even number."""
+    """(height, width) to scale frames of ``size`` to. A side that is None keeps the shape, and is even."""
     if width and height:
         return height, width
     if width:
