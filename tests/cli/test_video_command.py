@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rmbg-trt video``: its options over a made engine, its messages and exit codes, and Ctrl-C in a real process."""
+"""``rmbg-trt video``: its options with a fake engine, its messages and exit codes, and Ctrl-C in a real process."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_several_clips_into_a_folder(asked: list[dict[str, Any]], tmp_path: Path
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["a_cutout.mov", "b_cutout.mov"]
     again = command(*clips, "-o", tmp_path / "out")
     assert again.exit_code == 0
-    assert said(again).count("is there already; --overwrite does it again") == 2
+    assert said(again).count("already exists; --overwrite replaces it") == 2
     assert len(asked) == 1
     assert command(*clips, "-o", tmp_path / "png", "--format", "png", "--output", "alpha").exit_code == 0
     assert (tmp_path / "png" / "b_alpha" / "000002.png").exists()
@@ -139,12 +139,12 @@ def test_several_clips_into_a_folder(asked: list[dict[str, Any]], tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no.mp4", "-o", "o.mov"], "no.mp4 is not there"),
+        (["no.mp4", "-o", "o.mov"], "no.mp4 does not exist"),
         ([".", "-o", "o.mov"], "is a folder; give the video files"),
         (["a.mp4", "-o", "a.mp4", "--background", "red"], "is the input itself"),
         (["a.mp4", "-o", "o.mp4"], "no transparency; write a cutout to mov, webm"),
         (["a.mp4", "-o", "o.gif"], "'.gif'; expected .mp4"),
-        (["a.mp4", "-o", "there.mov"], "is there already; overwrite replaces it"),
+        (["a.mp4", "-o", "there.mov"], "already exists; overwrite replaces it"),
         (["a.mp4", "b.mp4", "-o", "o.mov"], "is one file, for 2 clips"),
         (["a.mp4", "sub/a.mp4", "-o", "out"], "would both become"),
         (["a.mp4", "-o", "o.mov", "--format", "mkv"], "contradict"),
@@ -156,7 +156,7 @@ def test_several_clips_into_a_folder(asked: list[dict[str, Any]], tmp_path: Path
         (["a.mp4", "-o", "o.mov", "--stretch", "0,0.5,1"], "--stretch is '0,0.5,1'"),
         (["a.mp4", "-o", "o.mov", "--stretch", "nan,1"], "--stretch is 'nan,1'"),
         (["a.mp4", "-o", "o.mp4", "--output", "composite"], "needs a background"),
-        (["a.mp4", "-o", "o.mp4", "--background", "nowhere"], "no picture or video of that name"),
+        (["a.mp4", "-o", "o.mp4", "--background", "nowhere"], "no image or video of that name"),
     ],
 )
 def test_usage(
@@ -193,10 +193,10 @@ def test_a_clip_that_ends_early_is_written_and_is_a_failed_job(asked: list[dict[
     assert len(decode(tmp_path / "o.mkv")) > 5
 
 
-def test_what_is_left_out_is_said(asked: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_dropped_streams_are_reported(asked: list[dict[str, Any]], tmp_path: Path) -> None:
     result = command(make_clip(tmp_path / "a.mp4", 2, audio=True), "-o", tmp_path / "o.webm")
     assert result.exit_code == 0
-    assert "audio stream 1 (aac) left out, which .webm cannot hold" in said(result)
+    assert ".webm cannot hold audio stream 1 (aac)" in said(result)
 
 
 def test_pyav_that_is_missing(tmp_path: Path, in_python: Callable[..., str]) -> None:

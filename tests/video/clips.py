@@ -15,14 +15,23 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.uint8]
 HEIGHT, WIDTH = 48, 64
+MOMENTS = [0, 1001, 2002, 4004, 5005]  # times of frames, in ticks
 EXACT = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
 _SWSCALE = {1: 1, 5: 5, 6: 5, 9: 9}
 
 
 def smooth(number: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Array:
-    """A picture that 4:2:0 hardly changes: slow gradients, a little different in each frame."""
+    """A frame that 4:2:0 hardly changes: slow gradients, a little different for each number."""
     y, x = np.mgrid[0:height, 0:width]
     return np.dstack([60 + x, 200 - y, 40 + (x + y) // 2 + 4 * number]).clip(16, 235).astype(np.uint8)
+
+
+def cutouts(height: int = HEIGHT, width: int = WIDTH) -> list[Array]:
+    """Smooth colours; an alpha with every value, sharp edges, empty and full parts."""
+    alpha = np.arange(height * width, dtype=np.int64).reshape(height, width) % 256
+    alpha[: height // 4] = 0
+    alpha[-height // 4 :] = 255
+    return [np.dstack([smooth(n, height, width), np.roll(alpha, n, 1)]).astype(np.uint8) for n in range(len(MOMENTS))]
 
 
 def make_clip(
@@ -45,7 +54,7 @@ def make_clip(
     options: dict[str, str] | None = None,
     muxer: str | None = None,
 ) -> Path:
-    """Writes a clip of these frames (RGB), or of so many smooth ones. ``matrix`` None leaves colour unsaid."""
+    """Writes a clip of these RGB frames, or of that many smooth ones. ``matrix`` None writes no colour space."""
     pictures = [smooth(n) for n in range(frames)] if isinstance(frames, int) else list(frames)
     base = time_base or 1 / Fraction(rate)
     height, width = pictures[0].shape[:2]
@@ -65,15 +74,15 @@ def make_clip(
         words: Any = out.add_mux_stream("subrip", time_base=Fraction(1, 1000)) if subtitles else None
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
-            made = frame.reformat(
+            converted = frame.reformat(
                 format=pixel_format,
                 dst_colorspace=None if pixel_format[:3] in ("rgb", "bgr", "gbr") else _SWSCALE[matrix or 6],
                 dst_color_range=range_ or 1,
                 interpolation=EXACT,
             )
-            made.pts, made.time_base = (pts[number] if pts else number), base
-            made.duration = 1 if time_base is None else 0
-            out.mux(stream.encode(made))
+            converted.pts, converted.time_base = (pts[number] if pts else number), base
+            converted.duration = 1 if time_base is None else 0
+            out.mux(stream.encode(converted))
         out.mux(stream.encode(None))
         if sound is not None:
             _add_sound(out, sound, float((pts[-1] if pts else len(pictures)) * base) + 0.05)
@@ -105,10 +114,9 @@ def decode(path: Path) -> list[Any]:
         frames = []
         for packet in file.demux(stream):
             if packet.size:
-                made = context.decode(packet)
-                for frame in made:
+                for frame in context.decode(packet):
                     frame.time_base = packet.time_base
-                frames += made
+                    frames.append(frame)
         return [*frames, *context.decode(None)]
 
 
@@ -136,7 +144,7 @@ def times(path: Path) -> list[Fraction]:
 def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
     """Times and bytes of the packets of the first stream of this kind."""
     with av.open(str(path)) as file:
-        stream = next(each for each in file.streams if each.type == kind)
+        stream = next(stream for stream in file.streams if stream.type == kind)
         return [(p.pts * p.time_base, bytes(p)) for p in file.demux(stream) if p.size]
 
 
@@ -147,7 +155,7 @@ def kinds(path: Path) -> list[str]:
 
 def left_over(folder: Path) -> list[str]:
     """Hidden files of unfinished work."""
-    return [each.name for each in folder.rglob(".rmbg-*")]
+    return [path.name for path in folder.rglob(".rmbg-*")]
 
 
 def worst(one: Array, other: Array) -> int:

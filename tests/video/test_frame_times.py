@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every frame's time: kept to the tick, mended where there is none, and made constant on request."""
+"""The time of each frame: kept to the tick, repaired if missing, and made constant on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.video.clips import make_clip, pictures, smooth, times, worst
 from rmbg_trt import Engine
 from rmbg_trt.errors import InputError
 from rmbg_trt.video import matte_video
-from rmbg_trt.video.frame_times import FrameTimes, Timed, at_rate
+from rmbg_trt.video.frame_times import FrameTimes, Timed, at_rate, parse_frame_rate, parse_seconds
 
 MS = Fraction(1, 1000)
 FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
@@ -58,32 +58,6 @@ def test_times_of_matroska_stay_equal_in_every_other_file(engine: Engine, tmp_pa
         assert times(tmp_path / name) == times(clip)
 
 
-def test_a_broadcast_clock_starts_at_zero(engine: Engine, tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "a.ts", time_base=Fraction(1, 90000), pts=[n * 3003 + 10**6 for n in range(6)])
-    begin = times(clip)[0]
-    assert begin > 10
-    matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red")
-    assert times(tmp_path / "o.mp4") == [each - begin for each in times(clip)]
-
-
-def test_a_part(engine: Engine, tmp_path: Path) -> None:
-    """From within a group of pictures: what stands between the key frame and the start is decoded, not shown."""
-    clip = make_clip(tmp_path / "a.mp4", 20, options={"g": "8"})
-    result = matte_video(
-        clip, tmp_path / "o.mp4", engine=engine, background="blur:1", start=0.4, duration=0.2, lossless=True
-    )
-    assert times(tmp_path / "o.mp4") == [Fraction(n, 25) for n in range(5)]
-    assert result.seconds == pytest.approx(0.16)
-    left = [picture[:, :20] for picture in pictures(tmp_path / "o.mp4")]
-    assert [min(range(20), key=lambda n: worst(smooth(n)[:, :20], each)) for each in left] == [10, 11, 12, 13, 14]
-
-
-def test_a_part_that_is_not_there(engine: Engine, tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "a.mp4", 5)
-    with pytest.raises(InputError, match=r"lasts 0.2 s; there is nothing at 3 s"):
-        matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red", start=3)
-
-
 def test_a_constant_rate_repeats_and_leaves_out(engine: Engine, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", 5, time_base=Fraction(1, 100), pts=[0, 1, 10, 50, 60])
     result = matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red", fps=10, lossless=True)
@@ -110,8 +84,36 @@ def test_times_that_are_missing_or_fall_back() -> None:
     assert clock.repaired == 6
 
 
-def test_a_raw_stream_without_times_gets_the_usual_rate(engine: Engine, tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "a.h264", 6, muxer="h264", options={"bf": "0"})
-    matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red")
-    steps = {b - a for a, b in zip(times(tmp_path / "o.mp4"), times(tmp_path / "o.mp4")[1:], strict=False)}
-    assert steps == {Fraction(1, 25)}
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("12.5", Fraction(25, 2)), ("1:02.5", Fraction(125, 2)), ("1:00:02", 3602), ("0", 0), (".1", Fraction(1, 10))],
+)
+def test_seconds(text: str, expected: Fraction) -> None:
+    assert parse_seconds(text, "--start") == expected
+
+
+@pytest.mark.parametrize("text", ["", "a", "-1", "1/2", "1:2:3:4", "1e3", "1::2"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(InputError, match="--start is"):
+        parse_seconds(text, "--start")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("25", 25),
+        ("23.976", Fraction(24000, 1001)),
+        ("29.97", Fraction(30000, 1001)),
+        ("59.94", Fraction(60000, 1001)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("12.5", Fraction(25, 2)),
+    ],
+)
+def test_frame_rate(text: str, expected: Fraction) -> None:
+    assert parse_frame_rate(text) == expected
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "fast", "1/0", "2000"])
+def test_what_is_no_frame_rate(text: str) -> None:
+    with pytest.raises(InputError, match="frame rate"):
+        parse_frame_rate(text)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Known pixels through every format and back: the alpha, the colours, and what stands where nothing shows."""
+"""Known pixels through every format and back; sound and subtitles, copied or reported as dropped."""
 
 from __future__ import annotations
 
-import csv
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,29 +11,36 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from tests.video.clips import EXACT, HEIGHT, WIDTH, Array, alpha_of, decode, pictures, smooth, worst
+from tests.video.clips import (
+    EXACT,
+    HEIGHT,
+    MOMENTS,
+    WIDTH,
+    Array,
+    alpha_of,
+    cutouts,
+    decode,
+    kinds,
+    make_clip,
+    packets,
+    pictures,
+    smooth,
+    worst,
+)
 
-from rmbg_trt.errors import Error, InputError
+from rmbg_trt import Engine
+from rmbg_trt.errors import Error
 from rmbg_trt.files import atomic_path
-from rmbg_trt.video import VideoOptions
+from rmbg_trt.video import VideoOptions, matte_video
 from rmbg_trt.video.color import Color
 from rmbg_trt.video.formats import choose_format
-from rmbg_trt.video.png_sequence import PngSink, sequence_folder
 from rmbg_trt.video.sink import FileSink, StreamInfo
 
-MOMENTS = [0, 1001, 2002, 4004, 5005]
+MS = Fraction(1, 1000)
 
 
 def shape(color: Color | None = None, size: tuple[int, int] = (HEIGHT, WIDTH)) -> StreamInfo:
     return StreamInfo(size, Fraction(1, 30000), Fraction(30000, 1001), color or Color(1, 1))
-
-
-def cutouts(height: int = HEIGHT, width: int = WIDTH) -> list[Array]:
-    """Smooth colours; an alpha with every value, sharp edges, empty and full parts."""
-    alpha = np.arange(height * width, dtype=np.int64).reshape(height, width) % 256
-    alpha[: height // 4] = 0
-    alpha[-height // 4 :] = 255
-    return [np.dstack([smooth(n, height, width), np.roll(alpha, n, 1)]).astype(np.uint8) for n in range(len(MOMENTS))]
 
 
 def write(path: Path, results: list[Array], kind: Any, about: StreamInfo | None = None, **quality: Any) -> Path:
@@ -97,26 +103,6 @@ def test_animated_webp(tmp_path: Path, lossless: bool) -> None:
             assert worst(one[visible][:, :3], back[visible][:, :3]) <= (0 if lossless else 60)
     starts = [round(pts / 30) for pts in [*MOMENTS, MOMENTS[-1] + 1001]]
     assert durations == np.diff(starts).tolist()
-
-
-def test_png_sequence(tmp_path: Path) -> None:
-    given = cutouts()
-    with sequence_folder(tmp_path / "seq", "f%04d.png") as folder:
-        sink = PngSink(folder, "f%04d.png", shape())
-        for result, pts in zip(given, MOMENTS, strict=True):
-            sink.write(result, pts, 1001)
-        sink.finish()
-    names = [f"f{number:04d}.png" for number in range(1, 6)]
-    assert sorted(each.name for each in (tmp_path / "seq").iterdir()) == [*names, "timestamps.csv"]
-    for one, name in zip(given, names, strict=True):
-        back = np.asarray(Image.open(tmp_path / "seq" / name))
-        assert np.array_equal(back[..., 3], one[..., 3])
-        assert np.array_equal(back[one[..., 3] > 0], one[one[..., 3] > 0])
-    with (tmp_path / "seq" / "timestamps.csv").open() as table:
-        rows = list(csv.DictReader(table))
-    assert [(row["file"], int(row["pts"]) * Fraction(row["time_base"])) for row in rows] == [
-        (name, Fraction(pts, 30000)) for name, pts in zip(names, MOMENTS, strict=True)
-    ]
 
 
 @pytest.mark.parametrize(
@@ -191,16 +177,56 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "seq"
-    for text in ("old", "new"):
-        with sequence_folder(target, "%06d.png") as part:
-            (part / "000001.png").write_text(text)
-    assert (target / "000001.png").read_text() == "new"
-    with pytest.raises(RuntimeError), sequence_folder(target, "%06d.png") as part:
-        raise RuntimeError
-    assert [each.name for each in tmp_path.iterdir()] == ["seq"]
-    (target / "my notes.txt").touch()
-    with pytest.raises(InputError, match="my notes"), sequence_folder(target, "%06d.png"):
-        pass
-    assert len(list(target.iterdir())) == 2
+@pytest.mark.parametrize("source", ["a.mp4", "a.mkv", "a.ts"])
+@pytest.mark.parametrize("name", ["o.mp4", "o.mov", "o.mkv"])
+def test_sound_is_copied_to_the_byte(engine: Engine, tmp_path: Path, source: str, name: str) -> None:
+    clip = make_clip(tmp_path / source, 8, audio=True)
+    result = matte_video(clip, tmp_path / name, engine=engine, background="red")
+    before, after = packets(clip, "audio"), packets(tmp_path / name, "audio")
+    head = 7 if source == "a.ts" else 0  # ADTS, which only broadcast formats have before each packet
+    assert [data[head:] for _, data in before] == [data for _, data in after]
+    assert (result.dropped, result.lost) == ([], 0)
+    between = [sound - packets(clip, "video")[0][0] for sound, _ in before]
+    for one, (sound, _) in zip(between, after, strict=True):
+        assert abs(one - (sound - packets(tmp_path / name, "video")[0][0])) <= MS
+
+
+def test_sound_that_a_file_cannot_hold_is_said(engine: Engine, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", 4, audio=True)
+    for name in ("o.webm", "o.webp", "f/%06d.png"):
+        result = matte_video(clip, tmp_path / name, engine=engine)
+        assert len(result.dropped) == 1
+        assert "audio stream 1" in result.dropped[0]
+
+
+def test_no_audio(engine: Engine, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", 4, audio=True, subtitles=True)
+    result = matte_video(clip, tmp_path / "o.mkv", engine=engine, audio=False)
+    assert kinds(tmp_path / "o.mkv") == ["video", "subtitle"]
+    assert result.dropped == []
+
+
+def test_subtitles(engine: Engine, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", 8, audio=True, subtitles=True)
+    matte_video(clip, tmp_path / "o.mkv", engine=engine)
+    assert packets(tmp_path / "o.mkv", "subtitle") == packets(clip, "subtitle")
+    assert [data for _, data in packets(clip, "subtitle")] == [b"line 0", b"line 1"]
+    result = matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red")
+    assert kinds(tmp_path / "o.mp4") == ["video", "audio"]
+    assert result.dropped == ["subtitle stream 2 (srt)"]
+
+
+def test_packets_that_the_file_refuses_are_counted(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", 5, audio=True)
+    with av.open(str(clip)) as file:
+        sound = file.streams.audio[0]
+        shape = StreamInfo((48, 64), Fraction(1, 25), Fraction(25), Color(6, 1), streams=[sound])
+        sink = FileSink(tmp_path / "o.mp4", choose_format(tmp_path / "o.mp4", VideoOptions(output="composite")), shape)
+        sink.write(smooth(), 0, 1)
+        passed = [packet for packet in file.demux(sound) if packet.size]
+        passed[3].dts = passed[3].pts = 0
+        for packet in passed:
+            sink.copy(packet)
+        sink.finish()
+    assert sink.lost == 1
+    assert len(packets(tmp_path / "o.mp4", "audio")) == len(passed) - 1
