@@ -146,7 +146,7 @@ def no_frames(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (sound_only, "holds no video, only audio"),
+        (sound_only, "contains no video, only audio"),
         (cut_off, "cannot be read as a video"),
         (no_frames, "holds no frame that can be decoded"),
         (lambda path: path.write_text("words") and path, "cannot be read as a video"),
