@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 from av.codec.context import CodecContext
 
-from ..engine import Output
 from ..errors import InputError
+from ..options import Output
 from .options import VideoOptions
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ..engine import Output
 from ..errors import InputError
+from ..options import Output
 from .decoder import Decoder
 
 _LARGEST_SIDE = 16384
