@@ -83,7 +83,7 @@ def test_engine_options(asked: list[dict[str, Any]], tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("restless_engine")
-def test_edges_colours_and_rest(
+def test_refine_decontaminate_stabilize_and_stretch(
     fake_engine: Callable[..., Engine], tmp_path: Path, flags: str, options: dict[str, Any]
 ) -> None:
     frames = restless.frames(5)
@@ -95,7 +95,7 @@ def test_edges_colours_and_rest(
 
 
 @pytest.mark.usefixtures("restless_engine")
-def test_clips_know_nothing_of_each_other(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
+def test_clips_do_not_affect_each_other(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
     parts = {"a": restless.frames(5), "b": restless.frames(5, first=5)}
     clips = [restless.clip(tmp_path / f"{name}.mkv", frames) for name, frames in parts.items()]
     assert command(*clips, "-o", tmp_path / "out", "--format", "mkv").exit_code == 0
@@ -144,7 +144,7 @@ def test_several_clips_into_a_folder(asked: list[dict[str, Any]], tmp_path: Path
         (["a.mp4", "-o", "a.mp4", "--background", "red"], "is the input itself"),
         (["a.mp4", "-o", "o.mp4"], "no transparency; write a cutout to mov, webm"),
         (["a.mp4", "-o", "o.gif"], "'.gif'; expected .mp4"),
-        (["a.mp4", "-o", "there.mov"], "already exists; overwrite replaces it"),
+        (["a.mp4", "-o", "there.mov"], "already exists; use overwrite to replace it"),
         (["a.mp4", "b.mp4", "-o", "o.mov"], "is one file, for 2 clips"),
         (["a.mp4", "sub/a.mp4", "-o", "out"], "would both become"),
         (["a.mp4", "-o", "o.mov", "--format", "mkv"], "contradict"),
@@ -199,7 +199,7 @@ def test_dropped_streams_are_reported(asked: list[dict[str, Any]], tmp_path: Pat
     assert ".webm cannot hold audio stream 1 (aac)" in said(result)
 
 
-def test_pyav_that_is_missing(tmp_path: Path, in_python: Callable[..., str]) -> None:
+def test_missing_pyav(tmp_path: Path, in_python: Callable[..., str]) -> None:
     script = (
         "import sys; sys.modules['av'] = None\n"
         "from rmbg_trt.cli import app\n"

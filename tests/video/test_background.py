@@ -19,27 +19,27 @@ def test_backgrounds(engine: Engine, clip: Path, tmp_path: Path) -> None:
     Image.new("RGB", (20, 10), (10, 200, 30)).save(tmp_path / "b.png")
     for background, right in (("#0ac81e", (10, 200, 30)), (tmp_path / "b.png", (10, 200, 30)), ((9, 9, 9), (9, 9, 9))):
         matte_video(clip, tmp_path / "o.mp4", engine=engine, background=background, overwrite=True, lossless=True)
-        picture = pictures(tmp_path / "o.mp4")[3]
-        assert worst(picture[:, 50:], np.full((HEIGHT, 14, 3), right, np.uint8)) <= 3
-        assert worst(picture[:, :20], smooth(3)[:, :20]) <= 6
+        frame = pictures(tmp_path / "o.mp4")[3]
+        assert worst(frame[:, 50:], np.full((HEIGHT, 14, 3), right, np.uint8)) <= 3
+        assert worst(frame[:, :20], smooth(3)[:, :20]) <= 6
     matte_video(clip, tmp_path / "o.mp4", engine=engine, background="blur:3", overwrite=True)
     assert worst(pictures(tmp_path / "o.mp4")[3][:, 50:56], smooth(3)[:, 50:56]) <= 12
 
 
 def test_a_clip_as_background_runs_along_and_begins_again(engine: Engine, tmp_path: Path) -> None:
     grays = [np.full((60, 60, 3), 40 + 50 * n, np.uint8) for n in range(3)]
-    behind = make_clip(tmp_path / "b.mp4", grays, rate=10)
+    background = make_clip(tmp_path / "b.mp4", grays, rate=10)
     clip = make_clip(tmp_path / "a.mp4", 12, rate=20)
-    matte_video(clip, tmp_path / "o.mp4", engine=engine, background=behind, lossless=True)
-    seen = [round((int(picture[5, 60, 1]) - 40) / 50) for picture in pictures(tmp_path / "o.mp4")]
+    matte_video(clip, tmp_path / "o.mp4", engine=engine, background=background, lossless=True)
+    seen = [round((int(frame[5, 60, 1]) - 40) / 50) for frame in pictures(tmp_path / "o.mp4")]
     assert seen == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]
 
 
 def test_a_clip_as_background_covers_the_frame(tmp_path: Path) -> None:
     wide = np.zeros((48, 192, 3), np.uint8)
     wide[:, 64:128] = 200
-    behind = BackgroundSource(make_clip(tmp_path / "b.mp4", [wide] * 2, pixel_format="yuv444p"), (HEIGHT, WIDTH))
-    shown = behind.at(Fraction(0))
-    behind.close()
+    background = BackgroundSource(make_clip(tmp_path / "b.mp4", [wide] * 2, pixel_format="yuv444p"), (HEIGHT, WIDTH))
+    shown = background.at(Fraction(0))
+    background.close()
     assert shown.shape == (HEIGHT, WIDTH, 3)
     assert shown[:, 4:-4].min() > 190

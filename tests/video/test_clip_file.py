@@ -39,7 +39,7 @@ def test_a_part(engine: Engine, tmp_path: Path) -> None:
     assert [min(range(20), key=lambda n: worst(smooth(n)[:, :20], each)) for each in left] == [10, 11, 12, 13, 14]
 
 
-def test_a_part_that_is_not_there(engine: Engine, tmp_path: Path) -> None:
+def test_a_part_after_the_end(engine: Engine, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", 5)
     with pytest.raises(InputError, match=r"lasts 0.2 s; there is nothing at 3 s"):
         matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red", start=3)
@@ -138,7 +138,7 @@ def test_a_clip_that_ends_early_is_written_as_far_as_it_goes(engine: Engine, tmp
 
 @pytest.mark.parametrize(("spoilt", "complete"), [([7], True), ([3, 7, 11, 15], False)])
 @pytest.mark.parametrize("codec", ["png", "libx264"])
-def test_damaged_frames_are_left_out_and_counted(
+def test_damaged_frames_are_skipped_and_counted(
     engine: Engine, tmp_path: Path, codec: str, spoilt: list[int], complete: bool
 ) -> None:
     pixel_format, options = ("rgb24", {}) if codec == "png" else ("yuv420p", {"g": "1"})

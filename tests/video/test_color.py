@@ -32,15 +32,15 @@ def test_colours_are_read_with_their_matrix_and_range(
 
 
 @pytest.mark.parametrize(("size", "matrix"), [((48, 64), 6), ((576, 720), 5), ((720, 960), 1), ((64, 1280), 1)])
-def test_an_unsaid_matrix_goes_with_the_size(tmp_path: Path, size: tuple[int, int], matrix: int) -> None:
+def test_a_missing_matrix_is_guessed_from_the_size(tmp_path: Path, size: tuple[int, int], matrix: int) -> None:
     flat = np.full((*size, 3), (200, 60, 40), np.uint8)
-    said = make_clip(tmp_path / "a.mkv", [flat], matrix=matrix, codec="ffv1", pixel_format="yuv444p")
-    with av.open(str(said)) as file, av.open(str(tmp_path / "b.mkv"), "w") as out:
-        made = next(file.decode(video=0))
+    tagged = make_clip(tmp_path / "a.mkv", [flat], matrix=matrix, codec="ffv1", pixel_format="yuv444p")
+    with av.open(str(tagged)) as file, av.open(str(tmp_path / "b.mkv"), "w") as out:
+        frame = next(file.decode(video=0))
         stream = out.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = made.width, made.height, "yuv444p"
-        made.colorspace, made.color_range, made.pts = 2, 0, 0
-        out.mux(stream.encode(made))
+        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv444p"
+        frame.colorspace, frame.color_range, frame.pts = 2, 0, 0
+        out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     assert decode(tmp_path / "b.mkv")[0].colorspace == 2
     assert worst(first(tmp_path / "b.mkv"), flat) <= 2
@@ -64,8 +64,8 @@ def test_rgb_clips_and_clips_with_alpha(tmp_path: Path, engine: Engine) -> None:
 
 @pytest.mark.parametrize("hflip", [False, True])
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_a_turned_phone(engine: Engine, tmp_path: Path, rotation: int, hflip: bool) -> None:
-    """The picture is upright in the result, which asks for no turn itself. FFmpeg turns against the clock."""
+def test_rotated_and_mirrored_clips_become_upright(engine: Engine, tmp_path: Path, rotation: int, hflip: bool) -> None:
+    """The result is upright and stores no rotation. FFmpeg rotates counterclockwise."""
     stored = smooth()
     clip = make_clip(tmp_path / "a.mp4", [stored], rotation=rotation, hflip=hflip, pixel_format="yuv444p")
     turned = np.rot90(stored, rotation // 90)

@@ -46,11 +46,11 @@ def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         ("cuda", "cpu", Decoder(0, required=True)),
     ],
 )
-def test_the_choice(asked: str, device: str, chosen: Decoder) -> None:
+def test_which_decoder_is_chosen(asked: str, device: str, chosen: Decoder) -> None:
     assert Decoder.choose(asked, device) == chosen
 
 
-def test_there_is_no_such_decoder(tmp_path: Path) -> None:
+def test_an_unknown_decoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected auto, cpu, cuda"):
         matte_video(tmp_path / "a.mp4", tmp_path / "b.mp4", decoder="nvdec", background="red")
 
@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_read_is_not_the_gpus_fault(tmp_path: Path, requir
 
 
 @pytest.mark.parametrize("required", [False, True])
-def test_what_no_gpu_decodes(tmp_path: Path, required: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_codec_that_no_gpu_decodes(tmp_path: Path, required: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_clip(tmp_path / "a.mkv", 1, codec="ffv1", pixel_format="bgr0")
     really, asked = av.open, []
 
@@ -154,7 +154,7 @@ def test_without_cuda_in_this_build_there_is_no_context_to_share(
     assert options == [{}]
 
 
-def test_ffmpeg_says_itself_what_it_does_not_know(tmp_path: Path) -> None:
+def test_ffmpeg_refuses_a_codec_without_a_gpu_decoder(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "a.mkv", 1, codec="ffv1", pixel_format="bgr0")
     with pytest.raises(UnavailableError, match="decoder 'cpu' or 'auto'"):
         ClipFile(path, decoder=Decoder(0, required=True))

@@ -28,7 +28,7 @@ from rmbg_trt.video.formats import choose_format
         ("f/%06d.png", "cutout", ("png", "rgba", {})),
     ],
 )
-def test_what_a_suffix_means(name: str, kind: Any, expected: tuple[str, str, dict[str, str]]) -> None:
+def test_default_codec_for_each_suffix(name: str, kind: Any, expected: tuple[str, str, dict[str, str]]) -> None:
     recipe = choose_format(Path(name), VideoOptions(output=kind))
     assert (recipe.codec.encoder, recipe.pixel_format) == expected[:2]
     assert expected[2].items() <= dict(recipe.options).items()
@@ -52,6 +52,6 @@ def test_what_a_suffix_means(name: str, kind: Any, expected: tuple[str, str, dic
         ("a.mp4", "composite", {"bitrate": "fast"}, "'fast'; expected bits"),
     ],
 )
-def test_what_does_not_go_together(name: str, kind: Any, options: dict[str, Any], message: str) -> None:
+def test_contradicting_choices_are_refused(name: str, kind: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         choose_format(Path(name), VideoOptions(output=kind, **options))

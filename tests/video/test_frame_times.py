@@ -58,7 +58,7 @@ def test_times_of_matroska_stay_equal_in_every_other_file(engine: Engine, tmp_pa
         assert times(tmp_path / name) == times(clip)
 
 
-def test_a_constant_rate_repeats_and_leaves_out(engine: Engine, tmp_path: Path) -> None:
+def test_a_constant_rate_repeats_and_skips_frames(engine: Engine, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", 5, time_base=Fraction(1, 100), pts=[0, 1, 10, 50, 60])
     result = matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red", fps=10, lossless=True)
     assert times(tmp_path / "o.mp4")[:6] == [Fraction(n, 10) for n in range(6)]
@@ -77,7 +77,7 @@ def test_at_rate_by_hand() -> None:
     assert list(at_rate([Timed("a", 5, 0)], Fraction(1), Fraction(1))) == [Timed("a", 5, 1, 1)]
 
 
-def test_times_that_are_missing_or_fall_back() -> None:
+def test_missing_and_falling_times_are_repaired() -> None:
     clock = FrameTimes(usual=10)
     given = [(None, 0), (None, 7), (None, 0), (40, 10), (30, 10), (30, 0), (None, 0), (100, 0)]
     assert [clock.next(*each) for each in given] == [0, 10, 17, 40, 41, 42, 52, 100]
@@ -93,7 +93,7 @@ def test_seconds(text: str, expected: Fraction) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "-1", "1/2", "1:2:3:4", "1e3", "1::2"])
-def test_what_is_no_time(text: str) -> None:
+def test_invalid_times(text: str) -> None:
     with pytest.raises(InputError, match="--start is"):
         parse_seconds(text, "--start")
 
@@ -114,6 +114,6 @@ def test_frame_rate(text: str, expected: Fraction) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "fast", "1/0", "2000"])
-def test_what_is_no_frame_rate(text: str) -> None:
+def test_invalid_frame_rates(text: str) -> None:
     with pytest.raises(InputError, match="frame rate"):
         parse_frame_rate(text)

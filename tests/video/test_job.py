@@ -26,7 +26,7 @@ def test_each_frame_gets_its_own_matte(fake_engine: Callable[..., Engine], tmp_p
     clip = make_clip(tmp_path / "a.mkv", frames, codec="ffv1", pixel_format="bgr0")
     engine = fake_engine(fakes.read_tag, color="rgb", stretch="none")
     matte_video(clip, tmp_path / "o.mkv", engine=engine, output="alpha", **restless.PLAIN)
-    assert [int(picture[20, 20]) for picture in pictures(tmp_path / "o.mkv", "gray")] == tags
+    assert [int(alpha[20, 20]) for alpha in pictures(tmp_path / "o.mkv", "gray")] == tags
 
 
 @pytest.mark.parametrize("name", ["o.mkv", "o.mov", "o.webm"])
@@ -73,7 +73,7 @@ def test_each_option_reaches_the_matter(
         assert restless.same(again, wanted if isinstance(given, VideoMatter) or "stretch" not in options else usual)
 
 
-def test_a_matter_begins_anew_with_each_clip(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
+def test_a_matter_is_reset_for_each_clip(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
     clip = restless.clip(tmp_path / "a.mkv", restless.frames(8))
     matter = VideoMatter(fake_engine(restless.predict, size=restless.SIZE, color="rgb", stretch="none"))
     whole = restless.expected(fake_engine, restless.frames(8))
@@ -88,7 +88,7 @@ def test_a_matter_begins_anew_with_each_clip(fake_engine: Callable[..., Engine],
     assert not restless.same(wanted, whole[4:])  # or this would show nothing
 
 
-def test_a_clip_that_failed_leaves_nothing_to_the_next(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
+def test_a_failed_clip_does_not_affect_the_next(fake_engine: Callable[..., Engine], tmp_path: Path) -> None:
     clip = restless.clip(tmp_path / "a.mkv", restless.frames(8))
     matter = VideoMatter(fake_engine(restless.predict, size=restless.SIZE, slots=4, color="rgb", stretch="none"))
 
@@ -108,14 +108,14 @@ def test_frames_follow_one_another_whatever_slot_is_quicker(fake_engine: Callabl
         time.sleep(float(alpha[0, 0]) % 0.01)
         return alpha
 
-    pictured = restless.frames(24)
-    clip = restless.clip(tmp_path / "a.mkv", pictured)
+    frames = restless.frames(24)
+    clip = restless.clip(tmp_path / "a.mkv", frames)
     engine = fake_engine(uneven, size=restless.SIZE, slots=4, color="rgb", stretch="none")
     matte_video(clip, tmp_path / "o.mkv", engine=engine)
-    assert restless.same(pictures(tmp_path / "o.mkv", "rgba"), restless.expected(fake_engine, pictured))
+    assert restless.same(pictures(tmp_path / "o.mkv", "rgba"), restless.expected(fake_engine, frames))
 
 
-def test_options_that_a_given_matter_has_decided(engine: Engine, clip: Path, tmp_path: Path) -> None:
+def test_options_that_the_given_matter_decides(engine: Engine, clip: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="refine, stretch: the given VideoMatter decides that"):
         matte_video(clip, tmp_path / "o.mov", engine=VideoMatter(engine), refine=True, stretch="running")
     with pytest.raises(InputError, match="stretch: the given engine decides that"):
@@ -144,9 +144,9 @@ def test_progress_and_result(engine: Engine, tmp_path: Path) -> None:
 # ---- what is in the way ------------------------------------------------------------------------------------------
 
 
-def test_what_is_there_already(engine: Engine, clip: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_kept_unless_overwrite(engine: Engine, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "o.mp4").write_text("mine")
-    with pytest.raises(InputError, match=r"o.mp4 already exists; overwrite"):
+    with pytest.raises(InputError, match=r"o.mp4 already exists; use overwrite"):
         matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red")
     assert (tmp_path / "o.mp4").read_text() == "mine"
     matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red", overwrite=True)
@@ -178,7 +178,7 @@ def test_usage(
     assert left_over(clip.parent) == []
 
 
-def test_an_engine_of_the_wrong_colours(fake_engine: Callable[..., Engine], clip: Path, tmp_path: Path) -> None:
+def test_a_bgr_engine_is_refused(fake_engine: Callable[..., Engine], clip: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match='color="rgb"'):
         matte_video(clip, tmp_path / "o.mov", engine=fake_engine())
     with pytest.raises(InputError, match='color="rgb"'):
@@ -190,7 +190,7 @@ def test_an_engine_of_the_wrong_colours(fake_engine: Callable[..., Engine], clip
 
 @pytest.mark.parametrize("name", ["o.mp4", "o.mkv", "f/%06d.png"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_nothing_half_written_stays(engine: Engine, clip: Path, tmp_path: Path, name: str, error: type) -> None:
+def test_no_half_written_file_stays(engine: Engine, clip: Path, tmp_path: Path, name: str, error: type) -> None:
     def stop(done: Progress) -> None:
         if done.frames == 4:
             raise error
@@ -202,7 +202,7 @@ def test_nothing_half_written_stays(engine: Engine, clip: Path, tmp_path: Path, 
     assert left_over(tmp_path) == []
 
 
-def test_a_network_that_fails(fake_engine: Callable[..., Engine], clip: Path, tmp_path: Path) -> None:
+def test_a_failing_network(fake_engine: Callable[..., Engine], clip: Path, tmp_path: Path) -> None:
     def fail(tensor: Any) -> Any:
         raise RuntimeError("no power")
 
@@ -212,7 +212,7 @@ def test_a_network_that_fails(fake_engine: Callable[..., Engine], clip: Path, tm
     assert not (tmp_path / "o.mov").exists()
 
 
-def test_a_disk_that_is_full(engine: Engine, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(engine: Engine, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -224,7 +224,7 @@ def test_a_disk_that_is_full(engine: Engine, clip: Path, tmp_path: Path, monkeyp
     assert left_over(tmp_path) == []
 
 
-def test_a_job_says_beforehand_whether_it_is_done(engine: Engine, clip: Path, tmp_path: Path) -> None:
+def test_a_job_knows_whether_it_is_done(engine: Engine, clip: Path, tmp_path: Path) -> None:
     job = VideoJob(clip, tmp_path / "o.mov")
     assert not job.done
     job.run(engine)

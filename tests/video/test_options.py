@@ -24,6 +24,6 @@ from rmbg_trt.video import VideoOptions
         ({"height": 100_000}, "height is 100000"),
     ],
 )
-def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         VideoOptions(**options).check()

@@ -56,7 +56,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert len(list(target.iterdir())) == 2
 
 
-def test_a_sequence_that_is_there_already(engine: Engine, clip: Path, tmp_path: Path) -> None:
+def test_an_existing_sequence_is_kept_unless_overwrite(engine: Engine, clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "f" / "%06d.png"
     matte_video(clip, target, engine=engine)
     with pytest.raises(InputError, match="already exists"):

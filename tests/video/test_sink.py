@@ -119,7 +119,7 @@ def test_the_alpha_alone_reads_back_equal(tmp_path: Path, name: str, quality: di
 
 @pytest.mark.parametrize("color", [Color(1, 1, 1, 1), Color(6, 1, 6, 6), Color(1, 2, 1, 13), Color(5, 2), Color(9, 1)])
 @pytest.mark.parametrize("name", ["a.mp4", "a.webm", "a.mov"])
-def test_colours_are_written_with_their_matrix_and_range_and_say_so(tmp_path: Path, name: str, color: Color) -> None:
+def test_colours_are_written_with_their_matrix_and_range_and_tagged(tmp_path: Path, name: str, color: Color) -> None:
     given = [smooth(n) for n in range(len(MOMENTS))]
     quality: dict[str, Any] = {"codec": "prores"} if name == "a.mov" else {"lossless": True}
     path = write(tmp_path / name, given, "composite", shape(color), **quality)
@@ -191,7 +191,7 @@ def test_sound_is_copied_to_the_byte(engine: Engine, tmp_path: Path, source: str
         assert abs(one - (sound - packets(tmp_path / name, "video")[0][0])) <= MS
 
 
-def test_sound_that_a_file_cannot_hold_is_said(engine: Engine, tmp_path: Path) -> None:
+def test_sound_that_a_file_cannot_hold_is_reported(engine: Engine, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", 4, audio=True)
     for name in ("o.webm", "o.webp", "f/%06d.png"):
         result = matte_video(clip, tmp_path / name, engine=engine)
@@ -216,7 +216,7 @@ def test_subtitles(engine: Engine, tmp_path: Path) -> None:
     assert result.dropped == ["subtitle stream 2 (srt)"]
 
 
-def test_packets_that_the_file_refuses_are_counted(tmp_path: Path) -> None:
+def test_packets_that_the_file_does_not_accept_are_counted(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", 5, audio=True)
     with av.open(str(clip)) as file:
         sound = file.streams.audio[0]

@@ -25,7 +25,7 @@ def test_pixel_aspect_is_kept_and_turned(engine: Engine, tmp_path: Path, name: s
             assert file.streams.video[0].sample_aspect_ratio == expected
 
 
-def test_pixel_aspect_that_a_file_cannot_hold_is_said(engine: Engine, tmp_path: Path) -> None:
+def test_pixel_aspect_that_a_file_cannot_store_is_reported(engine: Engine, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", 2, pixel_aspect=Fraction(3, 2))
     result = matte_video(clip, tmp_path / "o.webm", engine=engine)
     assert "aspect ratio 3:2, which .webm cannot store" in result.notes[0]
@@ -49,7 +49,7 @@ def test_scaling_keeps_the_shape(engine: Engine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("transfer", "said"), [(16, "HDR"), (18, "HDR"), (1, "more than 8 bits")])
-def test_deep_clips_are_matted_at_8_bits_and_say_so(engine: Engine, tmp_path: Path, transfer: int, said: str) -> None:
+def test_deep_clips_are_matted_at_8_bits_with_a_note(engine: Engine, tmp_path: Path, transfer: int, said: str) -> None:
     clip = make_clip(
         tmp_path / "a.mp4", 2, codec="libx265", pixel_format="yuv420p10le", transfer=transfer,
         options={"x265-params": "log-level=error:bframes=0"},
@@ -81,7 +81,7 @@ def changing(path: Path) -> Path:
     return path
 
 
-def test_a_picture_that_changes_its_size(engine: Engine, refused: Callable[[Path, str], None], tmp_path: Path) -> None:
+def test_a_changing_frame_size(engine: Engine, refused: Callable[[Path, str], None], tmp_path: Path) -> None:
     refused(changing(tmp_path / "a.h264"), r"from 64x48 to 128x96 at .* give width and height")
     result = matte_video(tmp_path / "a.h264", tmp_path / "o.mp4", engine=engine, background="red", width=64, height=48)
     assert result.frames == 6

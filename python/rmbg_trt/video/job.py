@@ -127,7 +127,7 @@ class VideoJob:
         if self._is_sequence:
             check_replaceable(self.target.parent, self.target.name)
         if self.done and not self.options.overwrite:
-            raise InputError(f"{self._place} already exists; overwrite replaces it")
+            raise InputError(f"{self._place} already exists; use overwrite to replace it")
 
     def run(self, engine: VideoMatter | Engine, progress: Callable[[Progress], None] | None = None) -> VideoResult:
         """Mattes the clip.
