@@ -28,15 +28,15 @@ def test_a_broadcast_clock_starts_at_zero(engine: Engine, tmp_path: Path) -> Non
 
 
 def test_a_part(engine: Engine, tmp_path: Path) -> None:
-    """From within a group of pictures: what stands between the key frame and the start is decoded, not shown."""
+    """A part that begins between key frames: the frames before it are decoded, not written."""
     clip = make_clip(tmp_path / "a.mp4", 20, options={"g": "8"})
     result = matte_video(
         clip, tmp_path / "o.mp4", engine=engine, background="blur:1", start=0.4, duration=0.2, lossless=True
     )
     assert times(tmp_path / "o.mp4") == [Fraction(n, 25) for n in range(5)]
     assert result.seconds == pytest.approx(0.16)
-    left = [picture[:, :20] for picture in pictures(tmp_path / "o.mp4")]
-    assert [min(range(20), key=lambda n: worst(smooth(n)[:, :20], each)) for each in left] == [10, 11, 12, 13, 14]
+    left = [frame[:, :20] for frame in pictures(tmp_path / "o.mp4")]
+    assert [min(range(20), key=lambda n: worst(smooth(n)[:, :20], part)) for part in left] == [10, 11, 12, 13, 14]
 
 
 def test_a_part_after_the_end(engine: Engine, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_titles_and_languages_are_kept(engine: Engine, tmp_path: Path) -> None:
     plain = make_clip(tmp_path / "a.mkv", 4, audio=True)
     with av.open(str(plain)) as file, av.open(str(tmp_path / "b.mkv"), "w") as out:
         out.metadata["title"] = "A talk"
-        copies = {each.index: out.add_stream_from_template(each) for each in file.streams}
+        copies = {stream.index: out.add_stream_from_template(stream) for stream in file.streams}
         copies[1].metadata["language"] = "fra"
         for packet in file.demux():
             if packet.size:
@@ -94,7 +94,9 @@ def test_chapters_of_a_whole_clip_are_kept(engine: Engine, tmp_path: Path) -> No
                 out.mux(packet)
     matte_video(tmp_path / "b.mkv", tmp_path / "o.mkv", engine=engine)
     with av.open(str(tmp_path / "o.mkv")) as file:
-        titles = [(each["start"] * each["time_base"], each["metadata"]["title"]) for each in file.chapters()]
+        titles = [
+            (chapter["start"] * chapter["time_base"], chapter["metadata"]["title"]) for chapter in file.chapters()
+        ]
     assert titles == [(0, "Part 0"), (Fraction(1, 5), "Part 1")]
     matte_video(tmp_path / "b.mkv", tmp_path / "p.mkv", engine=engine, start=0.1)
     with av.open(str(tmp_path / "p.mkv")) as file:

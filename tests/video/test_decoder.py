@@ -36,7 +36,7 @@ def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "device", "chosen"),
+    ("name", "device", "chosen"),
     [
         ("auto", "cpu", Decoder()),
         ("cpu", "cuda:1", Decoder()),
@@ -46,8 +46,8 @@ def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         ("cuda", "cpu", Decoder(0, required=True)),
     ],
 )
-def test_which_decoder_is_chosen(asked: str, device: str, chosen: Decoder) -> None:
-    assert Decoder.choose(asked, device) == chosen
+def test_which_decoder_is_chosen(name: str, device: str, chosen: Decoder) -> None:
+    assert Decoder.choose(name, device) == chosen
 
 
 def test_an_unknown_decoder_is_refused(tmp_path: Path) -> None:
@@ -59,11 +59,11 @@ def test_an_unknown_decoder_is_refused(tmp_path: Path) -> None:
 def test_the_processor_takes_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clip = make_clip(tmp_path / "a.mp4", 3)
     with caplog.at_level(logging.WARNING), Source(clip, decoder=Decoder(3)) as source:
-        pictures = [frame.pixels.copy() for frame in source.frames()]
+        frames = [frame.pixels.copy() for frame in source.frames()]
     assert "GPU 3 cannot decode video here" in caplog.text
     assert "no driver for 3" in caplog.text
     with Source(clip) as usual:
-        assert all(np.array_equal(a, b.pixels) for a, b in zip(pictures, usual.frames(), strict=True))
+        assert all(np.array_equal(a, b.pixels) for a, b in zip(frames, usual.frames(), strict=True))
 
 
 @pytest.mark.usefixtures("no_driver")
@@ -85,10 +85,10 @@ def test_a_file_that_cannot_be_read_is_not_the_gpus_fault(tmp_path: Path, requir
 @pytest.mark.parametrize("required", [False, True])
 def test_a_codec_that_no_gpu_decodes(tmp_path: Path, required: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_clip(tmp_path / "a.mkv", 1, codec="ffv1", pixel_format="bgr0")
-    really, asked = av.open, []
+    really, accelerators = av.open, []
 
     def open_without(path: str, hwaccel: Any = None) -> Any:
-        asked.append(hwaccel)
+        accelerators.append(hwaccel)
         return really(path)  # as a machine whose GPU knows none of its streams
 
     monkeypatch.setattr(
@@ -102,7 +102,7 @@ def test_a_codec_that_no_gpu_decodes(tmp_path: Path, required: bool, monkeypatch
         clip = ClipFile(path, decoder=Decoder(1))
         assert clip.report.notes == []
         clip.close()
-    assert asked == [("cuda", "1", not required)]
+    assert accelerators == [("cuda", "1", not required)]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -22,14 +22,14 @@ FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
 def clip_of(path: Path, kind: str) -> Path:
     """A clip with an unusual clock."""
     tick = Fraction(1, 90000)
-    made: dict[str, dict[str, Any]] = {
+    clips: dict[str, dict[str, Any]] = {
         "film": {"rate": FILM},
         "ntsc": {"rate": NTSC},
         "variable": {"time_base": tick, "pts": [0, 3000, 3754, 20001, 20002, 90001]},
         "late": {"time_base": Fraction(1, 600), "pts": [77, 101, 120, 150, 151, 200]},
         "b-frames": {"rate": 25, "options": {"bf": "3", "b_adapt": "0", "crf": "18"}, "frames": 14},
     }
-    options = made[kind]
+    options = clips[kind]
     return make_clip(path, options.pop("frames", 6), **options)
 
 
@@ -63,15 +63,15 @@ def test_a_constant_rate_repeats_and_skips_frames(engine: Engine, tmp_path: Path
     result = matte_video(clip, tmp_path / "o.mp4", engine=engine, background="red", fps=10, lossless=True)
     assert times(tmp_path / "o.mp4")[:6] == [Fraction(n, 10) for n in range(6)]
     assert result.frames == len(times(tmp_path / "o.mp4"))
-    left = [picture[:, :20] for picture in pictures(tmp_path / "o.mp4")][:7]
-    shown = [min(range(5), key=lambda n: worst(smooth(n)[:, :20], each)) for each in left]
+    left = [frame[:, :20] for frame in pictures(tmp_path / "o.mp4")][:7]
+    shown = [min(range(5), key=lambda n: worst(smooth(n)[:, :20], part)) for part in left]
     assert shown == [0, 2, 2, 2, 2, 3, 4]
 
 
 def test_at_rate_by_hand() -> None:
     frames = [Timed("a", 3, 4), Timed("b", 7, 1), Timed("c", 8, 4), Timed("d", 12, 8)]
-    made = list(at_rate(frames, Fraction(1, 8), Fraction(2)))  # a tick of it is 4 ticks of the clip
-    assert made == [Timed("a", 0, 1, 2), Timed("c", 2, 1, 1), Timed("d", 3, 1, 2)]
+    converted = list(at_rate(frames, Fraction(1, 8), Fraction(2)))  # a tick of it is 4 ticks of the clip
+    assert converted == [Timed("a", 0, 1, 2), Timed("c", 2, 1, 1), Timed("d", 3, 1, 2)]
     assert list(at_rate([Timed("a", 0, 2), Timed("b", 2, 2)], Fraction(1, 8), Fraction(2))) == [Timed("a", 0, 1, 1)]
     assert list(at_rate([], Fraction(1), Fraction(1))) == []
     assert list(at_rate([Timed("a", 5, 0)], Fraction(1), Fraction(1))) == [Timed("a", 5, 1, 1)]
@@ -80,7 +80,7 @@ def test_at_rate_by_hand() -> None:
 def test_missing_and_falling_times_are_repaired() -> None:
     clock = FrameTimes(usual=10)
     given = [(None, 0), (None, 7), (None, 0), (40, 10), (30, 10), (30, 0), (None, 0), (100, 0)]
-    assert [clock.next(*each) for each in given] == [0, 10, 17, 40, 41, 42, 52, 100]
+    assert [clock.next(*frame) for frame in given] == [0, 10, 17, 40, 41, 42, 52, 100]
     assert clock.repaired == 6
 
 

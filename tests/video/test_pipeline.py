@@ -29,7 +29,7 @@ class Later:
 
 
 def threads() -> list[str]:
-    return [each.name for each in threading.enumerate() if each.name.startswith("rmbg-")]
+    return [path.name for path in threading.enumerate() if path.name.startswith("rmbg-")]
 
 
 def test_all_frames_in_order() -> None:

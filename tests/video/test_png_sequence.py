@@ -29,7 +29,7 @@ def test_png_sequence(tmp_path: Path) -> None:
             sink.write(result, pts, 1001)
         sink.finish()
     names = [f"f{number:04d}.png" for number in range(1, 6)]
-    assert sorted(each.name for each in (tmp_path / "seq").iterdir()) == [*names, "timestamps.csv"]
+    assert sorted(path.name for path in (tmp_path / "seq").iterdir()) == [*names, "timestamps.csv"]
     for one, name in zip(given, names, strict=True):
         back = np.asarray(Image.open(tmp_path / "seq" / name))
         assert np.array_equal(back[..., 3], one[..., 3])
