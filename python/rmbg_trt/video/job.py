@@ -116,7 +116,7 @@ class VideoJob:
 
     def _check_paths(self) -> None:
         if self.path.is_dir():
-            raise InputError(f"{self.path} is a folder; give the video files in it, as {self.path}/*.mp4")
+            raise InputError(f"{self.path} is a folder; give the video files in it, such as {self.path}/*.mp4")
         if not self.path.exists():
             raise InputError(f"{self.path} does not exist")
         for other, name in ((self.path, "input"), (self._background, "background")):
@@ -159,8 +159,7 @@ class VideoJob:
                 )
             )
             self._note_pixel_aspect(source)
-            background = BackgroundSource(self._background, source.size)
-            stack.callback(background.close)
+            background = stack.enter_context(contextlib.closing(BackgroundSource(self._background, source.size)))
             with self._open_sink(source) as sink:
                 frames, seconds = self._run_stages(matter, source, background, sink, progress)
         elapsed_s = time.perf_counter() - begin
