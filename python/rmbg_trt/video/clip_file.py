@@ -149,10 +149,8 @@ class ClipFile:
                 continue
             if frame.pts is not None:
                 time = frame.pts * self.time_base
-                if self._from is not None and time < self._from:
-                    continue
-                if self._until is not None and time >= self._until:
-                    self._past_end = True
+                self._past_end = self._past_end or (self._until is not None and time >= self._until)
+                if not self._in_part(time):
                     continue
             pts = None if frame.pts is None else frame.pts - shift
             timed = Timed(frame, self._times.next(pts, frame.duration), frame.duration)
@@ -202,16 +200,15 @@ class ClipFile:
         """Keeps a packet of the part for `packets`."""
         base = packet.stream.time_base
         time = packet.pts if packet.pts is not None else packet.dts
-        if packet.dts is None or time is None or not base or packet.size == 0:
-            return
-        if self._from is not None and time * base < self._from:
-            return
-        if self._until is not None and time * base >= self._until:
+        if packet.dts is None or time is None or not base or packet.size == 0 or not self._in_part(time * base):
             return
         shift = round(self._shift / base)
         packet.dts -= shift
         packet.pts = time - shift
         self._packets.append(packet)
+
+    def _in_part(self, time: Fraction) -> bool:
+        return (self._from is None or time >= self._from) and (self._until is None or time < self._until)
 
     def _find_missing(self, reached: Fraction) -> None:
         """Reports how much earlier than stated the file ends, unless that lies after the part."""

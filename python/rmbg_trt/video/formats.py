@@ -26,9 +26,8 @@ class Codec:
         composite: Pixel format for an opaque result.
         cutout: Pixel format for a transparent result; None if it has no alpha.
         options: Options that are always given.
-        crf: Default quality, and the largest number (the worst); None if it has no such option.
+        crf: Default quality, and the largest number (the worst); None if it takes neither crf nor a bit rate.
         lossless: Options for lossless encoding; None if it cannot, empty if it always is.
-        bitrate: Whether it takes a bit rate.
         even: Whether sides must be even; an odd one gets its last line twice.
         full_range: Whether alpha alone is stored as 0..255; otherwise as 16..235, as editing programs expect.
     """
@@ -40,7 +39,6 @@ class Codec:
     options: Mapping[str, str] = field(default_factory=dict)
     crf: tuple[int, int] | None = None
     lossless: Mapping[str, str] | None = None
-    bitrate: bool = True
     even: bool = True
     full_range: bool = True
 
@@ -51,28 +49,16 @@ _FAST = {"preset": "veryfast"}
 _X265 = {**_FAST, "x265-params": "log-level=error:bframes=0"}
 # VP9 stores alpha as a second stream, to which alternate reference frames would not fit.
 _VP9 = {"auto-alt-ref": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
+_LOSSLESS_WEBP = {"lossless": "1", "quality": "50"}
 
 CODECS: dict[str, Codec] = {
     "h264": Codec("libx264", "yuv420p", "yuv420p", None, _FAST, (18, 51), {"crf": "0"}),
     "hevc": Codec("libx265", "yuv420p", "yuv420p", None, _X265, (20, 51)),
     "vp9": Codec("libvpx-vp9", "yuv420p", "yuv420p", "yuva420p", _VP9, (20, 63), {"lossless": "1"}, even=False),
-    "prores": Codec(
-        *("prores_ks", "yuv422p10le", "yuv422p10le", "yuva444p10le"),
-        {"vendor": "apl0"},
-        bitrate=False,
-        full_range=False,
-    ),
-    "ffv1": Codec(
-        *("ffv1", "gray", "bgr0", "bgra"), {"level": "3", "slicecrc": "1"}, lossless={}, bitrate=False, even=False
-    ),
-    "webp": Codec(
-        *("libwebp_anim", "bgra", "bgra", "bgra"),
-        {"quality": "90"},
-        lossless={"lossless": "1", "quality": "50"},
-        bitrate=False,
-        even=False,
-    ),
-    "png": Codec("png", "gray", "rgb24", "rgba", lossless={}, bitrate=False, even=False),
+    "prores": Codec("prores_ks", "yuv422p10le", "yuv422p10le", "yuva444p10le", {"vendor": "apl0"}, full_range=False),
+    "ffv1": Codec("ffv1", "gray", "bgr0", "bgra", {"level": "3", "slicecrc": "1"}, lossless={}, even=False),
+    "webp": Codec("libwebp_anim", "bgra", "bgra", "bgra", {"quality": "90"}, lossless=_LOSSLESS_WEBP, even=False),
+    "png": Codec("png", "gray", "rgb24", "rgba", lossless={}, even=False),
 }
 
 
@@ -182,13 +168,9 @@ def _quality(name: str, codec: Codec, options: VideoOptions) -> dict[str, str]:
             able = ", ".join(name for name, other in CODECS.items() if other.lossless is not None)
             raise InputError(f"{name} is not lossless here; {able} can be")
         return dict(codec.lossless)
-    if bitrate is not None:
-        if not codec.bitrate:
-            raise InputError(f"{name} takes no bit rate")
-        return {}
-    if codec.crf is None:
-        if crf is not None:
-            raise InputError(f"{name} takes no crf")
+    if codec.crf is None and (crf is not None or bitrate is not None):
+        raise InputError(f"{name} takes no {'bit rate' if crf is None else 'crf'}")
+    if codec.crf is None or bitrate is not None:
         return {}
     default, worst = codec.crf
     if crf is not None and not 0 <= crf <= worst:

@@ -57,10 +57,7 @@ class VideoResult:
         frames: Frames written.
         seconds: Time from the first frame to the last, in seconds.
         elapsed_s: Seconds that the job took.
-        damaged: As in `ClipReport`; these frames are missing from the result.
-        repaired: As in `ClipReport`.
-        missing_s: As in `ClipReport`.
-        notes: As in `ClipReport`.
+        damaged, repaired, missing_s, notes: As in `ClipReport`. Damaged frames are missing from the result.
         dropped: Streams that this file format cannot hold.
         lost: Packets of copied streams that the file did not accept.
     """

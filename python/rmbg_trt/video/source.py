@@ -45,12 +45,10 @@ class Source:
 
     Args:
         path: The file.
-        start: As for `ClipFile`.
-        duration: As for `ClipFile`.
+        start, duration, decoder: As for `ClipFile`.
         fps: Convert to this constant frame rate; None keeps the frames' own times.
         width: Of the upright frames in pixels; None follows the height.
         height: Of the upright frames in pixels; None follows the width.
-        decoder: As for `ClipFile`.
 
     Attributes:
         file: The file that is read.
