@@ -25,7 +25,7 @@ import numpy as np
 from _timing import interleave, ratio, spread, summary
 from rich.table import Table
 
-from rmbg_trt import _core, bench, device_frame
+from rmbg_trt import _core, bench
 
 SIZES = {**bench.SIZES, "120p": (120, 214)}  # the last for rehearsals on the CPU
 SIDE = 320
