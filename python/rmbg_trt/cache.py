@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of files that can be made again: named after what they are made of, and the newest few are kept."""
+"""The user's cache: files that can be made again, named after everything they depend on. The last used are kept."""
 
 from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
+import json
 import os
 import shutil
 import time
@@ -22,6 +24,19 @@ def cache_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("rmbg-trt", appauthor=False))
+
+
+def entry_path(kind: str, stem: str, parts: object, suffix: str) -> Path:
+    """Where a cache entry lies, or would. It is named after everything it depends on, so it is never out of date.
+
+    Args:
+        kind: Folder below ``cache_dir()``.
+        stem: Beginning of the name, for people.
+        parts: Everything the entry depends on, for JSON.
+        suffix: Of the name, such as ".onnx".
+    """
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
+    return cache_dir() / kind / f"{stem[:60]}-{digest}{suffix}"
 
 
 def touch(path: Path) -> None:

@@ -21,6 +21,7 @@ if not torch.cuda.is_available():
 
 from rmbg_trt.export.pictures import input_tensor, load_pictures  # noqa: E402
 from rmbg_trt.networks import torch as torch_network  # noqa: E402
+from rmbg_trt.networks.torch_tuning import cudnn_switches  # noqa: E402
 from rmbg_trt.runtimes.request import Request  # noqa: E402
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint  # noqa: E402
 
@@ -73,7 +74,7 @@ def test_replay_and_eager_write_the_same_bytes(checkpoint: Path, precision: str)
     """The same kernels on the same memory: bit-equal, with the fused convolutions and without a graph."""
     device = torch.device("cuda", 0)
     model, _ = torch_network.read_model(checkpoint)
-    with torch_network._switches(torch, tune=False):
+    with cudnn_switches(torch, tune=False):
         matte, _, _ = torch_network.prepare(model, SIZE, device, precision)
         print(torch_network.fuse(matte, SIZE, device))
     slot = torch_network.Slot(torch, matte, device)
@@ -88,7 +89,7 @@ def test_replay_and_eager_write_the_same_bytes(checkpoint: Path, precision: str)
         slot.enqueue(side.cuda_stream)
         side.synchronize()
         replayed = target.clone()
-        with torch_network._switches(torch, tune=True), torch.inference_mode():
+        with cudnn_switches(torch, tune=True), torch.inference_mode():
             eager = matte(source.permute(0, 3, 1, 2))
         assert torch.isfinite(replayed).all()
         torch.testing.assert_close(replayed, eager, atol=0, rtol=0)

@@ -18,7 +18,7 @@ from onnx.reference import ReferenceEvaluator
 from tests.network.test_cpu_network import Builder, check, native, oracle, random_input
 
 from rmbg_trt.errors import InputError
-from rmbg_trt.runtimes import onnx_sizes
+from rmbg_trt.runtimes import onnx_node
 from rmbg_trt.runtimes.onnx_node import read_node
 from rmbg_trt.runtimes.request import UnsupportedNetworkError
 
@@ -261,14 +261,14 @@ def test_arithmetic_on_sizes(kind: str, inputs: list[np.ndarray], attributes: di
     graph = helper.make_graph([node], "one", values, [onnx.ValueInfoProto(name="y")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     want = ReferenceEvaluator(model).run(None, dict(zip(names, inputs, strict=True)))[0]
-    got = onnx_sizes.evaluate(read_node(node, 13), list(inputs))
+    got = onnx_node.evaluate(read_node(node, 13), list(inputs))
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
 
 
 def test_old_opsets_have_axes_as_attributes() -> None:
     def run(kind: str, x: np.ndarray, **attributes: Any) -> np.ndarray:
-        return onnx_sizes.evaluate(read_node(helper.make_node(kind, ["x"], ["y"], **attributes), 9), [x])
+        return onnx_node.evaluate(read_node(helper.make_node(kind, ["x"], ["y"], **attributes), 9), [x])
 
     np.testing.assert_array_equal(run("Unsqueeze", LONG, axes=[0]), LONG[None])
     np.testing.assert_array_equal(run("Squeeze", LONG[None], axes=[0]), LONG)

@@ -33,7 +33,7 @@ from rmbg_trt.export.predict import onnx_runtime
 from rmbg_trt.networks import torch as torch_network
 from rmbg_trt.networks.torch import Slot, prepare
 from rmbg_trt.networks.torch_matte import Matte, layers_to_keep, predict_with
-from rmbg_trt.networks.torch_tuning import bounded_tuning
+from rmbg_trt.networks.torch_tuning import bounded_tuning, cudnn_switches
 from rmbg_trt.runtimes.request import Request, UnsupportedNetworkError
 from rmbg_trt.training.models import ModelConfig, build, import_onnx, save_checkpoint
 
@@ -580,6 +580,7 @@ for name in ("onnx", "onnxruntime", "openvino"):
     sys.modules[name] = None
 import torch
 from rmbg_trt.networks import torch as torch_network
+from rmbg_trt.networks.torch_tuning import cudnn_switches
 model, size = torch_network.read_model(Path(sys.argv[1]))
 matte, precision, _ = torch_network.prepare(model, size, torch.device("cpu"), "fp32")
 print(torch_network.fuse(matte, size, torch.device("cpu")))
@@ -596,7 +597,7 @@ def test_the_stand_in_has_pytorchs_names() -> None:
     graph = FakeCuda().CUDAGraph
     assert {name for name in vars(graph) if not name.startswith("_")} <= set(dir(torch.cuda.CUDAGraph))
     assert torch_network.has_raw_graphs(torch)
-    with torch_network._switches(torch, tune=True):
+    with cudnn_switches(torch, tune=True):
         assert torch.backends.cudnn.benchmark
         assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cudnn.benchmark

@@ -8,7 +8,6 @@ figures is decided anew at each start.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import logging
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, _core
-from ..cache import cache_dir, prune, touch
+from ..cache import entry_path, prune, touch
 from ..errors import Error
 from ..files import atomic_file
 from ..models import content_sha256
@@ -89,8 +88,7 @@ def choice_file(path: Path, wanted: Sequence[Candidate], size: tuple[int, int] |
         "processor": [processor_name(), _core.cpu_info()["isa"], _core.cpu_info()["workers"]],
         "versions": [__version__, _openvino_version()],
     }
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-    return cache_dir() / "choices" / f"{path.stem[:40]}-{digest}.json"
+    return entry_path("choices", path.stem, parts, ".json")
 
 
 def known_choice(file: Path) -> Choice | None:

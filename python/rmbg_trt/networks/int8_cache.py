@@ -7,8 +7,6 @@ outdated; the ones used last are kept.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import tempfile
 import threading
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..cache import BUILDING, cache_dir, prune, touch
+from ..cache import BUILDING, entry_path, prune, touch
 from ..errors import Error, ModelError
 from ..export import to_int8
 from ..export.calibration import Samples, find_samples
@@ -84,8 +82,7 @@ def model_folder(path: Path, size: tuple[int, int] | None, samples: Samples) -> 
         "package": __version__,
         "recipe": [to_int8.RECIPE, to_int8.MAX_NOISE],
     }
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-    return cache_dir() / "int8" / f"{path.stem[:40]}-{digest}.int8"
+    return entry_path("int8", path.stem, parts, ".int8")
 
 
 def _read(folder: Path) -> Sidecar | None:

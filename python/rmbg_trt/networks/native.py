@@ -8,9 +8,7 @@ of 8 bits of mantissa, but not what is computed. A table of them has tens of kil
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import logging
 import zipfile
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..cache import cache_dir, prune, touch
+from ..cache import entry_path, prune, touch
 from ..errors import Error, InputError
 from ..export.pictures import SHIPPED
 from ..files import atomic_file
@@ -98,8 +96,7 @@ def compile_bf16(path: Path, graph: _core.CpuGraph) -> _core.CpuModel:
     photographs = sorted(SHIPPED.glob("*.jpg"))
     names = [photograph.name for photograph in photographs]
     parts = [content_sha256(path), height, width, names, _core.__version__, FORMAT]
-    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
-    file = cache_dir() / "centres" / f"{path.stem[:40]}-{digest}.npy"
+    file = entry_path("centres", path.stem, parts, ".npy")
     found = _read(file)
     if found is not None:
         try:

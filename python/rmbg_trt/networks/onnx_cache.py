@@ -8,15 +8,13 @@ the ones used last are kept.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from .. import __version__
-from ..cache import cache_dir, prune, touch
+from ..cache import entry_path, prune, touch
 from ..errors import Error, ModelError
 from ..export.convert import convert_checkpoint
 from ..files import atomic_file, file_sha256
@@ -93,8 +91,7 @@ def onnx_path(path: Path, content: str, size: tuple[int, int] | None) -> Path:
         size: Network input (height, width), or None.
     """
     parts = {"content": content, "size": size, "package": __version__}
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-    return cache_dir() / "onnx" / f"{path.stem[:40]}-{digest}.onnx"
+    return entry_path("onnx", path.stem, parts, ".onnx")
 
 
 def _make(path: Path, content: str, size: tuple[int, int] | None, file: Path) -> None:

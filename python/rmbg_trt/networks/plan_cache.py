@@ -8,8 +8,6 @@ the ones used last are kept.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import tempfile
 import threading
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, _core
-from ..cache import BUILDING, cache_dir, prune, touch
+from ..cache import BUILDING, entry_path, prune, touch
 from ..errors import Error, ModelError, UnavailableError
 from ..export import Options, export
 from ..models import content_sha256
@@ -85,8 +83,7 @@ def plan_path(path: Path, runtime: TensorRt, options: Options, gpu: dict[str, An
         "driver": _driver_version(),
         "package": __version__,
     }
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
-    return cache_dir() / "plans" / f"{path.stem[:40]}-{options.precision}-{runtime.name}-{digest}.plan"
+    return entry_path("plans", f"{path.stem[:40]}-{options.precision}-{runtime.name}", parts, ".plan")
 
 
 def _opened(plan: Path, request: Request, runtime: str, *, built: bool) -> Opened:

@@ -13,7 +13,6 @@ import gc
 import importlib.util
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from ..recipe import check_normalisation
 from ..runtimes.devices import file_kind
 from ..runtimes.gpu import gpu_properties
 from ..runtimes.request import Opened, Request, UnsupportedNetworkError
-from .torch_tuning import ALGORITHMS, bounded_tuning
+from .torch_tuning import bounded_tuning, cudnn_switches
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,7 +58,7 @@ def open(path: Path, request: Request) -> Opened:
     device = torch.device("cuda", index)
     height, width = request.size or size
     try:
-        with _warming, _switches(torch, tune=False), torch.cuda.device(device):
+        with _warming, cudnn_switches(torch, tune=False), torch.cuda.device(device):
             matte, precision, reason = prepare(model, (height, width), device, request.precision)
             fused = "" if request.compile else fuse(matte, (height, width), device)
     except torch.cuda.OutOfMemoryError as error:
@@ -229,7 +228,7 @@ class Slot:
         self._captured = None
         # (1, H, W, 3) in memory: as (1, 3, H, W), PyTorch calls that channels last.
         self._input, self._output = torch.from_dlpack(source).permute(0, 3, 1, 2), torch.from_dlpack(target)
-        with _warming, _switches(torch, tune=True), torch.cuda.device(self.device):
+        with _warming, cudnn_switches(torch, tune=True), torch.cuda.device(self.device):
             stream = torch.cuda.Stream(self.device)
             with torch.cuda.stream(stream), bounded_tuning(torch, self.forward, self.name):
                 for _ in range(WARM_UPS):
@@ -276,37 +275,3 @@ class Slot:
                 raise
             captured.capture_end()
         return captured
-
-
-@contextlib.contextmanager
-def _switches(torch: Any, *, tune: bool) -> Iterator[None]:
-    """What is float32 is not rounded to TF32's 10 bits; with ``tune``, cuDNN tries out its algorithms.
-
-    Not through ``torch.backends.cudnn.flags``: it fails in programs that use ``fp32_precision``, the newer switch for
-    the same, or leaves TF32 on. ``allow_tf32`` overwrites that one, and so goes first.
-    """
-    cudnn = torch.backends.cudnn
-    newer = [each for each in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None)) if each is not None]
-    wanted: list[tuple[Any, str, Any]] = [
-        (cudnn, "enabled", True),
-        (cudnn, "benchmark", tune),
-        (cudnn, "allow_tf32", False),
-    ]
-    wanted += [(each, "fp32_precision", "ieee") for each in newer]
-    if getattr(cudnn, "benchmark_limit", None) is not None:  # there is none without CUDA
-        wanted.append((cudnn, "benchmark_limit", ALGORITHMS))
-    before = [(switch, name, _setting(switch, name)) for switch, name, _ in wanted]
-    try:
-        for switch, name, value in wanted:
-            setattr(switch, name, value)
-        yield
-    finally:
-        for switch, name, value in before:
-            setattr(switch, name, value)
-
-
-def _setting(switch: Any, name: str) -> Any:
-    try:
-        return getattr(switch, name)
-    except RuntimeError:  # ``allow_tf32``, where the newer switches contradict each other: it says nothing then
-        return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cuDNN's trial of its algorithms within a time, with progress: untried layers take what its rules of thumb say."""
+"""cuDNN's switches, and its search for the fastest algorithms, limited in time and with a progress bar."""
 
 from __future__ import annotations
 
@@ -58,3 +58,37 @@ def bounded_tuning(
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+@contextmanager
+def cudnn_switches(torch: Any, *, tune: bool) -> Iterator[None]:
+    """Sets cuDNN's switches for the duration: no TF32 in place of float32; with ``tune``, cuDNN tries its algorithms.
+
+    ``torch.backends.cudnn.flags`` does not do: it fails in programs that use the newer switch ``fp32_precision``, or
+    leaves TF32 on. ``allow_tf32`` overwrites that switch, so it is set first.
+    """
+    cudnn = torch.backends.cudnn
+    newer = [each for each in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None)) if each is not None]
+    wanted: list[tuple[Any, str, Any]] = [
+        (cudnn, "enabled", True),
+        (cudnn, "benchmark", tune),
+        (cudnn, "allow_tf32", False),
+    ]
+    wanted += [(each, "fp32_precision", "ieee") for each in newer]
+    if getattr(cudnn, "benchmark_limit", None) is not None:  # there is none without CUDA
+        wanted.append((cudnn, "benchmark_limit", ALGORITHMS))
+    before = [(switch, name, _setting(switch, name)) for switch, name, _ in wanted]
+    try:
+        for switch, name, value in wanted:
+            setattr(switch, name, value)
+        yield
+    finally:
+        for switch, name, value in before:
+            setattr(switch, name, value)
+
+
+def _setting(switch: Any, name: str) -> Any:
+    try:
+        return getattr(switch, name)
+    except RuntimeError:  # ``allow_tf32``, where the newer switches contradict each other: it says nothing then
+        return True

@@ -11,9 +11,9 @@ import numpy as np
 
 from .. import _core
 from ..errors import ModelError
-from . import onnx_layers, onnx_sizes
+from . import onnx_layers
 from .onnx_file import OnnxNetwork, needed_nodes
-from .onnx_node import Array, GraphError, Node, PartialGraph, read_node
+from .onnx_node import CONSTANT_OPERATORS, Array, GraphError, Node, PartialGraph, constant_value, evaluate, read_node
 from .request import UnsupportedNetworkError
 
 
@@ -49,7 +49,7 @@ class _GraphReader(PartialGraph):
         super().__init__(_core.CpuGraph(3, *network.size), network, self._nodes)
         for node in self._nodes:  # before all others: a convolution takes in the constants of the layers behind it
             if node.kind == "Constant":
-                self.constants[node.output] = onnx_sizes.constant(node)
+                self.constants[node.output] = constant_value(node)
             elif node.kind == "Identity" and node.inputs[:1] and node.inputs[0] in self.constants:
                 self.constants[node.output] = self.constants[node.inputs[0]]
 
@@ -71,9 +71,9 @@ class _GraphReader(PartialGraph):
                 raise GraphError(f"layer {node.name} ({node.kind}) reads {name!r}, which nothing computes")
         if node.kind == "Shape":
             self.constants[node.output] = self._shape(node)
-        elif node.kind in onnx_sizes.OPERATORS and self.values.keys().isdisjoint(node.inputs):
+        elif node.kind in CONSTANT_OPERATORS and self.values.keys().isdisjoint(node.inputs):
             inputs = [self.constant(node, index) for index in range(len(node.inputs))]
-            self.constants[node.output] = onnx_sizes.evaluate(node, inputs)
+            self.constants[node.output] = evaluate(node, inputs)
         elif node.kind in onnx_layers.LAYERS:
             self.values[node.output] = onnx_layers.add_layer(self, node)
         else:
