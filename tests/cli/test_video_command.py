@@ -20,7 +20,6 @@ import typer.testing
 from tests.video import restless
 from tests.video.clips import decode, kinds, left_over, make_clip, pictures, smooth, times
 
-import rmbg_trt.engine
 from rmbg_trt import Engine, models
 from rmbg_trt.cli import app
 
@@ -32,7 +31,7 @@ def restless_engine(fake_engine: Callable[..., Engine], monkeypatch: pytest.Monk
     def engine(model: Any, *, stretch: Any, slots: int, **_: Any) -> Engine:
         return fake_engine(restless.predict, size=restless.SIZE, slots=slots, color="rgb", stretch=stretch)
 
-    monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
+    monkeypatch.setattr("rmbg_trt.cli.options.Engine", engine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
 
 

@@ -9,6 +9,7 @@ import enum
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,25 +18,8 @@ from rich import progress as bars
 
 from ..errors import Error, InputError
 from ..video_matter import VideoMatter
-from .console import EXIT_FAILED, EXIT_USAGE, console, error_boundary, fail, say, setup_logging
-from .engine_options import (
-    CalibrationOption,
-    DecontaminateOption,
-    DeviceOption,
-    Filter,
-    FilterOption,
-    ModelOption,
-    Output,
-    PrecisionOption,
-    RefineOption,
-    RuntimeOption,
-    SizeOption,
-    StabilizeOption,
-    VideoStretchOption,
-    open_matter,
-    sides,
-    stretch_of,
-)
+from .console import EXIT_FAILED, EXIT_USAGE, VerboseOption, console, error_boundary, fail, say, setup_logging
+from .options import EngineChoice, MatteChoice, ModelOption, OutputOption, SlotsOption, expand_options
 
 if TYPE_CHECKING:
     from ..video import Progress, VideoJob, VideoOptions, VideoResult
@@ -56,59 +40,68 @@ class _Decoder(enum.StrEnum):
     cuda = "cuda"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClipChoice:
+    """What to make of each clip, and how to write it: the options that become `VideoOptions`."""
+
+    output: OutputOption = None
+    background: Annotated[
+        str | None,
+        typer.Option(metavar="WHAT", help="'#rrggbb', a colour name, an image, a clip, blur or blur:RADIUS."),
+    ] = None
+    codec: Annotated[
+        str | None, typer.Option(help="h264, hevc, vp9, prores or ffv1; by default one that suits the file.")
+    ] = None
+    crf: Annotated[int | None, typer.Option(help="Constant quality for h264, hevc and vp9; smaller is better.")] = None
+    bitrate: Annotated[str | None, typer.Option(metavar="BITS", help="Bit rate, such as 4M, instead of --crf.")] = None
+    lossless: Annotated[bool, typer.Option("--lossless", help="For h264, vp9, webp; ffv1 and png always are.")] = False
+    start: Annotated[str | None, typer.Option(metavar="TIME", help="Where to begin: 12.5, 1:02.5 or 1:00:02.")] = None
+    duration: Annotated[str | None, typer.Option(metavar="TIME", help="How much to read.")] = None
+    fps: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Convert to a constant rate: 25, 29.97, 30000/1001.")
+    ] = None
+    width: Annotated[int | None, typer.Option(help="Scale to this width in pixels; the height follows.")] = None
+    height: Annotated[int | None, typer.Option(help="Scale to this height in pixels; the width follows.")] = None
+    decoder: Annotated[
+        _Decoder, typer.Option(help="auto decodes on the engine's GPU if it can, otherwise on the processor.")
+    ] = _Decoder.auto
+    audio: Annotated[bool, typer.Option("--keep-audio/--no-audio", help="Copy the sound.")] = True
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False
+
+    def options(self) -> VideoOptions:
+        """The same as `VideoOptions`; raises `InputError` if a time or a rate cannot be parsed."""
+        from ..video import VideoOptions  # here, as it needs PyAV
+        from ..video.frame_times import parse_frame_rate, parse_seconds
+
+        parsed = {
+            "output": self.output.value if self.output else None,
+            "start": None if self.start is None else parse_seconds(self.start, "--start"),
+            "duration": None if self.duration is None else parse_seconds(self.duration, "--duration"),
+            "fps": None if self.fps is None else parse_frame_rate(self.fps),
+            "decoder": self.decoder.value,
+        }
+        return VideoOptions(**{**vars(self), **parsed})
+
+
 @error_boundary()
+@expand_options
 def video(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Clips, in any format that FFmpeg reads.")],
+    *,
     target: Annotated[
         str,
         typer.Option("--out", "-o", metavar="OUT", help="A file, a folder, or FOLDER/%06d.png for a PNG sequence."),
     ],
-    output: Annotated[
-        Output | None, typer.Option(help="What to make; a cutout by default.", show_default=False)
-    ] = None,
-    background: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHAT", help="'#rrggbb', a colour name, an image, a clip, blur or blur:RADIUS; makes a composite."
-        ),
-    ] = None,
     file_format: Annotated[
         _Format | None,
         typer.Option("--format", help="For a folder; by default mov for cutouts, otherwise mp4.", show_default=False),
     ] = None,
-    codec: Annotated[
-        str | None, typer.Option(help="h264, hevc, vp9, prores or ffv1; by default one that suits the file.")
-    ] = None,
-    crf: Annotated[int | None, typer.Option(help="Constant quality for h264, hevc and vp9; smaller is better.")] = None,
-    bitrate: Annotated[str | None, typer.Option(metavar="BITS", help="Bit rate, such as 4M, instead of --crf.")] = None,
-    lossless: Annotated[
-        bool, typer.Option("--lossless", help="For h264, vp9 and webp; ffv1 and png always are.")
-    ] = False,
-    start: Annotated[str | None, typer.Option(metavar="TIME", help="Where to begin: 12.5, 1:02.5 or 1:00:02.")] = None,
-    duration: Annotated[str | None, typer.Option(metavar="TIME", help="How much to read.")] = None,
-    fps: Annotated[
-        str | None, typer.Option(metavar="RATE", help="Convert to a constant rate: 25, 29.97, 30000/1001.")
-    ] = None,
-    width: Annotated[int | None, typer.Option(help="Scale to this size in pixels; keeps the shape.")] = None,
-    height: Annotated[int | None, typer.Option(help="Scale to this size in pixels; keeps the shape.")] = None,
-    decoder: Annotated[
-        _Decoder, typer.Option(help="auto decodes on the engine's GPU if it can, otherwise on the processor.")
-    ] = _Decoder.auto,
-    audio: Annotated[bool, typer.Option("--keep-audio/--no-audio", help="Copy the sound.")] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    refine: RefineOption = True,
-    decontaminate: DecontaminateOption = True,
-    stabilize: StabilizeOption = True,
-    stretch: VideoStretchOption = "none",
+    clip: ClipChoice,
+    matte: MatteChoice,
     model: ModelOption = "u2net",
-    device: DeviceOption = "auto",
-    runtime: RuntimeOption = "auto",
-    precision: PrecisionOption = "auto",
-    calibration: CalibrationOption = None,
-    size: SizeOption = None,
-    resampling: FilterOption = Filter.lanczos,
-    slots: Annotated[int, typer.Option(min=1, max=64, help="Frames the engine works on at once.")] = 2,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, and show tracebacks.")] = False,
+    engine: EngineChoice,
+    slots: SlotsOption = 2,
+    verbose: VerboseOption = False,
 ) -> None:
     """Remove the background from clips.
 
@@ -130,47 +123,13 @@ def video(
     Images: [bold]rmbg-trt video talk.mp4 -o 'talk/%06d.png' --start 1:05 --duration 10[/bold]
     """
     setup_logging(verbose)
-    from ..video import VideoOptions  # here, as it needs PyAV
-    from ..video.frame_times import parse_frame_rate, parse_seconds
-
     try:
-        network_size = sides(size)
-        stretched = stretch_of(stretch, running=True)
-        options = VideoOptions(
-            output=output.value if output else None,
-            background=background,
-            codec=codec,
-            crf=crf,
-            bitrate=bitrate,
-            lossless=lossless,
-            start=None if start is None else parse_seconds(start, "--start"),
-            duration=None if duration is None else parse_seconds(duration, "--duration"),
-            fps=None if fps is None else parse_frame_rate(fps),
-            width=width,
-            height=height,
-            decoder=decoder.value,
-            audio=audio,
-            overwrite=overwrite,
-        )
-        jobs = _jobs(inputs, target, options, file_format)
+        jobs = _jobs(inputs, target, clip.options(), file_format)
     except InputError as error:
         fail(str(error), EXIT_USAGE)
     if not jobs:
         return
-    with open_matter(
-        model,
-        stabilize=stabilize,
-        refine=refine,
-        decontaminate=decontaminate,
-        stretch=stretched,
-        device=device,
-        runtime=runtime,
-        precision=precision,
-        calibration=calibration,
-        size=network_size,
-        filter=resampling.value,
-        slots=slots,
-    ) as matter:
+    with matte.open(engine, model, slots=slots) as matter:
         complete = [_run(job, matter, alone=len(jobs) == 1) for job in jobs]
     if not all(complete):
         raise typer.Exit(EXIT_FAILED)
