@@ -29,8 +29,6 @@ from tests.video.clips import (
 )
 
 from rmbg_trt import Engine
-from rmbg_trt.errors import Error
-from rmbg_trt.files import atomic_path
 from rmbg_trt.video import VideoOptions, matte_video
 from rmbg_trt.video.color import Color
 from rmbg_trt.video.formats import choose_format
@@ -162,19 +160,6 @@ def test_bit_rate(tmp_path: Path) -> None:
         write(tmp_path / f"{rate}.mp4", noise, "composite", bitrate=rate).stat().st_size for rate in ("100k", "8M")
     ]
     assert sizes[0] * 3 < sizes[1]
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "sub" / "a.mp4"
-    with pytest.raises(ZeroDivisionError), atomic_path(target) as part:
-        part.write_bytes(b"%d" % (1 // 0 if part.write_bytes(b"half") else 0))
-    assert list(target.parent.iterdir()) == []
-    with atomic_path(target) as part:
-        part.write_bytes(b"whole")
-        assert not target.exists()
-    assert target.read_bytes() == b"whole"
-    with pytest.raises(Error, match="could not be written"), atomic_path(target / "b.mp4"):
-        pass
 
 
 @pytest.mark.parametrize("source", ["a.mp4", "a.mkv", "a.ts"])
