@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rmbg-trt camera``: live matting into a window, a virtual camera, a file or a pipe."""
+"""``rmbg-trt camera``: live matting into a window, a virtual camera, a recording or a pipe."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from ..errors import InputError
+from ..live import LiveMatter, LiveOptions, LiveReport, RawFrames, Recorder, Sink, VirtualCamera, Window, source_of
+from ..video.background import read_background
+from ..video.frame_times import parse_frame_rate, parse_seconds
 from .console import EXIT_FAILED, EXIT_USAGE, error_boundary, fail, say, setup_logging
 from .engine_options import (
     CalibrationOption,
@@ -34,11 +38,8 @@ from .engine_options import (
     stretch_of,
 )
 
-if TYPE_CHECKING:
-    from ..live import LiveMatter, LiveOptions, LiveReport, Sink
 
-
-class _Raw(enum.StrEnum):
+class _RawFormat(enum.StrEnum):
     rgb24 = "rgb24"
     bgra = "bgra"
 
@@ -46,46 +47,49 @@ class _Raw(enum.StrEnum):
 @error_boundary()
 def camera(
     source: Annotated[
-        str, typer.Argument(metavar="[SOURCE]", help="A camera's number, a device, a URL, or a file to play.")
+        str, typer.Argument(metavar="[SOURCE]", help="Camera number, device, URL, or a file to play.")
     ] = "0",
     output: Annotated[
         Output | None,
-        typer.Option(help="What to make: a composite if there is a background, else a cutout.", show_default=False),
+        typer.Option(help="Default: composite if there is a background, else cutout.", show_default=False),
     ] = None,
     background: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WHAT",
-            help="'#rrggbb', a colour name, a picture, a clip, blur or blur:RADIUS. Several: the key b changes them.",
+            help="'#rrggbb', a colour name, an image, a video, blur or blur:RADIUS. Repeat it to switch with key b.",
         ),
     ] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="Swap left and right.")] = False,
-    width: Annotated[int | None, typer.Option(help="Of the results; a camera is asked for it.")] = None,
-    height: Annotated[int | None, typer.Option(help="Of the results; a camera is asked for it.")] = None,
+    width: Annotated[int | None, typer.Option(help="Width of the results; also requested from a camera.")] = None,
+    height: Annotated[int | None, typer.Option(help="Height of the results; also requested from a camera.")] = None,
     fps: Annotated[
-        str | None, typer.Option(metavar="RATE", help="Take so many frames a second at most; a camera is asked for it.")
+        str | None, typer.Option(metavar="RATE", help="Maximum frame rate; also requested from a camera.")
     ] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin a file again when it is over.")] = False,
-    duration: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after so long: 90 or 1:30.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Play a file again when it ends.")] = False,
+    duration: Annotated[str | None, typer.Option(metavar="TIME", help="Stop after this time: 90 or 1:30.")] = None,
     reconnect: Annotated[
-        str, typer.Option(metavar="N|forever", help="How often in a row to look for a lost camera or stream.")
+        str, typer.Option(metavar="N|forever", help="How many times in a row to try to reopen a lost source.")
     ] = "forever",
     preview: Annotated[bool, typer.Option("--preview/--no-preview", help="Show a window.")] = True,
-    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Show figures in the window.")] = True,
+    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Show statistics in the window.")] = True,
     virtual_camera: Annotated[
-        bool, typer.Option("--virtual-camera", help="Be a camera for other programs: meetings, OBS.")
+        bool, typer.Option("--virtual-camera", help="Act as a camera for other programs: meetings, OBS.")
     ] = False,
     virtual_device: Annotated[
-        str | None, typer.Option(metavar="DEVICE", help="Which virtual camera, as /dev/video10; implies it.")
+        str | None,
+        typer.Option(
+            metavar="DEVICE", help="The virtual camera to use, such as /dev/video10; implies --virtual-camera."
+        ),
     ] = None,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Record from the start: .mp4, .mov, .webm, .mkv.")
+        Path | None, typer.Option(metavar="FILE", help="Record to a file: .mp4, .mov, .webm, .mkv.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a recording that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing recording.")] = False,
     stdout: Annotated[
-        _Raw | None, typer.Option("--stdout", help="Write raw frames to stdout, for a pipe.", show_default=False)
+        _RawFormat | None, typer.Option("--stdout", help="Write raw frames to stdout.", show_default=False)
     ] = None,
-    snapshots: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the key s saves pictures.")] = Path(),
+    snapshots: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the snapshots of the key s.")] = Path(),
     refine: RefineOption = True,
     decontaminate: DecontaminateOption = True,
     stabilize: StabilizeOption = True,
@@ -98,52 +102,53 @@ def camera(
     size: SizeOption = None,
     resampling: FilterOption = Filter.lanczos,
     slots: Annotated[
-        int, typer.Option(min=1, max=64, help="Frames in flight; more keep a GPU busier, and each is older.")
+        int, typer.Option(min=1, max=64, help="Frames in flight; more keep a GPU busier but add latency.")
     ] = 1,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more messages and tracebacks.")] = False,
 ) -> None:
-    """Take the background out of a camera's picture, live.
+    """Remove the background from a live camera, stream or file.
 
-    Always the newest frame is matted; what there is no time for is dropped,
-    so the picture may be rare but not old. In the window: q quits, h shows
-    all keys. Ctrl-C ends it too; a recording is whole then.
+    Only the newest frame is matted and older ones are dropped, so a slow
+    network lowers the frame rate but never adds latency. In the window, q
+    quits and h shows all keys. Ctrl-C also quits; a recording stays complete.
 
     For example: [bold]rmbg-trt camera --background blur --virtual-camera[/bold]
 
-    A stream: [bold]rmbg-trt camera rtsp://10.0.0.7/live --record out.mov --no-preview[/bold]
+    Record a stream: [bold]rmbg-trt camera rtsp://10.0.0.7/live --record out.mov --no-preview[/bold]
 
-    Into a pipe: [bold]rmbg-trt camera 0 --background green --no-preview --stdout rgb24 | ffplay -f rawvideo
+    Write to a pipe: [bold]rmbg-trt camera 0 --background green --no-preview --stdout rgb24 | ffplay -f rawvideo
     -pixel_format rgb24 -video_size 1280x720 -[/bold]
     """
     setup_logging(verbose)
-    from ..errors import InputError
-    from ..live import LiveMatter, LiveOptions, source_of
-    from ..video.background import read_background
-    from ..video.frame_times import parse_frame_rate, parse_seconds
-
     with contextlib.ExitStack() as stack:
         try:
             network_size = sides(size)
             stretched = stretch_of(stretch, running=True)
             options = LiveOptions(
                 output=output.value if output else None,
-                backgrounds=[read_background(each) for each in background or ()],
+                backgrounds=[read_background(value) for value in background or ()],
                 mirror=mirror,
                 width=width,
                 height=height,
                 fps=None if fps is None else float(parse_frame_rate(fps)),
                 loop=loop,
-                reconnect=_tries(reconnect),
+                reconnect=_max_tries(reconnect),
                 slots=slots,
                 overlay=overlay,
                 snapshots=snapshots,
             )
             options.check()
-            seconds_to_run = None if duration is None else float(parse_seconds(duration, "--duration"))
-            found = source_of(source, width=width, height=height, fps=options.fps)
-            sinks: list[Sink] = [] if stdout is None else [_pipe(stdout.value, stack)]
-            sinks += _recorder(record, options, overwrite)
-            sinks += _screens(preview, virtual_camera or virtual_device is not None, virtual_device)
+            limit_s = None if duration is None else float(parse_seconds(duration, "--duration"))
+            live_source = source_of(source, width=width, height=height, fps=options.fps)
+            sinks: list[Sink] = []
+            if stdout is not None:
+                sinks.append(_stdout_sink(stdout.value, stack))
+            if record is not None:
+                sinks.append(Recorder(record, options.kind, overwrite=overwrite))
+            if preview:
+                sinks.append(Window())
+            if virtual_camera or virtual_device is not None:
+                sinks.append(VirtualCamera(virtual_device))
         except InputError as error:
             fail(str(error), EXIT_USAGE)
         matter = stack.enter_context(
@@ -162,15 +167,13 @@ def camera(
                 stretch=stretched,
             )
         )
-        live = LiveMatter(found, matter, sinks, options, recording=record, tell=say)
-        _run(live, seconds_to_run)
+        live = LiveMatter(live_source, matter, sinks, options, recording=record, on_message=say)
+        _run(live, limit_s)
     if live.report().errors:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tries(text: str) -> int | None:
-    from ..errors import InputError
-
+def _max_tries(text: str) -> int | None:
     if text.strip().lower() == "forever":
         return None
     if not text.strip().isascii() or not text.strip().isdigit():
@@ -178,42 +181,26 @@ def _tries(text: str) -> int | None:
     return int(text)
 
 
-def _pipe(format: Any, stack: contextlib.ExitStack) -> Sink:
-    """Raw frames on stdout, and whatever else would go there on stderr until the stack ends."""
-    from ..errors import InputError
-    from ..live import RawFrames
-
+def _stdout_sink(format: Any, stack: contextlib.ExitStack) -> Sink:
+    """Write raw frames to stdout. Until ``stack`` ends, anything else written to stdout goes to stderr."""
     if sys.stdout.isatty():
-        raise InputError(f"--stdout {format} writes raw frames, which no terminal shows; send them to a pipe or a file")
+        raise InputError(f"--stdout {format} writes raw frames, which a terminal cannot show; use a pipe or a file")
     sys.stdout.flush()
-    ours = os.dup(1)
-    stack.callback(os.close, ours)
+    descriptor = os.dup(1)
+    stack.callback(os.close, descriptor)
     os.dup2(2, 1)
-    stack.callback(os.dup2, ours, 1)
+    stack.callback(os.dup2, descriptor, 1)
     if sys.platform == "win32":
         import msvcrt
 
-        msvcrt.setmode(ours, os.O_BINARY)
-    return RawFrames(ours, format, announce=say)
+        msvcrt.setmode(descriptor, os.O_BINARY)
+    return RawFrames(descriptor, format, on_message=say)
 
 
-def _recorder(target: Path | None, options: LiveOptions, overwrite: bool) -> list[Sink]:
-    from ..live import Recorder
+def _run(live: LiveMatter, limit_s: float | None) -> None:
+    """Run to the end and print the report.
 
-    return [] if target is None else [Recorder(target, options.kind, overwrite=overwrite)]
-
-
-def _screens(preview: bool, virtual: bool, device: str | None) -> list[Sink]:
-    from ..live import VirtualCamera, Window
-
-    screens: list[Sink] = [Window()] if preview else []
-    return [*screens, VirtualCamera(device)] if virtual else screens
-
-
-def _run(live: LiveMatter, seconds: float | None) -> None:
-    """Runs until the end, whatever it is, and says how it went.
-
-    Ctrl-C and SIGTERM end it well; the second Ctrl-C ends it at once. Raises `KeyboardInterrupt` after Ctrl-C.
+    Ctrl-C and SIGTERM stop it in order; a second Ctrl-C stops it at once. Raises `KeyboardInterrupt` after Ctrl-C.
     """
     interrupted = False
 
@@ -226,30 +213,30 @@ def _run(live: LiveMatter, seconds: float | None) -> None:
 
     with contextlib.ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
-            for each in (signal.SIGINT, signal.SIGTERM):
-                stack.callback(signal.signal, each, signal.signal(each, stop))
+            for number in (signal.SIGINT, signal.SIGTERM):
+                stack.callback(signal.signal, number, signal.signal(number, stop))
         try:
-            live.run(seconds)
+            live.run(limit_s)
         finally:
-            _tell(live.report())
+            _print_report(live.report())
     if interrupted:
         raise KeyboardInterrupt
 
 
-def _tell(report: LiveReport) -> None:
-    """What was done, a line for the whole and one for each sink."""
+def _print_report(report: LiveReport) -> None:
+    """Print a line for the run and one for each sink."""
     if not report.frames:
         return
-    lost = f", found again {report.reconnects} times" if report.reconnects else ""
+    reconnects = f", {report.reconnects} reconnects" if report.reconnects else ""
     say(
-        f"{report.frames} frames in {report.seconds:.1f} s{lost}: {report.matted} matted "
-        f"({report.matted / max(report.seconds, 1e-3):.1f} fps), {report.dropped} dropped as stale; latency "
-        f"{report.latency.p50_ms:.0f} ms, 95 % within {report.latency.p95_ms:.0f} ms"
+        f"{report.frames} frames in {report.seconds:.1f} s{reconnects}: {report.matted} matted "
+        f"({report.matted / max(report.seconds, 1e-3):.1f} fps), {report.dropped} dropped; latency "
+        f"{report.latency.p50_ms:.0f} ms, p95 {report.latency.p95_ms:.0f} ms"
     )
     for name, sink in report.sinks.items():
         error = f"; {sink.error}" if sink.error else ""
         say(
             f"{name}: {sink.written} frames, {sink.dropped} dropped; latency {sink.latency.p50_ms:.0f} ms, "
-            f"95 % within {sink.latency.p95_ms:.0f} ms{error}",
+            f"p95 {sink.latency.p95_ms:.0f} ms{error}",
             style="bold red" if error else "",
         )

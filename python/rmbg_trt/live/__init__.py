@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live matting of a camera, a stream or a file: the newest frame, to a window, a virtual camera, a file or a pipe.
+"""Live matting of a camera, stream or file into a window, a virtual camera, a recording or a pipe.
 
 live = LiveMatter(source_of(0), VideoMatter("u2netp", color="rgb", slots=1), [Window()], LiveOptions())
 report = live.run()
@@ -7,43 +7,44 @@ report = live.run()
 
 from __future__ import annotations
 
+import contextlib
+
 from ..errors import UnavailableError
+from .extras import opencv
+
+with contextlib.suppress(UnavailableError):
+    opencv()  # before PyAV: both bring their own X libraries, and in the other order a window hangs
 
 try:
-    import av as _av  # noqa: F401  # here once, so that all modules of this folder can take it for granted
+    import av as _av  # noqa: F401  # checked here once; every module of this folder needs it
 except ImportError as error:
     raise UnavailableError('PyAV is not installed: pip install "rmbg-trt[camera]"') from error
 
-from .camera import Camera
-from .clip import Clip
 from .live_matter import LiveMatter
-from .look import Matted
+from .matted_frame import MattedFrame
 from .options import LiveOptions
-from .raw_frames import RawFrames
-from .recorder import Recorder
-from .report import LiveReport, SinkReport
-from .sink import GoneError, Show, Sink, Status
-from .sources import LiveSource, source_of
-from .stream import Stream
-from .virtual_camera import VirtualCamera
+from .sink import Sink, SinkClosedError, StreamInfo
+from .sources import Camera, Clip, LiveSource, Stream, source_of
+from .stats import LiveReport, SinkReport, Status
 from .window import Window
+from .writers import RawFrames, Recorder, VirtualCamera
 
 __all__ = [
     "Camera",
     "Clip",
-    "GoneError",
     "LiveMatter",
     "LiveOptions",
     "LiveReport",
     "LiveSource",
-    "Matted",
+    "MattedFrame",
     "RawFrames",
     "Recorder",
-    "Show",
     "Sink",
+    "SinkClosedError",
     "SinkReport",
     "Status",
     "Stream",
+    "StreamInfo",
     "VirtualCamera",
     "Window",
     "source_of",

@@ -1,56 +1,115 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first thread: it reads a source as fast as frames come, and finds it again when it is lost.
+"""The capture thread: reads a source as fast as frames arrive, and reopens it when it is lost.
 
-It never waits for the network. What the network has no time for falls from the shelf, and is not even converted.
+It never waits for the network. Frames that the network has no time for are dropped before they are even converted.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..errors import Error, InputError
 from .options import LiveOptions
-from .shelf import Shelf
-from .sources import LiveSource, Picture
+from .sources import LiveSource, ReadPixels
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 10.0
+Item = TypeVar("Item")
+
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 10.0
+
+
+class LatestQueue(Generic[Item]):
+    """A queue between two threads that drops its oldest item when it is full.
+
+    ``put`` never blocks: a slow consumer lowers the frame rate but never adds latency.
+
+    Args:
+        length: Items that it holds; 1 keeps only the newest.
+
+    Attributes:
+        dropped: Items dropped so far.
+        closed: Whether nothing more is accepted.
+    """
+
+    def __init__(self, length: int = 1) -> None:
+        self.dropped = 0
+        self.closed = False
+        self._length = length
+        self._items: deque[Item] = deque()
+        self._changed = threading.Condition()
+
+    def put(self, item: Item) -> None:
+        """Add an item. Ignored after `close`."""
+        with self._changed:
+            if self.closed:
+                return
+            if len(self._items) == self._length:
+                self._items.popleft()
+                self.dropped += 1
+            self._items.append(item)
+            self._changed.notify()
+
+    def get(self, timeout: float | None = None) -> Item | None:
+        """Remove the oldest item. None: nothing came within ``timeout`` seconds, or the queue is closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self.closed, timeout)
+            return self._items.popleft() if self._items else None
+
+    def close(self) -> None:
+        """Accept nothing more; what is queued can still be taken. May be called repeatedly."""
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Remove everything, without counting it as dropped."""
+        with self._changed:
+            self._items.clear()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it is closed and empty."""
+        with self._changed:
+            return self.closed and not self._items
 
 
 @dataclass(frozen=True)
 class LiveFrame:
-    """A frame as it came.
+    """A captured frame.
 
     Attributes:
-        number: Counts all frames of the source, from 0.
-        captured_s: When it came, by `time.monotonic`.
-        scene: Another number means that the frame does not follow on those before: reconnected, or begun again.
-        picture: Gives its pixels.
+        number: Index among all frames of the source.
+        captured_s: When it arrived, by `time.monotonic`.
+        scene: Changes when a frame does not continue the previous ones: after a reconnect or a restart of the file.
+        read_pixels: Returns its pixels.
     """
 
     number: int
     captured_s: float
     scene: int
-    picture: Picture
+    read_pixels: ReadPixels
 
 
 class Capture:
-    """Reads a source into a shelf.
+    """Reads a source into a queue that keeps the newest frame.
 
     Args:
-        source: Where frames come from.
+        source: The source.
         options: For ``fps``, ``loop`` and ``reconnect``.
-        stop: Ends it.
-        paused: Says whether frames are to be thrown away; a file waits instead.
-        tell: Takes messages for the user.
+        stop: Ends it when set.
+        paused: Returns whether frames are discarded; a file waits instead.
+        on_message: Receives messages for the user.
 
     Attributes:
-        shelf: The newest frame.
-        frames: How many came.
-        reconnects: How often a lost source was found again.
-        lost: Whether it is being looked for.
+        queue: Holds the newest frame.
+        frames: Frames read so far.
+        reconnects: How many times a lost source was reopened.
+        lost: Whether the source is lost and being reopened.
+        rate: Expected frames per second.
     """
 
     def __init__(
@@ -60,25 +119,22 @@ class Capture:
         *,
         stop: threading.Event,
         paused: Callable[[], bool],
-        tell: Callable[[str], None],
+        on_message: Callable[[str], None],
     ) -> None:
-        self.shelf: Shelf[LiveFrame] = Shelf()
-        self.frames = 0
-        self.reconnects = 0
+        self.queue: LatestQueue[LiveFrame] = LatestQueue()
+        self.frames = self.reconnects = 0
         self.lost = False
         self.rate = 30.0
         self._source, self._options = source, options
-        self._stop, self._paused, self._tell = stop, paused, tell
-        self._scene = 0
-        self._since_open = 0
-        self._tries = 0
+        self._stop, self._paused, self._on_message = stop, paused, on_message
+        self._scene = self._frames_since_open = self._tries = 0
         self._next_due_s = 0.0
 
     def run(self) -> None:
-        """Reads until the source is over, or ``stop``.
+        """Read until the source ends, or ``stop`` is set.
 
         Raises:
-            Error: It cannot be opened, gives nothing, or was lost and not found again.
+            Error: The source cannot be opened, delivers nothing, or was lost for good.
         """
         try:
             self._open()
@@ -86,78 +142,77 @@ class Capture:
                 if self._paused() and not self._source.live:
                     self._stop.wait(0.02)
                     continue
-                picture, reason = self._read()
-                if picture is not None:
-                    self._take(picture)
-                elif self._stop.is_set() or not self._go_on(reason):
+                read_pixels, reason = self._read()
+                if read_pixels is not None:
+                    self._accept(read_pixels)
+                elif self._stop.is_set() or not self._continue(reason):
                     return
         finally:
-            self.shelf.end()
+            self.queue.close()
             self._source.close()
 
     def _open(self) -> None:
         self._source.open()
-        self._since_open = 0
+        self._frames_since_open = 0
         self.rate = min(self._source.rate, self._options.fps or 1000.0)
 
-    def _read(self) -> tuple[Picture | None, str]:
+    def _read(self) -> tuple[ReadPixels | None, str]:
         try:
-            return self._source.read(self._stop), "it gives no more frames"
+            return self._source.read(self._stop), "no more frames"
         except InputError:
             raise
         except Error as error:
             if not self._source.live and self.frames > 0:
-                raise Error(f"{self._source.name} breaks off: {error}") from error
+                raise Error(f"{self._source.name} ended early: {error}") from error
             return None, str(error)
 
-    def _take(self, picture: Picture) -> None:
+    def _accept(self, read_pixels: ReadPixels) -> None:
         now = time.monotonic()
         if self.lost:
             self.lost = False
             self.reconnects += 1
-            self._tell(f"{self._source.name} is there again")
+            self._on_message(f"{self._source.name} is back")
         self._tries = 0
         number, self.frames = self.frames, self.frames + 1
-        self._since_open += 1
-        if self._paused() or not self._is_due(now):
-            return
-        self.shelf.put(LiveFrame(number, now, self._scene, picture))
+        self._frames_since_open += 1
+        if not self._paused() and self._is_due(now):
+            self.queue.put(LiveFrame(number, now, self._scene, read_pixels))
 
     def _is_due(self, now: float) -> bool:
-        """Whether a frame is wanted at the rate that was asked for; the rest is thinned out evenly."""
+        """Whether to keep a frame at the requested rate; the others are skipped evenly."""
         if self._options.fps is None:
             return True
         step = 1 / self._options.fps
-        if now < self._next_due_s - 0.1 * step:  # a camera is not that exact
+        if now < self._next_due_s - 0.1 * step:  # tolerance for the jitter of cameras
             return False
         on_time = self._next_due_s + step > now
         self._next_due_s = step + (self._next_due_s if on_time else now)
         return True
 
-    def _go_on(self, reason: str) -> bool:
-        """After the end: whether there is more, from the beginning or from a source that came back."""
+    def _continue(self, reason: str) -> bool:
+        """At the end of the source: loop or reconnect. Returns whether there is more to read."""
+        name, live = self._source.name, self._source.live
         if self.frames == 0:
-            what = (
-                f"opens, but gives no frame ({reason})" if self._source.live else "holds no frame that can be decoded"
-            )
-            raise Error(f"{self._source.name} {what}")
+            what = f"opened, but gave no frames ({reason})" if live else "has no frame that can be decoded"
+            raise Error(f"{name} {what}")
         self._source.close()
         self._scene += 1
-        if self._source.live:
+        if live:
             return self._reconnect(reason)
         if not self._options.loop:
             return False
-        if self._since_open == 0:
-            raise Error(f"{self._source.name} gives no frame any more")
+        if self._frames_since_open == 0:
+            raise Error(f"{name} no longer gives any frames")
         self._open()
         return True
 
     def _reconnect(self, reason: str) -> bool:
         self.lost = True
-        while self._options.reconnect is None or self._tries < self._options.reconnect:
-            wait_s = min(_FIRST_WAIT_S * 2 ** min(self._tries, 10), _LONGEST_WAIT_S)
+        name, limit = self._source.name, self._options.reconnect
+        while limit is None or self._tries < limit:
+            wait_s = min(_FIRST_RETRY_S * 2 ** min(self._tries, 10), _LONGEST_RETRY_S)
             self._tries += 1
-            self._tell(f"{self._source.name} is lost ({reason}); looking for it in {wait_s:g} s")
+            self._on_message(f"{name} is lost ({reason}); trying again in {wait_s:g} s")
             if self._stop.wait(wait_s):
                 return False
             try:
@@ -167,4 +222,4 @@ class Capture:
                 reason = str(error)
                 self._source.close()
         tries = f" after {self._tries} tries" if self._tries else ""
-        raise Error(f"{self._source.name} is lost{tries}: {reason}")
+        raise Error(f"{name} is lost{tries}: {reason}")

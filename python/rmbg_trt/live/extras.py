@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Optional packages, imported when they are used."""
+"""Optional packages of the ``camera`` extra, imported when they are needed."""
 
 from __future__ import annotations
 
@@ -11,25 +11,22 @@ from ..errors import UnavailableError
 
 
 def opencv() -> Any:
-    """The module ``cv2``. Raises `UnavailableError` if it is not installed, or cannot be loaded."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # what it warns of when a camera is not there, we say ourselves
-    return _module("cv2", "OpenCV")
+    """Import ``cv2``. Raises `UnavailableError` if it is not installed or cannot be loaded."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # our own error says when a camera cannot be opened
+    return _import("cv2", "OpenCV")
 
 
-def virtual_cameras() -> Any:
-    """The module ``pyvirtualcam``. Raises `UnavailableError` if it is not installed, or cannot be loaded."""
-    return _module("pyvirtualcam", "pyvirtualcam")
+def pyvirtualcam() -> Any:
+    """Import ``pyvirtualcam``. Raises `UnavailableError` if it is not installed or cannot be loaded."""
+    return _import("pyvirtualcam", "pyvirtualcam")
 
 
-def _module(name: str, called: str) -> Any:
+def _import(module: str, package: str) -> Any:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise UnavailableError(f'{called} is not installed: pip install "rmbg-trt[camera]"') from error
-    except ImportError as error:  # a library of the system that it needs
-        hint = (
-            "; apt-get install libgl1 libglib2.0-0 has it on Debian and Ubuntu"
-            if "lib" in str(error) and name == "cv2"
-            else ""
-        )
-        raise UnavailableError(f"{called} is installed but cannot be loaded ({error}){hint}") from error
+        raise UnavailableError(f'{package} is not installed: pip install "rmbg-trt[camera]"') from error
+    except ImportError as error:  # it needs a system library
+        missing = "lib" in str(error) and module == "cv2"
+        hint = "; on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0" if missing else ""
+        raise UnavailableError(f"{package} is installed but cannot be loaded ({error}){hint}") from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a place to show or keep results must do, and the thread that brings them there without anyone waiting for it."""
+"""The base class of sinks, and the worker that feeds one: a slow sink drops results and never holds up the others."""
 
 from __future__ import annotations
 
@@ -9,44 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import Error
-from .latency import Latency, Spread
-from .look import Matted
-from .shelf import Shelf
+from .capture import LatestQueue
+from .matted_frame import MattedFrame
+from .stats import LatencyTracker, Status
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Status:
-    """How it goes, for the overlay.
-
-    Attributes:
-        fps: Results a second, of the last seconds.
-        latency: From a frame's arrival until it was shown, of the last seconds.
-        dropped: Frames that the network had no time for, so far.
-        notes: What else is to be said: paused, recording, looking for the source, ...
-        overlay: Whether the figures are wanted.
-        alpha_view: Whether the alpha is wanted.
-        help: Whether the keys are wanted.
-    """
-
-    fps: float
-    latency: Spread
-    dropped: int
-    notes: tuple[str, ...] = ()
-    overlay: bool = True
-    alpha_view: bool = False
-    help: bool = False
-
-
-@dataclass(frozen=True)
-class Show:
+class StreamInfo:
     """What a sink knows before the first result.
 
     Attributes:
         size: (height, width) of all results.
-        rate: Frames a second that are to be expected at most.
-        status: Gives how it goes.
+        rate: Highest frame rate to expect.
+        status: Returns the current state.
     """
 
     size: tuple[int, int]
@@ -54,98 +31,106 @@ class Show:
     status: Callable[[], Status]
 
 
-class GoneError(Exception):
-    """Whoever looked has gone, which is no failure: a pipe's reader has ended, a window was closed."""
+class SinkClosedError(Exception):
+    """The receiving end was closed: the reader of a pipe ended, for example. This ends the sink without an error."""
 
 
 class Sink:
-    """Where results go. ``start``, ``write`` and ``finish`` are called by one thread.
+    """A destination for results. ``start``, ``write`` and ``finish`` are called by the same thread.
 
     Attributes:
-        name: For messages and the report.
-        keep: Results that may wait for it; the oldest fall. 1 keeps the newest only.
-        main_thread: Whether it must be served by the thread that called `LiveMatter.run`, as windows must.
-        patience_s: How long to wait for it at the end; None: as long as it takes.
+        name: Name in messages and in the report.
+        queue_length: Results that may wait for it; when the queue is full, the oldest is dropped.
+        main_thread: Whether the thread that called `LiveMatter.run` must serve it, as windows require.
+        finish_timeout_s: How long to wait for it at the end; None waits as long as it takes.
     """
 
     name = "sink"
-    keep = 1
+    queue_length = 1
     main_thread = False
-    patience_s: float | None = 5.0
+    finish_timeout_s: float | None = 5.0
 
-    def start(self, show: Show) -> None:
-        """Called before the first result. Raises `Error` where it cannot work."""
+    def start(self, info: StreamInfo) -> None:
+        """Prepare for the first result. Raises `Error` if it cannot work."""
 
-    def write(self, matted: Matted) -> None:
-        """Takes a result. Raises `Error`, or `GoneError`."""
+    def write(self, matted: MattedFrame) -> None:
+        """Write or show a result. Raises `Error` or `SinkClosedError`."""
 
-    def hurry(self) -> None:
-        """No more results come. Called by another thread: what waits for somebody else must not wait much longer."""
+    def stop_waiting(self) -> None:
+        """Called from another thread when no more results come: a blocked ``write`` must return soon."""
 
     def finish(self) -> None:
-        """Called after the last result, also where one failed. Raises `Error` where something is not whole."""
+        """Called after the last result, also after an error. Raises `Error` if the output is incomplete."""
+
+    def key(self) -> str:
+        """Return the key that was pressed, or "". Only called for sinks on the main thread, after ``start``."""
+        return ""
+
+    def refresh(self) -> None:
+        """Show the last result again. Only called for sinks on the main thread, after ``start``."""
 
 
-class Outlet:
-    """Brings results to a sink.
+class SinkWorker:
+    """Feeds results to a sink, in a thread of its own unless the sink needs the main thread.
 
     Args:
-        sink: Where to.
-        show: Gives what the sink must know.
-        failed: Called with the error, should the sink fail; for one that came later, and without which it goes on.
+        sink: The sink.
+        stream_info: Returns what the sink must know; called before the first result.
+        on_error: Called with the error if the sink fails. Only for an optional sink, one that was added later: the run
+            goes on without it.
 
     Attributes:
-        sink: As given.
-        optional: Whether it came later.
-        written: Results that it took.
-        latency: Of those, from the frame's arrival until it was shown or written.
-        error: What went wrong, if something did.
-        started: Whether it has taken a result.
-        gone: Whether it failed, or whoever looked has gone.
+        sink: The sink.
+        optional: Whether the run goes on without it.
+        written: Results that the sink took.
+        latency: From capture until those results were shown or written.
+        error: The first error, if any.
+        started: Whether the sink has started.
+        closed: Whether the sink failed or was closed.
     """
 
-    def __init__(self, sink: Sink, show: Callable[[], Show], failed: Callable[[Exception], None] | None = None) -> None:
+    def __init__(
+        self, sink: Sink, stream_info: Callable[[], StreamInfo], on_error: Callable[[Exception], None] | None = None
+    ) -> None:
         self.sink = sink
-        self.optional = failed is not None
-        self._failed = failed
+        self.optional = on_error is not None
         self.written = 0
-        self.latency = Latency()
+        self.latency = LatencyTracker()
         self.error: Exception | None = None
-        self.started = False
-        self.gone = False
-        self._show = show
-        self._shelf: Shelf[Matted] = Shelf(sink.keep)
+        self.started = self.closed = False
+        self._stream_info, self._on_error = stream_info, on_error
+        self._queue: LatestQueue[MattedFrame] = LatestQueue(sink.queue_length)
         self._thread: threading.Thread | None = None
         if not sink.main_thread:
-            self._thread = threading.Thread(target=self._run, name=f"rmbg-{sink.name}", daemon=True)
+            self._thread = threading.Thread(target=self._drain, args=(None,), name=f"rmbg-{sink.name}", daemon=True)
             self._thread.start()
 
     @property
     def dropped(self) -> int:
-        """Results that fell because it was too slow."""
-        return self._shelf.dropped
+        """Results dropped because the sink was too slow."""
+        return self._queue.dropped
 
     @property
     def ended(self) -> bool:
-        """Whether it takes no more results."""
-        return self._shelf.ended
+        """Whether it accepts no more results."""
+        return self._queue.closed
 
-    def offer(self, matted: Matted) -> None:
-        """Takes a result; never waits."""
-        self._shelf.put(matted)
+    def put(self, matted: MattedFrame) -> None:
+        """Queue a result. Never blocks."""
+        self._queue.put(matted)
 
-    def work(self, timeout: float | None) -> None:
-        """Writes one result, if one comes within ``timeout`` seconds."""
-        matted = self._shelf.take(timeout)
-        if matted is None or self.gone:
+    def write_next(self, timeout: float | None) -> None:
+        """Write one result if one arrives within ``timeout`` seconds."""
+        matted = self._queue.get(timeout)
+        if matted is None or self.closed:
             return
         try:
             if not self.started:
-                self.sink.start(self._show())
+                self.sink.start(self._stream_info())
                 self.started = True
             self.sink.write(matted)
-        except GoneError:
-            self._leave()
+        except SinkClosedError:
+            self._close()
         except Exception as error:
             self._fail(error)
         else:
@@ -153,31 +138,26 @@ class Outlet:
             self.latency.add(matted.captured_s)
 
     def end(self) -> None:
-        """Takes no more results; those that wait are still written."""
-        self._shelf.end()
+        """Accept no more results; queued ones are still written."""
+        self._queue.close()
         try:
-            self.sink.hurry()
+            self.sink.stop_waiting()
         except Exception as error:
             self._fail(error)
 
     def finish(self) -> None:
-        """Writes what waits and lets the sink end. Called by the main thread."""
+        """Write what is queued and finish the sink. Called by the main thread."""
         self.end()
-        if self._thread is not None:
-            self._thread.join(self.sink.patience_s)
-            if self._thread.is_alive():
-                self._fail(Error(f"{self.sink.name} does not answer; it was left behind"))
-        else:
-            while not self._shelf.over:
-                self.work(0)
-            self._end()
+        if self._thread is None:
+            self._drain(0)
+            return
+        self._thread.join(self.sink.finish_timeout_s)
+        if self._thread.is_alive():
+            self._fail(Error(f"{self.sink.name} does not respond and was abandoned"))
 
-    def _run(self) -> None:
-        while not self._shelf.over:
-            self.work(None)
-        self._end()
-
-    def _end(self) -> None:
+    def _drain(self, timeout: float | None) -> None:
+        while not self._queue.exhausted:
+            self.write_next(timeout)
         try:
             self.sink.finish()
         except Exception as error:
@@ -186,12 +166,12 @@ class Outlet:
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, Error):
             log.debug("%s failed", self.sink.name, exc_info=error)
-        if self.error is None and self._failed is not None:
-            self._failed(error)
+        if self.error is None and self._on_error is not None:
+            self._on_error(error)
         self.error = self.error or error
-        self._leave()
+        self._close()
 
-    def _leave(self) -> None:
-        self.gone = True
-        self._shelf.end()
-        self._shelf.clear()
+    def _close(self) -> None:
+        self.closed = True
+        self._queue.close()
+        self._queue.clear()

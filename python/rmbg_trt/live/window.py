@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The preview: a window of OpenCV, with words on the picture and keys. Windows belong to the main thread."""
+"""The preview window (OpenCV): its keys, and the statistics and help drawn on the frame. It needs the main thread."""
 
 from __future__ import annotations
 
@@ -8,24 +8,65 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import UnavailableError
 from ..image import Array
 from .extras import opencv
-from .look import Matted, checkerboard, gray
-from .overlay import lines_of, with_words
-from .sink import Show, Sink, Status
+from .matted_frame import MattedFrame, checkerboard, gray
+from .sink import Sink, StreamInfo
+from .stats import Status
 
-_LARGEST_WIDTH = 1280  # at first; the window can be drawn larger
-_WITHOUT = "--no-preview (in Python: no Window) runs without a window"
+_INITIAL_WIDTH = 1280  # at most; the user can enlarge the window
+_HINT = "--no-preview (in Python: no Window) runs without a window"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of the window.
+
+    Attributes:
+        characters: Characters that trigger it.
+        label: Its name in the help.
+        action: The method of `LiveMatter` that it calls.
+        description: Its description in the help.
+    """
+
+    characters: str
+    label: str
+    action: str
+    description: str
+
+
+KEYS = (
+    Key("q\x1b", "q, Esc", "stop", "quit"),
+    Key(" ", "space", "toggle_pause", "pause"),
+    Key("m", "m", "toggle_mirror", "mirror"),
+    Key("b", "b", "next_background", "next background"),
+    Key("a", "a", "toggle_alpha_view", "show the alpha"),
+    Key("o", "o", "toggle_overlay", "show statistics"),
+    Key("r", "r", "toggle_recording", "start or stop recording"),
+    Key("s", "s", "snapshot", "save a snapshot"),
+    Key("h", "h", "toggle_help", "show these keys"),
+)
+
+
+def action_of(character: str) -> str | None:
+    """Return the method of `LiveMatter` for a key, in either case; None if the key has none."""
+    return next((key.action for key in KEYS if character.lower() in key.characters), None) if character else None
 
 
 class Window(Sink):
-    """A window. Cutouts are shown on a checkerboard.
+    """A preview window. Cutouts are shown on a checkerboard.
 
     Raises:
-        UnavailableError: There is no display, or OpenCV is not installed or has no windows.
+        UnavailableError: There is no display, or OpenCV is not installed or cannot open windows.
     """
 
     name = "preview"
@@ -34,39 +75,39 @@ class Window(Sink):
     def __init__(self, title: str = "rmbg-trt") -> None:
         check_display()
         self._cv2: Any = opencv()
-        _check_windows(self._cv2)
+        _check_gui(self._cv2)
         self._title = title
-        self._show: Show | None = None
-        self._last: Matted | None = None
+        self._info: StreamInfo | None = None
+        self._last: MattedFrame | None = None
 
-    def start(self, show: Show) -> None:
+    def start(self, info: StreamInfo) -> None:
         """See `Sink.start`."""
         cv2 = self._cv2
         try:
             cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
-            raise UnavailableError(f"a window cannot be opened ({error}); {_WITHOUT}") from error
-        height, width = show.size
-        scale = min(1.0, _LARGEST_WIDTH / width)
+            raise UnavailableError(f"a window cannot be opened ({error}); {_HINT}") from error
+        height, width = info.size
+        scale = min(1.0, _INITIAL_WIDTH / width)
         cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
-        self._show = show
+        self._info = info
 
-    def write(self, matted: Matted) -> None:
+    def write(self, matted: MattedFrame) -> None:
         """See `Sink.write`."""
         self._last = matted
         self.refresh()
 
     def refresh(self) -> None:
-        """Draws the last result again, with the words of now."""
-        if self._last is None or self._show is None:
+        """See `Sink.refresh`; the overlay is updated."""
+        if self._last is None or self._info is None:
             return
-        status = self._show.status()
-        pixels = with_words(_picture(self._last, status), lines_of(status))
+        status = self._info.status()
+        pixels = draw_text(_pixels(self._last, status), overlay_lines(status))
         self._cv2.imshow(self._title, self._cv2.cvtColor(pixels, self._cv2.COLOR_RGB2BGR))
 
     def key(self) -> str:
-        """The key that was pressed, "" if none; "q" if the window was closed. This is what draws the window, too."""
-        if self._show is None:
+        """See `Sink.key`; "q" if the window was closed. OpenCV draws the window during this call."""
+        if self._info is None:
             return ""
         code = self._cv2.waitKey(1)
         if self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1:
@@ -75,36 +116,73 @@ class Window(Sink):
 
     def finish(self) -> None:
         """See `Sink.finish`."""
-        if self._show is not None:
-            self._show = None
-            with contextlib.suppress(self._cv2.error):  # it was closed by hand
+        if self._info is not None:
+            self._info = None
+            with contextlib.suppress(self._cv2.error):  # the user closed it
                 self._cv2.destroyWindow(self._title)
                 self._cv2.waitKey(1)
 
 
-def _picture(matted: Matted, status: Status) -> Array:
+def _pixels(matted: MattedFrame, status: Status) -> Array:
     if status.alpha_view and matted.alpha is not None:
         return gray(matted.alpha)
     return matted.opaque(checkerboard(*matted.frame.shape[:2]))
 
 
+def overlay_lines(status: Status) -> list[str]:
+    """The text to draw on the frame."""
+    lines = []
+    if status.overlay:
+        latency = status.latency
+        lines.append(
+            f"{status.fps:.1f} fps   latency {latency.p50_ms:.0f} ms, p95 {latency.p95_ms:.0f} ms   "
+            f"dropped {status.dropped}"
+        )
+    lines += status.notes if status.overlay or status.help else ()
+    return lines + ([f"{key.label}  {key.description}" for key in KEYS] if status.help else [])
+
+
+def draw_text(pixels: Array, lines: Sequence[str]) -> Array:
+    """Draw lines of text at the top left of a copy of (H, W, 3), on a darkened area. No lines: returns ``pixels``."""
+    if not lines:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = max(11, min(height, width) // 30)
+    font, margin = _font(size), size // 2
+    line_height = size + size // 3
+    text_width = max(int(font.getlength(line)) for line in lines)
+    bottom, right = min(height, 2 * margin + line_height * len(lines)), min(width, 2 * margin + text_width)
+    drawn: Array = pixels.copy()
+    area = Image.fromarray(np.ascontiguousarray(drawn[:bottom, :right]) // 3)
+    draw = ImageDraw.Draw(area)
+    for row, line in enumerate(lines):
+        draw.text((margin, margin + row * line_height), line, font=font, fill=(255, 255, 255))
+    drawn[:bottom, :right] = np.asarray(area)
+    return drawn
+
+
+@lru_cache(maxsize=4)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
 def check_display() -> None:
-    """Finds out whether windows can be shown: where they cannot, OpenCV's own answer is to abort the program.
+    """Check that windows can be shown. Without a display, OpenCV would abort the whole program.
 
     Raises:
-        UnavailableError: There is no display; the message says how to do without.
+        UnavailableError: There is no display; the message says how to run without one.
     """
     if not sys.platform.startswith("linux"):
         return
     display = os.environ.get("DISPLAY", "")
     if not display:
-        raise UnavailableError(f"there is no display (DISPLAY is not set); {_WITHOUT}")
+        raise UnavailableError(f"there is no display (DISPLAY is not set); {_HINT}")
     match = re.fullmatch(r"(?:.*/)?([^:/]*):(\d+)(?:\.\d+)?", display)
     if match is None:
-        raise UnavailableError(f"DISPLAY is {display!r}, which names no display; {_WITHOUT}")
+        raise UnavailableError(f"DISPLAY is {display!r}, which is not a valid display; {_HINT}")
     host, number = match[1], int(match[2])
-    if not any(_answers(*address) for address in _addresses(host, number)):
-        raise UnavailableError(f"the display {display} does not answer; {_WITHOUT}")
+    if not any(_accepts(*address) for address in _addresses(host, number)):
+        raise UnavailableError(f"the display {display} does not respond; {_HINT}")
 
 
 def _addresses(host: str, number: int) -> list[tuple[int, Any]]:
@@ -114,7 +192,7 @@ def _addresses(host: str, number: int) -> list[tuple[int, Any]]:
     return [(socket.AF_INET, (host, 6000 + number)), (socket.AF_INET6, (host, 6000 + number))]
 
 
-def _answers(family: int, address: Any) -> bool:
+def _accepts(family: int, address: Any) -> bool:
     try:
         with socket.socket(family, socket.SOCK_STREAM) as connection:
             connection.settimeout(2.0)
@@ -124,11 +202,11 @@ def _answers(family: int, address: Any) -> bool:
     return True
 
 
-def _check_windows(cv2: Any) -> None:
-    """The headless package of OpenCV, which many others bring along, has no windows."""
-    found = re.search(r"^\s*GUI:\s*(\S+)", cv2.getBuildInformation(), re.MULTILINE)
-    if found is not None and found[1] == "NONE":
+def _check_gui(cv2: Any) -> None:
+    """Refuse the headless build of OpenCV, which many packages depend on and which cannot open windows."""
+    match = re.search(r"^\s*GUI:\s*(\S+)", cv2.getBuildInformation(), re.MULTILINE)
+    if match is not None and match[1] == "NONE":
         raise UnavailableError(
-            "this OpenCV has no windows; opencv-python-headless and opencv-python exclude each other: "
-            f"pip uninstall opencv-python-headless, then pip install --force-reinstall opencv-python; or {_WITHOUT}"
+            "this OpenCV cannot open windows; opencv-python-headless and opencv-python exclude each other: "
+            f"pip uninstall opencv-python-headless, then pip install --force-reinstall opencv-python; or {_HINT}"
         )
