@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rmbg-trt camera``: its options over a made engine, its messages and exit codes, and signals in a real process."""
+"""``rmbg-trt camera``: options with a fake engine, messages, exit codes, and signals to a real process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.video.clips import make_clip, pictures, smooth
 import rmbg_trt.engine
 from rmbg_trt import Engine, models
 from rmbg_trt.cli import app
-from rmbg_trt.live.clip import Pace
+from rmbg_trt.live.sources import Pacer
 
 
 @pytest.fixture
@@ -56,9 +56,7 @@ def test_a_file_into_a_recording(asked: list[dict[str, Any]], clip: Path, tmp_pa
         {"model": "u2netp", "device": "auto", "runtime": "auto", "precision": "auto", "calibration": None, "size": 64,
          "filter": "area", "stretch": "none", "slots": 2, "color": "rgb"}
     ]  # fmt: skip
-    told = re.search(
-        r"12 frames in [\d.]+ s: (\d+) matted \([\d.]+ fps\), (\d+) dropped as stale; latency \d+ ms", said(result)
-    )
+    told = re.search(r"12 frames in [\d.]+ s: (\d+) matted \([\d.]+ fps\), (\d+) dropped; latency \d+ ms", said(result))
     assert told is not None, said(result)
     found = pictures(target)
     assert len(found) == int(told[1]) == 12 - int(told[2])
@@ -78,7 +76,7 @@ def test_a_file_into_a_recording(asked: list[dict[str, Any]], clip: Path, tmp_pa
         ("--stretch 0.2,0.7 --slots 2", {"stretch": (0.2, 0.7)}),
     ],
 )
-def test_edges_colours_and_rest(
+def test_refinement_decontamination_stabilization_and_stretch(
     fake_engine: Callable[..., Engine],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -94,15 +92,15 @@ def test_edges_colours_and_rest(
         matted = next(done) + 1
         return made
 
-    def wait_for_the_network(pace: Any, time_s: Any, stop: Any) -> None:
-        """In the place of the clock, so that no frame is dropped on however slow a machine."""
+    def wait_for_the_network(pacer: Any, time_s: Any, stop: Any) -> None:
+        """Replaces the clock, so that no frame is dropped however slow the machine is."""
         before = next(read)
         until(lambda: matted >= before)
 
     def engine(model: Any, *, stretch: Any, slots: int, **_: Any) -> Engine:
         return fake_engine(predict, size=restless.SIZE, slots=slots, color="rgb", stretch=stretch)
 
-    monkeypatch.setattr(Pace, "wait", wait_for_the_network)
+    monkeypatch.setattr(Pacer, "wait", wait_for_the_network)
     monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
     clip = restless.clip(tmp_path / "a.mkv", restless.frames(10))
@@ -113,19 +111,19 @@ def test_edges_colours_and_rest(
     assert restless.same(found, restless.expected(fake_engine, restless.frames(10))) == (options == {})
 
 
-def test_it_loops_for_as_long_as_is_said(
+def test_a_looping_file_stops_after_the_duration(
     asked: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a clock that goes on by a tenth of a second with each frame of the clip."""
+    """With a clock that advances by a tenth of a second with each frame of the clip."""
     frames = 0
 
-    def wait(pace: Any, time_s: Any, stop: threading.Event) -> None:
+    def wait(pacer: Any, time_s: Any, stop: threading.Event) -> None:
         nonlocal frames
         frames += 1
         stop.wait(0.005)
 
     clock = SimpleNamespace(monotonic=lambda: 1000 + frames / 10)
-    monkeypatch.setattr(Pace, "wait", wait)
+    monkeypatch.setattr(Pacer, "wait", wait)
     for module in ("capture", "live_matter"):
         monkeypatch.setattr(f"rmbg_trt.live.{module}.time", clock)
     clip = make_clip(tmp_path / "short.mp4", 2)
@@ -141,7 +139,7 @@ def test_it_loops_for_as_long_as_is_said(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none.mp4", "--no-preview"], "none.mp4 is not there"),
+        (["none.mp4", "--no-preview"], "none.mp4 does not exist"),
         (["CLIP", "--no-preview", "--background", "no such thing"], "is not a colour"),
         (["CLIP", "--no-preview", "--output", "composite"], "a composite needs a background"),
         (["CLIP", "--no-preview", "--record", "a.mp4"], "has no transparency"),
@@ -159,7 +157,7 @@ def test_wrong_use(arguments: list[str], message: str, asked: list[dict[str, Any
     assert asked == []
 
 
-def test_a_recording_that_is_there(asked: list[dict[str, Any]], clip: Path, tmp_path: Path) -> None:
+def test_a_recording_is_only_overwritten_on_request(asked: list[dict[str, Any]], clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "o.mov"
     target.write_text("mine")
     assert command(clip, "--no-preview", "--record", target).exit_code == 2
@@ -168,7 +166,7 @@ def test_a_recording_that_is_there(asked: list[dict[str, Any]], clip: Path, tmp_
     assert len(pictures(target)) > 0
 
 
-def test_a_bad_file_is_a_job_that_failed(asked: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_a_bad_file_fails(asked: list[dict[str, Any]], tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_text("words")
     result = command(bad, "--no-preview")
@@ -176,7 +174,7 @@ def test_a_bad_file_is_a_job_that_failed(asked: list[dict[str, Any]], tmp_path: 
     assert "cannot be read as a video" in said(result)
 
 
-def test_a_camera_that_was_never_there(asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_camera_that_cannot_be_opened(asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     class Nothing:
         CAP_PROP_FRAME_WIDTH = CAP_PROP_FRAME_HEIGHT = CAP_PROP_FPS = 0
 
@@ -192,7 +190,7 @@ def test_a_camera_that_was_never_there(asked: list[dict[str, Any]], monkeypatch:
     assert "camera 0 cannot be opened" in said(result)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays are asked for on Linux only")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux checks for a display")
 def test_no_display(asked: list[dict[str, Any]], clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     result = command(clip)
@@ -206,7 +204,7 @@ def test_the_help_has_an_example() -> None:
     assert "rmbg-trt camera --background blur --virtual-camera" in re.sub(r"\s+", " ", text)
 
 
-def test_the_command_line_loads_nothing_of_it(in_python: Callable[..., str]) -> None:
+def test_importing_the_command_line_loads_no_heavy_package(in_python: Callable[..., str]) -> None:
     heavy = ("av", "cv2", "pyvirtualcam", "numpy")
     script = f"import sys, rmbg_trt.cli; print([name for name in {heavy} if name in sys.modules])"
     assert in_python(script) == "[]"
@@ -214,7 +212,7 @@ def test_the_command_line_loads_nothing_of_it(in_python: Callable[..., str]) -> 
 
 # ---- a real process --------------------------------------------------------------------------------------------------
 
-posix = pytest.mark.skipif(os.name == "nt", reason="signals to a child are a matter of consoles there")
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows sends signals through consoles")
 
 
 def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
@@ -232,12 +230,12 @@ def test_stdout_holds_frames_and_nothing_else(clip: Path, small_model: Path) -> 
     frames = len(out) / (48 * 64 * 4)
     assert frames == int(frames) >= 1
     assert np.abs(np.frombuffer(out, np.uint8)[:3].astype(int) - smooth()[0, 0, ::-1]).max() <= 6
-    assert b"stdout: bgra, 64x48, 4 bytes a pixel" in errors
+    assert b"stdout: bgra, 64x48, 4 bytes per pixel" in errors
 
 
 @posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_a_signal_ends_it_with_a_whole_recording(
+def test_a_signal_ends_it_with_a_complete_recording(
     number: signal.Signals, code: int, clip: Path, small_model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -254,7 +252,7 @@ def test_a_signal_ends_it_with_a_whole_recording(
 
 
 @posix
-def test_a_reader_that_goes_ends_it_well(clip: Path, small_model: Path) -> None:
+def test_a_reader_that_closes_the_pipe_ends_it_without_an_error(clip: Path, small_model: Path) -> None:
     process = started(
         clip, "--no-preview", "--loop", "--stdout", "rgb24", "--model", small_model, stdout=subprocess.PIPE
     )

@@ -1,15 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: N801, N802, N818 (the names are those of OpenCV)
-"""A stand-in for OpenCV, with a camera and windows, as neither is to be had where tests run."""
+"""What tests of live matting share: quick retries, an HTTP server, and a fake OpenCV with a camera and windows."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.live.http_server import Handler, Server
+from tests.live.parts import our_threads
+
+from rmbg_trt.live import capture
+
+
+@pytest.fixture(autouse=True)
+def quick_retries_and_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(capture, "_FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(capture, "_LONGEST_RETRY_S", 0.04)
+    yield
+    assert list(our_threads()) == []
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    http_server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=http_server.serve_forever, args=(0.02,), daemon=True).start()
+    yield http_server
+    http_server.silent = False
+    http_server.frames = 0
+    http_server.shutdown()
+    http_server.server_close()
 
 
 class FakeCapture:
@@ -83,8 +108,8 @@ class FakeCv2:
         self.shown.append(pixels)
 
     def waitKey(self, delay: int) -> int:
-        assert delay == 1  # 0 would wait for ever
-        if not self.keys:  # and nothing is written, or a key that is pressed right now would be lost
+        assert delay == 1  # 0 would wait forever
+        if not self.keys:  # without writing to it, or a key pressed right now would be lost
             return -1
         key, self.keys = self.keys[:1], self.keys[1:]
         return ord(key)
@@ -105,6 +130,6 @@ class FakeCv2:
 
 @pytest.fixture
 def fake_cv2(monkeypatch: pytest.MonkeyPatch) -> Any:
-    made = FakeCv2()
-    monkeypatch.setitem(sys.modules, "cv2", made)
-    return made
+    cv2 = FakeCv2()
+    monkeypatch.setitem(sys.modules, "cv2", cv2)
+    return cv2

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources, networks and sinks whose behaviour is known. A frame and its alpha each say the frame's number in blocks.
+"""A source, a network and a sink whose behaviour is known. Each frame and its alpha contain the frame's number.
 
-The upper half of a frame holds the number, white on black. The network reads it there and writes it into the lower
-half of the alpha, whose upper half is opaque; so a cutout, and a composite over black, say it twice.
+The upper half of a frame holds the number as white blocks on black. The network reads it there and writes it into the
+lower half of the alpha, whose upper half is opaque; so a cutout, and a composite over black, contain it twice.
 
-No test counts on speed: what a run is to do is waited for (`until`), and where it matters which frame comes when, the
-source waits for the network (`Patient`) or both go by a clock that the test moves.
+No test depends on speed: tests wait for what a run does (`until`), and where it matters which frame comes when, the
+source waits for the network (`GatedSource`) or both follow a clock that the test moves.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmbg_trt.errors import Error
-from rmbg_trt.live import LiveMatter, LiveOptions, LiveReport, Matted, Show, Sink
+from rmbg_trt.live import LiveMatter, LiveOptions, LiveReport, MattedFrame, Sink, StreamInfo
 
 Array = NDArray[np.uint8]
-TIMEOUT_S = 60.0  # for what takes a moment: only a program that hangs takes that long
+TIMEOUT_S = 60.0  # for what takes a moment; only a program that hangs takes that long
 BLOCK, BITS = 16, 20
 HEIGHT, WIDTH = 2 * BLOCK, BITS * BLOCK
 
@@ -60,12 +60,12 @@ def both_numbers(result: Array) -> tuple[int, int]:
 
 
 class NumberedSource:
-    """Gives coded frames at a rate, and loses them, or itself, on request.
+    """Delivers coded frames at a rate, and ends or is lost on request.
 
     Args:
-        rate: Frames a second; 0 is as fast as it can.
-        ends: After how many frames it ends, once for each time that it is opened; the last holds for all that follow.
-        absent: How often `open` fails, for each time after the first loss.
+        rate: Frames per second; 0 is as fast as possible.
+        ends: After how many frames it ends, for each time that it is opened; the last value holds for all that follow.
+        absent: How many times `open` fails, counted from the first loss.
     """
 
     name = "a fake camera"
@@ -77,12 +77,12 @@ class NumberedSource:
         *,
         live: bool = True,
         absent: int = 0,
-        picture: Callable[[int], Array] = coded,
+        make_frame: Callable[[int], Array] = coded,
     ) -> None:
         self.live = live
         self.number = 0
         self.opened = self.closed = 0
-        self._rate, self._ends, self._absent, self._picture = rate, list(ends), absent, picture
+        self._rate, self._ends, self._absent, self._make_frame = rate, list(ends), absent, make_frame
         self._left = 0
 
     @property
@@ -107,17 +107,17 @@ class NumberedSource:
         else:
             time.sleep(0.001)
         number, self.number = self.number, self.number + 1
-        return lambda: self._picture(number)
+        return lambda: self._make_frame(number)
 
     def close(self) -> None:
         self.closed += 1
 
 
-class Patient:
-    """A source whose next frame comes only when ``ready(number)`` holds, number being how many came before.
+class GatedSource:
+    """A source whose next frame comes only when ``ready(number)`` is true, where number is how many came before.
 
-    With ``lambda number: matter.finished >= number`` the network is done with all of them, so that no frame is dropped
-    on however slow a machine.
+    With ``lambda number: matter.finished >= number`` the network has finished all of them, so no frame is dropped,
+    however slow the machine is.
     """
 
     def __init__(self, source: Any, ready: Callable[[int], Any]) -> None:
@@ -128,12 +128,12 @@ class Patient:
 
     def read(self, stop: threading.Event) -> Any:
         until(lambda: stop.is_set() or self._ready(self._count))
-        picture = self._source.read(stop)
-        self._count += picture is not None
-        return picture
+        read_pixels = self._source.read(stop)
+        self._count += read_pixels is not None
+        return read_pixels
 
 
-class Answer:
+class FakeTicket:
     def __init__(self) -> None:
         self.there = threading.Event()
         self.value: Any = None
@@ -148,7 +148,7 @@ class Answer:
 class SlowMatter:
     """A network that takes a while for each frame, one after the other, in a thread of its own, as a device does.
 
-    While ``go`` is not set it stands still.
+    It stops while ``go`` is not set.
     """
 
     def __init__(self, seconds: float = 0.0, slots: int = 4, alpha: Callable[[Array], Array] = coded_alpha) -> None:
@@ -158,22 +158,22 @@ class SlowMatter:
         self.most_in_flight = self.in_flight = self.finished = 0
         self.go = threading.Event()
         self.go.set()
-        self.took_s: list[float] = []
+        self.durations_s: list[float] = []
         self._lock = threading.Lock()
         self._seconds, self._alpha = seconds, alpha
         self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True).start()
 
-    def submit(self, frame: Array, *, output: str, background: Any) -> Answer:
+    def submit(self, frame: Array, *, output: str, background: Any) -> FakeTicket:
         assert frame.dtype == np.uint8
         assert frame.flags["C_CONTIGUOUS"] or frame.strides[1:] == (3, 1)
-        answer = Answer()
+        ticket = FakeTicket()
         self.submitted.append((output, background))
         with self._lock:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        self._jobs.put((frame, output, background, answer))
-        return answer
+        self._jobs.put((frame, output, background, ticket))
+        return ticket
 
     def reset(self) -> None:
         assert self.in_flight == 0, "reset while a frame is in flight"
@@ -181,21 +181,21 @@ class SlowMatter:
 
     def _work(self) -> None:
         while True:
-            frame, output, background, answer = self._jobs.get()
+            frame, output, background, ticket = self._jobs.get()
             begin = time.monotonic()
             time.sleep(self._seconds)
             assert self.go.wait(TIMEOUT_S)
             with self._lock:
                 self.in_flight -= 1
             try:
-                answer.value = self._made(frame, output, background)
+                ticket.value = self._result(frame, output, background)
             except Exception as error:
-                answer.value = error
+                ticket.value = error
             self.finished += 1
-            self.took_s.append(time.monotonic() - begin)
-            answer.there.set()
+            self.durations_s.append(time.monotonic() - begin)
+            ticket.there.set()
 
-    def _made(self, frame: Array, output: str, background: Any) -> Array:
+    def _result(self, frame: Array, output: str, background: Any) -> Array:
         alpha = self._alpha(frame)
         if output == "alpha":
             return alpha
@@ -206,30 +206,30 @@ class SlowMatter:
         return np.asarray(np.rint(frame * share + back * (1 - share)), np.uint8)
 
 
-class Kept(Sink):
-    """Keeps what it gets. While ``go`` is not set it stands still, with one result in its hands.
+class CollectingSink(Sink):
+    """Collects results. While ``go`` is not set, its ``write`` blocks.
 
     Args:
-        keep: Results that may wait for it; by default all, so that it has each.
+        queue_length: Results that may wait for it; by default all, so that none is dropped.
     """
 
     name = "kept"
-    patience_s = TIMEOUT_S
+    finish_timeout_s = TIMEOUT_S
 
-    def __init__(self, keep: int = 1 << 20) -> None:
-        self.keep = keep
-        self.matted: list[Matted] = []
+    def __init__(self, queue_length: int = 1 << 20) -> None:
+        self.queue_length = queue_length
+        self.matted: list[MattedFrame] = []
         self.came_s: list[float] = []
-        self.show: Show | None = None
+        self.info: StreamInfo | None = None
         self.busy = False
         self.finished = 0
         self.go = threading.Event()
         self.go.set()
 
-    def start(self, show: Show) -> None:
-        self.show = show
+    def start(self, info: StreamInfo) -> None:
+        self.info = info
 
-    def write(self, matted: Matted) -> None:
+    def write(self, matted: MattedFrame) -> None:
         self.busy = True
         assert self.go.wait(TIMEOUT_S)
         self.busy = False
@@ -241,21 +241,21 @@ class Kept(Sink):
 
     @property
     def numbers(self) -> list[int]:
-        return [each.number for each in self.matted]
+        return [frame.number for frame in self.matted]
 
 
-class Running:
-    """A run in a thread of its own, to be spoken to from the test.
+class LiveRun:
+    """A run in a thread of its own, which the test controls.
 
     Attributes:
         live: The run.
-        said: Its messages.
+        messages: Its messages.
     """
 
     def __init__(self, source: Any, matter: Any, *sinks: Sink, recording: Path | None = None, **options: Any) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.live = LiveMatter(
-            source, matter, sinks, LiveOptions(**options), recording=recording, tell=self.said.append
+            source, matter, sinks, LiveOptions(**options), recording=recording, on_message=self.messages.append
         )
         self._report: LiveReport | None = None
         self._error: BaseException | None = None
@@ -270,17 +270,17 @@ class Running:
             self._error = error
 
     def until(self, condition: Callable[[], Any]) -> None:
-        """Waits for something that the run does."""
+        """Wait for something that the run does."""
         until(lambda: condition() or not self._thread.is_alive())
         assert condition(), f"the run ended before: {self._error or self._report}"
 
     def end(self) -> LiveReport:
-        """Stops it. Raises what it raised."""
+        """Stop it. Raises what it raised."""
         self.live.stop()
         return self.result()
 
     def result(self) -> LiveReport:
-        """Waits for its own end. Raises what it raised."""
+        """Wait until it ends by itself. Raises what it raised."""
         self._thread.join(TIMEOUT_S)
         if self._error is not None:
             raise self._error
@@ -293,7 +293,7 @@ def our_threads() -> Iterator[str]:
 
 
 def until(condition: Callable[[], Any]) -> None:
-    """Waits for something that another thread does."""
+    """Wait for something that another thread does."""
     deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
