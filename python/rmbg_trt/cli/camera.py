@@ -10,14 +10,11 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import InputError
-from ..live import LiveMatter, LiveOptions, LiveReport, RawFrames, Recorder, Sink, VirtualCamera, Window, source_of
-from ..video.background import read_background
-from ..video.frame_times import parse_frame_rate, parse_seconds
 from .console import EXIT_FAILED, EXIT_USAGE, error_boundary, fail, say, setup_logging
 from .engine_options import (
     CalibrationOption,
@@ -37,6 +34,9 @@ from .engine_options import (
     sides,
     stretch_of,
 )
+
+if TYPE_CHECKING:
+    from ..live import LiveMatter, LiveReport, Sink
 
 
 class _RawFormat(enum.StrEnum):
@@ -120,6 +120,11 @@ def camera(
     -pixel_format rgb24 -video_size 1280x720 -[/bold]
     """
     setup_logging(verbose)
+    # here, as they need PyAV
+    from ..live import LiveMatter, LiveOptions, RawFrames, Recorder, VirtualCamera, Window, source_of
+    from ..video.background import read_background
+    from ..video.frame_times import parse_frame_rate, parse_seconds
+
     with contextlib.ExitStack() as stack:
         try:
             network_size = sides(size)
@@ -142,7 +147,8 @@ def camera(
             live_source = source_of(source, width=width, height=height, fps=options.fps)
             sinks: list[Sink] = []
             if stdout is not None:
-                sinks.append(_stdout_sink(stdout.value, stack))
+                descriptor = _reserve_stdout(stdout.value, stack)
+                sinks.append(RawFrames(descriptor, stdout.value, on_message=say))
             if record is not None:
                 sinks.append(Recorder(record, options.kind, overwrite=overwrite))
             if preview:
@@ -181,8 +187,8 @@ def _max_tries(text: str) -> int | None:
     return int(text)
 
 
-def _stdout_sink(format: Any, stack: contextlib.ExitStack) -> Sink:
-    """Write raw frames to stdout. Until ``stack`` ends, anything else written to stdout goes to stderr."""
+def _reserve_stdout(format: str, stack: contextlib.ExitStack) -> int:
+    """Return a descriptor of stdout for raw frames. Until ``stack`` ends, all other output to stdout goes to stderr."""
     if sys.stdout.isatty():
         raise InputError(f"--stdout {format} writes raw frames, which a terminal cannot show; use a pipe or a file")
     sys.stdout.flush()
@@ -194,7 +200,7 @@ def _stdout_sink(format: Any, stack: contextlib.ExitStack) -> Sink:
         import msvcrt
 
         msvcrt.setmode(descriptor, os.O_BINARY)
-    return RawFrames(descriptor, format, on_message=say)
+    return descriptor
 
 
 def _run(live: LiveMatter, limit_s: float | None) -> None:
