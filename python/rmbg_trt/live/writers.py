@@ -128,8 +128,8 @@ class Recorder(Sink):
     def __init__(self, target: str | os.PathLike[str], kind: Output, *, overwrite: bool = False) -> None:
         self.target = Path(target)
         self.name = os.fspath(target)
-        self._recipe = choose_format(self.target, VideoOptions(output=kind))
-        if self._recipe.container.muxer == "image2":
+        self._output_format = choose_format(self.target, VideoOptions(output=kind))
+        if self._output_format.container.muxer == "image2":
             raise InputError(f"{self.target}: a recording is one file; use .mkv or .mov")
         if self.target.exists() and not overwrite:
             raise InputError(f"{self.target} already exists; use overwrite to replace it")
@@ -145,10 +145,10 @@ class Recorder(Sink):
         rate = Fraction(info.rate).limit_denominator(1001)
         self._duration = max(1, round(_TICKS_PER_S / info.rate))
         matrix = BT709 if info.size[0] >= 720 or info.size[1] >= 1280 else BT601_525
-        shape = video_sink.StreamInfo(info.size, Fraction(1, _TICKS_PER_S), rate, Color(matrix, LIMITED))
+        file_info = video_sink.StreamInfo(info.size, Fraction(1, _TICKS_PER_S), rate, Color(matrix, LIMITED))
         part = self._stack.enter_context(atomic_path(self.target))
         with self._removed_on_error():
-            self._file = video_sink.FileSink(part, self._recipe, shape)
+            self._file = video_sink.FileSink(part, self._output_format, file_info)
 
     def write(self, matted: MattedFrame) -> None:
         """See `Sink.write`."""
