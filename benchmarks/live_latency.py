@@ -27,7 +27,7 @@ from _report import console, parser, save
 from rich.table import Table
 
 from rmbg_trt import Engine
-from rmbg_trt.live import Clip, LiveMatter, LiveOptions, Matted, Sink
+from rmbg_trt.live import Clip, LiveMatter, LiveOptions, MattedFrame, Sink
 
 _PARTS = 10  # of the run, each with a figure of its own
 
@@ -73,7 +73,7 @@ class Measured(Sink):
         self.name, self._seconds = name, seconds
         self.latency_ms: list[float] = []
 
-    def write(self, matted: Matted) -> None:
+    def write(self, matted: MattedFrame) -> None:
         time.sleep(self._seconds)
         self.latency_ms.append(1e3 * (time.monotonic() - matted.captured_s))
 
