@@ -13,7 +13,7 @@ from PIL import Image
 from .. import _core
 from .. import background as backgrounds
 from ..image import Array
-from .options import Output
+from ..options import Output
 
 GREEN = "#00b140"  # the chroma-key green of studios
 _SQUARE = 16  # side of a checkerboard square in pixels

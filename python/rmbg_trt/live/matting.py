@@ -19,12 +19,13 @@ import numpy as np
 
 from ..errors import Error, NetworkError
 from ..image import Array
+from ..options import Output
 from ..video.background import BackgroundSource, read_background
 from ..video.pipeline import TicketLike
 from ..video.source import scaled_size
 from .capture import LatestQueue, LiveFrame
 from .matted_frame import MattedFrame, letterbox
-from .options import LiveOptions, Output, Switches
+from .options import LiveOptions, Switches
 
 _POLL_S = 0.1
 _MAX_DAMAGED_IN_A_ROW = 30

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from ..errors import InputError
+from ..options import Output
 
-Output: TypeAlias = Literal["alpha", "cutout", "composite"]
 _LARGEST_SIDE = 16384
 
 

@@ -19,13 +19,13 @@ import numpy as np
 from ..errors import Error, InputError, UnavailableError
 from ..files import atomic_path, check_writable
 from ..image import Array
+from ..options import Output
 from ..video import sink as video_sink
 from ..video.color import BT601_525, BT709, LIMITED, Color
 from ..video.formats import choose_format
 from ..video.options import VideoOptions
 from .extras import pyvirtualcam
 from .matted_frame import GREEN, MattedFrame
-from .options import Output
 from .sink import Sink, SinkClosedError, StreamInfo
 
 RawFormat: TypeAlias = Literal["rgb24", "bgra"]
