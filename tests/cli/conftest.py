@@ -24,6 +24,7 @@ def asked(fake_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -
         stretch = options["stretch"]
         return fake_engine(lambda tensor: np.ones(tensor.shape[2:], np.float32), color="rgb", stretch=stretch)
 
+    monkeypatch.setattr("rmbg_trt.cli.options.Engine", engine)
     monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
     monkeypatch.setattr("rmbg_trt.cli.options.Engine", engine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))

@@ -23,7 +23,6 @@ from tests.live.parts import TIMEOUT_S, until
 from tests.video import restless
 from tests.video.clips import make_clip, pictures, smooth
 
-import rmbg_trt.engine
 from rmbg_trt import Engine, models
 from rmbg_trt.cli import app
 from rmbg_trt.live.sources import Pacer
@@ -101,7 +100,7 @@ def test_refinement_decontamination_stabilization_and_stretch(
         return fake_engine(predict, size=restless.SIZE, slots=slots, color="rgb", stretch=stretch)
 
     monkeypatch.setattr(Pacer, "wait", wait_for_the_network)
-    monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
+    monkeypatch.setattr("rmbg_trt.cli.options.Engine", engine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
     clip = restless.clip(tmp_path / "a.mkv", restless.frames(10))
     result = command(clip, "--no-preview", "--record", tmp_path / "o.mkv", *flags.split())

@@ -15,25 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
-from .console import EXIT_FAILED, EXIT_USAGE, error_boundary, fail, say, setup_logging
-from .engine_options import (
-    CalibrationOption,
-    DecontaminateOption,
-    DeviceOption,
-    Filter,
-    FilterOption,
-    ModelOption,
-    Output,
-    PrecisionOption,
-    RefineOption,
-    RuntimeOption,
-    SizeOption,
-    StabilizeOption,
-    VideoStretchOption,
-    open_matter,
-    sides,
-    stretch_of,
-)
+from .console import EXIT_FAILED, EXIT_USAGE, VerboseOption, error_boundary, fail, say, setup_logging
+from .options import EngineChoice, MatteChoice, ModelOption, OutputOption, SlotsOption, expand_options
 
 if TYPE_CHECKING:
     from ..live import LiveMatter, LiveReport, Sink
@@ -45,14 +28,13 @@ class _RawFormat(enum.StrEnum):
 
 
 @error_boundary()
+@expand_options
 def camera(
     source: Annotated[
         str, typer.Argument(metavar="[SOURCE]", help="Camera number, device, URL, or a file to play.")
     ] = "0",
-    output: Annotated[
-        Output | None,
-        typer.Option(help="Default: composite if there is a background, else cutout.", show_default=False),
-    ] = None,
+    *,
+    output: OutputOption = None,
     background: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,21 +72,11 @@ def camera(
         _RawFormat | None, typer.Option("--stdout", help="Write raw frames to stdout.", show_default=False)
     ] = None,
     snapshots: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the snapshots of the key s.")] = Path(),
-    refine: RefineOption = True,
-    decontaminate: DecontaminateOption = True,
-    stabilize: StabilizeOption = True,
-    stretch: VideoStretchOption = "none",
+    matte: MatteChoice,
     model: ModelOption = "u2netp",
-    device: DeviceOption = "auto",
-    runtime: RuntimeOption = "auto",
-    precision: PrecisionOption = "auto",
-    calibration: CalibrationOption = None,
-    size: SizeOption = None,
-    resampling: FilterOption = Filter.lanczos,
-    slots: Annotated[
-        int, typer.Option(min=1, max=64, help="Frames in flight; more keep a GPU busier but add latency.")
-    ] = 1,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more messages and tracebacks.")] = False,
+    engine: EngineChoice,
+    slots: SlotsOption = 1,
+    verbose: VerboseOption = False,
 ) -> None:
     """Remove the background from a live camera, stream or file.
 
@@ -127,8 +99,6 @@ def camera(
 
     with contextlib.ExitStack() as stack:
         try:
-            network_size = sides(size)
-            stretched = stretch_of(stretch, running=True)
             options = LiveOptions(
                 output=output.value if output else None,
                 backgrounds=[read_background(value) for value in background or ()],
@@ -157,22 +127,7 @@ def camera(
                 sinks.append(VirtualCamera(virtual_device))
         except InputError as error:
             fail(str(error), EXIT_USAGE)
-        matter = stack.enter_context(
-            open_matter(
-                model,
-                device=device,
-                runtime=runtime,
-                precision=precision,
-                calibration=calibration,
-                size=network_size,
-                filter=resampling.value,
-                slots=slots,
-                stabilize=stabilize,
-                refine=refine,
-                decontaminate=decontaminate,
-                stretch=stretched,
-            )
-        )
+        matter = stack.enter_context(matte.open(engine, model, slots=slots))
         live = LiveMatter(live_source, matter, sinks, options, recording=record, on_message=say)
         _run(live, limit_s)
     if live.report().errors:
