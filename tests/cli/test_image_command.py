@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rmbg-trt image``: its options with an engine that notes what it is asked, and the real thing in real processes."""
+"""``rmbg-trt image``: its options, results and messages, with a fake engine that records its calls."""
 
 from __future__ import annotations
 
 import io
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,8 +20,6 @@ from tests.video import restless
 import rmbg_trt
 from rmbg_trt import models
 from rmbg_trt.cli import app
-
-TIMEOUT_S = 120.0
 
 
 class FakeEngine:
@@ -327,199 +322,3 @@ def test_an_engine_that_is_not_here_ends_with_1(
     result = command(picture(tmp_path / "a.png"), "--device", "cuda")
     assert (result.exit_code, said(result).strip()) == (1, "Error: there is no GPU")
     assert names(tmp_path) == ["a.png"]
-
-
-# ---- the real thing ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def bright_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network whose alpha is the brightness: it needs no weights, and its answer is known."""
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("openvino")
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["mean"]), helper.make_node("Sigmoid", ["mean"], ["y"])],
-        "bright",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 64, 64])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 64, 64])],
-        [numpy_helper.from_array(np.full((1, 3, 1, 1), 1 / 3, np.float32), "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = tmp_path_factory.mktemp("model") / "bright.onnx"
-    onnx.save(model, str(path))
-    return path
-
-
-Start = Callable[..., "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture
-def start(bright_model: Path) -> Iterator[Start]:
-    """Starts the command in a process of its own, with the model above."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*arguments: object, model: object = bright_model) -> subprocess.Popen[bytes]:
-        call = [sys.executable, "-c", "from rmbg_trt.cli import main; main()", "image", *map(str, arguments)]
-        call += ["--model", str(model), "--runtime", "openvino", "--device", "cpu"]
-        source = str(Path(rmbg_trt.__file__).parents[1])
-        environment = {
-            **os.environ,
-            "PYTHONUNBUFFERED": "",
-            "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")]),
-        }
-        pipe = subprocess.PIPE
-        running.append(subprocess.Popen(call, stdin=pipe, stdout=pipe, stderr=pipe, env=environment))
-        return running[-1]
-
-    yield start
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def noisy_folder(folder: Path, count: int) -> Path:
-    """Pictures that take a while to write: noise, bright on the left, dark on the right."""
-    folder.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 56, (400, 400, 3), np.uint8)
-    pixels[:, :200] += 200
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG", compress_level=1)
-    for i in range(count):
-        (folder / f"{i:03}.png").write_bytes(data.getvalue())
-    return folder
-
-
-def whole_pictures(folder: Path) -> list[str]:
-    """The pictures in a folder, each decoded to its end; a half file raises."""
-    done = sorted(folder.glob("[!.]*"))
-    for path in done:
-        with Image.open(path) as image:
-            image.load()
-            assert image.size == (400, 400)
-    return [path.name for path in done]
-
-
-def test_a_real_engine_through_a_pipe(start: Start, tmp_path: Path) -> None:
-    source = noisy_folder(tmp_path / "in", 1) / "000.png"
-    process = start("-", "--output", "alpha")
-    image, errors = process.communicate(source.read_bytes(), timeout=TIMEOUT_S)
-    assert process.returncode == 0
-    alpha = np.asarray(Image.open(io.BytesIO(image))).astype(int)
-    assert alpha.shape == (400, 400)
-    assert alpha[:, :180].min() > 180
-    assert alpha[:, 220:].max() < 75
-    assert b"64x64 on cpu" in errors.splitlines()[0]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_whole_files_and_the_job_resumes(start: Start, tmp_path: Path, number: signal.Signals) -> None:
-    count = 150
-    job = (noisy_folder(tmp_path / "in", count), "-o", tmp_path / "out", "--jobs", 3)
-    process = start(*job)
-    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) >= 3, process)
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=TIMEOUT_S)
-    assert (process.returncode, output) == (128 + number, b"")
-    found = re.search(r"Interrupted: (\d+) done, (\d+) left\.", errors.decode())
-    assert found, errors
-    done = whole_pictures(tmp_path / "out")
-    assert 3 <= len(done) < count
-    assert (int(found[1]), int(found[2])) == (len(done), count - len(done))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == done  # no temporary file either
-    times = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in done}
-    again = start(*job)
-    _, errors = again.communicate(timeout=TIMEOUT_S)
-    assert again.returncode == 0
-    assert f"{count - len(done)} done in {tmp_path / 'out'}, {len(done)} skipped, 0 failed" in errors.decode()
-    assert len(whole_pictures(tmp_path / "out")) == count
-    assert times == {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in done}
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_a_killed_job_leaves_no_half_file(start: Start, tmp_path: Path) -> None:
-    process = start(noisy_folder(tmp_path / "in", 150), "-o", tmp_path / "out")
-    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) >= 3, process)
-    process.kill()
-    process.wait()
-    assert 3 <= len(whole_pictures(tmp_path / "out")) < 150
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_watching_until_ctrl_c(start: Start, tmp_path: Path) -> None:
-    folder = noisy_folder(tmp_path / "in", 2)
-    process = start(folder, "-o", tmp_path / "out", "--watch")
-    wait_for(lambda: len(list((tmp_path / "out").glob("*.png"))) == 2, process)
-    data = (folder / "000.png").read_bytes()
-    with (folder / "late.png").open("wb") as late:
-        for part in (data[:1000], data[1000:2000], data[2000:]):  # it grows for longer than one look
-            late.write(part)
-            late.flush()
-            time.sleep(0.6)
-    wait_for((tmp_path / "out" / "late.png").exists, process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, errors
-    assert "Stopped: 3 done, 0 failed" in errors.decode()
-    assert whole_pictures(tmp_path / "out") == ["000.png", "001.png", "late.png"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
-def test_a_disk_that_fills_up_fails_each_picture_clearly(start: Start, tmp_path: Path) -> None:
-    import resource
-
-    folder = noisy_folder(tmp_path / "in", 2)
-    Image.new("RGB", (400, 400), "white").save(folder / "small.png")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # the process inherits it
-    try:
-        process = start(folder, "-o", tmp_path / "out")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    _, errors = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 1
-    assert errors.decode().count("could not be written: File too large") == 2
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.png"]
-
-
-@pytest.mark.parametrize("side", [8, 400])  # one that stays in Python's buffer until the end, and one that does not
-def test_a_reader_that_goes_away_is_no_traceback(start: Start, tmp_path: Path, side: int) -> None:
-    source = picture(tmp_path / "a.png", size=(side, side))
-    process = start(source, "-o", "-")
-    assert process.stdout
-    process.stdout.close()
-    assert process.stderr
-    errors = process.stderr.read().decode()
-    assert process.wait(TIMEOUT_S) == 1
-    assert "stdout could not be written" in errors
-    assert "Traceback" not in errors
-    assert "Exception ignored" not in errors
-
-
-@pytest.mark.weights
-def test_a_photograph_with_the_official_weights(start: Start, tmp_path: Path) -> None:
-    data = pytest.importorskip("skimage.data")
-    try:
-        weights = models.resolve("u2netp")
-    except rmbg_trt.UnavailableError as error:
-        pytest.skip(f"the weights cannot be had: {error}")
-    Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
-    process = start(tmp_path / "astronaut.png", "-o", tmp_path / "out.png", model=weights)
-    _, errors = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, errors
-    cutout = np.asarray(Image.open(tmp_path / "out.png"))
-    assert cutout.shape == (512, 512, 4)
-    assert cutout[150, 220, 3] > 250  # her face
-    assert cutout[20, 470].tolist() == [0, 0, 0, 0]  # the shuttle's corner behind her
-    np.testing.assert_array_equal(cutout[150, 220, :3], data.astronaut()[150, 220])
