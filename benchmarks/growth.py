@@ -31,7 +31,7 @@ from rich.table import Table
 
 from rmbg_trt import Engine
 from rmbg_trt.bench import Bench, Settings
-from rmbg_trt.folder_job import Options, Task, run_tasks
+from rmbg_trt.folder_job import Task, run_tasks
 
 MOST_GROWTH = 1.05
 
@@ -74,7 +74,7 @@ def of_counts(engine: Engine, counts: list[int], rounds: int) -> dict[str, Any]:
         def run(count: int) -> float:
             tasks = [Task(folder / f"{number}.jpg", folder / f"{number}.png", "png") for number in range(count)]
             begin = time.perf_counter()
-            outcomes = list(run_tasks(tasks, engine, Options("cutout")))
+            outcomes = list(run_tasks(tasks, engine))
             elapsed_ms = 1e3 * (time.perf_counter() - begin)
             assert [outcome.error for outcome in outcomes] == [None] * count
             return elapsed_ms / count

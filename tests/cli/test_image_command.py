@@ -38,13 +38,13 @@ class FakeEngine:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def run(self, frame: Any, *, output: str, background: Any, premultiplied: bool) -> Any:
-        self.calls.append((frame, output, background, premultiplied))
+    def run(self, frame: Any, *, options: rmbg_trt.FrameOptions) -> Any:
+        self.calls.append((frame, options.output, options.background, options.premultiplied))
         alpha = np.zeros(frame.shape[:2], np.uint8)
         alpha[:, : frame.shape[1] // 2] = 255
-        if output == "alpha":
+        if options.output == "alpha":
             return alpha
-        return frame[..., :3] if output == "composite" else np.dstack([frame[..., :3], alpha])
+        return frame[..., :3] if options.output == "composite" else np.dstack([frame[..., :3], alpha])
 
 
 @pytest.fixture
@@ -106,7 +106,6 @@ def test_engine_options(engine: type[FakeEngine], tmp_path: Path) -> None:
         "size": (320, 480),
         "filter": "area",
         "refine": False,
-        "decontaminate": False,
         "stretch": "minmax",
         "color": "rgb",
     }
@@ -133,7 +132,7 @@ def test_edges_and_colours(
     options: dict[str, Any],
 ) -> None:
     def engine(model: Any, **asked: Any) -> rmbg_trt.Engine:
-        asked = {name: asked[name] for name in ("color", "refine", "decontaminate", "stretch")}
+        asked = {name: asked[name] for name in ("color", "refine", "stretch")}
         return fake_engine(restless.predict, size=restless.SIZE, **asked)
 
     def cutout(**options: Any) -> Any:

@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rmbg_trt import FrameOptions
+
 
 class Halves:
     """An engine whose alpha is 255 in the left half and 0 in the right one."""
 
     def __init__(self, inside: Callable[[Any], object] = lambda frame: None) -> None:
         self.inside = inside
-        self.calls: list[dict[str, Any]] = []
+        self.calls: list[FrameOptions] = []
 
-    def run(self, frame: Any, *, output: Any = "alpha", background: Any = None, premultiplied: bool = False) -> Any:
-        self.calls.append({"output": output, "background": background, "premultiplied": premultiplied})
+    def run(self, frame: Any, *, options: FrameOptions) -> Any:
+        self.calls.append(options)
         self.inside(frame)
         alpha = np.zeros(frame.shape[:2], np.uint8)
         alpha[:, : frame.shape[1] // 2] = 255
-        return alpha if output == "alpha" else np.dstack([frame[..., :3], alpha])
+        return alpha if options.output == "alpha" else np.dstack([frame[..., :3], alpha])
 
 
 def image_file(path: Path, value: int = 100, size: tuple[int, int] = (8, 6)) -> Path:

@@ -16,6 +16,7 @@ from PIL import Image
 from tests.folder_job.halves import Halves, image_file
 
 import rmbg_trt
+from rmbg_trt import FrameOptions
 from rmbg_trt.folder_job import Options, Task, plan_tasks, run_tasks
 
 TIMEOUT_S = 60.0
@@ -42,9 +43,10 @@ def test_every_picture_is_matted_into_its_own_file(tmp_path: Path) -> None:
 def test_options_reach_the_engine_and_the_reader(tmp_path: Path) -> None:
     engine = Halves()
     (task,) = tasks_in(tmp_path, 1)
-    options = Options(output="alpha", background=(1, 2, 3), premultiplied=True, max_pixels=8 * 6)
+    frame = FrameOptions(output="alpha", background=(1, 2, 3), premultiplied=True, refine=True)
+    options = Options(frame, max_pixels=8 * 6)
     assert [outcome.error for outcome in run_tasks([task], engine, options)] == [None]
-    assert engine.calls == [{"output": "alpha", "background": (1, 2, 3), "premultiplied": True}]
+    assert engine.calls == [frame]
     assert Image.open(task.target).mode == "L"
     (outcome,) = run_tasks([task], engine, Options(max_pixels=8 * 6 - 1))
     assert "more than the limit of 47" in str(outcome.error)

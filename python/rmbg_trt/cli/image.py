@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from .. import background as backgrounds
+from ..background import BackgroundLike
+from ..background import parse as parse_background
 from ..errors import InputError
 from ..folder_job import Options, Skip
 from ..image import DEFAULT_MAX_PIXELS, FORMATS, Format, check_format, lift_pillow_limit, read_image
+from ..options import FrameOptions, Output
 from .console import EXIT_USAGE, VerboseOption, error_boundary, fail, say, setup_logging
 from .image_job import FolderJob, PipeJob, WatchJob
 from .options import (
@@ -103,9 +105,21 @@ def image(
         fail("- takes one image, and cannot be watched", EXIT_USAGE)
     try:
         stretched = parse_stretch(stretch)
-        kind = (output.value if output else None) or ("composite" if background else "cutout")
+        kind: Output = output.value if output else "composite" if background else "cutout"
+        if premultiplied and kind != "cutout":
+            raise InputError(f"--premultiplied is for cutouts, not for --output {kind}")
         format = _format(file_format, target, kind, quality)
-        options = _options(kind, background, premultiplied, quality, max_pixels)
+        options = Options(
+            FrameOptions(
+                output=kind,
+                background=_background(kind, background, max_pixels),
+                premultiplied=premultiplied,
+                refine=refine,
+                decontaminate=decontaminate,
+            ),
+            quality,
+            max_pixels,
+        )
         job: PipeJob | WatchJob | FolderJob
         skip: Skip = "none" if overwrite else "newer" if only_new else "existing"
         if piped:
@@ -118,7 +132,8 @@ def image(
         fail(str(error), EXIT_USAGE)
     if job.is_done():
         return
-    with choice.open(model, refine=refine, decontaminate=decontaminate, stretch=stretched) as engine:
+    # refine is given here too, so that a network that cannot be refined fails once, and not for every image.
+    with choice.open(model, refine=refine, stretch=stretched) as engine:
         code = job.run(engine, options, jobs)
     if code:
         raise typer.Exit(code)
@@ -133,24 +148,21 @@ def _format(chosen: _Format | None, target: str | None, output: str, quality: in
     return format
 
 
-def _options(output: str, background: str | None, premultiplied: bool, quality: int | None, max_pixels: int) -> Options:
-    value: Any = background
-    if premultiplied and output != "cutout":
-        raise InputError(f"--premultiplied is for cutouts, not for --output {output}")
+def _background(output: str, background: str | None, max_pixels: int) -> BackgroundLike | None:
+    """What ``--background`` means: an image if there is such a file, else a colour or blur."""
     if output != "composite":
         if background is not None:
             say(f"--background is not used for --output {output}", style="yellow")
-        value = None
-    elif background is None:
+        return None
+    if background is None:
         raise InputError("--output composite needs --background: a colour, an image, blur or blur:RADIUS")
-    elif _is_file(background):
-        value = read_image(background, max_pixels=max_pixels).pixels[:, :, :3]
-    else:
-        try:
-            backgrounds.parse(background, 1, 1, "rgb")
-        except InputError as error:
-            raise InputError(f"{error}; and there is no image of that name") from None
-    return Options(output, value, premultiplied, quality, max_pixels)  # type: ignore[arg-type]  # an Output's value
+    if _is_file(background):
+        return read_image(background, max_pixels=max_pixels).pixels[:, :, :3]
+    try:
+        parse_background(background, 1, 1, "rgb")
+    except InputError as error:
+        raise InputError(f"{error}; and there is no image of that name") from None
+    return background
 
 
 def _is_file(name: str) -> bool:

@@ -30,7 +30,6 @@ from ..folder_job import (
     Task,
     is_done,
     plan_tasks,
-    remove_background,
     run_tasks,
     watch_folders,
 )
@@ -130,7 +129,7 @@ class PipeJob:
         stream = sys.stdin.buffer if self._source == "-" else None
         name = "stdin" if stream else self._source
         image = read_image(stream or self._source, max_pixels=options.max_pixels, name=name)
-        pixels = remove_background(engine, image, options)
+        pixels = engine.run(image.pixels, options=options.frame)
         data = encode_image(pixels, self._format, like=image, quality=options.quality)
         if self._target == "-":
             _write_stdout(data)

@@ -10,7 +10,7 @@ for outcome in run_tasks(plan.tasks, engine):
 from __future__ import annotations
 
 from .plan import Plan, Skip, Task, is_done, plan_tasks
-from .run import EngineLike, Options, Outcome, default_jobs, remove_background, run_tasks
+from .run import EngineLike, Options, Outcome, default_jobs, run_tasks
 from .watch import watch_folders
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "default_jobs",
     "is_done",
     "plan_tasks",
-    "remove_background",
     "run_tasks",
     "watch_folders",
 ]

@@ -13,22 +13,24 @@ import queue
 import threading
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from ..errors import Error
-from ..image import DEFAULT_MAX_PIXELS, Array, LoadedImage, read_image, write_image
+from ..image import DEFAULT_MAX_PIXELS, read_image, write_image
+from ..options import FrameOptions
 from .plan import Task
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.1  # how soon a stop takes effect
 _MAX_DEFAULT_JOBS = 16
+_CUTOUT = FrameOptions(output="cutout")
 
 
 class EngineLike(Protocol):
     """The part of `Engine` that a job needs, with ``color="rgb"``."""
 
-    def run(self, frame: Any, *, output: Any = ..., background: Any = ..., premultiplied: bool = ...) -> Any:
+    def run(self, frame: Any, *, options: FrameOptions) -> Any:
         """As `Engine.run`; called from several threads at once."""
 
 
@@ -36,9 +38,7 @@ class EngineLike(Protocol):
 class Options:
     """How each image is processed."""
 
-    output: Literal["alpha", "cutout", "composite"] = "cutout"
-    background: Any = None  # for a composite, as for `Engine.run`; arrays in RGB order
-    premultiplied: bool = False  # multiply a cutout's colours by its alpha
+    frame: FrameOptions = _CUTOUT  # backgrounds in RGB order
     quality: int | None = None  # as for `image.encode_image`
     max_pixels: int = DEFAULT_MAX_PIXELS  # larger images fail
 
@@ -54,17 +54,6 @@ class Outcome:
 def default_jobs() -> int:
     """Images processed at once: one for each CPU core, one that waits for the engine and one for the disk."""
     return min(_MAX_DEFAULT_JOBS, os.cpu_count() or 1) + 2
-
-
-def remove_background(engine: EngineLike, image: LoadedImage, options: Options) -> Array:
-    """Removes the background of an image: alpha (H, W), cutout (H, W, 4) RGBA or composite (H, W, 3) RGB."""
-    result: Array = engine.run(
-        image.pixels,
-        output=options.output,
-        background=options.background,
-        premultiplied=options.premultiplied,
-    )
-    return result
 
 
 def run_tasks(
@@ -166,7 +155,7 @@ class _Job:
         """Processes one image; returns why that failed, or None."""
         try:
             image = read_image(task.source, max_pixels=self._options.max_pixels)
-            pixels = remove_background(self._engine, image, self._options)
+            pixels = self._engine.run(image.pixels, options=self._options.frame)
             write_image(task.target, pixels, format=task.format, like=image, quality=self._options.quality)
         except Error as error:
             return str(error) or type(error).__name__
