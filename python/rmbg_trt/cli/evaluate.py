@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,8 +115,6 @@ def evaluate(
             **choice.keywords(),
         )
     if as_json:
-        import json
-
         typer.echo(json.dumps(summary(evaluation), indent=2, ensure_ascii=False))
     else:
         _show(evaluation)
