@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import typer.testing
 from PIL import Image
+from tests.make import image_file
 from tests.video import restless
 
 import rmbg_trt
@@ -57,12 +58,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     return FakeEngine
 
 
-def picture(path: Path, size: tuple[int, int] = (8, 6), colour: tuple[int, int, int] = (200, 100, 50)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
-    return path
-
-
 def command(*arguments: object, stdin: bytes | None = None) -> Any:
     result = typer.testing.CliRunner().invoke(app, ["image", *map(str, arguments)], input=stdin)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
@@ -82,7 +77,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_one_picture_becomes_a_cutout_beside_it(engine: type[FakeEngine], tmp_path: Path) -> None:
-    source = picture(tmp_path / "cat.png")
+    source = image_file(tmp_path / "cat.png")
     result = command(source)
     assert result.exit_code == 0
     cutout = np.asarray(Image.open(tmp_path / "cat_cutout.png"))
@@ -96,7 +91,7 @@ def test_one_picture_becomes_a_cutout_beside_it(engine: type[FakeEngine], tmp_pa
 
 def test_engine_options(engine: type[FakeEngine], tmp_path: Path) -> None:
     options = ["--model", "my.onnx", "--device", "cpu", "--runtime", "r", "--precision", "fp32"]
-    command(picture(tmp_path / "a.png"), *options, "--size", "320x480", "--filter", "area")
+    command(image_file(tmp_path / "a.png"), *options, "--size", "320x480", "--filter", "area")
     assert engine.made == {
         "model": Path("my.onnx"),
         "device": "cpu",
@@ -109,7 +104,7 @@ def test_engine_options(engine: type[FakeEngine], tmp_path: Path) -> None:
         "stretch": "minmax",
         "color": "rgb",
     }
-    command(picture(tmp_path / "b.png"), "--size", "256")
+    command(image_file(tmp_path / "b.png"), "--size", "256")
     assert (engine.made["size"], engine.made["model"]) == (256, "u2net")
 
 
@@ -150,7 +145,7 @@ def test_edges_and_colours(
 
 @pytest.mark.parametrize("stretch", ["running", "wide", "0.5", "0.5,0.5", "-1,1"])
 def test_a_stretch_that_is_none(engine: type[FakeEngine], tmp_path: Path, stretch: str) -> None:
-    result = command(picture(tmp_path / "a.png"), f"--stretch={stretch}")
+    result = command(image_file(tmp_path / "a.png"), f"--stretch={stretch}")
     assert result.exit_code == 2
     assert f"--stretch is {stretch!r}; expected minmax, none, or LOW,HIGH" in said(result)
     assert engine.made == {}
@@ -168,7 +163,7 @@ def test_a_stretch_that_is_none(engine: type[FakeEngine], tmp_path: Path, stretc
     ],
 )
 def test_output_options(engine: type[FakeEngine], tmp_path: Path, options: list[str], expected: Any) -> None:
-    result = command(picture(tmp_path / "a.png"), *options)
+    result = command(image_file(tmp_path / "a.png"), *options)
     assert result.exit_code == 0
     assert engine.calls[0][1:] == expected
     assert names(tmp_path) == ["a.png", f"a_{expected[0]}.png"]
@@ -176,8 +171,8 @@ def test_output_options(engine: type[FakeEngine], tmp_path: Path, options: list[
 
 
 def test_a_picture_as_background(engine: type[FakeEngine], tmp_path: Path) -> None:
-    beach = picture(tmp_path / "beach.png", colour=(1, 2, 3))
-    assert command(picture(tmp_path / "a.png"), "--background", beach, "--format", "jpg").exit_code == 0
+    beach = image_file(tmp_path / "beach.png", color=(1, 2, 3))
+    assert command(image_file(tmp_path / "a.png"), "--background", beach, "--format", "jpg").exit_code == 0
     assert engine.calls[0][1] == "composite"
     assert engine.calls[0][2].shape == (6, 8, 3)
     assert engine.calls[0][2][0, 0].tolist() == [1, 2, 3]
@@ -185,7 +180,7 @@ def test_a_picture_as_background(engine: type[FakeEngine], tmp_path: Path) -> No
 
 
 def test_formats(engine: type[FakeEngine], tmp_path: Path) -> None:
-    source = picture(tmp_path / "a.png")
+    source = image_file(tmp_path / "a.png")
     for arguments, name, format in (
         (["-o", tmp_path / "x.webp"], "x.webp", "WEBP"),
         (["-o", tmp_path / "x.tif"], "x.tif", "TIFF"),
@@ -199,7 +194,7 @@ def test_formats(engine: type[FakeEngine], tmp_path: Path) -> None:
 
 def test_a_folder_resumes_where_it_was(engine: type[FakeEngine], tmp_path: Path) -> None:
     for name in ("a.jpg", "sub/b.png", "sub/c.webp"):
-        picture(tmp_path / "in" / name)
+        image_file(tmp_path / "in" / name)
     job = (tmp_path / "in", "-o", tmp_path / "out")
     first = command(*job)
     assert (first.exit_code, names(tmp_path / "out")) == (0, ["a.png", "sub/b.png", "sub/c.png"])
@@ -220,7 +215,7 @@ def test_a_folder_resumes_where_it_was(engine: type[FakeEngine], tmp_path: Path)
 
 
 def test_failures_are_listed_and_the_rest_is_done(engine: type[FakeEngine], tmp_path: Path) -> None:
-    picture(tmp_path / "in" / "good.png")
+    image_file(tmp_path / "in" / "good.png")
     (tmp_path / "in" / "empty.png").touch()
     (tmp_path / "in" / "text [bold].jpg").write_text("no picture")
     result = command(tmp_path / "in", "-o", tmp_path / "out")
@@ -232,7 +227,7 @@ def test_failures_are_listed_and_the_rest_is_done(engine: type[FakeEngine], tmp_
 
 
 def test_large_pictures_need_max_pixels(engine: type[FakeEngine], tmp_path: Path) -> None:
-    source = picture(tmp_path / "a.png", size=(20, 10))
+    source = image_file(tmp_path / "a.png", size=(20, 10))
     Image.MAX_IMAGE_PIXELS = 50  # the command's own limit takes its place
     refused = command(source, "--max-pixels", 199)
     assert refused.exit_code == 1
@@ -244,7 +239,7 @@ def test_large_pictures_need_max_pixels(engine: type[FakeEngine], tmp_path: Path
 
 
 def test_stdin_to_stdout_is_the_picture_and_nothing_else(engine: type[FakeEngine], tmp_path: Path) -> None:
-    data = picture(tmp_path / "a.png").read_bytes()
+    data = image_file(tmp_path / "a.png").read_bytes()
     for arguments, format in ((["-"], "PNG"), (["-", "-o", "-", "--format", "webp"], "WEBP")):
         result = command(*arguments, stdin=data)
         assert result.exit_code == 0
@@ -255,7 +250,7 @@ def test_stdin_to_stdout_is_the_picture_and_nothing_else(engine: type[FakeEngine
 
 
 def test_file_to_stdout_and_stdin_to_file(engine: type[FakeEngine], tmp_path: Path) -> None:
-    source = picture(tmp_path / "a.png")
+    source = image_file(tmp_path / "a.png")
     assert Image.open(io.BytesIO(command(source, "-o", "-").stdout_bytes)).mode == "RGBA"
     for _ in range(2):
         assert command("-", "-o", tmp_path / "x.tiff", stdin=source.read_bytes()).exit_code == 0
@@ -303,7 +298,7 @@ def test_usage_errors_end_with_2_before_any_work(
     engine: type[FakeEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    before = [picture(Path(name)).read_bytes() for name in ("a.png", "b.png")]
+    before = [image_file(Path(name)).read_bytes() for name in ("a.png", "b.png")]
     result = command(*arguments)
     assert result.exit_code == 2
     assert reason in said(result)
@@ -318,6 +313,6 @@ def test_an_engine_that_is_not_here_ends_with_1(
         raise rmbg_trt.UnavailableError("there is no GPU")
 
     monkeypatch.setattr("rmbg_trt.cli.options.Engine", refuse)
-    result = command(picture(tmp_path / "a.png"), "--device", "cuda")
+    result = command(image_file(tmp_path / "a.png"), "--device", "cuda")
     assert (result.exit_code, said(result).strip()) == (1, "Error: there is no GPU")
     assert names(tmp_path) == ["a.png"]

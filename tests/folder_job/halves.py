@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for the engine, and small image files."""
+"""A stand-in for the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from rmbg_trt import FrameOptions
 
@@ -26,9 +24,3 @@ class Halves:
         alpha = np.zeros(frame.shape[:2], np.uint8)
         alpha[:, : frame.shape[1] // 2] = 255
         return alpha if options.output == "alpha" else np.dstack([frame[..., :3], alpha])
-
-
-def image_file(path: Path, value: int = 100, size: tuple[int, int] = (8, 6)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (value, 50, 25)).save(path)
-    return path

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.folder_job.halves import image_file
+from tests.make import image_file
 
 import rmbg_trt
 from rmbg_trt.folder_job import Plan, plan_tasks

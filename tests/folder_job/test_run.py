@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.folder_job.halves import Halves, image_file
+from tests.folder_job.halves import Halves
+from tests.make import image_file
 
 import rmbg_trt
 from rmbg_trt import FrameOptions
@@ -24,7 +25,7 @@ TIMEOUT_S = 60.0
 
 def tasks_in(folder: Path, count: int) -> list[Task]:
     for i in range(count):
-        image_file(folder / "in" / f"{i:03}.png", value=i)
+        image_file(folder / "in" / f"{i:03}.png", (i, 50, 25))
     return plan_tasks([folder / "in"], folder / "out").tasks
 
 

@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.folder_job.halves import Halves, image_file
+from tests.folder_job.halves import Halves
+from tests.make import image_file
 
 import rmbg_trt
 from rmbg_trt.folder_job import run_tasks, watch_folders

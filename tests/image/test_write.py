@@ -15,16 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from tests.make import noise
 
 import rmbg_trt
 from rmbg_trt.files import atomic_file
 from rmbg_trt.image import FORMATS, LoadedImage, encode_image, format_of, write_image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def noise(*shape: int) -> Any:
-    return np.random.default_rng(7).integers(0, 256, shape, np.uint8)
 
 
 def photograph() -> Any:
