@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,58 @@ from .console import (
 from .options import EngineChoice, MeasuredStretchOption, Stretch, expand_options, fetch
 
 
+@dataclass(frozen=True, kw_only=True)
+class SettingsChoice:
+    """What to measure, and how long: the options that become `Settings`."""
+
+    quick: Annotated[bool, typer.Option("--quick", help="Two sizes, one frame in flight: half a minute.")] = False
+    full: Annotated[bool, typer.Option("--full", help="Every combination, not one axis at a time.")] = False
+    sizes: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Frames: 480p,720p,1080p,1440p,2160p or WIDTHxHEIGHT.")
+    ] = None
+    places: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Memory of the frames: pageable,pinned,device.")
+    ] = None
+    outputs: Annotated[str | None, typer.Option(metavar="LIST", help="alpha,cutout,composite.")] = None
+    slots: Annotated[str | None, typer.Option(metavar="LIST", help="Frames in flight, as 1,2,4.")] = None
+    rates: Annotated[
+        list[float] | None,
+        typer.Option("--rate", metavar="FPS", help="Also measure frames that arrive at this rate; can be repeated."),
+    ] = None
+    rate_seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="Duration of each --rate, in each repeat; 5 by default.")
+    ] = None
+    queue: Annotated[
+        int | None, typer.Option(min=1, help="Frames that may wait with --rate; as many as slots by default.")
+    ] = None
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="For each configuration, all repeats together; 6 by default.")
+    ] = None
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames for each repeat, instead of --seconds.")] = None
+    warmup: Annotated[int | None, typer.Option(min=0, help="Untimed frames before each repeat; 2 by default.")] = None
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="How often everything is measured; their spread is the noise; 3.")
+    ] = None
+    image: Annotated[Path | None, typer.Option(metavar="FILE", help="Take the frames from an image.")] = None
+    video: Annotated[Path | None, typer.Option(metavar="FILE", help="Take the frames from a video.")] = None
+    cold_start: Annotated[bool, typer.Option("--cold-start/--no-cold-start", help="Measure fresh processes.")] = True
+
+    def settings(self, engine: dict[str, Any]) -> Settings:
+        """The same as `Settings`, with the keywords of `Engine`. Raises `InputError` for what cannot be measured."""
+        if self.quick and self.full:
+            raise InputError("--quick and --full contradict each other; give one of them")
+        given: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
+        given |= {"rates": tuple(self.rates or ()), "engine": engine}
+        if self.sizes is not None:
+            given["sizes"] = parse_sizes(self.sizes)
+        if self.slots is not None:
+            given["slots"] = parse_numbers("--slots", self.slots)
+        for name in {"places", "outputs"} & given.keys():
+            given[name] = tuple(dict.fromkeys(part.strip() for part in given[name].split(",")))
+        quick, full = given.pop("quick"), given.pop("full")
+        return dataclasses.replace(QUICK if quick else FULL if full else Settings(), **given)
+
+
 @error_boundary()
 @expand_options
 def bench(
@@ -41,37 +94,7 @@ def bench(
         typer.Argument(metavar="[MODEL]...", help="Catalogue names or files; u2net by default.", show_default=False),
     ] = None,
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Two sizes, one frame in flight: half a minute.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Every combination, not one axis at a time.")] = False,
-    sizes: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Frames: 480p,720p,1080p,1440p,2160p or WIDTHxHEIGHT.")
-    ] = None,
-    places: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Memory of the frames: pageable,pinned,device.")
-    ] = None,
-    outputs: Annotated[str | None, typer.Option(metavar="LIST", help="alpha,cutout,composite.")] = None,
-    slots: Annotated[str | None, typer.Option(metavar="LIST", help="Frames in flight, as 1,2,4.")] = None,
-    rate: Annotated[
-        list[float] | None,
-        typer.Option(metavar="FPS", help="Also measure frames that arrive at this rate; can be repeated."),
-    ] = None,
-    rate_seconds: Annotated[
-        float | None, typer.Option(metavar="S", help="Duration of each --rate, in each repeat; 5 by default.")
-    ] = None,
-    queue: Annotated[
-        int | None, typer.Option(min=1, help="Frames that may wait with --rate; as many as slots by default.")
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(metavar="S", help="For each configuration, all repeats together; 6 by default.")
-    ] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames for each repeat, instead of --seconds.")] = None,
-    warmup: Annotated[int | None, typer.Option(min=0, help="Untimed frames before each repeat; 2 by default.")] = None,
-    repeats: Annotated[
-        int | None, typer.Option(min=1, help="How often everything is measured; their spread is the noise; 3.")
-    ] = None,
-    image: Annotated[Path | None, typer.Option(metavar="FILE", help="Take the frames from an image.")] = None,
-    video: Annotated[Path | None, typer.Option(metavar="FILE", help="Take the frames from a video.")] = None,
-    no_cold_start: Annotated[bool, typer.Option("--no-cold-start", help="Do not measure fresh processes.")] = False,
+    scope: SettingsChoice,
     choice: EngineChoice,
     stretch: MeasuredStretchOption = Stretch.minmax,
     json_file: Annotated[
@@ -103,34 +126,15 @@ def bench(
     """
     setup_logging(verbose)
     if reports is not None:
-        if models or quick or full or plot_folder:
+        if models or scope.quick or scope.full or plot_folder:
             fail("--compare only compares two reports; give no models and nothing to measure", EXIT_USAGE)
         _compare(*reports, json_file)
         return
-    if quick and full:
-        fail("--quick and --full contradict each other; give one of them", EXIT_USAGE)
     engine = {**choice.keywords(), "stretch": stretch.value}
     if engine.pop("calibration") is not None:
         engine["calibration"] = str(choice.calibration)
     try:
-        changes = {
-            "sizes": None if sizes is None else parse_sizes(sizes),
-            "places": _words(places),
-            "outputs": _words(outputs),
-            "slots": None if slots is None else parse_numbers("--slots", slots),
-            "rates": tuple(rate) if rate else None,
-            "rate_seconds": rate_seconds,
-            "queue": queue,
-            "seconds": seconds,
-            "frames": frames,
-            "warmup": warmup,
-            "repeats": repeats,
-            "image": image,
-            "video": video,
-            "cold_start": False if no_cold_start else None,
-        }
-        given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
-        settings = dataclasses.replace(QUICK if quick else FULL if full else Settings(), **given, engine=engine)
+        settings = scope.settings(engine)
     except InputError as error:
         fail(str(error), EXIT_USAGE)
     if json_file is not None:  # checked before minutes of work
@@ -139,10 +143,6 @@ def bench(
         plots.check_packages()
         check_writable(plot_folder / "plot.png")
     _run(models or ["u2net"], settings, json_file, plot_folder)
-
-
-def _words(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(dict.fromkeys(part.strip() for part in text.split(",")))
 
 
 def _run(models: list[str], settings: Settings, json_file: Path | None, plot_folder: Path | None) -> None:
