@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Self, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 
@@ -22,16 +22,13 @@ from .engine_info import EngineInfo
 from .errors import InputError
 from .frame import Array, DeviceFrame, HostFrame, open_frame
 from .networks import open_network
-from .options import FrameKeywords, FrameOptions
+from .options import Filter, FrameKeywords, FrameOptions, Stretch, check_refine, check_stretch
 from .runtimes.request import Request
 from .ticket import Ticket, in_order
 
 log = logging.getLogger("rmbg_trt")
 
-Filter = Literal["lanczos", "bilinear", "area"]
-Stretch = Literal["minmax", "none"]  # or (low, high)
-
-__all__ = ["Engine", "EngineInfo", "Filter", "Stretch", "Ticket"]
+__all__ = ["Engine", "EngineInfo", "Ticket"]
 
 
 class Engine:
@@ -42,8 +39,8 @@ class Engine:
     Args:
         model: A catalogue name ("u2net", "u2netp"; fetched once into the cache) or the path of an ``.onnx`` file
             with one input (1, 3, H, W) float32, normalised as U²-Net's, and a first output (1, 1, h, w) in 0..1; or a
-            checkpoint (``.safetensors``, ``.pth``), which the CPU runs as ONNX, converted once and kept. On a GPU
-            also a plan that ``rmbg-trt export`` or trtexec made; of what is no plan one is built, once, and kept.
+            checkpoint (``.safetensors``, ``.pth``), which the CPU runs as ONNX, converted once and kept. For a GPU
+            also a TensorRT plan; from another model a plan is built once and kept.
         device: "auto", "cpu", "cuda" or "cuda:N". "auto" prefers a GPU; ``info`` says what was taken and why.
             "cuda" works on the GPU or raises.
         runtime: "auto"; for the CPU "native" (this package's own network) or "openvino"; for a GPU "tensorrt",
@@ -97,25 +94,20 @@ class Engine:
     ) -> None:
         self._color: Color = _one_of("color", color, ("bgr", "rgb"))
         _one_of("filter", filter, ("lanczos", "bilinear", "area"))
-        stretched = _stretch(stretch)
+        stretched = check_stretch(stretch)
         if isinstance(slots, bool) or not isinstance(slots, int) or not 1 <= slots <= 64:
             raise InputError(f"slots is {slots!r}; expected a whole number from 1 to 64")
-        if calibration is not None and precision != "int8":
-            raise InputError(f"calibration is for precision 'int8', and precision is {precision!r}")
-        try:
-            photographs = None if calibration is None else Path(calibration)
-        except TypeError:
-            raise InputError(f"calibration is {calibration!r}; expected the path of a folder") from None
+        photographs = _calibration(calibration, precision)
         request = Request(precision, _size(size), slots, compile=bool(compile), calibration=photographs)
         path = models.resolve(model)
         opened, reason = open_network(path, device=device, runtime=runtime, precision=precision, request=request)
+        self._network = opened.networks[0]
         if refine:
-            check_refine(opened.networks[0])
+            check_refine(self._network)
         device_index = -1 if opened.device_index is None else opened.device_index
         self._pipeline = _core.Pipeline(opened.networks, filter=filter, device=device_index, **stretched)
         self._stretch = stretch
         self._options = FrameOptions(refine=bool(refine), decontaminate=bool(decontaminate))
-        self._network = opened.networks[0]
         self._closing = threading.Lock()
         self._info = EngineInfo(
             model=os.fspath(model),
@@ -125,7 +117,7 @@ class Engine:
             runtime=opened.runtime,
             runtime_version=opened.runtime_version,
             precision=opened.precision,
-            input_size=(opened.networks[0].input.shape[2], opened.networks[0].input.shape[3]),
+            input_size=(self._network.input.shape[2], self._network.input.shape[3]),
             slots=slots,
             reason=reason,
         )
@@ -138,6 +130,11 @@ class Engine:
         modes = self._pipeline.modes()
         memory = _core.bytes_in_use("device") if self._pipeline.device >= 0 else 0
         return dataclasses.replace(self._info, mode="; ".join(dict.fromkeys(modes)), device_memory_bytes=memory)
+
+    @property
+    def options(self) -> FrameOptions:
+        """The options of a frame where a call does not say otherwise."""
+        return self._options
 
     def run(
         self,
@@ -165,9 +162,9 @@ class Engine:
                 a ``ctypes.c_void_p`` or a ``CUstream`` of cuda-python; 0 is the legacy default stream. None: the
                 current one of the library that made the frame, if it is known, else the legacy default stream. With
                 neither PyTorch nor CuPy, keep the frame until the result is there.
-            options: All options of the frame at once. None: the engine's own.
-            **changes: Single options that differ from these, by the names of the fields of `FrameOptions`: ``output``,
-                ``background``, ``premultiplied``, ``nv12``, ``refine``, ``decontaminate``.
+            options: All options of the frame. None: the engine's.
+            **changes: Options that differ from these: ``output``, ``background``, ``premultiplied``, ``nv12``,
+                ``refine``, ``decontaminate``; see `FrameOptions`.
 
         Returns:
             uint8: alpha (H, W), cutout (H, W, 4) or composite (H, W, 3), in the engine's colour order; ``out`` if
@@ -222,8 +219,8 @@ class Engine:
     def frame_buffer(self, height: int, width: int, channels: int = 3) -> Array:
         """Memory for frames that the engine reads fastest: (height, width, channels) uint8, not initialised.
 
-        On the CPU it is aligned memory; for a GPU it is page-locked, and the GPU fetches frames and puts results there
-        by itself. ``channels`` 1 gives (height, width).
+        It is aligned; for a GPU it is also page-locked, and the GPU reads and writes it directly. ``channels`` 1 gives
+        (height, width).
         """
         shape = [height, width] if channels == 1 else [height, width, channels]
         return _core.host_buffer(shape, self._pipeline.device >= 0)
@@ -231,21 +228,20 @@ class Engine:
     def profile(self) -> dict[str, float]:
         """Where the time of a frame goes.
 
-        On the CPU: wall-clock times of the last frames (256 at most). On a GPU: device times between events, measured
-        now: a frame of the kind that came last is run 20 times on a free slot.
+        On the CPU: wall-clock times of the last 256 frames. On a GPU: device times from 20 more runs of a frame like
+        the last one.
 
         Returns:
-            Medians in milliseconds: ``copy_in_ms``, ``preprocess_ms``, ``network_ms``, ``postprocess_ms``,
-            ``copy_out_ms`` and ``total_ms`` (0 before the first frame), and the number of frames the engine has
-            finished, ``frames``.
+            Medians in milliseconds, 0 before the first frame: ``copy_in_ms``, ``preprocess_ms``, ``network_ms``,
+            ``postprocess_ms``, ``copy_out_ms``, ``total_ms``; and ``frames``, the number of frames finished.
         """
         times = self._pipeline.measure(20) if self._pipeline.device >= 0 else self._pipeline.recent_times()
         names = ("copy_in_ms", "preprocess_ms", "network_ms", "postprocess_ms", "copy_out_ms", "total_ms")
-        medians = {name: float(np.median([each[name] for each in times] or [0.0])) for name in names}
+        medians = {name: float(np.median([frame[name] for frame in times] or [0.0])) for name in names}
         return {**medians, "frames": self._pipeline.frames}
 
     def close(self) -> None:
-        """Waits for the frames in flight and stops. Frames given later raise ``Error``. May be called again."""
+        """Waits for the frames in flight and stops. Later frames raise ``Error``. May be called again."""
         with self._closing:
             self._pipeline.close()
 
@@ -265,31 +261,6 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:
     return value
 
 
-def _stretch(stretch: Any) -> dict[str, Any]:
-    """The core's names for it."""
-    if stretch == "minmax":
-        return {"stretch": "minmax"}
-    if stretch == "none":
-        return {"stretch": "fixed", "range": (0.0, 1.0)}
-    try:
-        low, high = (float(end) for end in stretch)
-    except (TypeError, ValueError):
-        low, high = 0.0, 0.0
-    if isinstance(stretch, str) or not 0 <= low < high <= 1:
-        raise InputError(f"stretch is {stretch!r}; expected 'minmax', 'none' or (low, high) with 0 <= low < high <= 1")
-    return {"stretch": "fixed", "range": (low, high)}
-
-
-def check_refine(network: _core.Network) -> None:
-    """Raises `InputError` for a network whose output is not as large as its input."""
-    (height, width), (out_height, out_width) = network.input.shape[2:], network.output.shape[2:]
-    if (height, width) != (out_height, out_width):
-        raise InputError(
-            f"refine needs a network whose output is as large as its input; this one makes {out_width}x{out_height} of "
-            f"{width}x{height}; leave refine out"
-        )
-
-
 def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
@@ -300,6 +271,15 @@ def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if len(sides) != 2 or not all(32 <= side <= 4096 for side in sides):
         raise InputError(f"size is {size!r}; expected one side or (height, width), each from 32 to 4096")
     return sides[0], sides[1]
+
+
+def _calibration(folder: str | os.PathLike[str] | None, precision: str) -> Path | None:
+    if folder is not None and precision != "int8":
+        raise InputError(f"calibration is for precision 'int8', and precision is {precision!r}")
+    try:
+        return None if folder is None else Path(folder)
+    except TypeError:
+        raise InputError(f"calibration is {folder!r}; expected the path of a folder") from None
 
 
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of one frame, for everything that mattes frames: engine, video, camera, command line."""
+"""Options, and their checks. Those of a frame are the same for engine, video, camera and command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
+from . import _core
 from .background import BackgroundLike
+from .errors import InputError
 
+Filter: TypeAlias = Literal["lanczos", "bilinear", "area"]
+Stretch: TypeAlias = Literal["minmax", "none"]  # or (low, high)
 Output: TypeAlias = Literal["alpha", "cutout", "composite"]
 Nv12: TypeAlias = Literal["bt601", "bt709", "bt601-full", "bt709-full"]
 
@@ -53,3 +57,28 @@ class FrameKeywords(TypedDict, total=False):
     nv12: Nv12 | None
     refine: bool
     decontaminate: bool
+
+
+def check_stretch(stretch: Any) -> dict[str, Any]:
+    """The stretch of mattes as arguments of ``_core.Pipeline``; raises `InputError` for what is none."""
+    if stretch == "minmax":
+        return {"stretch": "minmax"}
+    if stretch == "none":
+        return {"stretch": "fixed", "range": (0.0, 1.0)}
+    try:
+        low, high = (float(end) for end in stretch)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if isinstance(stretch, str) or not 0 <= low < high <= 1:
+        raise InputError(f"stretch is {stretch!r}; expected 'minmax', 'none' or (low, high) with 0 <= low < high <= 1")
+    return {"stretch": "fixed", "range": (low, high)}
+
+
+def check_refine(network: _core.Network) -> None:
+    """Raises `InputError` for a network whose output is not as large as its input."""
+    (height, width), (out_height, out_width) = network.input.shape[2:], network.output.shape[2:]
+    if (height, width) != (out_height, out_width):
+        raise InputError(
+            f"refine needs a network whose output is as large as its input; this one makes {out_width}x{out_height} of "
+            f"{width}x{height}; leave refine out"
+        )

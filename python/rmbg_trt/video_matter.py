@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of a video, one after the other: what each carries over from those before it, and the finish video needs."""
+"""Frames of a video in their order: each may take something over from those before it, so that mattes do not flicker."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, Self, Unpack
 
 from . import _core
-from .engine import Engine, check_refine
+from .engine import Engine
 from .engine_info import EngineInfo
 from .errors import InputError
 from .frame import DeviceFrame, HostFrame, open_frame
-from .options import FrameKeywords, FrameOptions
+from .options import FrameKeywords, FrameOptions, check_refine
 from .ticket import Ticket, in_order
 
 VideoStretch = Literal["none", "minmax", "running"]
@@ -20,18 +20,18 @@ _STRETCHES = ("none", "minmax", "running")
 
 
 class VideoMatter:
-    """Mattes the frames of one video in their order, without flicker.
+    """Removes the background from the frames of one video, without flicker.
 
-    One object for each video: frames given to it follow one another, and ``reset`` begins a new one. Frames are NumPy
-    arrays, PIL images or arrays on the GPU, as for `Engine.run`; their size may change, which begins anew, too. Calls
-    from several threads are safe, but the order of the frames is then theirs.
+    Use one object for each video and give it the frames in their order; ``reset`` starts a new video. Frames are NumPy
+    arrays, PIL images or arrays on the GPU, as for `Engine.run`. A frame of another size also starts anew. Calls from
+    several threads are safe, but then nobody knows the order of the frames.
 
     Args:
         model: What `Engine` takes; or an `Engine`, which stays open when this is closed, and which several may share.
-        stabilize: Take over from the frame before what is likely to be still the same: flicker, and objects that come
-            and go for a few frames, are held back; an edge that moves is followed at once, up to 7 cells of the
-            network's output (of 320, as a rule) in a frame. Something new that touches nothing known fades in: to two
-            thirds within ten frames, nearly whole within thirty. A cut between scenes is noticed.
+        stabilize: Take over from the frame before what is likely to be unchanged. This suppresses flicker, and objects
+            that appear for a few frames only. A moving edge is followed at once, up to 7 cells of the network's output
+            (320 wide, as a rule) a frame. A new object that touches nothing known fades in: to two thirds within ten
+            frames, almost fully within thirty. A cut between scenes is detected.
         refine: Let alpha follow the frame's colours: hair and edges as fine as the frame.
         decontaminate: Give the edge the subject's own colours, without those of the old background.
         stretch: "none" keeps the network's probability; (low, high) stretches this range of it; "running" stretches
@@ -86,6 +86,11 @@ class VideoMatter:
         """What it runs on, and why."""
         return self._engine.info
 
+    @property
+    def options(self) -> FrameOptions:
+        """The options of a frame where a call does not say otherwise."""
+        return self._options
+
     def run(
         self,
         frame: Any,
@@ -135,7 +140,7 @@ class VideoMatter:
         return (options or self._options).replace(**changes)
 
     def reset(self) -> None:
-        """Begins anew with the next frame: another video, or another place in this one."""
+        """Starts anew with the next frame: another video, or another position in this one."""
         if self._track is not None:
             self._track.reset()
 

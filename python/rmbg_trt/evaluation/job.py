@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import models as catalogue
-from ..engine import Engine, Filter, Stretch
+from ..engine import Engine
 from ..engine_info import EngineInfo
 from ..errors import Error, InputError
 from ..files import file_sha256
 from ..folder_job import default_jobs
+from ..options import Filter, Stretch
 from ..training import metrics
 from ..training.data import Pair, read_pairs
 from . import report
