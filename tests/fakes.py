@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from rmbg_trt import _core
 
+TIMEOUT_S = 60.0
 Predict = Callable[[NDArray[np.float32]], object]
 """Takes the input (1, 3, H, W) and gives the prediction: anything that broadcasts to (h, w)."""
 
@@ -40,6 +43,13 @@ def tagged(tag: int, height: int = 24, width: int = 40) -> NDArray[np.uint8]:
     return np.full((height, width, 3), (255, 255, tag), np.uint8)
 
 
+def moving(tag: int, height: int = 40, width: int = 50) -> NDArray[np.uint8]:
+    """A BGR frame with some texture that carries ``tag``: blue is 255, so that the red is read as it is."""
+    frame = np.random.default_rng(tag).integers(0, 30, (height, width, 3), dtype=np.uint8)
+    frame[:, :, 0], frame[:, :, 2] = 255, tag
+    return frame
+
+
 def read_tag(tensor: NDArray[np.float32]) -> float:
     """The red of a tagged frame, in 0..1; half a step more, so that truncation to a byte gives the tag back."""
     return float(tensor[0, 0, 0, 0]) * 0.229 + 0.485 + 0.5 / 255
@@ -47,3 +57,28 @@ def read_tag(tensor: NDArray[np.float32]) -> float:
 
 def tag_of(tensor: NDArray[np.float32]) -> int:
     return int(read_tag(tensor) * 255)
+
+
+class Gate:
+    """A network that waits until it is let go; ``inside`` counts the frames that reached it."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.inside = threading.Semaphore(0)
+
+    def __call__(self, tensor: NDArray[np.float32]) -> float:
+        self.inside.release()
+        deadline = time.monotonic() + TIMEOUT_S
+        while not self.open.wait(0.05):  # in turns: a signal right before one does not end it, in the main thread
+            assert time.monotonic() < deadline
+        return read_tag(tensor)
+
+
+def is_tag(alpha: NDArray[np.uint8], tag: int) -> bool:
+    return bool((alpha == tag).all())
+
+
+def join(*threads: threading.Thread) -> None:
+    for thread in threads:
+        thread.join(TIMEOUT_S)
+        assert not thread.is_alive(), "deadlock"

@@ -65,13 +65,6 @@ def test_cutout_and_composite(engine: Engine, frame: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(blurred, reference.over(frame, reference.blur(frame, 6), alpha))
 
 
-def test_the_default_blur_grows_with_the_frame(engine: Engine, frame: NDArray[np.uint8]) -> None:
-    sigma = 0.02 * min(frame.shape[:2])
-    composite = engine.run(frame, output="composite", background="blur")
-    expected = reference.over(frame, reference.blur(frame, sigma), expected_alpha(frame))
-    np.testing.assert_array_equal(composite, expected)
-
-
 def test_gray_frames(engine: Engine, fake_engine: MakeEngine) -> None:
     gray = np.asarray(Image.fromarray(reference.photograph("chelsea")).convert("L"))
     engine = fake_engine(lambda tensor: tensor[0, 1])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests import fakes
+from tests import fakes, reference
 
 from rmbg_trt import Engine, FrameOptions, InputError, VideoMatter, _core
 from rmbg_trt.options import FrameKeywords
@@ -78,11 +78,24 @@ def test_what_an_engine_does_unless_a_call_says_otherwise(fake_engine: Callable[
     np.testing.assert_array_equal(engine.run(FRAME, options=FrameOptions("cutout")), without)
 
 
+def test_the_default_blur_grows_with_the_frame(engine: Engine) -> None:
+    composite = engine.run(FRAME, output="composite", background="blur")
+    blurred = reference.blur(FRAME, 0.02 * min(FRAME.shape[:2]))
+    np.testing.assert_array_equal(composite, reference.over(FRAME, blurred, made_of(FRAME, "alpha")))
+
+
 def test_a_call_that_refines_what_cannot_be(fake_engine: Callable[..., Engine]) -> None:
     engine = fake_engine(lambda _: 0.5, out=(16, 16))
     with pytest.raises(InputError, match="as large as its input; this one makes 16x16 of 32x32"):
         engine.run(FRAME, refine=True)
     assert engine.run(FRAME).shape == FRAME.shape[:2]
+
+
+def test_a_network_that_cannot_be_refined_says_so_at_once(fake_engine: Callable[..., Engine]) -> None:
+    engine = fake_engine(lambda _: 0.5, size=(40, 56), out=(20, 28), slots=1)
+    with pytest.raises(InputError, match="as large as its input; this one makes 28x20 of 56x40; leave refine out"):
+        VideoMatter(engine)
+    assert VideoMatter(engine, refine=False).run(FRAME).shape == (60, 72)
 
 
 def test_a_video_takes_them_too(engine: Engine) -> None:

@@ -13,20 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from tests import fakes, reference
+from tests.fakes import TIMEOUT_S, moving
 
 from rmbg_trt import Engine, Error, InputError, NetworkError, VideoMatter, _core
 
 Bytes = NDArray[np.uint8]
 MakeEngine = Callable[..., Engine]
 SIZE = (24, 32)
-TIMEOUT_S = 60.0
-
-
-def moving(tag: int, height: int = 40, width: int = 50) -> Bytes:
-    """A BGR frame with some texture that tells the network its number."""
-    frame = np.random.default_rng(tag).integers(0, 30, (height, width, 3), dtype=np.uint8)
-    frame[:, :, 0], frame[:, :, 2] = 255, tag
-    return frame
 
 
 def predict(tensor: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -45,19 +38,16 @@ def expected(
     stabilize: bool = True,
     running: bool = False,
     stretch: str = "fixed",
-    refine: bool = True,
-    decontaminate: bool = True,
     **options: Any,
 ) -> list[Bytes]:
     """What the core makes of these frames, one after the other on one track."""
     pipeline, track = _core.Pipeline([fakes.network(predict, SIZE)], stretch=stretch), _core.Track(stabilize, running)
     results = []
-    for tag in tags:
-        frame = moving(tag)
-        last = {"alpha": (), "cutout": (4,), "composite": (3,)}[output]
+    last = {"alpha": (), "cutout": (4,), "composite": (3,)}[output]
+    for frame in map(moving, tags):
         results.append(np.empty((*frame.shape[:2], *last), np.uint8))
-        quality = {"refine": refine, "decontaminate": decontaminate}
-        pipeline.run(frame, results[-1], "bgr", _core.FrameOptions(output, **options, **quality), track)
+        chosen = _core.FrameOptions(output, **{"refine": True, "decontaminate": True, **options})
+        pipeline.run(frame, results[-1], "bgr", chosen, track)
     return results
 
 
@@ -74,7 +64,7 @@ def engine(fake_engine: MakeEngine) -> Engine:
 # ---- process, submit, map --------------------------------------------------------------------------------------
 
 
-def test_process_submit_and_map_follow_one_another(engine: Engine) -> None:
+def test_run_submit_and_map_follow_one_another(engine: Engine) -> None:
     matter = VideoMatter(engine)
     got = [matter.run(moving(tag)) for tag in range(3)]
     tickets = [matter.submit(moving(tag)) for tag in range(14, 20)]
@@ -308,10 +298,3 @@ def test_options_that_a_given_engine_decides_are_refused(engine: Engine, options
 def test_wrong_values_are_refused(small_model: Path, stretch: Any) -> None:
     with pytest.raises(InputError, match="stretch is"):
         VideoMatter(small_model, stretch=stretch)
-
-
-def test_a_network_that_cannot_be_refined_says_so_at_once(fake_engine: MakeEngine) -> None:
-    engine = fake_engine(lambda _: 0.5, size=(40, 56), out=(20, 28), slots=1)
-    with pytest.raises(InputError, match="as large as its input; this one makes 28x20 of 56x40; leave refine out"):
-        VideoMatter(engine)
-    assert VideoMatter(engine, refine=False).run(moving(1)).shape == (40, 50)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which protocol an object speaks, and asking it.
+// Finds the protocol that an object supports, and uses it.
 #include "bindings/array_import.h"
 
 #include <pybind11/numpy.h>

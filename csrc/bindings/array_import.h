@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An array that another library made (PyTorch, CuPy, JAX, Numba, PyCUDA), as what the pipeline needs.
-// to_view() and to_mutable_view() of image_views.h take the result.
+// Imports an array of another library (PyTorch, CuPy, JAX, Numba, PyCUDA). to_view() and to_mutable_view() of
+// image_views.h take the result.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DeviceArray for Python: the two protocols, each with its rules about streams, and the way to NumPy.
+// DeviceArray for Python: DLPack and the CUDA Array Interface, each with its rules about streams, and a copy to NumPy.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 

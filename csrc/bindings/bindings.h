@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of the Python module, one function each. They convert and hand over the GIL; nothing else.
+// The parts of the Python module, one function each. Bindings convert arguments and handle the GIL, nothing else.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dictionary, key by key.
+// Reads the dictionary, key by key.
 #include "bindings/cuda_array_interface.h"
 
 #include <cctype>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The array itself, and its tensor for DLPack.
+// The array, and its export as a DLPack tensor.
 #include "bindings/device_array.h"
 
 #include <limits>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An array on a GPU that we made, for other libraries to use without a copy: _core.DeviceArray.
-// It speaks DLPack (https://data-apis.org/array-api, "Data interchange") and CUDA Array Interface 3 (Numba's manual).
+// Our own array on a GPU, which other libraries use without a copy: _core.DeviceArray.
+// It supports DLPack (https://data-apis.org/array-api, "Data interchange") and CUDA Array Interface 3 (Numba's manual).
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Python's garbage collector off while work is captured into a CUDA graph: it runs wherever objects are made, and frees
-// whatever nobody refers to, GPU memory of other libraries included, which spoils the capture.
+// Switches Python's garbage collector off while work is captured into a CUDA graph. The collector may run whenever an
+// object is created, and what it frees may be GPU memory of another library, which invalidates the capture.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checks of an array's dtype, shape and strides, each with what to do about it.
+// Checks of an array's dtype, shape and strides. The messages say what to do.
 #include "bindings/image_views.h"
 
 #include <stdexcept>

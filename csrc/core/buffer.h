@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owned memory. A Buffer only grows, so a pipeline that has seen its largest frame allocates no more;
-// the counters let tests and reports hold it to that.
+// Owned memory. A Buffer only grows, so a pipeline that has seen its largest frame allocates no more.
+// Tests check that with the counters.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every CUDA call goes through check(): a failure becomes an exception that says what was tried.
+// Every CUDA call goes through check(): a failure becomes an exception that names the operation.
 #pragma once
 
 #include <cuda_runtime_api.h>

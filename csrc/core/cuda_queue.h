@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work for the GPU, in order. The same code that puts a frame's kernels on a stream also builds the graph of them and,
-// later, gives its nodes new arguments: what happens to a launch is up to the queue.
+// Work for the GPU, in order. The same code puts a frame's kernels on a stream, builds a graph of them, and later gives
+// the graph's nodes new arguments: the queue decides what a launch does.
 #pragma once
 
 #include <cuda_runtime_api.h>

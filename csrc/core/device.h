@@ -33,13 +33,13 @@ DeviceReport cuda_report();
 /// Makes a GPU current for the calling thread. Returns the one that was. Throws CudaError, UnavailableError.
 int select_device(int device);
 
-/// Makes a GPU current for the calling thread until the answer ends there, and then exactly what was before, be it
-/// nothing. pushed: its primary context is then what the driver calls the current context, even in a thread that has
-/// not used CUDA yet. Throws CudaError, UnavailableError.
+/// Makes a GPU current for the calling thread until the returned object is dropped there; then restores exactly what
+/// was current before, even if that was nothing. pushed: the GPU's primary context also becomes the driver's current
+/// context, even in a thread that has not used CUDA yet. Throws CudaError, UnavailableError.
 std::shared_ptr<void> hold_device(int device, bool pushed = false);
 
-/// A stream of the current GPU that does not wait for the legacy default stream, for as long as the answer lives.
-/// Throws CudaError, UnavailableError.
+/// A stream of the current GPU that does not wait for the legacy default stream. It lives as long as the returned
+/// object. Throws CudaError, UnavailableError.
 std::shared_ptr<void> make_stream(Stream& stream);
 
 /// Whether the stream is being captured into a CUDA graph; false where CUDA does not say.

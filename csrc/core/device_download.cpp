@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From GPU memory to the host's ordinary memory: while the GPU fills one chunk of pinned memory, the processor empties
-// the other. The stream and the chunks are kept, one set for each GPU. (CUDA does likewise for pageable memory, with
-// one core, and on a stream that waits for others.)
+// Copies GPU memory to ordinary host memory: while the GPU fills one chunk of pinned memory, the processor empties the
+// other. The stream and the chunks are kept, one set for each GPU. (CUDA does the same for pageable memory, but with
+// one core and on a stream that waits for others.)
 #include <algorithm>
 #include <cstdint>
 #include <cstring>

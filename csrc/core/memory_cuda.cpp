@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pinned and device memory. Freeing waits until the GPU has done with it (cudaFree does). Neither spoils a capture of
+// Pinned and device memory. Freeing waits until the GPU is done with it, as cudaFree does. Neither spoils a capture of
 // another thread or of this one, and memory that a capture keeps from being freed is freed later.
 #include <atomic>
 #include <cstdint>

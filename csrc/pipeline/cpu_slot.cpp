@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way of a frame on the CPU: preprocess, network, postprocess.
+// A frame on the CPU: preprocess, network, postprocess.
 #include <chrono>
 #include <stdexcept>
 #include <string>
@@ -110,7 +110,7 @@ void CpuSlot::preprocess_frame(const FrameJob& job, const FramePlan& plan) {
   preprocess(job.frame, options_.normalization, workspace, {input.dtype, input.layout}, tensor_.as<void>(), stream_);
 }
 
-/// What the frame carries over from those before it, once they have left it. Gives the range of a fixed stretch.
+/// What the frame takes over from those before it, once they are done with it. Returns the range of a fixed stretch.
 MinMax CpuSlot::update_track(const FrameJob& job, TrackTurn& turn) {
   MinMax range = options_.range;
   if (!turn) return range;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames on a GPU: what kind one is, what is kept for each kind, and where the parts of one frame lie.
+// Frames on a GPU: their kinds, what is kept for each kind, and where the parts of one frame lie.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way of a frame on a GPU: copy in, preprocess, network, postprocess, copy out, on one stream. The first frame of a
-// kind runs as plain launches around the network. The network's own graph is recorded after its first run. From the
-// second frame on, a frame is three launches: a graph before the network, the network's, and a graph after it. A frame
-// of a track takes its turn behind the network, for a few plain launches: all else of it runs at the same time as the
-// frame before.
+// A frame on a GPU: copy in, preprocess, network, postprocess, copy out, on one stream. The first frame of a kind runs
+// as plain launches around the network. The network's own graph is recorded after its first run. From the second frame
+// on, a frame is three launches: a graph before the network, the network's, and a graph after it. A frame of a track
+// also updates the track, after the network and with a few plain launches. Only that waits for the frame before: all
+// else overlaps with it.
 #include <chrono>
 #include <utility>
 

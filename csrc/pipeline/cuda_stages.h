@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the GPU does with a frame around the network, and the memory it does it in. Each frame goes through the stages
-// in one order, whatever the queue makes of them: launches, nodes of a graph, or changes to these.
+// Pre- and postprocessing on the GPU, and their memory. Each frame goes through the stages in one order, whatever the
+// queue makes of them: launches, nodes of a graph, or changes to such nodes.
 #pragma once
 
 #include "core/buffer.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host frame's way to the GPU's memory and its result's way back: through pinned memory, or straight where the
-// caller's own is pinned. Frames that lie on the GPU are used where they are.
+// Copies host frames to the GPU and results back: through pinned memory, or directly where the caller's own memory is
+// pinned. Frames in GPU memory are used where they are.
 #pragma once
 
 #include "core/buffer.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A linear search: eight entries, and a frame takes milliseconds.
+// A linear search is enough: there are eight entries, and a frame takes milliseconds.
 #include "pipeline/frame_plan.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What depends on a frame's size only, kept for the sizes seen last.
+// Resampling tables, which depend on the frame's size only, for the sizes seen last.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handing out slots. A lane is a slot with its state and, once something was submitted to it, its thread.
+// Assigns slots to frames. A lane is a slot with its state and, once something was submitted to it, its thread.
 #include "pipeline/pipeline.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What slots on the CPU and on a GPU ask of a network.
+// What slots on the CPU and on a GPU require of a network.
 #include "pipeline/slot.h"
 
 #include <stdexcept>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames that belong together, one after the other: the order in which they take their turn at what is carried from
-// frame to frame, and that state itself. Networks of several frames may run at once, and the turn comes after them. On
-// a GPU it is the turn to put work on a stream; that it is done is then told by what last_work() holds.
+// A track: frames of one video in their order, and the state that is carried from frame to frame. Networks of several
+// frames may run at once; after its network each frame takes its turn at the state. On a GPU the turn is only to put
+// work on a stream; last_work() then tells when that work is done.
 #pragma once
 
 #include <condition_variable>

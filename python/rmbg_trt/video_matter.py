@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of a video in their order: each may take something over from those before it, so that mattes do not flicker."""
+"""Frames of a video in their order. Each may take over something from those before it, which prevents flicker."""
 
 from __future__ import annotations
 

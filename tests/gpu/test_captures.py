@@ -188,3 +188,9 @@ def test_pauses_of_the_collector_nest_and_leave_it_as_it_was() -> None:
             assert gc.isenabled() == on
         finally:
             gc.enable()
+
+
+def test_the_mode_says_why_a_network_is_not_captured() -> None:
+    specs = [_core.TensorSpec(name, (1, planes, *gpu.SIZE)) for name, planes in (("input", 3), ("matte", 1))]
+    network = _core.python_network(*specs, lambda *_: None, lambda _: None, why_eager="its allocator forbids it")
+    assert _core.Pipeline([network], device=0).modes() == ["eager: its allocator forbids it"]

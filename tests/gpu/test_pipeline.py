@@ -293,9 +293,3 @@ def test_nv12(name: str, output: str) -> None:
         np.testing.assert_array_equal(*results)
         device = gpu.run_on_gpu(pipeline, _core.cuda_upload(frame), output, nv12=name)
         np.testing.assert_array_equal(device.numpy(), results[0])
-
-
-def test_the_mode_says_why_a_network_is_not_captured() -> None:
-    specs = [_core.TensorSpec(name, (1, planes, *gpu.SIZE)) for name, planes in (("input", 3), ("matte", 1))]
-    network = _core.python_network(*specs, lambda *_: None, lambda _: None, why_eager="its allocator forbids it")
-    assert _core.Pipeline([network], device=0).modes() == ["eager: its allocator forbids it"]

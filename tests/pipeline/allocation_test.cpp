@@ -115,7 +115,7 @@ struct Work {
     job.options.blur_sigma = blur_sigma;
     job.options.background.kind = rmbg::BackgroundKind::kImage;
     job.options.background.image = {background.data(), width, height, static_cast<std::ptrdiff_t>(width) * 3,
-                            PixelFormat::kBgr8};
+                                    PixelFormat::kBgr8};
   }
 };
 

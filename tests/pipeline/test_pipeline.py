@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pipeline over networks in Python: its checks, its slots, its memory."""
+"""The pipeline over networks in Python: its checks and its slots."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import weakref
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from numpy.typing import NDArray
 from tests import fakes, reference
@@ -278,64 +277,3 @@ def test_close_wakes_those_who_wait_for_a_slot() -> None:
     closing.join(TIMEOUT_S)
     assert completion.wait(0.0)
     assert (first == 5).all()
-
-
-def mixed_jobs() -> list[tuple[NDArray[np.uint8], NDArray[np.uint8], str, dict[str, Any]]]:
-    rng = np.random.default_rng(3)
-    jobs = []
-    for size in SIZES:
-        for channels in ((), (3,), (4,)):
-            frame = rng.integers(0, 256, (*size, *channels), dtype=np.uint8)
-            for output, options in (
-                ("alpha", {}),
-                ("cutout", {"premultiplied": True}),
-                ("composite", {"background": (1, 2, 3)}),
-                ("composite", {"blur_sigma": 2.0}),
-            ):
-                jobs.append((frame, result_for(frame, output), output, options))
-    return jobs
-
-
-def test_nothing_is_allocated_a_frame() -> None:
-    pipeline = _core.Pipeline([fakes.known(np.eye(32, dtype=np.float32))])
-    jobs = mixed_jobs()
-
-    def all_jobs() -> tuple[int, int]:
-        for frame, result, output, options in jobs:
-            pipeline.run(frame, result, "bgr", _core.FrameOptions(output, **options))
-        return _core.allocation_count(), _core.bytes_in_use()
-
-    before = _core.allocation_count()
-    warm = all_jobs()
-    assert warm[0] > before, "the counter does not count"
-    for _ in range(3):
-        assert all_jobs() == warm
-
-
-def test_memory_is_given_back() -> None:
-    gc.collect()
-    before = _core.bytes_in_use()
-    pipeline = _core.Pipeline([fakes.known(np.eye(32, dtype=np.float32))])
-    run(pipeline, np.zeros((400, 400, 4), np.uint8), "composite", blur_sigma=1.0)
-    assert _core.bytes_in_use() > before + 2 * 400 * 400 * 3
-    del pipeline
-    gc.collect()
-    assert _core.bytes_in_use() == before
-
-
-def test_memory_is_flat_over_two_thousand_frames() -> None:
-    pipeline = _core.Pipeline([fakes.known(np.eye(32, dtype=np.float32)) for _ in range(2)])
-    jobs = mixed_jobs()
-
-    def frames(count: int) -> int:
-        for i in range(count):
-            frame, result, output, options = jobs[i % len(jobs)]
-            if i % 2:
-                pipeline.run(frame, result, "bgr", _core.FrameOptions(output, **options))
-            else:
-                pipeline.submit(frame, result, "bgr", _core.FrameOptions(output, **options)).wait()
-        gc.collect()
-        return psutil.Process().memory_info().rss
-
-    warm = frames(300)
-    assert frames(2000) - warm < 5 * 2**20
