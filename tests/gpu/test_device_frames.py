@@ -204,7 +204,7 @@ def test_what_is_no_frame_of_this_gpu_is_refused() -> None:
         run(pipeline, _core.cuda_upload(np.zeros((20, 30, 3), np.float32)))
     with pytest.raises(InputError, match="background"):
         run(pipeline, good, "composite", background=_core.cuda_upload(np.zeros((19, 30, 3), np.uint8)))
-    with pytest.raises(InputError, match="the background picture is not"):
+    with pytest.raises(InputError, match="the background image is not"):
         run(pipeline, good, "composite", background=np.zeros((20, 30, 3), np.uint8))
     with pytest.raises(InputError, match="output='composite', not for 'alpha'"):
         run(pipeline, good, background=(1, 2, 3))

@@ -73,11 +73,12 @@ def test_a_frame_on_the_gpu_is_black(nv12: str | None) -> None:
 def test_everything_at_once() -> None:
     pipeline, _ = gpu.pipeline(stretch="fixed")
     frame = np.random.default_rng(8).integers(0, 256, (42, 62), dtype=np.uint8)
-    quality = {"refine": True, "decontaminate": True, "track": _core.Track(True, True)}
+    options, track = (
+        _core.FrameOptions("cutout", nv12="bt601", refine=True, decontaminate=True),
+        _core.Track(True, True),
+    )
     for _ in range(3):
-        pipeline.run(
-            frame, np.empty((28, 62, 4), np.uint8), "bgr", _core.FrameOptions("cutout", nv12="bt601", **quality)
-        )
+        pipeline.run(frame, np.empty((28, 62, 4), np.uint8), "bgr", options, track)
     times = pipeline.measure(2)
     assert len(times) == 2
     assert all(each["total_ms"] >= each["postprocess_ms"] > 0 for each in times)
