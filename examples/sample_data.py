@@ -25,7 +25,7 @@ def clip_frames(count: int = 50, height: int = 240, width: int = 320) -> Iterato
     """Pan across a photograph, as a camera would. Yields (height, width, 3) RGB frames."""
     photograph = Image.open(PHOTOGRAPHS / "astronaut.jpg").convert("RGB")
     for number in range(count):
-        swing = np.sin(2 * np.pi * number / max(count, 2))
+        swing = -np.cos(np.pi * number / count)  # from the left to the right, slow at both ends
         left, top = (photograph.width - width) / 2 * (1 + swing), 20 + 15 * swing
         moved = photograph.transform((width, height), Image.Transform.AFFINE, (1, 0, left, 0, 1, top), Image.BICUBIC)
         yield np.asarray(moved)

@@ -34,13 +34,16 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="a folder for everything that is made")
     parser.add_argument("--images", type=Path, help="your photographs")
     parser.add_argument("--masks", type=Path, help="their masks, under the same names")
+    parser.add_argument("--count", type=int, default=24, help="how many images to make if you have none")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--size", type=int, default=160, help="side of the network's input; U²-Net's own is 320")
     arguments = parser.parse_args()
     work: Path = arguments.work
+    if work.exists():
+        parser.error(f"{work} exists; name a new folder")
     images, masks = arguments.images, arguments.masks
     if images is None or masks is None:
-        images, masks = sample_data.make_pairs(work / "pairs")
+        images, masks = sample_data.make_pairs(work / "pairs", arguments.count)
 
     source = Source("mine", (images, masks), partial(read_pairs_of_folders, images, masks, "mine"))
     report = prepare([source], work / "set", Options(val=0.25, test=0))
