@@ -45,8 +45,11 @@ class Array:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        described = self._memory.__cuda_array_interface__
-        return {name: described[name] for name in ("shape", "strides", "typestr", "data", "version")}
+        """With PyCUDA's entries."""
+        memory = self._memory
+        strides = tuple(int(np.prod(memory.shape[axis + 1 :])) for axis in range(len(memory.shape)))
+        described = {"shape": memory.shape, "strides": strides, "data": (memory.ptr, False), "typestr": "|u1"}
+        return {**described, "stream": None, "version": 3}
 
     def get(self) -> NDArray[np.uint8]:
         return self._memory.numpy()

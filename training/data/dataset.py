@@ -85,7 +85,7 @@ class PairDataset(Dataset[Sample]):
         """(3, H, W) RGB and (1, H, W), both in 0..1, of the model's size."""
         pair, size = self.pairs[place], self.model.input_size
         picture, mask = read_resized(pair.image, size), resize_mask(read_mask(pair.mask), size)
-        return torch.from_numpy(picture).permute(2, 0, 1) / 255, torch.from_numpy(mask)[None] / 255
+        return torch.tensor(picture).permute(2, 0, 1) / 255, torch.tensor(mask)[None] / 255
 
 
 def read_resized(path: Path, size: tuple[int, int]) -> Array:
