@@ -59,7 +59,11 @@ def main() -> None:
         lr=1e-4,
         ema=0.9,
     )
-    run = train(config, work / "run", watch=Watch(say=print, tell=print))
+
+    def show(row: dict[str, float]) -> None:
+        print(f"epoch {row['epoch']:.0f}: loss {row['train_loss']:.3f}, IoU on val {row['val_iou']:.3f}")
+
+    run = train(config, work / "run", watch=Watch(say=print, tell=show))
     print(f"trained {run.epochs} epochs; best IoU {run.best:.3f}")
 
     model = work / "model.onnx"

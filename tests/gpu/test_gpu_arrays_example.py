@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tests.gpu import gpu_networks as gpu
 
 from rmbg_trt import Engine, _core, engine
-from rmbg_trt.networks import Opened
+from rmbg_trt.runtimes.request import Opened
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "gpu_arrays.py"
 
