@@ -56,7 +56,7 @@ def main() -> None:
         size=arguments.size,
         batch=4,
         epochs=arguments.epochs,
-        lr=1e-4,
+        lr=3e-5,
         ema=0.9,
     )
 
