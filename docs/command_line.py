@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A MkDocs hook that makes the page "Command line" from the Typer commands, so that it is always what ``--help`` says."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from rmbg_trt.cli import app
+
+PAGE = "command-line.md"
+HEAD = """# Command line
+
+`rmbg-trt COMMAND --help` prints the same text. Exit codes: 0 success, 1 the job failed or a file in it did, 2 wrong usage,
+130 Ctrl-C. Results are written under a temporary name and renamed, so a crash leaves no half-written file.
+"""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the page to the site; MkDocs calls this."""
+    files.append(File.generated(config, PAGE, content=page()))
+    return files
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    root = typer.main.get_command(app)
+    return "\n".join([HEAD, *sections(root, typer.Context(root, info_name="rmbg-trt"))])
+
+
+def sections(group: Any, context: typer.Context) -> Iterator[str]:
+    """One section a command, in the order of ``rmbg-trt --help``; subcommands follow their group."""
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        inner = typer.Context(command, info_name=name, parent=context)
+        yield section(command, inner)
+        if hasattr(command, "list_commands"):
+            yield from sections(command, inner)
+
+
+def section(command: Any, context: typer.Context) -> str:
+    """A command's heading, usage, help text and table of options."""
+    path = context.command_path
+    usage = re.sub(r"\{(.+?)\}(\.\.\.)?", r"\1", " ".join([path, *command.collect_usage_pieces(context)]))
+    marks = "#" * len(path.split())
+    text = [f"{marks} {path.removeprefix('rmbg-trt ')}", f"```text\n{usage}\n```", prose(command.help or "")]
+    records = [each.get_help_record(context) for each in command.get_params(context) if each.name != "help"]
+    rows = [row(*each) for each in records if each]
+    if rows:
+        text.append("\n".join(["| Argument or option | Default | Description |", "|---|---|---|", *rows]))
+    return "\n\n".join(text) + "\n"
+
+
+def prose(text: str) -> str:
+    """A help text as Markdown: Rich's bold commands become code, and its paragraphs stay."""
+    code = re.sub(r"\[bold\](.*?)\[/bold\]", r"`\1`", inspect.cleandoc(text), flags=re.DOTALL)
+    return re.sub(r"\[/?\w+\]", "", code)
+
+
+def row(names: str, words: str) -> str:
+    """A line of the table, made of what ``--help`` prints: ("-j, --jobs <int>", "How many  [default: 2; x>=1]")."""
+    names = re.sub(r" <(str|Path|list\[\w+\])>", "", names).replace("<int range>", "<int>").rstrip()
+    words, _, extra = prose(words).replace("\n", " ").partition("  [")
+    default = ""
+    for part in extra.removesuffix("]").split("; "):
+        if part == "required":
+            default = part
+        elif part.startswith("default: "):
+            default = f"`{part.removeprefix('default: ')}`"
+        elif part:
+            words += f" ({part})"  # a range
+    return "| " + " | ".join(each.strip().replace("|", "\\|") for each in (f"`{names}`", default, words)) + " |"
