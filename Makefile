@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_INSTALL := $(PIP) --no-build-isolation --constraint constraints.txt
 CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 
-.PHONY: help demo test lint types format bench-guard gpu-check gpu-bundle clean
+.PHONY: help demo test lint types typed docs format bench-guard gpu-check gpu-bundle clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,10 +41,17 @@ lint: $(VENV)/.tools  ## style of Python and C++
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(CLANG_SOURCES)
 
-types: $(VENV)/.tools  ## static types of the package
+typed:
 	rm -rf build/typed && mkdir -p build/typed/rmbg_trt
 	ln -s $(CURDIR)/python/rmbg_trt/* $(CURDIR)/training $(CURDIR)/export build/typed/rmbg_trt/
+
+types: typed $(VENV)/.tools  ## static types of the package
 	$(BIN)/mypy
+
+docs: typed $(VENV)/.ready  ## build the documentation site into build/site; a broken link fails
+	$(PIP_INSTALL) ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open the site with: $(BIN)/mkdocs serve"
 
 format: $(VENV)/.tools  ## put Python and C++ into the house style
 	$(BIN)/ruff check --fix .

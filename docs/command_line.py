@@ -6,13 +6,15 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 
 from rmbg_trt.cli import app
+
+if TYPE_CHECKING:  # MkDocs is optional: the tests read the page without it
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 PAGE = "command-line.md"
 HEAD = """# Command line
@@ -24,6 +26,8 @@ HEAD = """# Command line
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the page to the site; MkDocs calls this."""
+    from mkdocs.structure.files import File
+
     files.append(File.generated(config, PAGE, content=page()))
     return files
 

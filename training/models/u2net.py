@@ -105,7 +105,9 @@ class U2Net(nn.Module):
     Args:
         outputs: Maps to compute: 7 for training (the fused one, then one a decoder level, finest first), 1 for
             inference (the fused one).
-        table: The blocks, by name: ``FULL`` or ``SMALL``.
+
+    Attributes:
+        table: The blocks by name, ``FULL`` or ``SMALL``.
     """
 
     input_channels = 3
