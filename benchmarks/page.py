@@ -134,10 +134,10 @@ def in_words(name: str, bound: dict[str, Any]) -> tuple[str, str, str]:
             name = re.sub(pattern, claim, name)
             share = "at_most" in bound
             value, limit = bound["is"], bound["at_most"] if share else bound["at_least"]
-            figures = (f"{1 / value if share else value:.1f}×", f"at least {1 / limit if share else limit:.2g}×")
+            figures = (f"{1 / value if share else value:.1f}×", f"≥ {1 / limit if share else limit:.2g}×")
             break
     else:
-        figures = (measured(bound), asked(bound))
+        figures = (measured(bound), asked(bound).replace("at most", "≤").replace("at least", "≥"))
     for pattern, word in WORDS:
         name = re.sub(pattern, word, name)
     return name, *figures

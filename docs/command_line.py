@@ -79,4 +79,4 @@ def row(names: str, words: str) -> str:
             default = f"`{part.removeprefix('default: ')}`"
         elif part:
             words += f" ({part})"  # a range
-    return "| " + " | ".join(each.strip().replace("|", "\\|") for each in (f"`{names}`", default, words)) + " |"
+    return f"| `{names}` | {default} | {words.strip().replace('|', '&#124;')} |"  # in code a bar needs no escape
