@@ -53,20 +53,20 @@ HEAD = """<!-- Made by benchmarks/page.py from benchmarks/results; edits here ar
 
 ![Bar chart: time of eight programs for one photograph](images/how_fast.svg)
 
-*One 1920×1080 photograph to its mask, machine A, float32 unless it says int8. All programs but transparent-background use the
-same weights.*
+*One 1920×1080 photograph to its mask, machine A, float32 unless it says int8. All programs but transparent-background
+use the same weights.*
 
 Each program runs in its own process and environment, and runs are interleaved, so other load affects all of them alike.
-Compare ratios between machines, not milliseconds. "2.9×" is rmbg-trt's speed divided by the other program's, the median of the
-ratios within the rounds of one run. To measure your own machine, see [Measure your machine](bench.md).
+Compare ratios between machines, not milliseconds. "2.9×" is rmbg-trt's speed divided by the other program's, the median
+of the ratios within the rounds of one run. To measure your own machine, see [Measure your machine](bench.md).
 
-**Nothing on this page was measured on a GPU.** All figures, with quartiles, versions and commit, are in the JSON files in
-`benchmarks/results`.
+**Nothing on this page was measured on a GPU.** All figures, with quartiles, versions and commit, are in the JSON files
+in `benchmarks/results`.
 
 ## Claims
 
-A figure in parentheses is from a second, independent run. OpenVINO's bf16 is faster for u2net but changes mattes visibly, so it
-is not the default ([Precision](precision.md#bfloat16)).
+A figure in parentheses is from a second, independent run. OpenVINO's bf16 is faster for u2net but changes mattes
+visibly, so it is not the default ([Precision](precision.md#bfloat16)).
 
 | Benchmark | Claim | Measured | Required | Met |
 |---|---|---|---|---|
@@ -192,8 +192,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; say whether they are up to date")
     options = parser.parse_args()
     found = read(RESULTS)
-    files = {PAGE: page(found)}
-    files |= {CHART: chart(each.report["figures"]) for each in found if each.file.stem == "versus_peers"}
+    peers = next(each for each in found if each.file.stem == "versus_peers")
+    files = {PAGE: page(found), CHART: chart(peers.report["figures"])}
     if not options.check:
         for file, text in files.items():
             file.write_text(text, encoding="utf-8")

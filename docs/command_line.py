@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A MkDocs hook that makes the page "Command line" from the Typer commands, so that it is always what ``--help`` says."""
+"""A MkDocs hook that makes the page "Command line" from the Typer commands, so it always says what ``--help`` says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # MkDocs is optional: the tests read the page without it
 PAGE = "command-line.md"
 HEAD = """# Command line
 
-`rmbg-trt COMMAND --help` prints the same text. Exit codes: 0 success, 1 the job failed or a file in it did, 2 wrong usage,
+`rmbg-trt COMMAND --help` prints the same text. Exit codes: 0 success, 1 the job or a file in it failed, 2 wrong usage,
 130 Ctrl-C. Results are written under a temporary name and renamed, so a crash leaves no half-written file.
 """
 
@@ -70,7 +70,7 @@ def prose(text: str) -> str:
 def row(names: str, words: str) -> str:
     """A line of the table, made of what ``--help`` prints: ("-j, --jobs <int>", "How many  [default: 2; x>=1]")."""
     names = re.sub(r" <(str|Path|list\[\w+\])>", "", names).replace("<int range>", "<int>").rstrip()
-    words, _, extra = prose(words).replace("\n", " ").partition("  [")
+    words, _, extra = words.replace("\n", " ").partition("  [")
     default = ""
     for part in extra.removesuffix("]").split("; "):
         if part == "required":
@@ -78,5 +78,6 @@ def row(names: str, words: str) -> str:
         elif part.startswith("default: "):
             default = f"`{part.removeprefix('default: ')}`"
         elif part:
-            words += f" ({part})"  # a range
-    return f"| `{names}` | {default} | {words.strip().replace('|', '&#124;')} |"  # in code a bar needs no escape
+            bounds = re.sub(r"x>=(\d+)", r"at least \1", re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", part))
+            words += f" ({bounds})"
+    return f"| `{names}` | {default} | {prose(words).replace('|', '&#124;')} |"  # in code a bar needs no escape
