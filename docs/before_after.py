@@ -17,7 +17,7 @@ IMAGES = Path(__file__).parent / "images"
 
 
 def checkerboard(width: int, height: int, square: int = 16) -> Image.Image:
-    """The usual picture of transparency."""
+    """The usual checkerboard that stands for transparency."""
     y, x = np.mgrid[:height, :width] // square
     return Image.fromarray(np.where((x + y) % 2, 255, 204).astype(np.uint8)).convert("RGB")
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the pictures of docs/video.md with the engine itself: edges and their colours, a clip at rest, its flicker.
+"""Makes the pictures of docs/quality.md with the engine itself: edges and their colors, a stabilized clip, its flicker.
 
-All of them are made of the photographs that come with scikit-image, and of hair that is drawn, so that the true alpha
-of every frame is known. Needs scikit-image, SciPy, Matplotlib and the weights. A minute or two:
-``python docs/video_pictures.py``.
+They are made from the photographs of scikit-image and from synthetic hair, so the true alpha of every frame is known.
+Needs scikit-image, SciPy, Matplotlib and the weights, and a minute or two: ``python docs/video_pictures.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ BEHIND = "#2b5797"
 PLAIN = {"stabilize": False, "refine": False, "decontaminate": False}
 
 
-# ---- edges and their colours ---------------------------------------------------------------------------------------
+# ---- edges and their colors ----------------------------------------------------------------------------------------
 
 
 def edges() -> None:
@@ -71,13 +70,13 @@ def crops(pictures: list[Bytes], place: tuple[int, int, int], zoom: int) -> Imag
     return row.resize((zoom * row.width, zoom * row.height), Image.Resampling.LANCZOS)
 
 
-# ---- a clip whose truth is known -----------------------------------------------------------------------------------
+# ---- a clip whose alpha is known -----------------------------------------------------------------------------------
 
 
 def clip(count: int = 40, size: tuple[int, int] = (540, 960)) -> tuple[list[Bytes], list[Numbers]]:
-    """A woman sways, then rests, each for half of the time, in a light that trembles; the camera's noise is 3 of 255.
+    """Frames and true alphas: a woman moves, then stands still, half of the time each, before a sky as dark as her helmet.
 
-    Behind her is a night sky, as dark as her helmet.
+    The light flickers, and the camera's noise is 3 of 255.
     """
     height, width = size
     with Engine("u2net", color="rgb", refine=True, decontaminate=True, slots=1) as engine:
@@ -103,7 +102,7 @@ def mixed(alpha: Numbers, front: Numbers, back: Numbers) -> Bytes:
 
 
 def strip(engine: Engine, frames: list[Bytes], first: int = 13, shown: int = 5) -> None:
-    """Some frames in a row, above their composites without and with all three."""
+    """Some frames, and below them their composites without and with all three steps."""
     rows = [frames]
     for options in (PLAIN, {}):
         matter = VideoMatter(engine, **options)
@@ -115,7 +114,7 @@ def strip(engine: Engine, frames: list[Bytes], first: int = 13, shown: int = 5) 
 
 
 def flicker(engine: Engine, frames: list[Bytes], truths: list[Numbers]) -> None:
-    """How much alpha changes from frame to frame where the truth does not."""
+    """Plots how much alpha changes from frame to frame where the true alpha does not."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -130,8 +129,8 @@ def flicker(engine: Engine, frames: list[Bytes], truths: list[Numbers]) -> None:
         errors = [float(np.abs(a / 255 - t).mean()) for a, t in zip(alphas, truths, strict=True)]
         print(f"{name}: flicker {np.mean(of_frames):.2f} of 255, error of alpha {255 * np.mean(errors):.2f} of 255")
         axes.plot(range(1, len(frames)), of_frames, color=color, label=f"{name}, mean {np.mean(of_frames):.2f}")
-    axes.axvspan(0, len(frames) // 2, color="0.93", label="she sways")
-    axes.set(xlabel="frame", ylabel="mean change of alpha, of 255,\nwhere the truth rests", xlim=(0, len(frames) - 1))
+    axes.axvspan(0, len(frames) // 2, color="0.93", label="subject moves")
+    axes.set(xlabel="frame", ylabel="mean change of alpha (of 255)\nwhere the true alpha is constant", xlim=(0, len(frames) - 1))
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     figure.savefig(IMAGES / "video_flicker.png")
