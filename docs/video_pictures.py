@@ -74,9 +74,9 @@ def crops(pictures: list[Bytes], place: tuple[int, int, int], zoom: int) -> Imag
 
 
 def clip(count: int = 40, size: tuple[int, int] = (540, 960)) -> tuple[list[Bytes], list[Numbers]]:
-    """Frames and true alphas: a woman moves, then stands still, half of the time each, before a sky as dark as her helmet.
+    """Frames and their true alphas: a woman moves, then stands still, half of the time each.
 
-    The light flickers, and the camera's noise is 3 of 255.
+    The sky behind her is as dark as her helmet, the light flickers, and the camera's noise is 3 of 255.
     """
     height, width = size
     with Engine("u2net", color="rgb", refine=True, decontaminate=True, slots=1) as engine:
@@ -130,8 +130,8 @@ def flicker(engine: Engine, frames: list[Bytes], truths: list[Numbers]) -> None:
         print(f"{name}: flicker {np.mean(of_frames):.2f} of 255, error of alpha {255 * np.mean(errors):.2f} of 255")
         axes.plot(range(1, len(frames)), of_frames, color=color, label=f"{name}, mean {np.mean(of_frames):.2f}")
     axes.axvspan(0, len(frames) // 2, color="0.93", label="subject moves")
-    axes.set(xlabel="frame", ylabel="mean change of alpha (of 255)\nwhere the true alpha is constant", xlim=(0, len(frames) - 1))
-    axes.set_ylim(bottom=0)
+    axes.set(xlabel="frame", ylabel="mean change of alpha (of 255)\nwhere the true alpha is constant")
+    axes.set(xlim=(0, len(frames) - 1), ylim=(0, None))
     axes.legend(frameon=False)
     figure.savefig(IMAGES / "video_flicker.png")
     pyplot.close(figure)
