@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,13 @@ def test_files_that_the_docs_name_exist() -> None:
                 assert list(ROOT.glob(path)), f"{page.relative_to(ROOT)}: there is no {code}"
                 seen += 1
     assert seen > 30
+
+
+def test_every_extra_is_documented() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("|")]
+    assert set(extras) <= set(re.findall(r"`(\w+)`", " ".join(rows)))
 
 
 def test_links_lead_to_files() -> None:
