@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rmbg_trt.cli import app
+from rmbg_trt.cli import COMMANDS, app, load
 
 if TYPE_CHECKING:  # MkDocs is optional: the tests read the page without it
     from mkdocs.config.defaults import MkDocsConfig
@@ -34,18 +34,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def page() -> str:
     """The whole page as Markdown."""
-    root = typer.main.get_command(app)
-    return "\n".join([HEAD, *sections(root, typer.Context(root, info_name="rmbg-trt"))])
+    root = typer.Context(typer.main.get_command(app), info_name="rmbg-trt")
+    return "\n".join([HEAD, *(text for name in COMMANDS for text in sections(name, load(name), root))])
 
 
-def sections(group: Any, context: typer.Context) -> Iterator[str]:
-    """One section a command, in the order of ``rmbg-trt --help``; subcommands follow their group."""
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        inner = typer.Context(command, info_name=name, parent=context)
-        yield section(command, inner)
-        if hasattr(command, "list_commands"):
-            yield from sections(command, inner)
+def sections(name: str, command: Any, parent: typer.Context) -> Iterator[str]:
+    """A command's section, and those of its own commands."""
+    context = typer.Context(command, info_name=name, parent=parent)
+    yield section(command, context)
+    for inner in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        yield from sections(inner, command.get_command(context, inner), context)
 
 
 def section(command: Any, context: typer.Context) -> str:

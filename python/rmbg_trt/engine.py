@@ -48,7 +48,7 @@ class Engine:
         precision: "auto" (fp16 on a GPU; on the CPU the fastest precision that keeps float32's mattes), "fp32", "bf16"
             (compared with float32 once, and refused if it loses too much), "fp16", or for the CPU "int8", which makes
             u2net faster. The model is quantised with photographs, which takes minutes once, compared with fp32,
-            refused if it loses too much, and kept (docs/int8.md).
+            refused if it loses too much, and kept (docs/precision.md).
         size: Network input, one side or (height, width), from 32 to 4096. None: the model's own (U²-Net was trained
             at 320 x 320), or 320 where that is open. Other sizes work for networks that are convolutions throughout.
         color: Channel order of NumPy frames, results and colours: "bgr" (as OpenCV) or "rgb". PIL images are always

@@ -6,12 +6,11 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 import typer
 
-from rmbg_trt.cli import app
+from rmbg_trt.cli import COMMANDS, load
 
 HOOK = Path(__file__).parents[2] / "docs" / "command_line.py"
 
@@ -29,11 +28,9 @@ def hook() -> ModuleType:
 def test_every_command_and_option_is_there(hook: ModuleType) -> None:
     parts = hook.page().split("\n## ")[1:]
     sections = {part.splitlines()[0]: part for part in parts}
-    root: Any = typer.main.get_command(app)
-    context = typer.Context(root, info_name="rmbg-trt")
-    assert list(sections) == list(root.list_commands(context))
+    assert list(sections) == list(COMMANDS)
     for name, section in sections.items():
-        command = root.get_command(context, name)
+        command = load(name)
         for parameter in command.get_params(typer.Context(command, info_name=name)):
             for option in [*parameter.opts, *parameter.secondary_opts]:
                 if option.startswith("-") and parameter.name != "help":

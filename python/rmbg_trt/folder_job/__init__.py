@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Removes the background of many images with one engine: plans the work, runs it, and watches folders.
 
-engine = rmbg_trt.Engine("u2net", color="rgb")
-plan = plan_tasks(["photos"], "cutouts")
-for outcome in run_tasks(plan.tasks, engine):
-    print(outcome.task.source, outcome.error or "done")
+For example:
+
+    engine = rmbg_trt.Engine("u2net", color="rgb")
+    plan = plan_tasks(["photos"], "cutouts")
+    for outcome in run_tasks(plan.tasks, engine):
+        print(outcome.task.source, outcome.error or "done")
 """
 
 from __future__ import annotations

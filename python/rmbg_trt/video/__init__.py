@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mattes video files: decodes, mattes and encodes at the same time, and keeps times, sound and subtitles.
 
-rmbg_trt.video.matte_video("in.mp4", "out.mov")
+For example:
+
+    rmbg_trt.video.matte_video("in.mp4", "out.mov")
 """
 
 from __future__ import annotations
