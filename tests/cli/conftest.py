@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import rmbg_trt.engine
 from rmbg_trt import Engine, models
 
 
@@ -24,8 +23,6 @@ def asked(fake_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -
         stretch = options["stretch"]
         return fake_engine(lambda tensor: np.ones(tensor.shape[2:], np.float32), color="rgb", stretch=stretch)
 
-    monkeypatch.setattr("rmbg_trt.cli.options.Engine", engine)
-    monkeypatch.setattr(rmbg_trt.engine, "Engine", engine)
     monkeypatch.setattr("rmbg_trt.cli.options.Engine", engine)
     monkeypatch.setattr(models, "resolve", lambda name, progress=None: Path(name))
     return made
