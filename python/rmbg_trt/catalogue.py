@@ -6,9 +6,12 @@ To add one, add a ``Model`` to ``CATALOGUE``; everything else (fetching, checkin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+Progress = Callable[[int, int], None]
+"""``progress(bytes_done, bytes_total)``; starts again at 0 when a source fails and the next one is tried."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import http.client
 import importlib.util
 import os
 import shutil
@@ -17,17 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from .catalogue import Model, UrlSource, WheelSource
+from .catalogue import Model, Progress, UrlSource, WheelSource
 from .errors import Error
-
-Progress = Callable[[int, int], None]
-"""``progress(bytes_done, bytes_total)``; starts again at 0 when a source fails and the next one is tried."""
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0  # without a byte from a web server
@@ -95,19 +94,13 @@ def _temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def _fetch_url(source: UrlSource, model: Model, part: Path, progress: Progress | None) -> None:
-    import http.client  # slow to import, and most programs fetch nothing
-    import urllib.request
-
     request = urllib.request.Request(source.url, headers={"User-Agent": "rmbg-trt"})
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         raise SourceError(str(error)) from error
-    try:
-        with response:
-            _copy_verified(response, model, part, progress)
-    except http.client.HTTPException as error:
-        raise SourceError(f"it broke off: {error}") from error
+    with response:
+        _copy_verified(response, model, part, progress)
 
 
 def _copy_verified(stream: IO[bytes], model: Model, part: Path, progress: Progress | None) -> None:
@@ -118,7 +111,7 @@ def _copy_verified(stream: IO[bytes], model: Model, part: Path, progress: Progre
         while done <= model.size_bytes:
             try:
                 chunk = stream.read(_CHUNK_BYTES)
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 raise SourceError(f"it broke off after {done} of {model.size_bytes} bytes: {error}") from error
             if not chunk:
                 break

@@ -13,14 +13,13 @@ import logging
 import os
 from pathlib import Path
 
-from . import fetch
 from .cache import cache_dir
 from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import Model, UrlSource
+from .catalogue import Progress as Progress
 from .errors import InputError, ModelError, UnavailableError
 from .files import model_sha256
 
-Progress = fetch.Progress
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
 
@@ -160,6 +159,8 @@ def pull(name: str, *, force: bool = False, progress: Progress | None = None) ->
     damaged = flaw not in (None, _MISSING)
     if damaged:
         _log.warning("the cached model %s is damaged: %s; it is fetched again", path, flaw)
+
+    from . import fetch  # slow to import (HTTP, TLS), and most programs fetch nothing
 
     reasons: list[str] = []
     wrong = False

@@ -11,16 +11,16 @@ from typer.core import TyperCommand, TyperGroup
 
 # Each command and the first sentence of its help; a test compares it with the command's own.
 COMMANDS = {
-    "image": "",
-    "video": "",
-    "camera": "",
-    "models": "",
-    "prepare": "",
-    "train": "",
-    "evaluate": "",
-    "export": "",
-    "bench": "",
-    "doctor": "",
+    "image": "Remove the background of images.",
+    "video": "Remove the background of video clips.",
+    "camera": "Remove the background of a live camera, stream or file.",
+    "models": "List, fetch and find the model weights.",
+    "prepare": "Make one dataset for training and evaluation from published datasets.",
+    "train": "Train U²-Net or U-Net on a prepared dataset.",
+    "evaluate": "Evaluate models on images with masks.",
+    "export": "Make a verified plan for an NVIDIA GPU from a checkpoint or an ONNX file.",
+    "bench": "Measure how fast models are on this machine.",
+    "doctor": "Examine this machine, and remove the background of a test image to see whether everything works.",
 }
 
 

@@ -78,7 +78,7 @@ def camera(
     slots: SlotsOption = 1,
     verbose: VerboseOption = False,
 ) -> None:
-    """Remove the background from a live camera, stream or file.
+    """Remove the background of a live camera, stream or file.
 
     Only the newest frame is matted and older ones are dropped, so a slow
     network lowers the frame rate but never adds latency. In the window, q

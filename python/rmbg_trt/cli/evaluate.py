@@ -81,7 +81,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Evaluate models on pictures with masks.
+    """Evaluate models on images with masks.
 
     The models run as they ship: through the same engine as every other
     command. With several models, the others are compared with the first.

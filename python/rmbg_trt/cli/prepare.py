@@ -116,7 +116,7 @@ def prepare(
         bool, typer.Option("--verbose", "-v", help="List all that is left out; show tracebacks.")
     ] = False,
 ) -> None:
-    """Make one set for training and evaluation of datasets as they are published.
+    """Make one dataset for training and evaluation from published datasets.
 
     Every pair is decoded and checked. Masks become 8-bit gray of their
     picture's size. A published validation or test set stays one; where there

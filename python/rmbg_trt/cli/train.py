@@ -59,7 +59,7 @@ def train(
     show: Annotated[bool, typer.Option("--show-settings", help="Print all settings as YAML and stop.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Train U²-Net or U-Net on a prepared set.
+    """Train U²-Net or U-Net on a prepared dataset.
 
     The run's folder gets best.safetensors (to export, evaluate and run),
     last.ckpt (to resume), config.yaml, metrics.csv, curves.png, a grid of

@@ -103,7 +103,7 @@ def video(
     slots: SlotsOption = 2,
     verbose: VerboseOption = False,
 ) -> None:
-    """Remove the background from clips.
+    """Remove the background of video clips.
 
     Every frame keeps its time, also with a variable frame rate. Sound and
     subtitles are copied without loss. By default edges are refined, the old
