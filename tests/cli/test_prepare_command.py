@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -17,7 +18,6 @@ from typer.testing import CliRunner
 
 from rmbg_trt.cli import app
 from rmbg_trt.errors import Error
-from rmbg_trt.training.data import prepare as module
 from rmbg_trt.training.data import read_pairs
 from rmbg_trt.training.data.options import Options, Source
 
@@ -61,7 +61,7 @@ def _caught(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> tuple[list[S
         calls.append((sources, target, options))
         raise CaughtError("as planned")
 
-    monkeypatch.setattr(module, "prepare", prepare)
+    monkeypatch.setattr(importlib.import_module("rmbg_trt.cli.prepare"), "run_prepare", prepare)
     result = _run(*arguments)
     assert result.exit_code == 1
     assert "Error: as planned" in result.stderr
