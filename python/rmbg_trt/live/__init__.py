@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live matting of a camera, stream or file into a window, a virtual camera, a recording or a pipe.
 
-live = LiveMatter(source_of(0), VideoMatter("u2netp", color="rgb", slots=1), [Window()], LiveOptions())
-report = live.run()
+For example:
+
+    live = LiveMatter(source_of(0), VideoMatter("u2netp", color="rgb", slots=1), [Window()], LiveOptions())
+    report = live.run()
 """
 
 from __future__ import annotations
