@@ -7,7 +7,7 @@ python examples/sample_data.py pairs         a folder of images/ and masks/, to 
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,9 +89,9 @@ def _crop(photograph: Image.Image, side: int, random: np.random.Generator) -> Im
 
 def main() -> None:
     """Make what the argument names: a clip or a folder."""
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    target = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description="Make a clip, or images with masks, to try the examples with.")
+    parser.add_argument("target", type=Path, help="clip.mp4 for a clip; a new folder for images and masks")
+    target: Path = parser.parse_args().target
     made = make_clip(target) if target.suffix else make_pairs(target)[0].parent
     print(f"wrote {made}")
 

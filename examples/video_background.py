@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from typing import Any
 
 import rmbg_trt
 
@@ -28,7 +29,7 @@ def main() -> None:
 
     started = time.perf_counter()
 
-    def show(progress: object) -> None:
+    def show(progress: Any) -> None:  # rmbg_trt.video.Progress
         total = "?" if progress.total_s is None else f"{progress.total_s:.1f}"
         rate = progress.frames / (time.perf_counter() - started)
         print(f"\r{progress.seconds:.1f} of {total} s, {rate:.1f} frames/s", end="", file=sys.stderr)

@@ -38,6 +38,25 @@ def test_cut_out_image(example: Example, astronaut: Path, tmp_path: Path) -> Non
     assert cutout.getpixel((500, 10))[3] < 5  # the wall
 
 
+@pytest.mark.parametrize("program", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
+def test_help_makes_nothing(
+    example: Example, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert example(program, "--help") == 0
+    assert f"usage: {program}" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    assert program in (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+
+
+def test_sample_data(example: Example, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    assert example("sample_data.py", tmp_path / "clip.mp4") == 0
+    assert len(frames_of(tmp_path / "clip.mp4")) == 50
+    assert example("sample_data.py", tmp_path / "pairs") == 0
+    assert len(list((tmp_path / "pairs" / "masks").iterdir())) == 24
+
+
 @pytest.mark.parametrize("background", ["blur", "#2b5797", "an image"])
 def test_cut_out_image_with_a_background(example: Example, astronaut: Path, tmp_path: Path, background: str) -> None:
     if background == "an image":
