@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from typing import Any
 
 import rmbg_trt
@@ -27,12 +26,9 @@ def main() -> None:
     parser.add_argument("--model", default="u2net", help="u2net, u2netp (smaller and faster) or a model file")
     arguments = parser.parse_args()
 
-    started = time.perf_counter()
-
-    def show(progress: Any) -> None:  # rmbg_trt.video.Progress
+    def show(progress: Any) -> None:  # a rmbg_trt.video.Progress
         total = "?" if progress.total_s is None else f"{progress.total_s:.1f}"
-        rate = progress.frames / (time.perf_counter() - started)
-        print(f"\r{progress.seconds:.1f} of {total} s, {rate:.1f} frames/s", end="", file=sys.stderr)
+        print(f"\r{progress.frames} frames, {progress.seconds:.1f} of {total} s", end="", file=sys.stderr)
 
     result = rmbg_trt.matte_video(
         arguments.clip,
