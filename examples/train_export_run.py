@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, help="their masks, under the same names")
     parser.add_argument("--count", type=int, default=24, help="how many images to make if you have none")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--size", type=int, default=160, help="side of the network's input; U²-Net's own is 320")
+    parser.add_argument("--size", type=int, default=160, help="side of the network's input; for real results 320")
     arguments = parser.parse_args()
     work: Path = arguments.work
     if work.exists():
