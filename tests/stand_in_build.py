@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A build of everything against the stand-in for CUDA, once for all tests that need it: fixtures of conftest.py."""
+"""C++ programs for the tests, and the package with the stand-in for CUDA: fixtures of conftest.py.
+
+They are built where `make test` built the package, so that only what differs is compiled again.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-import rmbg_trt
+from tests.shared import locked
 
 ROOT = Path(__file__).parents[1]
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 CMAKE, NINJA = shutil.which("cmake", path=PATH), shutil.which("ninja", path=PATH)
+Build = Callable[..., Path]
 
 needs_a_build = [
     pytest.mark.slow,
@@ -26,49 +31,58 @@ needs_a_build = [
 ]
 
 
-def call(*command: str, **environment: str) -> str:
+def environment(**more: str) -> dict[str, str]:
+    """For a process of its own; a pytest in it must not take itself for a worker of this one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST_")}
+    return {**kept, "PATH": PATH, "CMAKE_ARGS": "", **more}
+
+
+def call(*command: str, **more: str) -> str:
     done = subprocess.run(
-        command,
-        env={**os.environ, "PATH": PATH, "CMAKE_ARGS": "", **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=580,
+        command, env=environment(**more), cwd=ROOT, capture_output=True, text=True, check=False, timeout=580
     )
     assert done.returncode == 0, f"{' '.join(command)}\nexit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
-@pytest.fixture(scope="session")
-def stand_in_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of everything with the stand-in."""
+def build_tree() -> Path:
+    """Where this Python's package was built with RMBG_TESTS=ON. Without one: a tree of our own, without real CUDA."""
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    for cache in ROOT.glob(f"build/{tag}-{tag}-*/CMakeCache.txt"):
+        if re.search(r"^RMBG_TESTS:\w+=ON$", cache.read_text(), re.MULTILINE):
+            return cache.parent
     import pybind11
 
-    folder = tmp_path_factory.mktemp("stand_in")
+    tree = ROOT / "build" / f"tests-{tag}"
     options = {
-        "RMBG_CUDA_STAND_IN": "ON",
+        "RMBG_CUDA": "OFF",
         "RMBG_TESTS": "ON",
-        "CMAKE_CXX_FLAGS_RELEASE": "-O1",
-        "CMAKE_INTERPROCEDURAL_OPTIMIZATION": "OFF",
-        "CMAKE_PROJECT_INCLUDE": str(ROOT / "tests" / "cuda_stand_in" / "quick_build.cmake"),
         "Python_EXECUTABLE": sys.executable,
         "pybind11_DIR": pybind11.get_cmake_dir(),
     }
-    assert CMAKE is not None
-    call(CMAKE, "-G", "Ninja", "-S", str(ROOT), "-B", str(folder), *(f"-D{k}={v}" for k, v in options.items()))
-    call(CMAKE, "--build", str(folder), "--target", "_core", "rmbg_cuda_stand_in_test")
-    return folder
+    call(str(CMAKE), "-G", "Ninja", "-S", str(ROOT), "-B", str(tree), *(f"-D{k}={v}" for k, v in options.items()))
+    return tree
 
 
 @pytest.fixture(scope="session")
-def stand_in_package(stand_in_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The installed package, with the core of that build."""
+def built() -> Build:
+    """``built(target)`` builds a target of CMake's and returns the build tree. One process at a time."""
+
+    def make(*targets: str) -> Path:
+        with locked(ROOT / "build" / "tests.lock"):
+            tree = build_tree()
+            call(str(CMAKE), "--build", str(tree), "--target", *targets)
+        return tree
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stand_in_package(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package as it stands here, and a core that runs the CUDA code on the CPU."""
+    (core,) = (built("rmbg_stand_in_core") / "stand_in").glob("_core.*")
     folder = tmp_path_factory.mktemp("package")
     (folder / "rmbg_trt").mkdir()
-    for file in Path(rmbg_trt.__file__).parent.iterdir():
-        if not file.name.startswith(("_core.c", "__pycache__")):
-            (folder / "rmbg_trt" / file.name).symlink_to(file)
-    (core,) = stand_in_build.glob("_core.*")
-    (folder / "rmbg_trt" / core.name).symlink_to(core)
+    for source in (*(ROOT / "python" / "rmbg_trt").iterdir(), ROOT / "training", ROOT / "export", core):
+        (folder / "rmbg_trt" / source.name).symlink_to(source)
     return folder

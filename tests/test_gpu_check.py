@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.gpu import kernels
-from tests.stand_in_build import ROOT, needs_a_build
+from tests.stand_in_build import ROOT, environment, needs_a_build
 
 from rmbg_trt import _core
 
@@ -32,16 +32,16 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rehearse(stand_in_package: Path, out: Path) -> Rehearse:
-    def run(*parts: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*parts: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, str(CHECK), *parts],
             env={
-                **os.environ,
+                **environment(),
                 "PYTHON": sys.executable,
                 "RMBG_GPU_REHEARSAL": str(stand_in_package),
                 "OUT": str(out),
                 "RMBG_GPU_FRAMES": "20",
-                **environment,
+                **more,
             },
             capture_output=True,
             text=True,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // For tests of the array protocols without a GPU: an array over host memory that claims to be on cuda:0 and logs every
-// call, and what import_array() makes of an object. Only in builds with RMBG_TEST_BINDINGS.
+// call, and what import_array() makes of an object. Only in builds with RMBG_TESTS.
 #include <pybind11/stl.h>
 
 #include <cstring>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single GPU ops on host arrays, for tests that compare them with the CPU's. Only in builds with RMBG_TEST_BINDINGS.
+// Single GPU ops on host arrays, for tests that compare them with the CPU's. Only in builds with RMBG_TESTS.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 

@@ -16,7 +16,7 @@ void register_device_frames(pybind11::module_& m);
 void register_ops(pybind11::module_& m);
 void register_pipeline(pybind11::module_& m);
 
-// Only in builds for tests (RMBG_TEST_BINDINGS).
+// Only in builds for tests (RMBG_TESTS).
 void register_test_arrays(pybind11::module_& m);
 void register_test_ops(pybind11::module_& m);  // and with CUDA
 

@@ -14,7 +14,7 @@ PYBIND11_MODULE(_core, m) {
   rmbg::register_frame_options(m);
   rmbg::register_pipeline(m);
   rmbg::register_device_frames(m);
-#if defined(RMBG_TEST_BINDINGS)
+#if defined(RMBG_TESTS)
   rmbg::register_test_arrays(m);
 #if defined(RMBG_HAVE_CUDA)
   rmbg::register_test_ops(m);

@@ -202,7 +202,7 @@ def preprocess(
 def gaussian_blur(image: _Image, sigma: float) -> _Image: ...
 def host_buffer(shape: Sequence[int], pinned: bool = False) -> _Image: ...
 
-# In builds for tests (RMBG_TEST_BINDINGS) with CUDA.
+# In builds for tests (RMBG_TESTS) with CUDA.
 def cuda_preprocess(
     frame: _Image,
     size: tuple[int, int],

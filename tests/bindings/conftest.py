@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""These tests need a build with RMBG_TEST_BINDINGS=ON, as `make test` makes it: arrays over host memory that log."""
+"""These tests need a build with RMBG_TESTS=ON, as `make test` makes it: arrays over host memory that log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rmbg_trt import _core
 def bindings_for_tests() -> None:
     if hasattr(_core, "_import_device_array"):
         return
-    reason = "this build of rmbg-trt has no bindings for tests; build with RMBG_TEST_BINDINGS=ON"
-    if os.environ.get("RMBG_TEST_BINDINGS") == "ON":
+    reason = "this build of rmbg-trt has no bindings for tests; build with RMBG_TESTS=ON"
+    if os.environ.get("RMBG_TESTS") == "ON":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

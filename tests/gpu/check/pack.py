@@ -93,7 +93,7 @@ def build_extension(base: Path) -> tuple[Path, bool]:
     options = f"-DRMBG_CUDA=AUTO -DRMBG_CUDA_ARCHITECTURES={ARCHITECTURE}-real"
     path = f"{inside.parent}{os.pathsep}{os.environ['PATH']}"
     build = ("--no-build-isolation", "--no-deps", "--config-settings=build-dir=build/gpu-bundle-work/{wheel_tag}")
-    environment = {"CMAKE_ARGS": options, "RMBG_TEST_BINDINGS": "ON", "PATH": path}
+    environment = {"CMAKE_ARGS": options, "RMBG_TESTS": "ON", "PATH": path}
     call(*pip, "wheel", *build, "--wheel-dir", wheels, ".", **environment)
     (wheel,) = wheels.glob("*.whl")
     call(*pip, "install", "--constraint", "constraints.txt", "--force-reinstall", "--no-deps", wheel)

@@ -102,7 +102,7 @@ def _first_on_path(folder: str) -> str:
 
 def _build_options(architecture: str) -> dict[str, str]:
     options = f"-DRMBG_CUDA=ON -DRMBG_CUDA_ARCHITECTURES={architecture}-real"
-    return {"CMAKE_ARGS": options, "RMBG_TEST_BINDINGS": "ON"}
+    return {"CMAKE_ARGS": options, "RMBG_TESTS": "ON"}
 
 
 def _with_bundle(runner: Runner, place: Place, manifest: bundle.Manifest, architecture: str) -> bool:
