@@ -6,9 +6,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Built with the environment's own tools: in pip's isolation their paths change, and each build would start over.
 PIP_INSTALL := $(PIP) --no-build-isolation --constraint constraints.txt
+# The package as users have it; it takes the place of the editable one (make dev).
+INSTALL = rm -f $(VENV)/.editable && $(PIP_INSTALL)
+EDITABLE := --config-settings=editable.rebuild=true --editable
+# Each file of tests stays in one process (tests/conftest.py). Two need about 8 GiB of memory.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
+SITE = $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 
-.PHONY: help demo test lint types typed docs format bench-guard gpu-check gpu-bundle clean
+.PHONY: help dev quick test demo lint types typed docs format bench-guard gpu-check gpu-bundle clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,27 +25,40 @@ $(VENV)/.ready:
 	$(PIP) --upgrade pip setuptools wheel "scikit-build-core>=0.11" "pybind11>=3.0" "cmake>=3.24" ninja
 	@touch $@
 
-# The tools and what mypy looks into; the package itself is checked where it stands.
+# Everything to develop with: all packages, the tools, and the package itself as in `make dev`.
 $(VENV)/.tools: pyproject.toml constraints.txt | $(VENV)/.ready
-	$(PIP_INSTALL) ".[dev]"
+	RMBG_TESTS=ON $(PIP_INSTALL) $(EDITABLE) ".[dev]"
+	@touch $@ $(VENV)/.editable
+
+$(VENV)/.editable: | $(VENV)/.tools
+	RMBG_TESTS=ON $(PIP_INSTALL) --no-deps $(EDITABLE) .
 	@touch $@
 
+dev: $(VENV)/.tools $(VENV)/.editable  ## editable install: Python edits are live, and an import rebuilds what csrc/ needs
+
+# An import that rebuilds (make dev) calls cmake and ninja.
+quick docs: export PATH := $(abspath $(BIN)):$(PATH)
+quick: dev  ## build and run the fast tests, for every save: no network, less than 2 minutes
+	$(BIN)/python -c "import rmbg_trt"
+	SKBUILD_EDITABLE_SKIP=$$(echo $(CURDIR)/build/cp*) $(PYTEST) -m "not slow and not weights and not network"
+
 demo: $(VENV)/.ready  ## build, fetch the weights, cut out a real photograph
-	$(PIP_INSTALL) .
+	$(INSTALL) .
 	$(BIN)/rmbg-trt models pull u2net
 	mkdir -p demo
 	$(BIN)/rmbg-trt image docs/images/astronaut.jpg -o demo/astronaut_cutout.png --overwrite
 	$(BIN)/rmbg-trt image docs/images/astronaut.jpg -o demo/astronaut_blur.jpg --background blur --overwrite
 	@echo "Done: look at demo/astronaut_cutout.png and demo/astronaut_blur.jpg"
 
-test: export RMBG_TEST_BINDINGS = ON
+test: export RMBG_TESTS = ON
 test: $(VENV)/.ready  ## build and run all tests
-	$(PIP_INSTALL) ".[test]"
-	$(BIN)/python -m pytest
+	$(INSTALL) ".[test]"
+	$(PYTEST)
 
-lint: $(VENV)/.tools  ## style of Python and C++
+lint: typed $(VENV)/.tools  ## style of Python and C++, layers of the package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=build/typed:$(SITE) $(BIN)/python -S $(BIN)/lint-imports --no-cache
 	$(BIN)/clang-format --dry-run --Werror $(CLANG_SOURCES)
 
 typed:
@@ -48,8 +68,7 @@ typed:
 types: typed $(VENV)/.tools  ## static types of the package
 	$(BIN)/mypy
 
-docs: typed $(VENV)/.ready  ## build the documentation site into build/site; a broken link fails
-	$(PIP_INSTALL) ".[docs]"
+docs: typed $(VENV)/.tools  ## build the documentation site into build/site; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open the site with: $(BIN)/mkdocs serve"
 
@@ -59,7 +78,7 @@ format: $(VENV)/.tools  ## put Python and C++ into the house style
 	$(BIN)/clang-format -i $(CLANG_SOURCES)
 
 bench-guard: $(VENV)/.ready  ## did anything round the network become slower? (for information)
-	$(PIP_INSTALL) ".[test]"
+	$(INSTALL) ".[test]"
 	$(BIN)/python benchmarks/guard.py
 
 gpu-check:  ## on a CUDA machine: tests/gpu (which may not skip), latency, compute-sanitizer; PART=tests, latency or sanitizer

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import fakes, small_models
-from tests.stand_in_build import stand_in_build, stand_in_package  # noqa: F401, fixtures
+from tests import fakes, shared, small_models
+from tests.stand_in_build import built, stand_in_package  # noqa: F401, fixtures
 
 from rmbg_trt import Engine, _core, engine, models
 from rmbg_trt.errors import Error
@@ -24,6 +24,24 @@ from rmbg_trt.runtimes.request import Opened
 # Idle threads of PyTorch sleep. Spinning, as they do by default, they take time from the test on a busy machine: the
 # suite needs half as much again. It counts for what is imported from here on, and for all processes that are started.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the others have the other cores
+
+# In a run with several processes these come first, for they take longest.
+LONG = (
+    "late",  # two runs of test_cuda_stand_in.py
+    "random",
+    "tests/test_cuda_stand_in.py",
+    "tests/training/test_train.py",
+    "tests/test_gpu_check.py",
+    "tests/test_recipe_settings.py",
+    "tests/training/test_models.py",
+    "tests/network/test_int8.py",
+    "tests/test_recipe.py",
+    "tests/test_cuda_kernels.py",
+    "tests/export/test_job.py",
+    "tests/cli/test_train_command.py",
+)
 
 
 def no_gpu() -> str | None:
@@ -32,7 +50,7 @@ def no_gpu() -> str | None:
     if not build["cuda"]:
         return "this build of rmbg-trt has no CUDA code"
     if not hasattr(_core, "cuda_upload"):
-        return "this build of rmbg-trt has no bindings for tests; build with RMBG_TEST_BINDINGS=ON"
+        return "this build of rmbg-trt has no bindings for tests; build with RMBG_TESTS=ON"
     return None if _core.cuda_devices() else f"no usable GPU ({build['cuda_problem']})"
 
 
@@ -40,6 +58,17 @@ def pytest_configure() -> None:
     """A job in the background of a script ignores Ctrl-C, and so would its children; the tests of it need it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For runs with several processes (pytest-xdist): a file stays in one of them, whose fixtures serve it."""
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(config.rootpath).as_posix()))
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(next(item.iter_markers("xdist_group")).args[0], len(LONG)))
 
 
 def pytest_report_header() -> str:
@@ -56,6 +85,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(f"RMBG_FAIL_WITHOUT_CUDA=1, and {reason}", pytrace=False)
     if reason is not None:
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where tests.shared.once() puts its files; a test that starts pytest shares them with it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    os.environ.setdefault(shared.VARIABLE, str(folder))
 
 
 def _weights(name: str) -> Path:

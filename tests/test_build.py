@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "CMakeLists.txt").exists() or shutil.which("cmake") is None or shutil.which("c++") is None,
-    reason="needs the sources, cmake and a C++ compiler",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (ROOT / "CMakeLists.txt").exists() or shutil.which("cmake") is None or shutil.which("c++") is None,
+        reason="needs the sources, cmake and a C++ compiler",
+    ),
+]
 
 
 def configure(build: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 COMPILER = shutil.which("c++")
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(doctor.find_nvcc() is None, reason="NO CUDA COMPILER: byte instructions are unchecked"),
     pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler"),
     pytest.mark.skipif(not (ROOT / "csrc").exists(), reason="needs the sources"),

@@ -18,7 +18,10 @@ SOURCES = sorted(ROOT.glob("csrc/*/*.cu"))
 # resample_tile.h: dynamic shared memory beside which kernels with a tile may have this much of their own.
 BESIDE_A_TILE = 1024
 
-pytestmark = pytest.mark.skipif(doctor.find_nvcc() is None, reason="no CUDA compiler")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(doctor.find_nvcc() is None, reason="no CUDA compiler"),
+]
 
 
 class Kernel(NamedTuple):

@@ -76,6 +76,7 @@ def test_a_job_that_cannot_be_done(tmp_path: Path) -> None:
     assert (done.exit_code, "holds no run" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(made: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-c", "from rmbg_trt.cli import main; main()"]
@@ -96,6 +97,8 @@ def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(made: Path, tmp_path: 
     assert not list(run.glob("*.part"))
 
 
+@pytest.mark.slow
+@pytest.mark.weights
 def test_the_whole_chain(tmp_path: Path, u2netp_path: Path) -> None:
     """prepare, train, evaluate, export to a plan, and the engine, on made pictures."""
     made = make_set(tmp_path / "raw", train=10, val=4, side=96)

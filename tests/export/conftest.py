@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exported models, each made once a session: exporting takes seconds."""
+"""Exported models, each made once in a run of the tests: exporting takes seconds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
+from tests.shared import once
 
 from rmbg_trt.export.graph import open_axes
 from rmbg_trt.export.shape import InputShape
@@ -42,7 +43,7 @@ def exported(module: Callable[[str], Any]) -> Callable[..., Any]:
 
     @functools.cache
     def static(name: str) -> Any:
-        return to_onnx(module(name), InputShape())
+        return onnx.load(once(f"{name}.onnx", lambda path: onnx.save(to_onnx(module(name), InputShape()), path)))
 
     @functools.cache
     def make(name: str, *, dynamic: bool = False) -> Any:

@@ -19,10 +19,11 @@ from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
 from rmbg_trt.runtimes.tensorrt_plan import plan_kind
 
-OFFICIAL, LARGE = [pytest.mark.weights], [pytest.mark.weights, pytest.mark.slow]
+pytestmark = pytest.mark.slow
+OFFICIAL = pytest.mark.weights
 CASES = [
-    pytest.param("u2net", "fp16", False, marks=LARGE),
-    pytest.param("u2net", "fp32", True, marks=LARGE),
+    pytest.param("u2net", "fp16", False, marks=OFFICIAL),
+    pytest.param("u2net", "fp32", True, marks=OFFICIAL),
     pytest.param("u2netp", "fp32", False, marks=OFFICIAL),
     pytest.param("u2netp", "fp16", True, marks=OFFICIAL),
     ("unet", "fp16", False),

@@ -39,6 +39,7 @@ pytest.importorskip("openvino")
 if importlib.util.find_spec("nncf") is None:  # it is not to be imported here
     pytest.skip("NNCF is not installed", allow_module_level=True)
 
+pytestmark = pytest.mark.slow
 LEAVE_NONE_IN_FLOAT = 1e9
 
 

@@ -30,6 +30,7 @@ def _run(*arguments: object) -> Any:
     return _command("export", *arguments)
 
 
+@pytest.mark.slow
 def test_a_model_is_made_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "CALIBRATE", 6)
     monkeypatch.setattr(calibration, "VARIED", 5)
@@ -100,6 +101,7 @@ def test_the_help_has_an_example() -> None:
     assert "--precision int8 --calibration photos" in text
 
 
+@pytest.mark.slow
 def test_bench_and_evaluate_take_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both make the model once, with the folder that they are given, and neither tells where it lies."""
     monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "home"))

@@ -81,6 +81,7 @@ def test_one_pixel_has_a_loss() -> None:
         assert math.isfinite(float(loss(outputs, target))), name
 
 
+@pytest.mark.weights
 def test_the_official_weights_by_hand(u2netp_path: Path) -> None:
     """U²-Net's loss is the sum of seven mean cross-entropies, here with NumPy in float64."""
     photograph = Image.open(Path("docs/images/astronaut.jpg")).resize((96, 96))

@@ -28,6 +28,7 @@ from rmbg_trt.training.data.pairs import read_pairs
 from rmbg_trt.training.models import ModelConfig, build, load_checkpoint, save_checkpoint
 from rmbg_trt.training.train import Watch, chosen, resumable, train
 
+pytestmark = pytest.mark.slow
 SMALL = {
     "architecture": "unet",  # half the time of u2netp
     "size": 48,

@@ -68,6 +68,8 @@ def test_frozen_batch_normalisation_stays_frozen() -> None:
     assert all(each.training for each in norms)
 
 
+@pytest.mark.slow
+@pytest.mark.weights
 def test_weights_to_start_from(u2netp_path: Path, tmp_path: Path) -> None:
     model, config = initial_model(
         TrainConfig(
