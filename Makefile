@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --n
 SITE = $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 
-.PHONY: help dev quick test demo lint types typed docs format bench-guard gpu-check gpu-bundle clean
+.PHONY: help dev quick test demo lint layers types typed docs format bench-guard gpu-check gpu-bundle clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,11 +55,14 @@ test: $(VENV)/.ready  ## build and run all tests
 	$(INSTALL) ".[test]"
 	$(PYTEST)
 
-lint: typed $(VENV)/.tools  ## style of Python and C++, layers of the package
+lint: layers $(VENV)/.tools  ## style of Python and C++, layers of the package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	PYTHONPATH=build/typed:$(SITE) $(BIN)/python -S $(BIN)/lint-imports --no-cache
 	$(BIN)/clang-format --dry-run --Werror $(CLANG_SOURCES)
+
+# With -S the editable install of the package stays out: its folders are put together in build/typed.
+layers: typed $(VENV)/.tools
+	PYTHONPATH=build/typed:$(SITE) $(BIN)/python -S $(BIN)/lint-imports --no-cache
 
 typed:
 	rm -rf build/typed && mkdir -p build/typed/rmbg_trt
