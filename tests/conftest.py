@@ -39,6 +39,8 @@ LONG = (
     "tests/network/test_int8.py",
     "tests/test_recipe.py",
     "tests/test_cuda_kernels.py",
+    "tests/examples/test_notebooks.py",
+    "tests/examples/test_programs.py",
     "tests/export/test_job.py",
     "tests/cli/test_train_command.py",
 )
