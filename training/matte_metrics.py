@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well an alpha follows a true matte, with hair and soft edges: SAD, MSE, Grad and Conn, as functions on arrays.
+"""Measures of image matting, as functions of two arrays: SAD, MSE, Grad and Conn, for hair and soft edges.
 
 After Rhemann et al., "A Perceptually Motivated Online Benchmark for Image Matting", CVPR 2009, with the parameters that
-the field has settled on since. Everything is computed on the alpha as it is, over the whole picture or where asked for.
+are standard today. All are computed on the alpha as it is, over the whole image or a part of it.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, UnavailableError
+from ..errors import InputError
 from .metrics import Floats, Mask, check_same_size, to_unit
+from .requirements import require
 
 SIGMA = 1.4
 STEPS = 10
@@ -27,26 +27,24 @@ def sad(alpha: Any, truth: Any, where: Any = None) -> float:
     Args:
         alpha: (H, W) uint8, or floating point in 0..1.
         truth: Of the same shape.
-        where: (H, W) bool, the pixels that count, such as a trimap's unknown ones; None: all.
+        where: (H, W) bool, the pixels that count, such as the unknown ones of a trimap; None: all.
     """
     alpha, truth, where = _checked(alpha, truth, where)
     return float(np.abs(alpha - truth)[where].sum()) / 1000
 
 
 def mse(alpha: Any, truth: Any, where: Any = None) -> float:
-    """Mean squared difference of the pixels that count (0 if there are none). Arguments are those of ``sad``."""
+    """Mean squared difference of the pixels that count (0 if there are none). For arguments, see ``sad``."""
     alpha, truth, where = _checked(alpha, truth, where)
     squares = np.square(alpha - truth)[where]
     return float(squares.mean()) if squares.size else 0.0
 
 
 def grad(alpha: Any, truth: Any, where: Any = None) -> float:
-    """Squared differences of the gradients' lengths, summed, in thousands: wrong or missing edges and hair.
+    """Sum of squared differences of the gradient magnitudes, in thousands: wrong or missing edges and hair.
 
-    The gradient is a filter with the first derivative of a Gaussian of σ = 1.4, of nine taps, with a norm (root of the
-    sum of squares) of 1; pixels outside the picture repeat its edge.
-
-    Arguments are those of ``sad``.
+    The gradient is a convolution with the first derivative of a Gaussian of σ = 1.4, nine taps, with an L2 norm of 1;
+    pixels outside the image repeat its edge. For arguments, see ``sad``.
 
     Raises:
         UnavailableError: SciPy is not installed.
@@ -56,13 +54,11 @@ def grad(alpha: Any, truth: Any, where: Any = None) -> float:
 
 
 def conn(alpha: Any, truth: Any, where: Any = None) -> float:
-    """Differences of connectivity, summed, in thousands: parts that float away from the subject.
+    """Sum of differences of connectivity, in thousands: parts that are detached from the subject.
 
-    Both mattes are cut at 0.1, 0.2, ... 1. At each cut the largest 4-connected region of their intersection is the
-    source; a pixel is connected up to the last level before it left the source. How far its alpha is above that level
-    is how little it is connected; up to 0.15 that is overlooked.
-
-    Arguments are those of ``sad``.
+    Both mattes are cut at 0.1, 0.2, ... 1. At each level, the largest 4-connected region of their intersection is the
+    source; a pixel is connected up to the last level at which it belongs to the source. Its disconnectedness is the
+    amount of its alpha above that level; up to 0.15 is ignored. For arguments, see ``sad``.
 
     Raises:
         UnavailableError: SciPy is not installed.
@@ -91,7 +87,7 @@ def _checked(alpha: Any, truth: Any, where: Any) -> tuple[Floats, Floats, Mask]:
 def _gradient(matte: Floats) -> Floats:
     """Length of the gradient at each pixel, (H, W)."""
     ndimage = _scipy_ndimage()
-    # As far as the bell is above a hundredth: 4 for this sigma.
+    # As far as the Gaussian is above 0.01: 4 for this sigma.
     radius = math.ceil(SIGMA * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * SIGMA * 0.01)))
     x = np.arange(-radius, radius + 1)
     bell = np.exp(-(x**2) / (2 * SIGMA**2))
@@ -110,7 +106,7 @@ def _connected_up_to(common: Floats) -> Floats:
     """The last level, in steps of 0.1, at which a pixel belongs to the largest region from that level on: (H, W).
 
     Args:
-        common: (H, W), the smaller one of two mattes: where it reaches a level, both do.
+        common: (H, W), the pixelwise minimum of two mattes: where it reaches a level, both do.
     """
     ndimage = _scipy_ndimage()
     level = np.zeros(common.shape)
@@ -127,8 +123,7 @@ def _connected_up_to(common: Floats) -> Floats:
 
 
 def _scipy_ndimage() -> Any:
-    if importlib.util.find_spec("scipy") is None:
-        raise UnavailableError('scipy is not installed: pip install "rmbg-trt[train]"')
+    require("scipy")
     from scipy import ndimage
 
     return ndimage

@@ -1,36 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well an alpha finds the subject: the measures of salient object detection, as functions on NumPy arrays.
+"""Measures of salient object detection, as functions of two NumPy arrays: how well an alpha finds the subject.
 
-Every function takes the alpha as it is: nothing is stretched to the full range first, as evaluation scripts often do.
-Truths that are mattes are cut at one half where a measure needs a mask.
+Each takes an alpha (H, W) as ``to_unit`` accepts it, and a truth of the same shape. The alpha is used as it is: nothing
+is stretched to the full range first, as evaluation scripts often do. "Cut at one half" means compared with 0.5.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, UnavailableError
+from ..errors import InputError
+from .requirements import require
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 BETA_SQUARED = 0.3
-"""Weight of precision against recall in the F-measure, which the whole field takes over from Achanta et al."""
+"""Weight of precision against recall in the F-measure: the standard value, from Achanta et al."""
 
 
 def to_unit(alpha: Any) -> Floats:
-    """An alpha or matte as numbers.
+    """Converts an alpha or matte to float64 in 0..1.
 
     Args:
         alpha: (H, W) uint8, or floating point in 0..1, or bool.
-
-    Returns:
-        (H, W) float64 in 0..1.
 
     Raises:
         InputError: It has another shape, dtype or range, or no pixels.
@@ -45,7 +42,7 @@ def to_unit(alpha: Any) -> Floats:
     if not np.issubdtype(values.dtype, np.floating):
         raise InputError(f"an alpha is {values.dtype}; expected uint8, bool or floating point")
     if not (values.min() >= 0 and values.max() <= 1):  # NaN fails both
-        raise InputError(f"an alpha goes from {values.min()} to {values.max()}; expected 0..1 (or uint8)")
+        raise InputError(f"an alpha ranges from {values.min()} to {values.max()}; expected 0..1 (or uint8)")
     return values.astype(np.float64)
 
 
@@ -56,29 +53,13 @@ def to_mask(alpha: Any) -> Mask:
 
 
 def accuracy(alpha: Any, truth: Any) -> float:
-    """Share of the pixels that are on the right side of one half.
-
-    Args:
-        alpha: (H, W) as ``to_unit`` takes it.
-        truth: Of the same shape.
-
-    Returns:
-        0..1.
-    """
+    """Share of the pixels that are equal in both, cut at one half; 0..1."""
     found, true = _masks(alpha, truth)
     return float((found == true).mean())
 
 
 def iou(alpha: Any, truth: Any) -> float:
-    """Intersection over union of both, cut at one half.
-
-    Args:
-        alpha: (H, W) as ``to_unit`` takes it.
-        truth: Of the same shape.
-
-    Returns:
-        0..1; 1 if both are empty, 0 if one is.
-    """
+    """Intersection over union of both, cut at one half; 0..1, and 1 if both are empty."""
     found, true = _masks(alpha, truth)
     union = np.count_nonzero(found | true)
     return np.count_nonzero(found & true) / union if union else 1.0
@@ -87,12 +68,8 @@ def iou(alpha: Any, truth: Any) -> float:
 def dice(alpha: Any, truth: Any) -> float:
     """Dice coefficient of both, cut at one half: twice the intersection over the sum of the areas.
 
-    Args:
-        alpha: (H, W) as ``to_unit`` takes it.
-        truth: Of the same shape.
-
     Returns:
-        0..1; 1 if both are empty, 0 if one is.
+        0..1, and 1 if both are empty.
     """
     found, true = _masks(alpha, truth)
     areas = np.count_nonzero(found) + np.count_nonzero(true)
@@ -100,30 +77,20 @@ def dice(alpha: Any, truth: Any) -> float:
 
 
 def mae(alpha: Any, truth: Any) -> float:
-    """Mean absolute error; of neither is anything cut.
-
-    Args:
-        alpha: (H, W) as ``to_unit`` takes it.
-        truth: Of the same shape.
-
-    Returns:
-        0..1, 0 is perfect.
+    """Mean absolute error of the values as they are; 0..1, 0 is perfect.
 
     Source:
         Perazzi et al., "Saliency Filters", CVPR 2012.
     """
-    alpha, truth = _units(alpha, truth)
+    alpha, truth = to_unit(alpha), to_unit(truth)
+    check_same_size(alpha, truth)
     return float(np.abs(alpha - truth).mean())
 
 
 def f_curve(alpha: Any, truth: Any) -> Floats:
-    """F-measure of an alpha cut at each of 256 levels.
+    """F-measure of an alpha cut at each of 256 levels; the truth is cut at one half.
 
-    For a whole set, curves are averaged and then the maximum is taken ("maxF").
-
-    Args:
-        alpha: (H, W) as ``to_unit`` takes it.
-        truth: Of the same shape; cut at one half.
+    For a set, average the curves and then take the maximum ("maxF").
 
     Returns:
         (256,), each 0..1: at [t] a pixel is foreground from t/255 on. All 0 if the truth is empty.
@@ -135,7 +102,7 @@ def f_curve(alpha: Any, truth: Any) -> Floats:
     levels = np.floor(alpha * 255 + 1e-9).astype(np.intp)  # floor: 0.999 does not reach the level of 1
 
     def reached(pixels: NDArray[np.intp]) -> NDArray[np.int64]:
-        """How many pixels have at least each of the levels."""
+        """Number of pixels that have at least each of the levels."""
         return np.bincount(pixels, minlength=256)[::-1].cumsum()[::-1].astype(np.int64)
 
     hits, found = reached(levels[true]), reached(levels.ravel())
@@ -145,22 +112,17 @@ def f_curve(alpha: Any, truth: Any) -> Floats:
 
 
 def max_f(alpha: Any, truth: Any) -> float:
-    """The largest value of ``f_curve``, for one picture."""
+    """The largest value of ``f_curve``, for one image."""
     return float(f_curve(alpha, truth).max())
 
 
 def weighted_f(alpha: Any, truth: Any) -> float:
-    """Weighted F-measure (β = 1): errors count by where they lie, and less where they are scattered.
+    """Weighted F-measure (β = 1), in which the weight of an error depends on its position and neighbours.
 
-    Args:
-        alpha: (H, W) as ``to_unit`` takes it.
-        truth: Of the same shape; cut at one half.
+    Computed by pysodmetrics, as are the next two; each raises UnavailableError if it is not installed.
 
     Returns:
-        0..1; 0 if the truth is empty.
-
-    Raises:
-        UnavailableError: pysodmetrics, which computes it, is not installed.
+        0..1, and 0 if the truth, cut at one half, is empty.
 
     Source:
         Margolin et al., "How to Evaluate Foreground Maps?", CVPR 2014.
@@ -172,17 +134,10 @@ def weighted_f(alpha: Any, truth: Any) -> float:
 
 
 def s_measure(alpha: Any, truth: Any) -> float:
-    """Structure measure (α = 0.5): likeness of the object and, in four regions about its centre, of the structure.
-
-    Args:
-        alpha: (H, W) as ``to_unit`` takes it.
-        truth: Of the same shape; cut at one half.
+    """Structure measure (α = 0.5): similarity of the object and, in four regions about its centre, of the structure.
 
     Returns:
-        0..1; for an empty truth 1 - the mean alpha, for a full one the mean alpha.
-
-    Raises:
-        UnavailableError: pysodmetrics, which computes it, is not installed.
+        0..1; for an empty truth 1 - the mean alpha, for a full one the mean alpha. The truth is cut at one half.
 
     Source:
         Fan et al., "Structure-measure: A New Way to Evaluate Foreground Maps", ICCV 2017.
@@ -192,23 +147,16 @@ def s_measure(alpha: Any, truth: Any) -> float:
 
 
 def e_measure(alpha: Any, truth: Any) -> float:
-    """Enhanced-alignment measure, the mean over 256 thresholds ("mean E").
-
-    Args:
-        alpha: (H, W) as ``to_unit`` takes it.
-        truth: Of the same shape; cut at one half.
+    """Enhanced-alignment measure, the mean over 256 thresholds ("mean E"); the truth is cut at one half.
 
     Returns:
-        0..1 but for rounding: the sum is divided by one pixel less than there are, as in the authors' own program.
-
-    Raises:
-        UnavailableError: pysodmetrics, which computes it, is not installed.
+        0..1, up to rounding: the authors' program divides by one pixel less than there are, and so does this one.
 
     Source:
         Fan et al., "Enhanced-alignment Measure for Binary Foreground Map Evaluation", IJCAI 2018.
     """
     alpha, true = _unit_and_mask(alpha, truth)
-    if alpha.size == 1:  # that would be a division by zero
+    if alpha.size == 1:  # would divide by zero
         return float(np.mean((alpha.item() >= np.arange(256) / 255) == true.item()))
     measure = _pysodmetrics().Emeasure()
     measure.step(alpha, true, normalize=False)
@@ -216,20 +164,9 @@ def e_measure(alpha: Any, truth: Any) -> float:
 
 
 def check_same_size(alpha: NDArray[Any], truth: NDArray[Any]) -> None:
-    """Raises InputError where two arrays are of different shape."""
+    """Raises InputError if two arrays have different shapes."""
     if alpha.shape != truth.shape:
         raise InputError(f"the alpha has shape {alpha.shape} and the truth {truth.shape}; expected the same")
-
-
-def check_packages() -> None:
-    """Raises UnavailableError where pysodmetrics, which some of the measures need, is not installed."""
-    _pysodmetrics()
-
-
-def _units(alpha: Any, truth: Any) -> tuple[Floats, Floats]:
-    alpha, truth = to_unit(alpha), to_unit(truth)
-    check_same_size(alpha, truth)
-    return alpha, truth
 
 
 def _masks(alpha: Any, truth: Any) -> tuple[Mask, Mask]:
@@ -246,8 +183,7 @@ def _unit_and_mask(alpha: Any, truth: Any) -> tuple[Floats, Mask]:
 
 @functools.cache
 def _pysodmetrics() -> Any:
-    if importlib.util.find_spec("py_sod_metrics") is None:
-        raise UnavailableError('pysodmetrics is not installed: pip install "rmbg-trt[train]"')
+    require("pysodmetrics")
     import py_sod_metrics
 
     return py_sod_metrics
@@ -255,7 +191,7 @@ def _pysodmetrics() -> Any:
 
 @functools.cache
 def _structure() -> Any:
-    """The structure measure of pysodmetrics; a region without pixels counts nothing, and not NaN times nothing."""
+    """The structure measure of pysodmetrics, with 0 rather than NaN for a region without pixels."""
     base: Any = _pysodmetrics().Smeasure
 
     class Structure(base):  # type: ignore[misc]

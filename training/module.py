@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network, its loss, optimizer and validation, as Lightning wants them."""
+"""The network, its loss, optimizer and validation, as a Lightning module."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class MatteModule(lightning.LightningModule):
 
     Args:
         model: One of ``models.ARCHITECTURES``, with all its outputs.
-        model_config: Of it.
-        config: The run.
-        steps: How often the weights change in the whole run. (Lightning knows as well, but asking it starts the loader,
-            before a resumed run has told it where to go on.)
+        model_config: Of the model.
+        config: Of the run.
+        steps: Number of optimizer steps in the whole run. (Lightning can compute it, but that starts the loader before
+            a resumed run has restored the loader's position.)
     """
 
     def __init__(self, model: nn.Module, model_config: ModelConfig, config: TrainConfig, steps: int) -> None:
@@ -41,32 +41,32 @@ class MatteModule(lightning.LightningModule):
         self._plateau_state: Any = None
         if config.compile:
             self.model.compile()
-        self.train()  # weights that were read come in evaluation mode, and Lightning leaves it so
+        self.train()  # models from files are in evaluation mode, and Lightning does not change it
 
     def forward(self, image: Tensor) -> Outputs:
-        """Logits of all maps, (N, 1, H, W) each, for normalised pictures (N, 3, H, W)."""
+        """Logits of all maps, (N, 1, H, W) each, for normalised images (N, 3, H, W)."""
         if self.config.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
         outputs: Outputs = self.model(image)
         return outputs
 
     def loss(self, outputs: Outputs, mask: Tensor) -> Tensor:
-        """The run's loss, in float32 whatever the network computes in."""
-        return LOSSES[self.config.loss](tuple(each.float() for each in outputs), mask)
+        """The run's loss, in float32 whatever the network's precision is."""
+        return LOSSES[self.config.loss](tuple(logits.float() for logits in outputs), mask)
 
     def training_step(self, batch: Sample, _: int) -> Tensor:
         """The loss of a batch."""
         return self.loss(self(batch.image), batch.mask)
 
     def validation_step(self, batch: Sample, _: int) -> Tensor:
-        """The alpha (N, 1, H, W) of a batch in 0..1, stretched as the engine does it; measures it on the way."""
+        """Measures a batch. Returns its alpha (N, 1, H, W) in 0..1, stretched as the engine does it."""
         outputs = self(batch.image)
         alpha = stretch(outputs[0].float().sigmoid())
         self.validation.update(alpha, batch.mask, self.loss(outputs, batch.mask))
         return alpha
 
     def on_validation_epoch_end(self) -> None:
-        """Hands the results to the log, and to the schedule."""
+        """Passes the results to the log and to the schedule."""
         results = self.validation.compute()
         self.log_dict(results)
         if self._plateau is not None:
@@ -74,7 +74,7 @@ class MatteModule(lightning.LightningModule):
         self.validation.reset()
 
     def train(self, mode: bool = True) -> MatteModule:
-        """Training or evaluation mode; frozen batch normalisations stay in evaluation mode."""
+        """Sets training or evaluation mode; frozen batch normalisations stay in evaluation mode."""
         super().train(mode)
         if self.config.freeze_batch_norm:
             for layer in self.model.modules():
@@ -85,7 +85,7 @@ class MatteModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer, and its schedule by steps or epochs."""
         config = self.config
-        parameters = [each for each in self.model.parameters() if each.requires_grad]
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         optimizer: torch.optim.Optimizer
         if config.optimizer == "adamw":
             optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
@@ -95,7 +95,7 @@ class MatteModule(lightning.LightningModule):
         warm = max(1, min(config.warmup_steps, self.steps // 10))
         factor = _Factor(warm, self.steps, config.min_lr / config.lr if config.schedule == "cosine" else None)
         by_step: Any = schedulers.LambdaLR(optimizer, factor)
-        if config.schedule == "plateau":  # both change the rate that is there, so they can be used together
+        if config.schedule == "plateau":  # both multiply the current rate, so they can be combined
             by_step = schedulers.LinearLR(optimizer, 1 / warm, total_iters=warm - 1)
             self._plateau = schedulers.ReduceLROnPlateau(
                 optimizer, factor=0.5, patience=config.plateau_patience, min_lr=config.min_lr
@@ -105,12 +105,12 @@ class MatteModule(lightning.LightningModule):
         return [optimizer], [{"scheduler": by_step, "interval": "step"}]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the state of "plateau", which Lightning would change only after an epoch's checkpoint."""
+        """Saves the state of "plateau", which Lightning would update only after an epoch's checkpoint."""
         if self._plateau is not None:
             checkpoint["plateau"] = self._plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the state of "plateau" for the optimizer that is made next."""
+        """Keeps the state of "plateau" until the optimizer is created."""
         self._plateau_state = checkpoint.get("plateau")
 
 
@@ -122,7 +122,7 @@ def stretch(alpha: Tensor) -> Tensor:
 
 
 class _Factor:
-    """Share of the learning rate at a step: a straight rise, then half a cosine down to `last`, or constant."""
+    """Factor of the learning rate at a step: a linear rise, then half a cosine down to `last`, or constant."""
 
     def __init__(self, warm: int, steps: int, last: float | None) -> None:
         self.warm, self.steps, self.last = warm, steps, last

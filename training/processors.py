@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a run computes: one processor, or those that torchrun has started processes for; precision and workers."""
+"""The devices of a run: a single one, or one for each process of torchrun; precision and workers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,14 @@ _LIGHTNING = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 @dataclass(frozen=True)
 class Processors:
-    """What a run computes on.
+    """What a run computes on."""
 
-    Attributes:
-        accelerator: "cpu" or "cuda".
-        precision: "fp32", "bf16" or "fp16".
-        rank: Of this process.
-        world: All processes.
-        here: Those on this machine.
-        workers: Reading processes of each.
-    """
-
-    accelerator: str
-    precision: str
-    rank: int
-    world: int
-    here: int
-    workers: int
+    accelerator: str  # "cpu" or "cuda"
+    precision: str  # "fp32", "bf16" or "fp16"
+    rank: int  # of this process
+    world: int  # number of processes
+    here: int  # number of processes on this machine
+    workers: int  # number of loader processes for each
 
     @property
     def on_gpu(self) -> bool:
@@ -42,7 +33,7 @@ class Processors:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """A readable name."""
         name = torch.cuda.get_device_name() if self.on_gpu else "CPU"
         return name if self.world == 1 else f"{self.world} x {name}"
 
@@ -54,21 +45,21 @@ class Processors:
 
 
 def find_processors(config: TrainConfig) -> Processors:
-    """What there is, as the configuration wants it.
+    """Chooses the devices that the configuration names from those that exist.
 
     Raises:
-        UnavailableError: A GPU is asked for, and there is none.
-        InputError: The precision is for a GPU.
+        UnavailableError: The device is "cuda", and there is no GPU.
+        InputError: The precision is for a GPU only.
     """
-    there = torch.cuda.is_available()
-    if config.device == "cuda" and not there:
-        raise UnavailableError("device is 'cuda', and PyTorch sees no GPU; take 'cpu', or install PyTorch for CUDA")
-    accelerator = "cuda" if config.device != "cpu" and there else "cpu"
+    has_gpu = torch.cuda.is_available()
+    if config.device == "cuda" and not has_gpu:
+        raise UnavailableError("device is 'cuda', but PyTorch sees no GPU; use 'cpu', or install PyTorch for CUDA")
+    accelerator = "cuda" if config.device != "cpu" and has_gpu else "cpu"
     precision = config.precision
     if precision == "auto":
         precision = "fp32" if accelerator == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
     if precision == "fp16" and accelerator == "cpu":
-        raise InputError("precision fp16 is for a GPU; on the CPU take fp32 or bf16")
+        raise InputError("precision fp16 is for a GPU; use fp32 or bf16 on the CPU")
     rank, world, here = 0, 1, 1
     if "TORCHELASTIC_RUN_ID" in os.environ:
         rank, world, here = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packages that training needs."""
+"""Checks that the packages of the extra ``[train]`` are installed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import importlib.util
 
 from ..errors import UnavailableError
 
-PACKAGES = ("torch", "lightning", "kornia", "torchmetrics", "matplotlib", "tensorboard", "yaml", "safetensors")
+TRAINING = ("torch", "lightning", "kornia", "torchmetrics", "matplotlib", "tensorboard", "PyYAML", "safetensors")
+_MODULES = {"PyYAML": "yaml", "ImageHash": "imagehash", "pysodmetrics": "py_sod_metrics"}
 
 
-def check() -> None:
-    """Checks that everything is installed.
-
-    Raises:
-        UnavailableError: Something is not; the message has the command.
-    """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+def require(*packages: str) -> None:
+    """Raises `UnavailableError`, with the command to install them, if some of the packages are not installed."""
+    missing = [name for name in packages if importlib.util.find_spec(_MODULES.get(name, name)) is None]
     if missing:
-        raise UnavailableError(f'training needs {", ".join(missing)}: pip install "rmbg-trt[train]"')
+        verb = "is" if len(missing) == 1 else "are"
+        raise UnavailableError(f'{" and ".join(missing)} {verb} not installed: pip install "rmbg-trt[train]"')

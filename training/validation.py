@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured after each epoch: mean IoU, mean absolute error, maximal F-measure and loss, over all processes.
+"""Validation after each epoch: mean IoU, mean absolute error, maximal F-measure and loss, over all processes.
 
-It is measured at the network's size, which is quick and good for comparing epochs. What ships is measured by
-``rmbg-trt evaluate``, through the engine, at the size of the pictures.
+It runs at the network's size, which is fast and good enough for comparing epochs. ``rmbg-trt evaluate`` measures
+through the engine, at the size of the images.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .metrics import BETA_SQUARED
 
 
 class Validation(Metric):
-    """Results of a validation: each is the mean over pictures, the F-measure the maximum of the mean curve."""
+    """Results of a validation: means over the images; for the F-measure, the maximum of the mean curve."""
 
     full_state_update = False
     count: Tensor
@@ -31,13 +31,7 @@ class Validation(Metric):
         self.add_state("f_curve", torch.zeros(256, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, alpha: Tensor, mask: Tensor, loss: Tensor) -> None:
-        """Adds a batch.
-
-        Args:
-            alpha: (N, 1, H, W) in 0..1.
-            mask: (N, 1, H, W) in 0..1; above a half is foreground.
-            loss: Of the batch, a number.
-        """
+        """Adds a batch: alpha and mask (N, 1, H, W) in 0..1, above 0.5 is foreground; and its loss, a number."""
         alpha, mask = alpha.flatten(1), mask.flatten(1)
         found, truth = alpha > 0.5, mask > 0.5
         overlap, union = (found & truth).sum(1), (found | truth).sum(1)
@@ -55,16 +49,11 @@ class Validation(Metric):
 
 
 def f_curves(alpha: Tensor, truth: Tensor) -> Tensor:
-    """The F-measure at the 256 thresholds of 8 bit, from 255 down to 0.
+    """The F-measure (N, 256), float64, at the 8-bit thresholds from 255 down to 0; see ``metrics.f_curve``.
 
     Args:
         alpha: (N, P) in 0..1.
         truth: (N, P) bool.
-
-    Returns:
-        (N, 256) float64.
-
-    Source: Achanta et al., CVPR 2009, with β² of 0.3.
     """
     levels = (alpha.nan_to_num() * 255).to(torch.int64)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens beside the steps of a training run: checkpoints, records, pictures, and the stop in an emergency."""
+"""Callbacks of a training run: weight averaging, checkpoints, records, previews, progress, and early stops."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .average import Average
 from .checkpoints import AtomicCheckpoints, Checkpoints
 from .interrupt import Interrupt, InterruptedRun
 from .nan_guard import NanGuard
-from .pictures import Pictures
+from .previews import Previews
 from .progress import Bar
 from .record import Record
 
@@ -19,6 +19,6 @@ __all__ = [
     "Interrupt",
     "InterruptedRun",
     "NanGuard",
-    "Pictures",
+    "Previews",
     "Record",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The running mean of the weights: what is validated and kept; training goes on with the weights themselves."""
+"""A moving average of the weights, which is validated and saved; training continues with the weights themselves."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 
 
 class Average(WeightAveraging):
-    """Exponential moving average of parameters and buffers, mixed with the weights that the run began with.
+    """Exponential moving average of parameters and buffers, mixed with the initial weights of the run.
 
-    Stands before all other callbacks: what they save after a step has its update, and they see the averaged weights
+    Must be the first callback: what the others save after a step includes its update, and they see the averaged weights
     until the validation is over.
 
     Args:
-        decay: After n updates it is the smaller of this and (1 + n) / (10 + n), so that a short run is not held back by
-            the weights it began with (as TensorFlow's ``ExponentialMovingAverage`` does with ``num_updates``).
-        keep: Share of the weights that the run began with in what is validated.
+        decay: After n updates it is the smaller of this and (1 + n) / (10 + n), so that the initial weights do not
+            dominate a short run (as in TensorFlow's ``ExponentialMovingAverage`` with ``num_updates``).
+        keep: Share of the initial weights in what is validated.
 
     Source:
         Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (the mixing of weights).
@@ -39,37 +39,37 @@ class Average(WeightAveraging):
         self._unmixed: dict[str, Tensor] = {}
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Remembers what the run begins with."""
+        """Copies the initial weights."""
         super().setup(trainer, pl_module, stage)
         if self.keep:
-            self._first = {name: each.detach().clone() for name, each in pl_module.model.state_dict().items()}
+            self._first = {name: tensor.detach().clone() for name, tensor in pl_module.model.state_dict().items()}
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Keeps what the run began with: its file may be gone when it is resumed."""
+        """Saves the initial weights: their file may no longer exist when the run is resumed."""
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
         checkpoint["first"] = self._first
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Takes it back."""
+        """Restores the initial weights."""
         super().on_load_checkpoint(trainer, pl_module, checkpoint)
         self._first = checkpoint["first"]
 
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Puts the averaged weights into the module, mixed."""
+        """Puts the averaged and mixed weights into the module."""
         super().on_validation_epoch_start(trainer, pl_module)
         if self.keep:
-            own = pl_module.model.state_dict()
-            self._unmixed = {name: each.clone() for name, each in own.items()}
+            state = pl_module.model.state_dict()
+            self._unmixed = {name: tensor.clone() for name, tensor in state.items()}
             with torch.no_grad():
-                for name, each in own.items():
-                    if each.is_floating_point():
-                        each.lerp_(self._first[name].to(each.device), self.keep)
+                for name, tensor in state.items():
+                    if tensor.is_floating_point():
+                        tensor.lerp_(self._first[name].to(tensor.device), self.keep)
 
     def on_validation_epoch_end(self, *_: Any) -> None:
-        """Leaves the averaged weights in the module for those who keep them."""
+        """Leaves the averaged weights in the module for the callbacks that save them."""
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Puts the weights in training back."""
+        """Puts the current weights back."""
         if self.keep:
             pl_module.model.load_state_dict(self._unmixed)
         super().on_validation_epoch_end(trainer, pl_module)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``last.ckpt`` to resume from, and ``best.safetensors`` and ``last.safetensors`` to use; each whole or absent."""
+"""Writes ``last.ckpt`` to resume from, ``best.safetensors`` and ``last.safetensors`` to use; complete or absent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as lightning
 import torch
@@ -17,40 +17,38 @@ from ...errors import ModelError
 from ...files import atomic_file
 from ..config import LAST, TrainConfig
 from ..models import save_checkpoint
-
-if TYPE_CHECKING:
-    from ..module import MatteModule
+from ..module import MatteModule
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes Lightning's checkpoints so that a crash or a full disk leaves the one before; reads weights only."""
+    """Writes Lightning's checkpoints so that a crash or a full disk keeps the previous one; reads weights only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Raises Error when it cannot be written."""
-        data = io.BytesIO()  # so that a Ctrl-C here is one, and no error of the archive's writer
+        """Raises Error if the file cannot be written."""
+        data = io.BytesIO()  # so that Ctrl-C raises KeyboardInterrupt, not an error of the archive writer
         torch.save(checkpoint, data)
         with atomic_file(path) as file:
             file.write(data.getbuffer())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
-        """Plain values and tensors. Raises ModelError when the file is damaged, or would run code."""
+        """Reads plain values and tensors. Raises ModelError if the file is damaged, or would run code."""
         try:
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # zip's, pickle's, the system's and PyTorch's own
+        except Exception as error:  # zip, pickle, OS and PyTorch's own errors
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
-                f"{path} is damaged and cannot be resumed from ({reason}); a new run can start from "
+                f"{path} is damaged, so the run cannot be resumed ({reason}); a new run can start from "
                 f"{Path(path).with_name('last.safetensors')} (--init)"
             ) from error
         return content
 
 
 class Checkpoints(lightning.Callback):
-    """Keeps a run resumable, and its best weights.
+    """Saves what a run is resumed from, and its best weights.
 
     Args:
         folder: Of the run.
-        config: What decides which weights are best, and the longest time between two ``last.ckpt``.
+        config: Decides which weights are best, and the longest time between two ``last.ckpt``.
     """
 
     def __init__(self, folder: Path, config: TrainConfig) -> None:
@@ -60,11 +58,11 @@ class Checkpoints(lightning.Callback):
         self._saved_at = time.monotonic()
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keeps the weights if they are the best so far."""
+        """Saves the weights, also as the best if they are."""
         if trainer.sanity_checking:
             return
         module: MatteModule = pl_module  # type: ignore[assignment]
-        value = float(module.validation.compute()[self.config.monitor])  # on all processes: it adds up theirs
+        value = float(module.validation.compute()[self.config.monitor])  # on all processes: it sums over them
         if trainer.is_global_zero:
             save_checkpoint(module.model, module.model_config, self.folder / "last.safetensors")
         if not math.isnan(value) and (self.best is None or self._is_better(value, self.best)):
@@ -74,18 +72,18 @@ class Checkpoints(lightning.Callback):
         self._stop_early(trainer)
 
     def on_train_start(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
-        """Trains no further if a resumed run had stopped early."""
+        """Stops at once if the resumed run had already stopped early."""
         self._stop_early(trainer, finished=trainer.current_epoch)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, _: Any, __: Any, ___: Any, index: int) -> None:
-        """Saves when it is time."""
-        late = time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes
-        late = trainer.strategy.broadcast(late) if trainer.world_size > 1 else late
-        if late and self.can_save(trainer, index):
+        """Saves if the last checkpoint is too old."""
+        due = time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes
+        due = trainer.strategy.broadcast(due) if trainer.world_size > 1 else due
+        if due and self.can_save(trainer, index):
             self.save(trainer)
 
     def can_save(self, trainer: lightning.Trainer, index: int) -> bool:
-        """Whether a run can be taken up after this batch: no gradients are being added up, and the epoch goes on."""
+        """Whether a run can resume after this batch: no gradients are accumulated, and the epoch is not over."""
         is_last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         return (index + 1) % self.config.accumulate == 0 and not is_last
 
@@ -107,9 +105,9 @@ class Checkpoints(lightning.Callback):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """The best so far."""
+        """The best value so far, and its epoch."""
         return {"best": self.best, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on with the best so far."""
+        """Restores them."""
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]

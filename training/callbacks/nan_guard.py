@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A loss that is no number stops the run, and its batch is kept for inspection."""
+"""Stops the run if the loss is NaN or infinite, and saves the batch for inspection."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as lightning
 import torch
@@ -12,17 +12,15 @@ import torch
 from ...errors import Error
 from ...files import atomic_file
 from ..data.dataset import Sample
-
-if TYPE_CHECKING:
-    from ..module import MatteModule
+from ..module import MatteModule
 
 
 class NanGuard(lightning.Callback):
-    """Looks at each loss before its gradient is used.
+    """Checks each loss before its gradient is used.
 
     Args:
-        folder: Of the run; the batch goes there as ``nan_batch.pt``.
-        names: The names of the training pictures.
+        folder: Of the run; the batch is saved there as ``nan_batch.pt``.
+        names: The names of the training images.
     """
 
     def __init__(self, folder: Path, names: list[str]) -> None:
@@ -34,20 +32,20 @@ class NanGuard(lightning.Callback):
         self._batch = batch
 
     def on_before_backward(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: Any) -> None:
-        """Raises Error when the loss is not finite."""
+        """Raises Error if the loss is not finite."""
         if bool(torch.isfinite(loss)):
             return
         assert self._batch is not None
         module: MatteModule = pl_module  # type: ignore[assignment]
-        names = [self.names[place] for place in self._batch.place.tolist()]
+        names = [self.names[position] for position in self._batch.position.tolist()]
         path = self.folder / "nan_batch.pt"
-        bad = [name for name, each in module.model.named_parameters() if not bool(torch.isfinite(each).all())]
+        bad = [name for name, weights in module.model.named_parameters() if not bool(torch.isfinite(weights).all())]
         with atomic_file(path) as file:
             torch.save({"image": self._batch.image.cpu(), "mask": self._batch.mask.cpu(), "names": names}, file)
-        why = f"{len(bad)} weights were already no numbers, {bad[0]} first" if bad else "the weights are all numbers"
+        why = f"{len(bad)} weights were not finite already, {bad[0]} first" if bad else "all weights are finite"
         where = f"step {trainer.global_step}, epoch {trainer.current_epoch + 1}"
         raise Error(
             f"the loss is {float(loss.detach())} in {where} ({why}); "
-            f"the batch is in {path} (keys image, mask, names: {', '.join(names[:4])}...). What usually helps is "
-            "a smaller lr, clip_norm above 0 or precision fp32"
+            f"the batch is saved in {path} (keys image, mask, names: {', '.join(names[:4])}...). Try a smaller lr, "
+            "clip_norm above 0, or precision fp32"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The run's history: a line an epoch in ``metrics.csv`` and on the screen, and the curves as a picture."""
+"""The history of a run: a row per epoch in ``metrics.csv``, and the curves as an image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as lightning
 import torch
@@ -18,15 +18,13 @@ from torch import Tensor
 from ...errors import InputError
 from ...files import atomic_file
 from ..data.loader import TrainLoader
-
-if TYPE_CHECKING:
-    from ..module import MatteModule
+from ..module import MatteModule
 
 log = logging.getLogger("rmbg_trt.training")
 
 COLUMNS = (
     *("epoch", "step", "train_loss", "val_loss", "val_iou", "val_mae", "val_maxf"),
-    *("lr", "seconds", "pictures_per_s", "waited"),
+    *("lr", "seconds", "images_per_s", "waited"),
 )
 Row = dict[str, float]
 
@@ -34,24 +32,24 @@ Row = dict[str, float]
 class Record(lightning.Callback):
     """Records each epoch.
 
-    ``waited`` is the share of the training time that was spent waiting for pictures; ``seconds`` and
-    ``pictures_per_s`` are of the training alone, since the start or the resumption within the epoch.
+    ``waited`` is the share of the training time that was spent waiting for images; ``seconds`` and ``images_per_s``
+    cover only training, without validation, since the start of the epoch or since the run was resumed in it.
 
     Args:
         folder: Of the run.
-        loader: The training pictures.
-        tell: Called with each epoch's row.
+        loader: The training images.
+        on_epoch: Called with each epoch's row.
     """
 
-    def __init__(self, folder: Path, loader: TrainLoader, tell: Callable[[Row], None]) -> None:
-        self.folder, self.loader, self.tell = folder, loader, tell
+    def __init__(self, folder: Path, loader: TrainLoader, on_epoch: Callable[[Row], None]) -> None:
+        self.folder, self.loader, self.on_epoch = folder, loader, on_epoch
         self._sum = torch.zeros((), dtype=torch.float64)
         self._count = 0
         self._validation: Row = {}
         self._seconds = 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
-        """Forgets what a resumed run will do again."""
+        """Removes the rows of epochs that a resumed run will repeat."""
         if trainer.is_global_zero:
             rows = _read_or_move_aside(self.folder)
             write_metrics(self.folder, [row for row in rows if row["epoch"] <= trainer.current_epoch])
@@ -68,12 +66,12 @@ class Record(lightning.Callback):
         self._seconds = time.perf_counter() - self._started
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Takes the results."""
+        """Stores the results."""
         module: MatteModule = pl_module  # type: ignore[assignment]
         self._validation = {name: float(value) for name, value in module.validation.compute().items()}
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Writes the epoch's line and the curves."""
+        """Writes the epoch's row and the curves."""
         loss = self._reduced(trainer) / max(1, self._count)
         steps = max(1, self.loader.done - self._first_step)
         row: Row = {
@@ -83,7 +81,7 @@ class Record(lightning.Callback):
             **self._validation,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(self._seconds, 2),
-            "pictures_per_s": round(steps * self.loader.batch * self.loader.world / self._seconds, 3),
+            "images_per_s": round(steps * self.loader.batch * self.loader.world / self._seconds, 3),
             "waited": round((self.loader.waited_s - self._waited) / self._seconds, 4),
         }
         self._sum, self._count = torch.zeros((), dtype=torch.float64), 0
@@ -91,24 +89,24 @@ class Record(lightning.Callback):
             rows = [*read_metrics(self.folder), row]
             write_metrics(self.folder, rows)
             draw_curves(rows, self.folder / "curves.png")
-            self.tell(row)
+            self.on_epoch(row)
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
-        """Keeps where the pictures stand, and the sum of the epoch's losses, so that a resumed epoch has the same mean.
+        """Saves the loader's position, and the sum of the epoch's losses, so that a resumed epoch has the same mean.
 
-        (Lightning asks the loader for its state too, but gives it back only in mid-epoch.)
+        (Lightning also saves the loader's state, but restores it only in the middle of an epoch.)
         """
         sums = {"sum": float(self._reduced(trainer)), "count": self._count}
         checkpoint["record"] = {**sums, "loader": self.loader.state_dict()}
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores them."""
         self.loader.load_state_dict(checkpoint["record"]["loader"])
         self._sum = torch.tensor(checkpoint["record"]["sum"], dtype=torch.float64)
         self._count = checkpoint["record"]["count"]
 
     def _reduced(self, trainer: lightning.Trainer) -> Tensor:
-        """The mean over all processes of their sums."""
+        """The mean of the sums of all processes."""
         total: Tensor = trainer.strategy.reduce(self._sum.to(trainer.strategy.root_device), reduce_op="mean")
         return total
 
@@ -118,7 +116,7 @@ class Record(lightning.Callback):
 
 
 def read_metrics(folder: Path) -> list[Row]:
-    """The rows of a run's ``metrics.csv``; none if there is no such file. Raises InputError when it is damaged."""
+    """The rows of a run's ``metrics.csv``; none if there is no such file. Raises InputError if it is damaged."""
     path = folder / "metrics.csv"
     if not path.exists():
         return []
@@ -130,18 +128,18 @@ def read_metrics(folder: Path) -> list[Row]:
 
 
 def _read_or_move_aside(folder: Path) -> list[Row]:
-    """The rows so far; a damaged file does not keep a run from going on."""
+    """The rows so far. A damaged file is moved aside, so that the run can continue."""
     try:
         return read_metrics(folder)
     except InputError as error:
         path = folder / "metrics.csv"
-        log.warning("%s; it is moved to metrics.csv.damaged, and the history begins here", error)
+        log.warning("%s; it is moved to metrics.csv.damaged, and a new history is started", error)
         path.replace(path.with_suffix(".csv.damaged"))
         return []
 
 
 def write_metrics(folder: Path, rows: list[Row]) -> None:
-    """Writes ``metrics.csv``, whole or not at all. Raises Error when it cannot be written."""
+    """Writes ``metrics.csv``, completely or not at all. Raises Error if it cannot be written."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -152,7 +150,7 @@ def write_metrics(folder: Path, rows: list[Row]) -> None:
 
 
 def draw_curves(rows: list[Row], path: Path) -> None:
-    """Draws losses, and IoU and F-measure, over the epochs, as PNG."""
+    """Draws the losses, IoU and F-measure over the epochs, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Augmentation of one picture with its mask, by Kornia; random numbers come from PyTorch's generator alone."""
+"""Augmentation of an image with its mask, by Kornia; all random numbers come from PyTorch's generator."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from ...errors import UnavailableError
 from ..config import AugmentConfig
+from ..requirements import require
 
 
 class Augment:
-    """Changes a picture and its mask alike.
+    """Moves an image and its mask alike, and changes the colours of the image.
 
     Args:
-        config: What is done.
-        size: (height, width) of the pictures.
+        config: The steps and their strength.
+        size: (height, width) of the images.
 
     Raises:
         UnavailableError: Kornia is not installed.
     """
 
     def __init__(self, config: AugmentConfig, size: tuple[int, int]) -> None:
-        self.config = config
-        try:
-            import kornia.augmentation as kornia
-            from kornia.constants import DataKey, Resample
-        except ImportError as error:
-            raise UnavailableError('Kornia is not installed: pip install "rmbg-trt[train]"') from error
+        require("kornia")
+        import kornia.augmentation as kornia
+        from kornia.constants import DataKey, Resample
+
         moves: list[Any] = []
         colours: list[Any] = []
         if config.flip:
@@ -53,15 +51,7 @@ class Augment:
         self._colours = kornia.AugmentationSequential(*colours, data_keys=["input"]) if colours else None
 
     def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """One picture, changed.
-
-        Args:
-            image: (3, H, W) RGB in 0..1.
-            mask: (1, H, W) in 0..1.
-
-        Returns:
-            Both, (3, h, w) and (1, h, w), with h and w the crop's or the picture's own.
-        """
+        """Augments an image (3, H, W) RGB and its mask (1, H, W), both in 0..1; a crop makes both smaller."""
         image, mask = image[None], mask[None]
         if self._moves is not None:
             image, mask = self._moves(image, mask)
@@ -71,40 +61,34 @@ class Augment:
 
 
 def replace_background(image: Tensor, mask: Tensor, other: Tensor, other_mask: Tensor) -> Tensor:
-    """Puts the object of one picture onto another, whose own object is painted over.
+    """Puts the object of an image (3, H, W) in front of another image, whose own object is painted over.
 
     Args:
         image: (3, H, W) RGB in 0..1.
         mask: (1, H, W) in 0..1.
-        other: (3, H, W), where the background comes from.
-        other_mask: (1, H, W), what is painted over there.
-
-    Returns:
-        (3, H, W).
+        other: (3, H, W), the background.
+        other_mask: (1, H, W), the object to paint over.
     """
     return mask * image + (1 - mask) * paint_over(other, other_mask)
 
 
 def paint_over(image: Tensor, mask: Tensor) -> Tensor:
-    """Fills a region with the colours around it: averages from coarse to fine over what is known (push-pull).
+    """Fills a region with the colours around it: averages of the known pixels, from coarse to fine (push-pull).
 
     Args:
         image: (3, H, W).
-        mask: (1, H, W) in 0..1, 1 where the picture is filled. All of it: the picture comes back as it is.
-
-    Returns:
-        (3, H, W).
+        mask: (1, H, W) in 0..1, 1 where the image is filled. If that is everywhere, the image is returned unchanged.
 
     Source: Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.
     """
-    reach = functional.max_pool2d(mask[None], 9, 1, 4)  # the rim of the object is not to be seen
+    reach = functional.max_pool2d(mask[None], 9, 1, 4)  # so that no rim of the object stays visible
     known = 1 - reach
     if float(known.sum()) == 0:
         return image
     levels = [(image[None] * known, known)]
     while max(levels[-1][1].shape[2:]) > 1:
         colours, weight = levels[-1]
-        levels.append(tuple(functional.avg_pool2d(each, 2, ceil_mode=True) for each in (colours, weight)))  # type: ignore[arg-type]
+        levels.append(tuple(functional.avg_pool2d(map_, 2, ceil_mode=True) for map_ in (colours, weight)))  # type: ignore[arg-type]
     colours, weight = levels.pop()
     filled = colours / weight.clamp(min=1e-8)
     for colours, weight in reversed(levels):
@@ -116,5 +100,5 @@ def paint_over(image: Tensor, mask: Tensor) -> Tensor:
 
 @functools.cache
 def augment_of(config: AugmentConfig, size: tuple[int, int]) -> Augment:
-    """The augmentation of a configuration; worker processes make it once."""
+    """The augmentation for a configuration, created once per process."""
     return Augment(config, size)

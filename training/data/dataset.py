@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs as a network takes them: read, resized and normalised as the engine does it, augmented for training.
+"""Pairs as network input: read, resized and normalised as the engine does it, augmented for training.
 
-What happens to a picture hangs only on (seed, epoch, place): not on the number of processes, of workers, or on what
-came before. So a resumed run sees what an unbroken one would have seen.
+What happens to an image depends only on (seed, epoch, position): not on the number of processes or workers, or on what
+came before. So a resumed run sees what an uninterrupted one would have seen.
 """
 
 from __future__ import annotations
@@ -29,24 +29,18 @@ from .pairs import Pair
 
 
 class Draw(NamedTuple):
-    """One picture, by its place in the list of pairs, in one epoch."""
+    """One image in one epoch."""
 
     epoch: int
-    place: int
+    position: int  # in the list of pairs
 
 
 class Sample(NamedTuple):
-    """One or several pairs, ready for the network.
+    """One pair, or a batch of pairs, ready for the network."""
 
-    Attributes:
-        image: (3, H, W) or (N, 3, H, W), normalised.
-        mask: (1, H, W) or (N, 1, H, W) in 0..1.
-        place: Of each in the list of pairs.
-    """
-
-    image: Tensor
-    mask: Tensor
-    place: Tensor
+    image: Tensor  # (3, H, W) or (N, 3, H, W), normalised
+    mask: Tensor  # (1, H, W) or (N, 1, H, W) in 0..1
+    position: Tensor  # () or (N,), of each pair in the list of pairs
 
 
 class PairDataset(Dataset[Sample]):
@@ -54,8 +48,8 @@ class PairDataset(Dataset[Sample]):
 
     Args:
         pairs: The pairs.
-        model: Its input size and normalisation.
-        augment: What is done for training, or None for validation.
+        model: Gives the input size and the normalisation.
+        augment: Augmentation for training, or None for validation.
         seed: Of the augmentation.
     """
 
@@ -69,34 +63,27 @@ class PairDataset(Dataset[Sample]):
         return len(self.pairs)
 
     def __getitem__(self, draw: Draw | int) -> Sample:
-        """A pair; a place alone counts as epoch 0. Raises InputError when a file cannot be read."""
-        epoch, place = (0, draw) if isinstance(draw, int) else draw
-        image, mask = self._read(place)
+        """A pair; a position alone means epoch 0. Raises InputError when a file cannot be read."""
+        epoch, position = (0, draw) if isinstance(draw, int) else draw
+        image, mask = self._read(position)
         if self.augment is not None:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(_mix(self.seed, epoch, place))
+                torch.manual_seed(_mix(self.seed, epoch, position))
                 if float(torch.rand(())) < self.augment.background:
                     other = int(torch.randint(len(self.pairs), ()))
                     image = replace_background(image, mask, *self._read(other))
                 image, mask = augment_of(self.augment, self.model.input_size)(image, mask)
-        return Sample(normalize(image, self.model), mask, torch.tensor(place))
+        return Sample(normalize(image, self.model), mask, torch.tensor(position))
 
-    def _read(self, place: int) -> tuple[Tensor, Tensor]:
+    def _read(self, position: int) -> tuple[Tensor, Tensor]:
         """(3, H, W) RGB and (1, H, W), both in 0..1, of the model's size."""
-        pair, size = self.pairs[place], self.model.input_size
-        picture, mask = read_resized(pair.image, size), resize_mask(read_mask(pair.mask), size)
-        return torch.tensor(picture).permute(2, 0, 1) / 255, torch.tensor(mask)[None] / 255
+        pair, size = self.pairs[position], self.model.input_size
+        image, mask = read_resized(pair.image, size), resize_mask(read_mask(pair.mask), size)
+        return torch.tensor(image).permute(2, 0, 1) / 255, torch.tensor(mask)[None] / 255
 
 
 def read_resized(path: Path, size: tuple[int, int]) -> Array:
-    """Reads a picture and resizes it with Lanczos, as the engine does.
-
-    Args:
-        path: The file. A fourth channel, alpha, is left out.
-        size: (height, width).
-
-    Returns:
-        (height, width, 3) RGB uint8.
+    """Reads an image without its alpha and resizes it with Lanczos to (height, width, 3) RGB uint8, as the engine does.
 
     Raises:
         InputError: It cannot be read.
@@ -107,28 +94,32 @@ def read_resized(path: Path, size: tuple[int, int]) -> Array:
 
 
 def normalize(image: Tensor, model: ModelConfig) -> Tensor:
-    """Divides by the picture's maximum, subtracts the mean, divides by the standard deviation.
+    """Divides by the image's maximum, subtracts the mean, divides by the standard deviation.
 
     Args:
         image: (3, H, W) or (N, 3, H, W) in 0..1.
-        model: Its mean and std.
+        model: Gives the mean and the standard deviation.
     """
     largest = image.amax(dim=(-3, -2, -1), keepdim=True).clamp(min=1e-6)
-    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (model.mean, model.std))
+    mean, std = _mean_and_std(model)
     return (image / largest - mean) / std
 
 
 def denormalize(image: Tensor, model: ModelConfig) -> Tensor:
-    """What `normalize` was given, up to the picture's maximum: in 0..1, for looking at."""
-    mean, std = (torch.tensor(each).view(3, 1, 1) for each in (model.mean, model.std))
+    """Undoes `normalize`, up to the image's maximum: in 0..1, for display."""
+    mean, std = _mean_and_std(model)
     return (image * std + mean).clamp(0, 1)
 
 
-def leave_signals_alone(_: int) -> None:
-    """For workers: what ends a run reaches every process of a terminal or a job, and is for the first one to act on.
+def _mean_and_std(model: ModelConfig) -> tuple[Tensor, Tensor]:
+    return torch.tensor(model.mean).view(3, 1, 1), torch.tensor(model.std).view(3, 1, 1)
 
-    Ctrl-C is ignored. SIGTERM must end a worker, as that is how it is ended otherwise, too; but in order, since PyTorch
-    stops the whole run, in the middle of its step, when a worker dies of a signal.
+
+def leave_signals_alone(_: int) -> None:
+    """Sets up a worker's signals: a signal reaches every process of a terminal or job, but the main process handles it.
+
+    Ctrl-C is ignored. SIGTERM exits normally: PyTorch also ends workers with it, and stops the whole run in the middle
+    of a step if a worker dies from a signal.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a dataset: on the disk, or members of a tar shard that is never unpacked.
+"""The files of a dataset: on disk, or members of a tar shard that is never unpacked.
 
 Listings are sorted, so that a dataset is read the same way on every machine.
 """
@@ -18,26 +18,19 @@ from ...image import INPUT_SUFFIXES
 
 @dataclass(frozen=True)
 class Member:
-    """A file inside an uncompressed tar.
-
-    Attributes:
-        shard: The tar.
-        name: Of the member, as the tar has it.
-        offset: Of its first byte in the tar.
-        size: In bytes.
-    """
+    """A file inside an uncompressed tar."""
 
     shard: Path
-    name: str
-    offset: int
-    size: int
+    name: str  # as the tar has it
+    offset: int  # of its first byte in the tar
+    size: int  # in bytes
 
     def __str__(self) -> str:
         return f"{self.shard}:{self.name}"
 
     @property
     def suffix(self) -> str:
-        """As of a path: ".webp"."""
+        """Like that of a path: ".webp"."""
         return PurePosixPath(self.name).suffix
 
 
@@ -55,14 +48,14 @@ def read_file(file: File) -> bytes:
     except OSError as error:
         raise InputError(f"{file} could not be read: {error.strerror or error}") from error
     if len(data) != file.size:
-        raise InputError(f"{file} is cut short: {len(data)} of {file.size} bytes")
+        raise InputError(f"{file} is truncated: {len(data)} of {file.size} bytes")
     return data
 
 
-def list_pictures(folder: Path) -> dict[str, list[File]]:
-    """The pictures below a folder, by their path in it without suffix ("a/b" for "a/b.jpg").
+def list_images(folder: Path) -> dict[str, list[File]]:
+    """The images in a folder and its subfolders, by their relative path without suffix ("a/b" for "a/b.jpg").
 
-    Hidden files are left out (archives made on a Mac are full of "._x.jpg", which are no pictures).
+    Hidden files are ignored (archives made on a Mac are full of "._x.jpg", which are not images).
 
     Raises:
         InputError: There is no such folder, or it cannot be listed.
@@ -82,21 +75,21 @@ def list_pictures(folder: Path) -> dict[str, list[File]]:
 
 
 def list_shard(shard: Path, folder: str) -> dict[str, list[File]]:
-    """The pictures below a folder of an uncompressed tar, as `list_pictures` gives them.
+    """The images in a folder of an uncompressed tar, as `list_images` returns them.
 
     Raises:
-        InputError: It is no such tar, or damaged.
+        InputError: It is not such a tar, or it is damaged.
     """
     found: dict[str, list[File]] = {}
     try:
         with tarfile.open(shard, "r:") as tar:
-            for each in tar:
-                path = PurePosixPath(each.name)
+            for member in tar:
+                path = PurePosixPath(member.name)
                 parts = [part for part in path.parts if part != "."]
                 hidden = path.name.startswith(".")
-                if each.isreg() and parts[0] == folder and path.suffix.lower() in INPUT_SUFFIXES and not hidden:
+                if member.isreg() and parts[0] == folder and path.suffix.lower() in INPUT_SUFFIXES and not hidden:
                     key = PurePosixPath(*parts[1:]).with_suffix("").as_posix()
-                    found.setdefault(key, []).append(Member(shard, each.name, each.offset_data, each.size))
+                    found.setdefault(key, []).append(Member(shard, member.name, member.offset_data, member.size))
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise InputError(f"{shard} is no uncompressed tar, or is damaged: {error}") from error
+        raise InputError(f"{shard} is not an uncompressed tar, or is damaged: {error}") from error
     return dict(sorted(found.items()))

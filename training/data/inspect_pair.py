@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at one picture and its mask: whether they are fit for training, and what must be changed in a prepared set."""
+"""Checks an image and its mask: whether they are fit for training, and what a prepared set must change."""
 
 from __future__ import annotations
 
@@ -12,44 +12,36 @@ from PIL import Image
 from ...errors import InputError, UnavailableError
 from ...image import Array, read_image
 from ...image.convert import read_orientation
-from .duplicates import perceptual_hash
 from .files import read_file
 from .masks import read_mask
 from .sources import Found, Rejected
+from .split import perceptual_hash
 
 ASPECT_TOLERANCE = 0.02
-FOREGROUND = 128  # from here on a pixel of a mask counts as foreground
+FOREGROUND = 128  # from this value on, a pixel of a mask counts as foreground
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A pair that is fit.
+    """A pair that is fit for training."""
 
-    Attributes:
-        size: (height, width) of the upright picture.
-        mask_size: (height, width) of its mask.
-        hash: Of the picture, see `duplicates.perceptual_hash`.
-        turned: Whether the picture's file is not upright, and says so.
-        plain: Whether the mask's file is an 8-bit gray PNG whose values are those of `masks.read_mask`.
-    """
-
-    size: tuple[int, int]
-    mask_size: tuple[int, int]
-    hash: bytes
-    turned: bool
-    plain: bool
+    size: tuple[int, int]  # (height, width) of the upright image
+    mask_size: tuple[int, int]  # (height, width)
+    hash: bytes  # of the image, from split.perceptual_hash
+    turned: bool  # whether the image file has an orientation tag and is not upright
+    plain: bool  # whether the mask file is an 8-bit gray PNG with the values that masks.read_mask returns
 
 
 def inspect_pair(found: Found, *, min_side: int = 1, keep_empty: bool = False) -> Inspected | Rejected:
-    """Decodes a pair and judges it.
+    """Decodes and checks a pair.
 
     Args:
         found: The pair.
-        min_side: The shortest side a picture may have, in pixels.
+        min_side: Smallest allowed side of an image, in pixels.
         keep_empty: Do not reject masks that are all background or all foreground.
 
     Returns:
-        What there is to know about it; or why it is rejected, which any damaged file is.
+        What is known about the pair, or why it is rejected, as every damaged file is.
 
     Raises:
         UnavailableError: An optional package is missing.
@@ -66,10 +58,10 @@ def inspect_pair(found: Found, *, min_side: int = 1, keep_empty: bool = False) -
         mask = read_mask(mask_data, name=str(found.mask))
         size, mask_size = pixels.shape[:2], mask.shape[:2]
         if min(size) < min_side:
-            return reject("small picture", f"it is {_by(size)} pixels; the shorter side must have {min_side}")
+            return reject("small image", f"it is {_by(size)} pixels; the shorter side must have {min_side}")
         if abs(size[0] * mask_size[1] / (size[1] * mask_size[0]) - 1) > ASPECT_TOLERANCE:
-            upright = " (upright; its file is turned)" if turned else ""
-            return reject("mask of another aspect", f"it is {_by(size)}{upright}, its mask {_by(mask_size)}")
+            upright = " (upright; its file is rotated)" if turned else ""
+            return reject("mask of another aspect ratio", f"it is {_by(size)}{upright}, its mask {_by(mask_size)}")
         if not keep_empty and (mask.max() < FOREGROUND or mask.min() >= FOREGROUND):
             ground = "background" if mask.max() < FOREGROUND else "foreground"
             return reject(f"mask all {ground}", f"every pixel of its mask is {ground}")

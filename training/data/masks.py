@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks and alpha mattes as datasets store them, to 8 bit: 0 is background, 255 foreground.
+"""Reads masks and alpha mattes as datasets store them, to 8 bit: 0 is background, 255 foreground.
 
-Two kinds: a mask has at most two values and never gets a third; a matte has more, and is resized without leaving
-the range of its values.
+A mask has at most two values, and resizing adds none. A matte has more, and resizing keeps it within their range.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from ...image import Array, Source, read_pil_image
 
 
 def read_mask(source: Source, *, name: str | None = None) -> Array:
-    """Reads a mask of any usual kind.
+    """Reads a mask of any common kind.
 
-    * An alpha channel that is not opaque throughout is the mask; else it is the luminance.
-    * A palette of colours (as DAVIS and VOC have) marks every index but the black one as foreground.
-    * 16 bit keep their high byte. If nothing is above 1, the values are labels: 1 is foreground.
+    * The mask is the alpha channel if it is not fully opaque, else the luminance.
+    * In a colour palette (as in DAVIS and VOC), every index but the black one is foreground.
+    * 16-bit values keep their high byte. If no value is above 1, the values are labels: 1 is foreground.
 
     Args:
         source: A path, the bytes of a file, or a binary stream.
-        name: What to call it in messages; a path's default is the path.
+        name: Its name in messages; for a path, the default is the path.
 
     Returns:
         (H, W) uint8, C-contiguous.
 
     Raises:
-        InputError: It is missing, damaged or no picture.
+        InputError: It is missing, damaged or not an image.
     """
     image = read_pil_image(source, name=name)
     ImageOps.exif_transpose(image, in_place=True)
@@ -53,8 +52,8 @@ def read_mask(source: Source, *, name: str | None = None) -> Array:
 def resize_mask(mask: Array, size: tuple[int, int]) -> Array:
     """Resizes a mask or matte.
 
-    A mask of two values keeps them: each pixel takes the value of the larger part of what it covers (the larger
-    value where they are equal). A matte is averaged over areas, or interpolated linearly where it grows.
+    A mask of two values keeps them: each pixel takes the value that covers more of its area (the larger value if both
+    cover the same). A matte is averaged over areas, or interpolated linearly when enlarged.
 
     Args:
         mask: (H, W) uint8.
@@ -83,7 +82,7 @@ def _levels(values: np.ndarray, name: str) -> Array:
     if values.dtype == np.bool_:
         return np.where(values, 255, 0).astype(np.uint8)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65535:
-        raise InputError(f"{name}: its values go from {values.min()} to {values.max()}; expected 0 to 65535")
+        raise InputError(f"{name}: its values range from {values.min()} to {values.max()}; expected 0 to 65535")
     if np.issubdtype(values.dtype, np.floating) or values.max() <= 1:
         scale = 255 if values.max() <= 1 else 1
         return np.clip(np.round(values.astype(np.float64) * scale), 0, 255).astype(np.uint8)

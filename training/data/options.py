@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a prepared set is made of, and how."""
+"""What a prepared set is made from, and how."""
 
 from __future__ import annotations
 
@@ -15,60 +15,39 @@ from .sources import Listing
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset to read.
+    """A dataset to read."""
 
-    Attributes:
-        category: The first part of the names that its pictures get: letters, digits, "-" and "_".
-        folders: Where it lies.
-        read: Lists it, as the readers of `sources` do.
-    """
-
-    category: str
-    folders: tuple[Path, ...]
-    read: Callable[[], Listing]
+    category: str  # first part of the names its images get: letters, digits, "-" and "_"
+    folders: tuple[Path, ...]  # where it is
+    read: Callable[[], Listing]  # lists it: one of the readers in `sources`
 
     def __post_init__(self) -> None:
-        """Refuses a category that cannot be part of a file's name, as `InputError`."""
+        """Raises `InputError` for a category that cannot be part of a file name."""
         if not re.fullmatch(r"[\w-]+", self.category):
             raise InputError(f"the category is {self.category!r}; expected letters, digits, - and _")
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a set is made.
+    """How a set is made."""
 
-    Attributes:
-        size: Pictures whose shorter side is longer than this (in pixels) are made smaller; None keeps all as they are.
-        val: Share of the pictures that are drawn for validation, where a dataset has no validation set.
-        test: The same for the test.
-        seed: Of that draw.
-        link: Symbolic links where nothing has to be changed, else copies.
-        duplicates: "keep" near-duplicates within a split, or "drop" all but the largest. Never are there any in two.
-        hash_distance: The most bits of 64 in which the hashes of near-duplicates differ.
-        min_side: The shortest side a picture may have, in pixels.
-        keep_empty: Keep pairs whose mask is all background or all foreground.
-        workers: Threads; None: one per processor.
-        overwrite: Replace a set that is there.
-        dry_run: Write nothing.
-    """
-
-    size: int | None = None
-    val: float = 0.05
-    test: float = 0.05
-    seed: int = 0
-    link: bool = True
-    duplicates: Literal["keep", "drop"] = "keep"
-    hash_distance: int = 6
-    min_side: int = 32
-    keep_empty: bool = False
-    workers: int | None = None
-    overwrite: bool = False
-    dry_run: bool = False
+    size: int | None = None  # shrink images whose shorter side is longer than this, in pixels; None keeps all sizes
+    val: float = 0.05  # share of the images drawn for validation, if a dataset has no validation set
+    test: float = 0.05  # the same for the test set
+    seed: int = 0  # of that draw
+    link: bool = True  # make symbolic links to files that need no change, rather than copies
+    duplicates: Literal["keep", "drop"] = "keep"  # near-duplicates in one split; two splits never share any
+    hash_distance: int = 6  # largest number of differing hash bits, of 64, between near-duplicates
+    min_side: int = 32  # smallest allowed side of an image, in pixels
+    keep_empty: bool = False  # keep pairs whose mask is all background or all foreground
+    workers: int | None = None  # threads; None: one per CPU core
+    overwrite: bool = False  # replace an existing prepared set
+    dry_run: bool = False  # write nothing
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be meant, as `InputError`."""
+        """Raises `InputError` for invalid values."""
         if not (self.val >= 0 and self.test >= 0 and self.val + self.test < 1):
-            raise InputError(f"val and test are {self.val} and {self.test}; expected shares that leave some to train")
+            raise InputError(f"val and test are {self.val} and {self.test}; expected shares with a sum below 1")
         if not 0 <= self.hash_distance <= 32:
             raise InputError(f"the hash distance is {self.hash_distance}; expected 0 to 32 bits of 64")
         for name in ("size", "min_side", "workers"):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture with its mask, and the table of them that makes a folder a prepared set.
+"""Images with their masks: the table that makes a folder a prepared set, and pairs from two plain folders.
 
-A prepared set is a folder with ``pairs.csv``: a line a pair, with the columns of ``COLUMNS``. Paths stand relative to
+A prepared set is a folder with ``pairs.csv``: a row per pair, with the columns of ``COLUMNS``. Paths are relative to
 the table, so the folder can be moved.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,36 +17,31 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...files import atomic_file
+from ...image.find import images_below
 
 TABLE = "pairs.csv"
 COLUMNS = ("image_name", "image_path", "mask_path", "category", "split")
 SPLITS = ("train", "val", "test")
 
+log = logging.getLogger("rmbg_trt.training")
+
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture and its mask.
+    """An image and its mask."""
 
-    Attributes:
-        name: Of the picture, without suffix; no two pairs of a set have the same.
-        image: The picture's file.
-        mask: The mask's file, as ``masks.read_mask`` takes it.
-        category: Where it came from, such as "p3m".
-        split: One of ``SPLITS``.
-    """
-
-    name: str
+    name: str  # of the image, without suffix; unique in a set
     image: Path
-    mask: Path
-    category: str
-    split: str
+    mask: Path  # as masks.read_mask takes it
+    category: str  # the dataset, such as "p3m"
+    split: str  # one of SPLITS
 
 
 def create_csv(pairs: Iterable[Pair], table: Path) -> None:
-    """Writes the table of a set; it is whole or absent.
+    """Writes the table of a set, in the order of the pairs; the file is either complete or absent.
 
     Args:
-        pairs: In the order in which they will stand there.
+        pairs: The rows.
         table: The file, usually ``pairs.csv`` in the set's folder.
 
     Raises:
@@ -70,7 +66,7 @@ def read_pairs(source: str | os.PathLike[str], split: str | None = None) -> list
         split: Only the pairs of this split; None: all.
 
     Returns:
-        At least one pair, in the order of the table. That the files are there is not checked.
+        At least one pair, in the order of the table. Whether the files exist is not checked.
 
     Raises:
         InputError: There is no such set or split, or the table is damaged; the message names the line.
@@ -100,15 +96,66 @@ def read_pairs(source: str | os.PathLike[str], split: str | None = None) -> list
         raise InputError(f"{table} could not be read: {error.strerror or error}") from error
     except csv.Error as error:
         raise InputError(f"{table} is damaged: {error}") from error
-    found = sorted({pair.split for pair in pairs})
     chosen = [pair for pair in pairs if split in (None, pair.split)]
     if not chosen:
-        what = f"no pairs of the split {split!r}; it has {', '.join(found)}" if pairs else "no pairs"
-        raise InputError(f"{table} has {what}")
+        splits = ", ".join(sorted({pair.split for pair in pairs}))
+        raise InputError(f"{table} has no pairs" + (f" of the split {split!r}; it has {splits}" if pairs else ""))
     return chosen
 
 
+def pair_folders(images: str | os.PathLike[str], masks: str | os.PathLike[str]) -> list[Pair]:
+    """Pairs the images of a folder with the masks of the same name in another; suffixes may differ.
+
+    Args:
+        images: Searched through all levels; an image's first subfolder is its category.
+        masks: With the same subfolders.
+
+    Returns:
+        A pair for each image, sorted. An image without a mask gets the path of a mask that does not exist, so that the
+        error is reported when the pair is read.
+
+    Raises:
+        InputError: A folder does not exist, there are no images, or none of them has a mask.
+    """
+    image_files, mask_files = _by_name(Path(images)), _by_name(Path(masks))
+    if not image_files.keys() & mask_files.keys():
+        example = f"{next(iter(image_files))!r} and {next(iter(mask_files))!r}"
+        raise InputError(
+            f"none of the {len(image_files)} images in {images} has a mask of its name in {masks} "
+            f"({example}, for example); a.jpg goes with a.png"
+        )
+    unused = len(mask_files.keys() - image_files.keys())
+    if unused:
+        log.warning("%d masks in %s have no image in %s", unused, masks, images)
+    default_category = Path(images).absolute().parent.name
+    return [
+        Pair(
+            name=name,
+            image=image,
+            mask=mask_files.get(name, Path(masks) / f"{name}.png"),
+            category=name.split("/")[0] if "/" in name else default_category,
+            split="test",
+        )
+        for name, image in image_files.items()
+    ]
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """The images in a folder by their relative path without suffix."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}")
+    found: dict[str, Path] = {}
+    for path in images_below(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise InputError(f"{found[name]} and {path} have the same name; keep one of them")
+        found[name] = path
+    if not found:
+        raise InputError(f"there are no images in the folder {folder}")
+    return found
+
+
 def _stored(path: Path, folder: Path) -> str:
-    """A path relative to the table where it lies below it, else absolute."""
+    """The path as the table has it: relative if it is inside the table's folder, else absolute."""
     absolute = path.absolute()
     return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else str(absolute)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a prepared set of datasets as they are published: read, check, compare, split, write.
+"""Makes a prepared set from published datasets: read, check, compare, split, write.
 
-The sources are only read. A pair that is not fit is left out with its reason and never ends the job.
+The sources are only read. A pair that is not fit for training is skipped, with its reason in the report.
 """
 
 from __future__ import annotations
@@ -14,25 +14,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ...errors import InputError, UnavailableError
+from ...errors import InputError
 from ...files import atomic_folder
-from .contact_sheet import contact_sheet
-from .duplicates import group_near_duplicates
+from ..requirements import require
 from .inspect_pair import Inspected, inspect_pair
 from .options import Options, Source
 from .pairs import TABLE, Pair, create_csv
-from .plots import plot_data
-from .rename import count_names
-from .report import REPORT, Report
-from .resize import smaller_size
+from .plots import contact_sheet, plot_data
+from .report import REPORT, Report, is_prepared
 from .sources import Found, Rejected
-from .split import assign_splits
-from .target import check_target
-from .write_pair import write_pair
+from .split import assign_splits, group_near_duplicates
+from .write_pair import count_names, smaller_size, write_pair
 
 STAGES = ("reading", "checking", "comparing", "writing", "drawing")
 Progress = Callable[[str, int, int], None]
@@ -47,153 +42,188 @@ def prepare(
     *,
     progress: Progress | None = None,
 ) -> Report:
-    """Makes a prepared set; see `pairs.read_pairs` for what reads it.
+    """Makes a prepared set, which `pairs.read_pairs` reads.
 
     Args:
         sources: The datasets.
-        target: The set's folder. It appears when all is done.
-        options: How.
-        progress: Called with the stage, and how much of it is done, of how much.
+        target: The set's folder. It appears when the whole set is complete.
+        options: How the set is made.
+        progress: Called with the stage, the number of finished items, and their total.
 
     Returns:
-        What was made, and what was left out.
+        What was made, and what was skipped.
 
     Raises:
         InputError: A folder is not the dataset it should be, the target is taken, or no pair is fit.
         UnavailableError: An optional package is missing.
         Error: The set cannot be written; nothing of it is left.
     """
-    _check_packages()
-    tell = progress or (lambda stage, done, total: None)
-    place = check_target(
-        Path(target), [each for source in sources for each in source.folders], overwrite=options.overwrite
-    )
+    require("ImageHash", "matplotlib")
+    on_progress = progress or (lambda stage, done, total: None)
+    folder = check_target(Path(target), [path for source in sources for path in source.folders], options.overwrite)
     report = Report(
         options=dataclasses.asdict(options),
         sources=[
-            {"category": each.category, "folders": [str(path.absolute()) for path in each.folders]} for each in sources
+            {"category": source.category, "folders": [str(path.absolute()) for path in source.folders]}
+            for source in sources
         ],
     )
     with _timed(report, "reading"):
-        found = _read(sources, report, tell)
+        found = _read(sources, report, on_progress)
     with _timed(report, "checking"):
-        fit = _inspect(found, options, report, tell)
+        fit = _inspect(found, options, report, on_progress)
     with _timed(report, "comparing"):
-        tell("comparing", 0, 1)
+        on_progress("comparing", 0, 1)
         chosen = _choose(fit, options, report)
-        tell("comparing", 1, 1)
+        on_progress("comparing", 1, 1)
     if options.dry_run:
-        for name, each in _named(chosen):
-            pair = Pair(name, Path(str(each.found.image)), Path(str(each.found.mask)), each.found.category, each.split)
-            report.add(pair, each.found, smaller_size(each.seen.size, options.size))
+        for name, (found_pair, inspected, split) in _named(chosen):
+            image, mask = Path(str(found_pair.image)), Path(str(found_pair.mask))
+            pair = Pair(name, image, mask, found_pair.category, split)
+            report.add(pair, found_pair, smaller_size(inspected.size, options.size))
         return report
-    with atomic_folder(place) as folder:
+    with atomic_folder(folder) as part:
         with _timed(report, "writing"):
-            _write(chosen, folder, options, report, tell)
+            _write(chosen, part, options, report, on_progress)
         with _timed(report, "drawing"):
-            tell("drawing", 0, 2)
-            contact_sheet(report.pairs).save(folder / "contact_sheet.png")
-            tell("drawing", 1, 2)
-            plot_data(report.pairs, folder / "files_per_category.png")
-            tell("drawing", 2, 2)
-        create_csv(report.pairs, folder / TABLE)
-        report.write(folder / REPORT)
-    report.move(place)
+            on_progress("drawing", 0, 2)
+            contact_sheet(report.pairs).save(part / "contact_sheet.png")
+            on_progress("drawing", 1, 2)
+            plot_data(report.pairs, part / "files_per_category.png")
+            on_progress("drawing", 2, 2)
+        create_csv(report.pairs, part / TABLE)
+        report.write(part / REPORT)
+    report.move(folder)
     return report
+
+
+def check_target(target: Path, sources: Sequence[Path], overwrite: bool) -> Path:
+    """Checks, before any work, that a set may be made in a folder.
+
+    Args:
+        target: The set's folder; may be missing or empty.
+        sources: The folders that the set is made from.
+        overwrite: Allow replacing a set that `prepare` made before; nothing else is ever replaced.
+
+    Returns:
+        The absolute path, symbolic links followed.
+
+    Raises:
+        InputError: The folder is taken, or it is inside a source or contains one.
+    """
+    folder = Path(os.path.realpath(target))
+    for source in (Path(os.path.realpath(path)) for path in sources):
+        if folder.is_relative_to(source) or source.is_relative_to(folder):
+            raise InputError(f"{target} and the source {source} overlap; choose another folder for the set")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{target} is a file; expected a folder for the set")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not is_prepared(folder):
+            raise InputError(f"{target} exists and is not a prepared set, so it is not replaced; choose another folder")
+        if not overwrite:
+            raise InputError(f"{target} exists; use --overwrite (overwrite=True) to replace it")
+    return folder
 
 
 class _Chosen(NamedTuple):
     found: Found
-    seen: Inspected
+    inspected: Inspected
     split: str
 
 
-def _read(sources: Sequence[Source], report: Report, tell: Progress) -> list[Found]:
+def _read(sources: Sequence[Source], report: Report, on_progress: Progress) -> list[Found]:
     found: list[Found] = []
     for done, source in enumerate(sources):
-        tell("reading", done, len(sources))
+        on_progress("reading", done, len(sources))
         listing = source.read()
         found += listing.pairs
         report.rejected += listing.rejected
-    tell("reading", len(sources), len(sources))
+    on_progress("reading", len(sources), len(sources))
     if not found:
-        raise InputError(_nothing_left("no picture has a mask", report))
+        raise InputError(_nothing_left("no image has a mask", report))
     return found
 
 
-def _inspect(found: list[Found], options: Options, report: Report, tell: Progress) -> list[tuple[Found, Inspected]]:
+def _inspect(
+    found: list[Found], options: Options, report: Report, on_progress: Progress
+) -> list[tuple[Found, Inspected]]:
     inspect = partial(inspect_pair, min_side=options.min_side, keep_empty=options.keep_empty)
-    results = _run(inspect, found, options.workers, partial(tell, "checking"))
-    report.rejected += [each for each in results if isinstance(each, Rejected)]
-    fit = [(each, seen) for each, seen in zip(found, results, strict=True) if isinstance(seen, Inspected)]
+    results = _run(inspect, found, options.workers, partial(on_progress, "checking"))
+    report.rejected += [result for result in results if isinstance(result, Rejected)]
+    fit = [(pair, result) for pair, result in zip(found, results, strict=True) if isinstance(result, Inspected)]
     if not fit:
         raise InputError(_nothing_left("no pair is fit", report))
     return fit
 
 
 def _choose(fit: list[tuple[Found, Inspected]], options: Options, report: Report) -> list[_Chosen]:
-    """Draws the splits, and leaves out near-duplicates where they must not be."""
-    groups = group_near_duplicates([seen.hash for _, seen in fit], options.hash_distance)
-    report.duplicate_groups = sum(size > 1 for size in Counter(groups.tolist()).values())
+    """Draws the splits, and skips near-duplicates where they are not allowed."""
+    groups = group_near_duplicates([inspected.hash for _, inspected in fit], options.hash_distance).tolist()
+    report.duplicate_groups = sum(size > 1 for size in Counter(groups).values())
     fractions = {"val": options.val, "test": options.test}
-    choices, categories = [each.splits for each, _ in fit], [each.category for each, _ in fit]
-    splits = assign_splits(choices, categories, groups.tolist(), fractions, options.seed)
+    choices, categories = [found.splits for found, _ in fit], [found.category for found, _ in fit]
+    splits = assign_splits(choices, categories, groups, fractions, options.seed)
 
-    kept: dict[int, int] = {}  # of each group the picture that the others are like: one that stays, the largest
-    for index, group in enumerate(groups.tolist()):
-        best = kept.get(group)
-        rank = (splits[index] is not None, fit[index][1].size[0] * fit[index][1].size[1])
-        if best is None or rank > (splits[best] is not None, fit[best][1].size[0] * fit[best][1].size[1]):
+    def rank(index: int) -> tuple[bool, int]:
+        height, width = fit[index][1].size
+        return splits[index] is not None, height * width
+
+    kept: dict[int, int] = {}  # for each group the image that the others duplicate: the largest that has a split
+    for index, group in enumerate(groups):
+        if group not in kept or rank(index) > rank(kept[group]):
             kept[group] = index
     chosen = []
-    for index, ((each, seen), split) in enumerate(zip(fit, splits, strict=True)):
-        other = kept[int(groups[index])]
+    for index, ((found, inspected), split) in enumerate(zip(fit, splits, strict=True)):
+        other = kept[groups[index]]
         if split is not None and (other == index or options.duplicates == "keep"):
-            chosen.append(_Chosen(each, seen, split))
+            chosen.append(_Chosen(found, inspected, split))
             continue
-        kind = "near-duplicate" if split else f"near-duplicate of a {splits[other]} picture"
+        kind = "near-duplicate" if split else f"near-duplicate of a {splits[other]} image"
         reason = f"it is nearly the same as {fit[other][0].image} ({splits[other]})"
-        report.rejected.append(Rejected(str(each.image), each.category, kind, reason))
+        report.rejected.append(Rejected(str(found.image), found.category, kind, reason))
     return chosen
 
 
-def _write(chosen: list[_Chosen], folder: Path, options: Options, report: Report, tell: Progress) -> None:
+def _write(chosen: list[_Chosen], folder: Path, options: Options, report: Report, on_progress: Progress) -> None:
     for part in ("images", "masks"):
         (folder / part).mkdir()
 
     def write(item: tuple[str, _Chosen]) -> tuple[Pair, list[str]] | Rejected:
-        name, (found, seen, split) = item
+        name, (found, inspected, split) = item
         try:
-            return write_pair(found, seen, name, split, folder, shorter=options.size, link=options.link)
-        except InputError as error:  # it was read a moment ago
+            return write_pair(found, inspected, name, split, folder, shorter=options.size, link=options.link)
+        except InputError as error:  # the file changed after it was checked
             return Rejected(str(found.image), found.category, "unreadable", str(error))
 
-    results = _run(write, _named(chosen), options.workers, partial(tell, "writing"))
-    for each, result in zip(chosen, results, strict=True):
+    results = _run(write, _named(chosen), options.workers, partial(on_progress, "writing"))
+    for (found, inspected, _), result in zip(chosen, results, strict=True):
         if isinstance(result, Rejected):
             report.rejected.append(result)
         else:
-            report.add(result[0], each.found, smaller_size(each.seen.size, options.size))
+            report.add(result[0], found, smaller_size(inspected.size, options.size))
             report.changes.update(result[1])
     if not report.pairs:
         raise InputError(_nothing_left("no pair could be written", report))
 
 
 def _named(chosen: list[_Chosen]) -> list[tuple[str, _Chosen]]:
-    return list(zip(count_names(each.found.category for each in chosen), chosen, strict=True))
+    return list(zip(count_names(pair.found.category for pair in chosen), chosen, strict=True))
 
 
 def _run(
-    work: Callable[[_Item], _Result], items: Sequence[_Item], workers: int | None, tell: Callable[[int, int], None]
+    work: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    workers: int | None,
+    on_progress: Callable[[int, int], None],
 ) -> list[_Result]:
-    """Does the work in threads (Pillow decodes without the GIL); an exception or Ctrl-C ends it at once."""
-    tell(0, len(items))
+    """Does the work in threads (Pillow decodes without the GIL); an exception or Ctrl-C stops it at once."""
+    on_progress(0, len(items))
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             for done, future in enumerate(as_completed(futures), 1):
                 future.result()
-                tell(done, len(items))
+                on_progress(done, len(items))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -207,16 +237,7 @@ def _timed(report: Report, stage: str) -> Iterator[None]:
     report.seconds[stage] = time.perf_counter() - started
 
 
-def _check_packages() -> None:
-    missing = [
-        name for name, module in (("ImageHash", "imagehash"), ("Matplotlib", "matplotlib")) if not find_spec(module)
-    ]
-    if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        raise UnavailableError(f'{" and ".join(missing)} {verb} not installed: pip install "rmbg-trt[train]"')
-
-
 def _nothing_left(what: str, report: Report) -> str:
     counts = ", ".join(f"{kind}: {count}" for kind, count in report.rejected_counts().items())
-    examples = "".join(f"\n  - {each.file}: {each.reason}" for each in report.rejected[:3])
-    return f"nothing is left to make a set of: {what} ({counts}){examples}"
+    examples = "".join(f"\n  - {rejected.file}: {rejected.reason}" for rejected in report.rejected[:3])
+    return f"the set would be empty: {what} ({counts}){examples}"

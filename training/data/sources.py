@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One reader per dataset: which picture belongs to which mask, in the layout in which the dataset is published.
+"""One reader per dataset: which image belongs to which mask, in the layout in which the dataset is published.
 
-A dataset's own validation and test pictures stay what they are. What it publishes as training pictures also gives
-the validation or test pictures that it lacks; where it has no splits, all are drawn.
+A dataset's own validation and test images keep their split. If it lacks one of these, images are drawn from its
+training images; if it has no splits, all three are drawn.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import InputError
-from .files import File, list_pictures, list_shard
+from .files import File, list_images, list_shard
 
 ANY = ("train", "val", "test")
 _MASK_ENDINGS = ("_mask", "-mask", "_matte", "-matte", "_alpha", "-alpha", "_gt", "-gt")
@@ -20,36 +20,22 @@ _MASK_ENDINGS = ("_mask", "-mask", "_matte", "-matte", "_alpha", "-alpha", "_gt"
 
 @dataclass(frozen=True)
 class Found:
-    """A picture and its mask in a dataset.
-
-    Attributes:
-        image: The picture.
-        mask: Its mask.
-        category: Of the dataset, such as "p3m".
-        splits: Those that it may go to: one, or several of which one is drawn.
-    """
+    """An image and its mask in a dataset."""
 
     image: File
     mask: File
-    category: str
-    splits: tuple[str, ...]
+    category: str  # of the dataset, such as "p3m"
+    splits: tuple[str, ...]  # those it may go to: one, or several of which one is drawn
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that did not make it, and why.
+    """A file that is skipped, and why."""
 
-    Attributes:
-        file: Usually the picture.
-        category: Of the dataset.
-        kind: A few words by which they are counted, such as "no mask".
-        reason: A sentence.
-    """
-
-    file: str
-    category: str
-    kind: str
-    reason: str
+    file: str  # usually the image
+    category: str  # of the dataset
+    kind: str  # a short phrase that is counted, such as "image without mask"
+    reason: str  # a sentence
 
 
 @dataclass
@@ -67,14 +53,14 @@ class Listing:
         splits: tuple[str, ...],
         mask_key: Callable[[str], str] = lambda key: key,
     ) -> None:
-        """Adds the pairs of pictures and masks whose names agree.
+        """Adds the images and masks whose names agree as pairs.
 
         Args:
-            images: Pictures by name; two files of one name ("a.jpg", "a.png") are both rejected.
+            images: Images by name; two files with one name ("a.jpg", "a.png") are both rejected.
             masks: Masks by name.
             category: Of the pairs.
             splits: Of the pairs.
-            mask_key: Gives the name of a picture's mask.
+            mask_key: Returns the name of an image's mask.
         """
         unused = dict(masks)
         for key, files in images.items():
@@ -82,19 +68,19 @@ class Listing:
             if len(files) == 1 and len(partners) == 1:
                 self.pairs.append(Found(files[0], partners[0], category, splits))
             elif not partners:
-                self._reject(files, category, "picture without mask", "there is no mask of its name")
+                self._reject(files, category, "image without mask", "there is no mask of its name")
             else:
                 names = ", ".join(Path(str(file)).name for file in (*files, *partners))
                 self._reject(files, category, "ambiguous name", f"several files share its name: {names}")
         for files in unused.values():
-            self._reject(files, category, "mask without picture", "there is no picture of its name")
+            self._reject(files, category, "mask without image", "there is no image of its name")
 
     def _reject(self, files: Iterable[File], category: str, kind: str, reason: str) -> None:
         self.rejected += [Rejected(str(file), category, kind, reason) for file in files]
 
 
 def read_p3m(folder: Path, category: str = "p3m") -> Listing:
-    """P3M-10k: ``train`` (faces are blurred there), and ``P3M-500-NP``, as published, for validation."""
+    """P3M-10k: ``train`` (with blurred faces), and the published ``P3M-500-NP`` for validation."""
     layout = "train/{blurred_image,mask} and validation/P3M-500-NP/{original_image,mask}"
     train = _find(folder, "train/blurred_image", "train/mask")
     val = _find(folder, "P3M-500-NP/original_image", "P3M-500-NP/mask") or _find(
@@ -105,13 +91,13 @@ def read_p3m(folder: Path, category: str = "p3m") -> Listing:
 
 def read_cod10k(folder: Path, category: str = "cod10k") -> Listing:
     """COD10K-v3: ``Train``, and ``Test`` for the test."""
-    parts = [(_find(folder, f"{part}/Image", f"{part}/GT_Object")) for part in ("Train", "Test")]
+    train, test = (_find(folder, f"{part}/Image", f"{part}/GT_Object") for part in ("Train", "Test"))
     layout = "{Train,Test}/{Image,GT_Object}"
-    return _read("COD10K-v3", folder, category, layout, [(parts[0], ("train", "val")), (parts[1], ("test",))])
+    return _read("COD10K-v3", folder, category, layout, [(train, ("train", "val")), (test, ("test",))])
 
 
 def read_people(folder: Path, category: str = "people") -> Listing:
-    """People Segmentation: ``images`` and ``masks``; its folder ``segmentation`` (lists of names) is left out."""
+    """People Segmentation: ``images`` and ``masks``; its folder ``segmentation`` (lists of names) is ignored."""
     found = _find(folder, "images", "masks")
     return _read("People Segmentation", folder, category, "images and masks", [(found, ANY)])
 
@@ -142,32 +128,32 @@ def read_duts(folder: Path, category: str = "duts") -> Listing:
 
 
 def read_pairs_of_folders(images: Path, masks: Path, category: str = "pairs", splits: tuple[str, ...] = ANY) -> Listing:
-    """Two folders: ``a/b.jpg`` in one belongs to ``a/b.png``, ``a/b_mask.png`` or the like in the other."""
+    """Two folders: ``a/b.jpg`` in one goes with ``a/b.png``, ``a/b_mask.png`` or the like in the other."""
     for folder in (images, masks):
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}")
-    found = list_pictures(images)
+    found = list_images(images)
     partners: dict[str, list[File]] = {}
-    for key, files in list_pictures(masks).items():
-        ending = next((each for each in _MASK_ENDINGS if key.endswith(each)), "")
+    for key, files in list_images(masks).items():
+        ending = next((ending for ending in _MASK_ENDINGS if key.endswith(ending)), "")
         short = key.removesuffix(ending)
         partners.setdefault(short if key not in found and short in found else key, []).extend(files)
-    return _listing({"": (found, partners, splits)}, category, f"{images} and {masks}", "pictures in both")
+    return _listing([(found, partners, splits)], category, f"{images} and {masks}", "images in both")
 
 
 def read_shards(folder: Path, category: str = "shards") -> Listing:
-    """Uncompressed tars, each with ``images/x.webp`` and ``masks/x.png``; ``train-0.tar``, ``val.tar`` name the split.
+    """Uncompressed tars with ``images/x.webp`` and ``masks/x.png``; ``train-0.tar`` and ``val.tar`` name the split.
 
-    ``folder`` may also be one tar. Where nothing is named after a split, it is drawn from those named "train".
+    ``folder`` may also be one tar. A split that no tar is named after is drawn from those named "train".
     """
     shards = [folder] if folder.is_file() else sorted(folder.glob("*.tar"))
     given = {shard: next((split for split in ANY if shard.name.startswith(split)), None) for shard in shards}
     lacking = tuple(split for split in ANY[1:] if split not in given.values())
     free: dict[str | None, tuple[str, ...]] = {None: ANY, "train": ("train", *lacking)}
-    parts = {
-        str(shard): (list_shard(shard, "images"), list_shard(shard, "masks"), free.get(split, (split or "",)))
+    parts = [
+        (list_shard(shard, "images"), list_shard(shard, "masks"), free.get(split, (split or "",)))
         for shard, split in given.items()
-    }
+    ]
     return _listing(parts, category, str(folder), "*.tar with images/ and masks/ inside")
 
 
@@ -175,12 +161,12 @@ _Part = tuple[Mapping[str, list[File]], Mapping[str, list[File]], tuple[str, ...
 
 
 def _find(folder: Path, images: str, masks: str) -> tuple[Path, Path] | None:
-    """Two folders below ``folder``, or below a folder in it, as an archive often adds one of its own name."""
+    """Two folders in ``folder``, or in one of its subfolders, as archives often add one with their own name."""
     try:
-        inside = sorted(each for each in folder.iterdir() if each.is_dir())
+        subfolders = sorted(path for path in folder.iterdir() if path.is_dir())
     except OSError as error:
         raise InputError(f"{folder} could not be listed: {error.strerror or error}") from error
-    for root in (folder, *inside):
+    for root in (folder, *subfolders):
         if (root / images).is_dir() and (root / masks).is_dir():
             return root / images, root / masks
     return None
@@ -194,25 +180,22 @@ def _read(
     found: Sequence[tuple[tuple[Path, Path] | None, tuple[str, ...]]],
     mask_key: Callable[[str], str] = lambda key: key,
 ) -> Listing:
-    parts: dict[str, _Part] = {}
-    for folders, splits in found:
-        if folders is not None:
-            parts[str(folders[0])] = (list_pictures(folders[0]), list_pictures(folders[1]), splits)
+    parts = [(list_images(folders[0]), list_images(folders[1]), splits) for folders, splits in found if folders]
     if not parts:
-        raise InputError(f"{folder} is not {name} as it is published: looked for {layout}, there or one folder below")
+        raise InputError(f"{folder} does not have the layout of {name}: looked for {layout}, there or one folder below")
     return _listing(parts, category, str(folder), layout, mask_key)
 
 
 def _listing(
-    parts: Mapping[str, _Part],
+    parts: Iterable[_Part],
     category: str,
     where: str,
     layout: str,
     mask_key: Callable[[str], str] = lambda key: key,
 ) -> Listing:
     listing = Listing()
-    for images, masks, splits in parts.values():
+    for images, masks, splits in parts:
         listing.match(images, masks, category, splits, mask_key)
     if not listing.pairs and not listing.rejected:
-        raise InputError(f"{where}: there are no pictures; looked for {layout}")
+        raise InputError(f"{where}: there are no images; looked for {layout}")
     return listing

@@ -3,9 +3,8 @@
 
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .config import ModelConfig
-from .fold import fold_batch_norm
 from .onnx_weights import import_onnx
-from .registry import ARCHITECTURES, build
+from .registry import ARCHITECTURES, build, fold_batch_norm
 from .u2net import U2Net, U2NetP
 from .unet import UNet
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: ours (safetensors with the configuration in its metadata) and the state dicts of others (.pth).
+"""Checkpoints: ours (safetensors with the configuration in the metadata) and state dicts from elsewhere (.pth).
 
-Files of others are read as weights only: a pickle that would run code is refused.
+State dicts are read as weights only: a pickle that would run code is rejected.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Checkpoint:
 
 
 def save_checkpoint(model: nn.Module, config: ModelConfig, path: Path) -> None:
-    """Writes a checkpoint; the file is whole or absent.
+    """Writes a ``.safetensors`` file, which is either complete or absent.
 
     Args:
         model: One of ``ARCHITECTURES``, on any device.
         config: Goes into the file's metadata.
-        path: The file, ``.safetensors``.
+        path: The file.
 
     Raises:
         Error: The file cannot be written.
@@ -53,11 +53,11 @@ def save_checkpoint(model: nn.Module, config: ModelConfig, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads a checkpoint of ours or a state dict of the official U²-Net (bare, or as trainers wrap it).
+    """Reads one of our checkpoints, or a state dict of the official U²-Net (bare, or as trainers wrap it).
 
     Raises:
-        ModelError: The file is damaged, would run code, or is no checkpoint of an architecture we have; the message
-            says how it differs from the nearest.
+        ModelError: The file is damaged, would run code, or fits none of our architectures; the message says how it
+            differs from the nearest.
         UnavailableError: safetensors is not installed.
     """
     if path.suffix.lower() == ".safetensors":
@@ -77,36 +77,31 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def identify(state: Mapping[str, Tensor], path: Path) -> str:
-    """The architecture with just these weights.
-
-    Raises:
-        ModelError: There is none.
-    """
+    """The architecture that has these weights. Raises ModelError if none has."""
     got = _shapes(state)
     nearest, distance = "", float("inf")
+    expected: dict[str, tuple[int, ...]] = {}  # of the nearest
     for name in ARCHITECTURES:
         with torch.device("meta"):
-            expected = _shapes(build(name).state_dict())
-        if got == expected:
+            shapes = _shapes(build(name).state_dict())
+        if got == shapes:
             return name
-        differing = len(set(got.items()) ^ set(expected.items()))
-        if differing < min(distance, len(expected)):
-            nearest, distance = name, differing
+        differing = len(set(got.items()) ^ set(shapes.items()))
+        if differing < min(distance, len(shapes)):
+            nearest, expected, distance = name, shapes, differing
     if not nearest:
         raise ModelError(
             f"{path}: not a checkpoint of {', '.join(ARCHITECTURES)}: it has {len(got)} tensors, such as "
             f"{', '.join(list(got)[:3]) or 'none'}"
         )
-    with torch.device("meta"):
-        expected = _shapes(build(nearest).state_dict())
-    shapes = [f"{k} {got[k]} (expected {expected[k]})" for k in got if k in expected and got[k] != expected[k]]
+    wrong = [f"{k} {got[k]} (expected {expected[k]})" for k in got if k in expected and got[k] != expected[k]]
     parts = {
         "missing": [name for name in expected if name not in got],
         "unexpected": [name for name in got if name not in expected],
-        "of another shape": shapes,
+        "of another shape": wrong,
     }
-    told = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in parts.items() if names)
-    raise ModelError(f"{path}: nearest to {nearest}, but not the same: {told}")
+    differences = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in parts.items() if names)
+    raise ModelError(f"{path}: nearest to {nearest}, but not the same: {differences}")
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -135,27 +130,25 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+    except Exception as error:  # zip, zlib, struct, pickle, OS and PyTorch's own errors: all mean a damaged file
+        if isinstance(error, pickle.UnpicklingError) and ("Unsupported" in str(error) or "GLOBAL" in str(error)):
             raise ModelError(
-                f"{path}: holds Python objects, not only weights, and reading them could run any code; save the "
-                f"weights alone: torch.save(model.state_dict(), ...) ({_reason(error)})"
+                f"{path}: holds Python objects, not only weights, and reading them could run any code; save only the "
+                f"weights: torch.save(model.state_dict(), ...) ({_reason(error)})"
             ) from error
-        raise ModelError(f"{path}: not a readable PyTorch file ({_reason(error)})") from error
-    except Exception as error:  # zip, zlib, struct, OS and PyTorch's own errors: all mean a damaged file
         raise ModelError(f"{path}: not a readable PyTorch file ({_reason(error)})") from error
     for key in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
             break
     named = isinstance(content, Mapping) and all(isinstance(name, str) for name in content)
-    if not named or not all(isinstance(each, Tensor) for each in content.values()):
+    if not named or not all(isinstance(value, Tensor) for value in content.values()):
         raise ModelError(f"{path}: holds a {type(content).__name__}, not a state dict of tensors by name")
     return _without_prefix(dict(content))
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names as the model has them, without what DataParallel, torch.compile and trainers put before them."""
+    """Removes the prefixes that DataParallel, torch.compile and trainers add to the names."""
     for prefix in _PREFIXES:
         if state and all(name.startswith(prefix) for name in state):
             return _without_prefix({name[len(prefix) :]: tensor for name, tensor in state.items()})

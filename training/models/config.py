@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a checkpoint must carry for its model to be built and fed again."""
+"""The configuration in a checkpoint: what is needed to build the model and prepare its input."""
 
 from __future__ import annotations
 
@@ -15,19 +15,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A model and the pictures it takes.
+    """A model and its input: RGB images are divided by their maximum, then normalised with ``mean`` and ``std``."""
 
-    Attributes:
-        architecture: A key of ``models.ARCHITECTURES``.
-        outputs: Maps that the model was trained with.
-        input_size: (height, width) of the training pictures; other sizes work as well.
-        mean: Subtracted from RGB pictures that were divided by their maximum, one number a channel.
-        std: What the difference is then divided by.
-    """
-
-    architecture: str
-    outputs: int
-    input_size: tuple[int, int] = (320, 320)
+    architecture: str  # a key of models.ARCHITECTURES
+    outputs: int  # maps that the model was trained with
+    input_size: tuple[int, int] = (320, 320)  # (height, width) of the training images; other sizes work as well
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
@@ -46,15 +38,10 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: It is not JSON, or not these fields.
-        """
+        """Reads what ``to_json`` wrote. Raises ValueError if it is not JSON, or does not have these fields."""
         try:
-            fields = json.loads(text).items()
-            values: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in fields}
-            return cls(**values)
+            fields: dict[str, Any] = json.loads(text)
+            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a model configuration: {error}") from error
 

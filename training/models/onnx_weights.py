@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights of an ONNX file of U²-Net (or U-Net), put back into our modules, exactly.
+"""Imports the weights of an ONNX file of U²-Net (or U-Net) into our modules, exactly.
 
 Exporters rename weights and fold batch normalisation into the convolutions, but keep the order of the convolutions.
 So the n-th convolution of the graph is the n-th that our module runs; shapes and dilations must agree for all of them.
@@ -21,7 +21,7 @@ from ...runtimes.onnx_file import read_onnx_file
 from .registry import ARCHITECTURES, build
 
 Floats = NDArray[np.float32]
-# What exporters make of our networks: the arithmetic, and the calculation of sizes. A cast to half precision is none.
+# The operators that exporters use for our networks: the arithmetic, and the calculation of sizes.
 _ARITHMETIC = {"Conv", "BatchNormalization", "Relu", "MaxPool", "Resize", "Upsample", "Concat", "Add", "Sigmoid"}
 _SIZES = {"Cast", "Constant", "Div", "Floor", "Gather", "Identity", "Mul", "Reshape", "Shape", "Slice", "Squeeze"}
 _OPERATORS = _ARITHMETIC | _SIZES | {"Unsqueeze"}
@@ -34,7 +34,7 @@ def read_any_onnx(path: Path) -> Any:
     graph = read_onnx_file(path)
     try:
         onnx.checker.check_model(graph)
-    except Exception as error:  # of several kinds
+    except Exception as error:  # onnx raises several types
         lines = str(error).splitlines() or [type(error).__name__]
         raise ModelError(f"{path}: not a readable ONNX model ({lines[0][:200]})") from error
     return graph
@@ -42,27 +42,19 @@ def read_any_onnx(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution of an ONNX graph.
+    """One convolution of an ONNX graph."""
 
-    Attributes:
-        weight: (out, in, kh, kw).
-        bias: (out,), zeros if it has none.
-        dilation: Of rows.
-        norm: (scale, bias, mean, variance) of the batch normalisation that follows, (4, out), or None.
-        epsilon: Of that normalisation.
-    """
-
-    weight: Floats
-    bias: Floats
-    dilation: int
-    norm: Floats | None
-    epsilon: float
+    weight: Floats  # (out, in, kh, kw)
+    bias: Floats  # (out,), zeros if it has none
+    dilation: int  # of rows
+    norm: Floats | None  # (4, out): scale, bias, mean and variance of the batch normalisation that follows, or None
+    epsilon: float  # of that normalisation
 
 
 def import_onnx(model: Any) -> tuple[nn.Module, str]:
     """Builds the module that an ONNX model was exported from, with its weights.
 
-    Folded batch normalisations become the identity, so the module computes what the graph does and can be trained on.
+    Folded batch normalisations become the identity, so the module computes what the graph does and can be fine-tuned.
 
     Args:
         model: ``onnx.ModelProto``; any number of outputs, any input size.
@@ -71,11 +63,11 @@ def import_onnx(model: Any) -> tuple[nn.Module, str]:
         The module in evaluation mode, and the name of its architecture.
 
     Raises:
-        ModelError: No architecture of ours has these convolutions; the message says what differs from the nearest.
+        ModelError: None of our architectures has these convolutions; the message says how they differ.
     """
-    strange = sorted({node.op_type for node in model.graph.node} - _OPERATORS)
-    if strange:
-        raise ModelError(f"the ONNX graph is none of our architectures (it has {', '.join(strange)})")
+    unknown = sorted({node.op_type for node in model.graph.node} - _OPERATORS)
+    if unknown:
+        raise ModelError(f"the ONNX graph is none of our architectures (it has {', '.join(unknown)})")
     found = convolutions(model)
     reasons = []
     for architecture in ARCHITECTURES:
@@ -95,7 +87,7 @@ def convolutions(model: Any) -> list[Convolution]:
     """The convolutions with constant weights, in the order of the graph."""
     from onnx import numpy_helper
 
-    constants = {each.name: each for each in model.graph.initializer}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Constant":
             constants.update((node.output[0], a.t) for a in node.attribute if a.name == "value")
@@ -125,7 +117,7 @@ def convolutions(model: Any) -> list[Convolution]:
 
 
 def _difference(found: list[Convolution], expected: list[nn.Conv2d]) -> str | None:
-    """What keeps the convolutions from being the expected ones, or None."""
+    """How the convolutions differ from the expected ones, or None."""
     if len(found) != len(expected):
         return f"{len(found)} convolutions, expected {len(expected)}"
     for index, (got, conv) in enumerate(zip(found, expected, strict=True), 1):
@@ -137,7 +129,7 @@ def _difference(found: list[Convolution], expected: list[nn.Conv2d]) -> str | No
 
 
 def _in_order(module: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
-    """The convolutions in the order in which a forward pass runs them, each with the normalisation after it."""
+    """The convolutions in the order in which a forward pass runs them, with the normalisation after each."""
     order: list[tuple[nn.Conv2d, nn.BatchNorm2d | None]] = []
 
     def record(layer: nn.Module, *_: Any) -> None:
@@ -160,7 +152,7 @@ def _assign(source: Convolution, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -
         assert conv.bias is not None
         conv.bias.copy_(torch.from_numpy(source.bias))
         return
-    if source.norm is None:  # folded: this normalisation adds the bias, and scales by exactly one
+    if source.norm is None:  # folded: this normalisation adds the bias and scales by exactly one
         one = torch.ones_like(norm.weight)
         values = [one, torch.from_numpy(source.bias), torch.zeros_like(one), one - norm.eps]
         if conv.bias is not None:

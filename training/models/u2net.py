@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """U²-Net, full and small: a U of residual U-blocks (Qin et al., "U²-Net", Pattern Recognition 2020, figure 5).
 
-Parameters bear the names of the published code, so its checkpoints load with ``strict=True``.
+Parameters have the names of the published code, so its checkpoints load with ``strict=True``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class BlockSpec(NamedTuple):
-    """One row of the network's table: an RSU-`depth`; `dilated` ones (RSU-4F) widen their view without pooling."""
+    """A row of the network's table: an RSU-`depth`; `dilated` ones (RSU-4F) use dilation instead of pooling."""
 
     depth: int
     in_channels: int
@@ -141,7 +141,7 @@ class U2Net(nn.Module):
             skip = skips.pop()
             sides.append(self.get_submodule(name)(torch.cat((resize_to(sides[-1], skip), skip), 1)))
         maps = [self.get_submodule(f"side{level}")(side) for level, side in enumerate(reversed(sides), 1)]
-        maps = [maps[0], *(resize_to(each, maps[0]) for each in maps[1:])]
+        maps = [maps[0], *(resize_to(coarse, maps[0]) for coarse in maps[1:])]
         return (self.outconv(torch.cat(maps, 1)), *maps)[: self.outputs]
 
 

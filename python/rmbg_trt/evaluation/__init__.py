@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a model is on a set of pictures with masks: ``evaluate`` runs it through ``rmbg_trt.Engine`` and scores it.
+"""Measures models on images with masks: ``evaluate`` runs them through ``rmbg_trt.Engine`` and scores the alphas.
 
-What is evaluated is what ships: the same reading, resizing, network and stretching.
+So the measured code is what users run: the same reading, resizing, network and stretching.
 """
 
 from __future__ import annotations
 
-from ..training.data.folders import pair_folders
-from .compare import Difference, compare
+from ..training.data import pair_folders
 from .job import evaluate
 from .measures import MEASURES, Measure, Score, score
-from .result import Evaluation, Failure, ModelResult, PictureScore
+from .result import Difference, Evaluation, Failure, ImageScore, ModelResult, compare
 
 __all__ = [
     "MEASURES",
     "Difference",
     "Evaluation",
     "Failure",
+    "ImageScore",
     "Measure",
     "ModelResult",
-    "PictureScore",
     "Score",
     "compare",
     "evaluate",

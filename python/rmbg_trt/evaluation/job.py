@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The job: models one after another, each over all pairs, through the engine; a pair that fails does not stop it.
+"""Runs the evaluation: models one after another, each over all pairs, through the engine; failed pairs are recorded.
 
-A worker takes a pair all the way (reading, matting, scoring), and the engine makes it wait while its slots are taken:
-so the engine is busy while other workers score, and no more pictures are in memory than there are workers.
+A worker does everything for a pair (reading, matting, scoring), and blocks while all slots of the engine are taken: so
+the engine is busy while other workers score, and no more images are in memory than there are workers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import models as catalogue
 from ..engine import Engine
@@ -23,14 +23,11 @@ from ..errors import Error, InputError
 from ..files import file_sha256
 from ..folder_job import default_jobs
 from ..options import Filter, Stretch
-from ..training import metrics
 from ..training.data import Pair, read_pairs
+from ..training.requirements import require
 from . import report
 from .measures import MATTE_CHOICES, MatteChoice, matte_of, read_truth, score
-from .result import Evaluation, Failure, ModelResult, PictureScore, labels
-
-if TYPE_CHECKING:
-    pass
+from .result import Evaluation, Failure, ImageScore, ModelResult, labels
 
 log = logging.getLogger("rmbg_trt.training")
 
@@ -58,20 +55,20 @@ def evaluate(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluates models on a set of pictures with masks.
+    """Evaluates models on a set of images with masks.
 
-    The truth is the mask at the picture's size, and the alpha is what ``Engine.run`` gives. A mask or matte of more
+    The truth is the mask at the image's size, and the alpha is the result of ``Engine.run``. A mask or matte of more
     than two values is cut at one half for the measures that need a mask.
 
     Args:
-        models: What ``Engine`` takes: catalogue names, ONNX files, checkpoints, plans.
-        data: A prepared set (its folder or table), or pairs, such as ``pair_folders`` finds.
+        models: As ``Engine`` takes them: catalogue names, ONNX files, checkpoints, plans.
+        data: A prepared set (its folder or table), or pairs, such as those of ``pair_folders``.
         split: Of a prepared set; None: all of it.
         out: Folder for the results, see ``report.write``; None: nothing is written.
         overwrite: Replace the results of an earlier evaluation there.
         matte: Whether SAD, MSE, Grad and Conn are computed: for truths of more than two values ("auto"), "always" or
             "never".
-        fast: Without the slow measures (weighted F, Grad, Conn).
+        fast: Skip the slow measures (weighted F, Grad, Conn).
         device: This and the next six are those of ``Engine``.
         runtime: As above.
         precision: As above.
@@ -79,15 +76,15 @@ def evaluate(
         filter: As above.
         stretch: As above.
         calibration: As above.
-        jobs: Pictures in work at once; None: one a core and two.
-        progress: Called as work goes on, from this thread.
+        jobs: Images processed at once; None: the number of cores plus two.
+        progress: Called as the work proceeds, from this thread.
 
     Returns:
-        The figures. Look at ``failures``: pairs that could not be read are left out of all means.
+        The results. Check ``failures``: pairs that could not be read are not in the means.
 
     Raises:
-        InputError: There is no such model or set, an option has no such value, or no pair at all could be evaluated.
-        UnavailableError: A package, device or runtime is not here.
+        InputError: There is no such model or set, an option is invalid, or not a single pair could be evaluated.
+        UnavailableError: A package, device or runtime is not available.
         ModelError: A model is damaged.
         Error: The results cannot be written.
     """
@@ -95,7 +92,7 @@ def evaluate(
         raise InputError("there is no model to evaluate")
     if matte not in MATTE_CHOICES:
         raise InputError(f"matte is {matte!r}; expected {', '.join(MATTE_CHOICES)}")
-    metrics.check_packages()
+    require("pysodmetrics")
     pairs = read_pairs(data, split) if isinstance(data, (str, os.PathLike)) else list(data)
     if not pairs:
         raise InputError("there are no pairs to evaluate on")
@@ -112,27 +109,27 @@ def evaluate(
     }
     if calibration is not None:
         options["calibration"] = os.fspath(calibration)
-    opens = [functools.partial(Engine, model, color="rgb", **options) for model in models]
+    engines = [functools.partial(Engine, model, color="rgb", **options) for model in models]
     results = []
-    for open_, file, label in zip(opens, files, labels(models), strict=True):
-        with open_() as engine:
+    for open_engine, file, label in zip(engines, files, labels(models), strict=True):
+        with open_engine() as engine:
             results.append(_run(engine, label, file, pairs, jobs, progress or _silent, matte=matte, fast=fast))
     if isinstance(data, (str, os.PathLike)):
-        named, asked = os.fspath(data), {**options, "split": split}
+        name, recorded = os.fspath(data), {**options, "split": split}
     else:
-        named, asked = _folder_of(pairs), options
-    evaluation = Evaluation(named, {**asked, "matte": matte, "fast": fast}, results)
+        name, recorded = _folder_of(pairs), options
+    evaluation = Evaluation(name, {**recorded, "matte": matte, "fast": fast}, results)
     if out is not None:
-        report.write(evaluation, Path(out), opens)
+        report.write(evaluation, Path(out), engines)
     return evaluation
 
 
 def _silent(info: EngineInfo, done: int, total: int) -> None:
-    """Nobody wants to know."""
+    """The default progress: nothing."""
 
 
 def _folder_of(pairs: Sequence[Pair]) -> str:
-    """What to call pairs that are no prepared set: the folder that holds all their pictures."""
+    """A name for pairs that are not a prepared set: the common folder of their images."""
     try:
         return os.path.commonpath([pair.image.absolute().parent for pair in pairs])
     except ValueError:  # on different drives
@@ -151,33 +148,33 @@ def _run(
     """One model over all pairs."""
     info = engine.info
     progress(info, 0, len(pairs))
-    pictures, failures = [], []
+    images, failures = [], []
     with contextlib.closing(_outcomes(engine, pairs, jobs or default_jobs(), scoring)) as outcomes:
         for done, outcome in enumerate(outcomes, 1):
             if isinstance(outcome, Failure):
                 failures.append(outcome)
             else:
-                pictures.append(outcome)
+                images.append(outcome)
             progress(info, done, len(pairs))
-    if not pictures:
+    if not images:
         raise InputError(f"none of the {len(pairs)} pairs could be evaluated; the first: {failures[0].reason}")
-    return ModelResult(label, file_sha256(file), info, pictures, failures)
+    return ModelResult(label, file_sha256(file), info, images, failures)
 
 
 def _outcomes(
     engine: Engine, pairs: Sequence[Pair], jobs: int, scoring: dict[str, Any]
-) -> Generator[PictureScore | Failure, None, None]:
-    """The outcome of each pair, in order. Leaving early (Ctrl-C) waits only for those in work."""
+) -> Generator[ImageScore | Failure, None, None]:
+    """The outcome of each pair, in order. Closing it early (Ctrl-C) waits only for pairs in progress."""
 
-    def work(pair: Pair) -> PictureScore | Failure:
+    def work(pair: Pair) -> ImageScore | Failure:
         try:
             _, alpha = matte_of(engine, pair)
             size = (alpha.shape[0], alpha.shape[1])
-            return PictureScore(pair, size, score(alpha, read_truth(pair, size), **scoring))
+            return ImageScore(pair, size, score(alpha, read_truth(pair, size), **scoring))
         except Error as error:
             return Failure(pair, str(error) or type(error).__name__)
         except MemoryError:
-            return Failure(pair, "there is not enough memory for this picture; fewer --jobs need less")
+            return Failure(pair, "there is not enough memory for this image; use fewer --jobs")
         except Exception as error:  # a bug here or in a decoder must not cost the rest of the set
             log.debug("%s failed", pair.name, exc_info=error)
             return Failure(pair, f"{type(error).__name__}: {error}")

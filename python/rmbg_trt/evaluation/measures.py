@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which measures there are, and all of them for one picture."""
+"""The list of measures, and all of them for one image."""
 
 from __future__ import annotations
 
@@ -22,29 +22,18 @@ MATTE_CHOICES = ("auto", "always", "never")
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of a picture, whose mean is that of a set.
+    """A measure of an image; for a set, its mean."""
 
-    Attributes:
-        key: In tables that programs read.
-        title: In tables that people read.
-        higher_is_better: Which direction is good.
-        function: Of alpha and truth.
-        of_matte: Only for truths that are mattes.
-        slow: Takes about as long as all that are not slow together, or much longer.
-        range: Its unit or range, for people.
-    """
-
-    key: str
-    title: str
+    key: str  # in tables for programs
+    title: str  # in tables for people
     higher_is_better: bool
-    function: Callable[[Any, Any], float]
-    of_matte: bool = False
-    slow: bool = False
-    range: str = "0..1"
+    function: Callable[[Any, Any], float]  # of alpha and truth
+    of_matte: bool = False  # only for truths that are mattes
+    slow: bool = False  # takes at least as long as all fast ones together
 
     @property
     def arrow(self) -> str:
-        """The direction that is good."""
+        """Whether higher or lower is better."""
         return "↑" if self.higher_is_better else "↓"
 
 
@@ -58,26 +47,20 @@ MEASURES = (
     Measure("weighted_f", "weighted F", True, metrics.weighted_f, slow=True),
     Measure("s_measure", "S-measure", True, metrics.s_measure),
     Measure("e_measure", "mean E", True, metrics.e_measure),
-    Measure("sad", "SAD", False, matte_metrics.sad, of_matte=True, range="thousands"),
+    Measure("sad", "SAD", False, matte_metrics.sad, of_matte=True),
     Measure("mse", "MSE", False, matte_metrics.mse, of_matte=True),
-    Measure("grad", "Grad", False, matte_metrics.grad, of_matte=True, slow=True, range="thousands"),
-    Measure("conn", "Conn", False, matte_metrics.conn, of_matte=True, slow=True, range="thousands"),
+    Measure("grad", "Grad", False, matte_metrics.grad, of_matte=True, slow=True),
+    Measure("conn", "Conn", False, matte_metrics.conn, of_matte=True, slow=True),
 )
 
 
 @dataclass(frozen=True)
 class Score:
-    """The figures of one picture.
+    """The measures of one image."""
 
-    Attributes:
-        values: By key, in the order of ``MEASURES``; what was not computed is not there.
-        curve: (256,) the F-measure at each level, see ``metrics.f_curve``.
-        empty: Whether the truth has no foreground, so that F and weighted F are 0 whatever the alpha.
-    """
-
-    values: dict[str, float]
-    curve: Floats
-    empty: bool
+    values: dict[str, float]  # by key, in the order of MEASURES; without those that were not computed
+    curve: Floats  # (256,) the F-measure at each level, see metrics.f_curve
+    empty: bool  # whether the truth has no foreground, so that F and weighted F are 0 for any alpha
 
 
 def score(alpha: Array, truth: Array, *, matte: MatteChoice = "auto", fast: bool = False) -> Score:
@@ -86,8 +69,8 @@ def score(alpha: Array, truth: Array, *, matte: MatteChoice = "auto", fast: bool
     Args:
         alpha: (H, W) uint8.
         truth: (H, W) uint8.
-        matte: "auto" has SAD, MSE, Grad and Conn for truths of more than two values, "always" for all.
-        fast: Without the slow measures (weighted F, Grad, Conn).
+        matte: "auto" computes SAD, MSE, Grad and Conn for truths of more than two values, "always" for all.
+        fast: Skip the slow measures (weighted F, Grad, Conn).
 
     Raises:
         InputError: The shapes differ.
@@ -96,19 +79,19 @@ def score(alpha: Array, truth: Array, *, matte: MatteChoice = "auto", fast: bool
     is_matte = matte == "always" or (matte == "auto" and np.count_nonzero(np.bincount(truth.ravel())) > 2)
     curve = metrics.f_curve(alpha, truth)
     values: dict[str, float] = {}
-    for each in MEASURES:
-        if (is_matte or not each.of_matte) and not (fast and each.slow):
-            values[each.key] = float(curve.max()) if each.key == MAX_F else each.function(alpha, truth)
+    for measure in MEASURES:
+        if (is_matte or not measure.of_matte) and not (fast and measure.slow):
+            values[measure.key] = float(curve.max()) if measure.key == MAX_F else measure.function(alpha, truth)
     return Score(values, curve, not metrics.to_mask(truth).any())
 
 
 def read_truth(pair: Pair, size: tuple[int, int]) -> Array:
-    """The mask of a pair at its picture's size (height, width): (H, W) uint8. Raises InputError as ``read_mask``."""
+    """The mask of a pair at the (height, width) of its image: (H, W) uint8. Raises InputError like ``read_mask``."""
     return resize_mask(read_mask(pair.mask), size)
 
 
 def matte_of(engine: Engine, pair: Pair) -> tuple[NDArray[Any], Array]:
-    """The picture of a pair, (H, W, 3 or 4) uint8 RGB(A), and the engine's alpha of it, (H, W) uint8."""
+    """The image of a pair, (H, W, 3 or 4) uint8 RGB(A), and the engine's alpha for it, (H, W) uint8."""
     pixels = read_image(pair.image).pixels
     alpha: Array = engine.run(pixels)
     return pixels, alpha

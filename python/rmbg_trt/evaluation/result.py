@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an evaluation found: the figures of each picture, their means for a set and its categories."""
+"""The results of an evaluation: scores of images, their means over a set and its categories, and comparisons."""
 
 from __future__ import annotations
 
 import functools
-import operator
 import os
 import re
 from collections import Counter
@@ -21,14 +20,22 @@ from ..training.data import Pair
 from ..training.metrics import Floats
 from .measures import MAX_F, MEASURES, Score
 
+RESAMPLES = 5000
+CONFIDENCE = 0.95
+
 
 @dataclass(frozen=True)
-class PictureScore:
-    """A picture, its size (height, width) and its figures."""
+class ImageScore:
+    """The score of an image of (height, width) ``size``."""
 
     pair: Pair
     size: tuple[int, int]
     score: Score
+
+    @property
+    def iou(self) -> float:
+        """Its intersection over union."""
+        return self.score.values["iou"]
 
 
 @dataclass(frozen=True)
@@ -41,105 +48,142 @@ class Failure:
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One model over a set.
+    """The results of a model on a set."""
 
-    Attributes:
-        label: A short name, different for each model of an evaluation.
-        sha256: Of the model's file, hexadecimal.
-        info: What it ran on.
-        pictures: Those that were evaluated, in the order of the set.
-        failures: Those that could not be.
-    """
-
-    label: str
-    sha256: str
-    info: EngineInfo
-    pictures: list[PictureScore]
+    label: str  # a short name, unique in the evaluation
+    sha256: str  # of the model's file, hexadecimal
+    info: EngineInfo  # what the model ran on
+    images: list[ImageScore]  # those that were evaluated, in the order of the set
     failures: list[Failure]
 
     def means(self, category: str | None = None) -> dict[str, float]:
-        """Each measure's mean over the pictures that have it; of the F-measure, the mean curve's maximum.
-
-        Args:
-            category: Only pictures of this one.
-        """
+        """The mean of each measure over the images (of a category); see `means`."""
         return means(self._of(category))
 
     def curve(self, category: str | None = None) -> Floats:
         """The mean F-measure at each of 256 levels, (256,)."""
-        curve: Floats = np.mean([each.score.curve for each in self._of(category)], axis=0)
+        curve: Floats = np.mean([image.score.curve for image in self._of(category)], axis=0)
         return curve
 
     def counts(self, category: str | None = None) -> dict[str, int]:
-        """How many pictures there are ("pictures"), with a matte as truth, and with an empty truth."""
-        scores = [each.score for each in self._of(category)]
+        """The number of images ("images"), and of those whose truth is a matte ("mattes") or empty ("empty_truths")."""
+        scores = [image.score for image in self._of(category)]
         return {
-            "pictures": len(scores),
-            "mattes": sum("sad" in each.values for each in scores),
-            "empty_truths": sum(each.empty for each in scores),
+            "images": len(scores),
+            "mattes": sum("sad" in score.values for score in scores),
+            "empty_truths": sum(score.empty for score in scores),
         }
 
-    def worst(self, count: int = 20) -> list[PictureScore]:
-        """The pictures of the lowest IoU, the worst first."""
-        return sorted(self.pictures, key=lambda each: each.score.values["iou"])[:count]
+    def worst(self, count: int = 20) -> list[ImageScore]:
+        """The images with the lowest IoU, the worst first."""
+        return sorted(self.images, key=lambda image: image.iou)[:count]
 
     @functools.cached_property
     def categories(self) -> list[str]:
-        """Of the pictures, sorted."""
-        return sorted({each.pair.category for each in self.pictures})
+        """The categories of the images, sorted."""
+        return sorted({image.pair.category for image in self.images})
 
-    def _of(self, category: str | None) -> list[PictureScore]:
-        return [each for each in self.pictures if category in (None, each.pair.category)]
+    def _of(self, category: str | None) -> list[ImageScore]:
+        return [image for image in self.images if category in (None, image.pair.category)]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Some models over a set.
+    """The results of several models on a set."""
 
-    Attributes:
-        data: The set, as the caller named it.
-        options: What else was asked for, for the record.
-        models: In the order in which they were given.
-    """
-
-    data: str
-    options: dict[str, Any]
-    models: list[ModelResult]
+    data: str  # the set, as the caller named it
+    options: dict[str, Any]  # the other arguments, for the record
+    models: list[ModelResult]  # in the order in which they were given
 
     @property
     def failures(self) -> list[Failure]:
-        """What any of the models could not be evaluated on, each pair and reason once."""
+        """The failures of all models, each pair and reason once."""
         seen: dict[tuple[str, str], Failure] = {}
-        for failure in (each for model in self.models for each in model.failures):
+        for failure in (failure for model in self.models for failure in model.failures):
             seen.setdefault((failure.pair.name, failure.reason), failure)
         return list(seen.values())
 
 
-def means(pictures: Iterable[PictureScore]) -> dict[str, float]:
-    """The mean of each measure over the pictures that have it, in the order of ``MEASURES``; see ``ModelResult``."""
-    scores = [each.score for each in pictures]
+@dataclass(frozen=True)
+class Difference:
+    """How much a model differs from another, on the images that both were evaluated on."""
+
+    base: str  # label of the model to compare with
+    other: str  # label of the model
+    images: int  # number of images
+    means: dict[str, float]  # other minus base, for each measure that both have
+    iou_interval: tuple[float, float]  # confidence interval (95 %) of the difference of the mean IoU
+
+
+def means(images: Iterable[ImageScore]) -> dict[str, float]:
+    """The mean of each measure over the images that have it, in the order of ``MEASURES``.
+
+    For the F-measure it is the maximum of the mean curve.
+    """
+    scores = [image.score for image in images]
     found: dict[str, float] = {}
-    for key in map(operator.attrgetter("key"), MEASURES):
-        values = [each.values[key] for each in scores if key in each.values]
+    for measure in MEASURES:
+        values = [score.values[measure.key] for score in scores if measure.key in score.values]
         if values:
-            found[key] = float(np.mean(values))
+            found[measure.key] = float(np.mean(values))
     if MAX_F in found:
-        found[MAX_F] = float(np.mean([each.curve for each in scores], axis=0).max())
+        found[MAX_F] = float(np.mean([score.curve for score in scores], axis=0).max())
     return found
 
 
+def compare(base: ModelResult, other: ModelResult) -> Difference | None:
+    """Compares two models; None if no image was evaluated with both.
+
+    The interval comes from a paired bootstrap: images are drawn with replacement 5,000 times (always the same ones),
+    and the middle 95 % of the mean differences are reported. An interval that contains 0 means that the set is too
+    small to tell the models apart.
+
+    Source:
+        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993 (percentile interval).
+    """
+    known = {image.pair.name: image for image in base.images}
+    pairs = [(known[image.pair.name], image) for image in other.images if image.pair.name in known]
+    if not pairs:
+        return None
+    first, second = means(a for a, _ in pairs), means(b for _, b in pairs)
+    differences = np.array([b.iou - a.iou for a, b in pairs])
+    generator = np.random.default_rng(0)
+    drawn = [differences[generator.integers(len(pairs), size=len(pairs))].mean() for _ in range(RESAMPLES)]
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Difference(
+        base=base.label,
+        other=other.label,
+        images=len(pairs),
+        means={key: second[key] - first[key] for key in first if key in second},
+        iou_interval=(float(low), float(high)),
+    )
+
+
+def most_different(evaluation: Evaluation, count: int = 20) -> list[list[ImageScore]]:
+    """The images on which the models' IoU differ most, the most different first: the scores of all models for each."""
+    tables = [{image.pair.name: image for image in model.images} for model in evaluation.models]
+    common = [name for name in tables[0] if all(name in table for table in tables)]
+    rows = [[table[name] for table in tables] for name in common]
+
+    def spread(row: list[ImageScore]) -> float:
+        values = [image.iou for image in row]
+        return max(values) - min(values)
+
+    return sorted(rows, key=spread, reverse=True)[:count]
+
+
 def labels(models: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """A label for each model: its name without folder and suffix; behind the folder's name where others have the same.
+    """A label for each model: its file name without suffix, after the name of its folder if others have the same.
 
     Args:
         models: As ``Engine`` takes them.
     """
     plain = [_clean(Path(model).stem) for model in models]
-    often = Counter(map(str.lower, plain))  # file systems may not tell A from a
+    counts = Counter(map(str.lower, plain))  # file systems may not distinguish A and a
     found = []
     seen: Counter[str] = Counter()
     for model, label in zip(models, plain, strict=True):
-        if often[label.lower()] > 1 and Path(model).name not in CATALOGUE:
+        if counts[label.lower()] > 1 and Path(model).name not in CATALOGUE:
             label = f"{_clean(Path(model).absolute().parent.name)}-{label}"
         seen[label.lower()] += 1
         found.append(label if seen[label.lower()] == 1 else f"{label}-{seen[label.lower()]}")
