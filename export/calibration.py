@@ -22,9 +22,8 @@ from ..errors import InputError, ModelError, UnavailableError
 from ..files import file_sha256
 from ..image import read_image
 from ..image.find import images_below
-from ..training.data import read_mask, resize_mask
-from ..training.data.folders import pair_folders
-from ..training.data.pairs import TABLE, read_pairs
+from ..training.data import pair_folders, read_mask, read_pairs, resize_mask
+from ..training.data.pairs import TABLE
 from .pictures import SHIPPED, Picture
 from .to_int8 import Floats
 

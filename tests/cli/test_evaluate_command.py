@@ -101,13 +101,13 @@ def test_notes(tmp_path: Path, sharp: Path) -> None:
     made_set.write_pair(tmp_path, "nobody", seen, np.zeros(made_set.SIZE, bool), "a", "val")
     done = _run("--pairs", tmp_path / "images", tmp_path / "masks", sharp, "--device", "cpu")
     assert "sharp: 1 masks are empty" in done.stderr
-    assert "of the 1 pictures whose truth is a matte" in done.stderr
+    assert "only the 1 images whose truth is a matte" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["only"], 2, "give a prepared set and at least one model"),
+        (["only"], 2, "name a prepared set and at least one model"),
         (["set", "sharp.onnx", "--size", "big"], 2, "--size is 'big'"),
         (["set", "sharp.onnx", "--calibration", "set"], 2, "--calibration is for --precision int8"),
         (["set", "sharp.onnx", "--precision", "int8", "--calibration", "gone"], 2, "--calibration is gone; expected a"),

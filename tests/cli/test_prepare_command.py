@@ -47,7 +47,7 @@ def test_a_set_of_several_datasets(tmp_path: Path) -> None:
     assert ("hand", "val") not in found
     assert sum(pair.category == "hand" for pair in read_pairs(tmp_path / "set")) == 6
     assert "hand" in result.stdout
-    assert f"18 pairs in {tmp_path / 'set'}; look at" in result.stderr
+    assert f"18 pairs in {tmp_path / 'set'}; see" in result.stderr
 
 
 class CaughtError(Error):
@@ -115,11 +115,11 @@ def test_a_folder_may_have_an_equals_sign(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "set"], "give at least one dataset"),
+        (["-o", "set"], "name at least one dataset"),
         (["--pairs", "i", "m"], "Missing option"),
         (["--pairs", "i", "-o", "set"], "--pairs needs two folders: IMAGES MASKS"),
         (["-o", "set", "--train-pairs"], "train-pairs"),
-        (["--pairs", "i", "m", "-o", "set", "--val", "0.6", "--test", "0.4"], "leave some to train"),
+        (["--pairs", "i", "m", "-o", "set", "--val", "0.6", "--test", "0.4"], "a sum below 1"),
         (["--pairs", "i", "m", "-o", "set", "--duplicates", "some"], "some"),
         (["--pairs", "i", "m", "-o", "set", "--size", "0"], "at least 1"),
     ],
@@ -134,7 +134,7 @@ def test_a_folder_that_is_not_that_dataset(tmp_path: Path) -> None:
     (tmp_path / "wrong").mkdir()
     result = _run("--cod10k", tmp_path / "wrong", "-o", tmp_path / "set")
     assert result.exit_code == 1
-    assert "is not COD10K-v3 as it is published: looked for {Train,Test}/{Image,GT_Object}" in result.stderr
+    assert "does not have the layout of COD10K-v3: looked for {Train,Test}/{Image,GT_Object}" in result.stderr
     assert not (tmp_path / "set").exists()
 
 
@@ -145,11 +145,11 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     command = ("--pairs", images, masks, "-o", tmp_path / "set", "--dry-run")
     brief, long = _run(*command), _run(*command, "--verbose")
     assert brief.exit_code == long.exit_code == 0
-    assert "7 left out: unreadable" in brief.stderr
+    assert "7 skipped: unreadable" in brief.stderr
     assert "... and more" in brief.stderr
     assert "00007.jpg" not in brief.stderr
     assert "00007.jpg is empty" in long.stderr
-    assert "4 pairs, 7 files left out. Nothing was written." in brief.stderr
+    assert "4 pairs, 7 files skipped. Nothing was written." in brief.stderr
     assert not (tmp_path / "set").exists()
 
 

@@ -53,7 +53,7 @@ def test_settings_arrive_and_are_shown(made: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["DATA"], "give the run a folder: -o RUN"),
+        (["DATA"], "name a folder for the run: -o RUN"),
         (["-o", "RUN"], "no data"),
         (["DATA", "-o", "RUN", "--set", "x=1"], "there is no setting x"),
         (["DATA", "-o", "RUN", "--loss", "l2"], "loss is 'l2'"),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rmbg_trt import EngineInfo
-from rmbg_trt.evaluation import Evaluation, ModelResult, PictureScore, Score, compare
-from rmbg_trt.evaluation.compare import most_different
+from rmbg_trt.evaluation import Evaluation, ImageScore, ModelResult, Score, compare
+from rmbg_trt.evaluation.result import most_different
 from rmbg_trt.training.data import Pair
 
 INFO = EngineInfo("x", "x", "cpu", "a test", "native", "1", "fp32", (32, 32), 1, "a test")
@@ -19,7 +19,7 @@ INFO = EngineInfo("x", "x", "cpu", "a test", "native", "1", "fp32", (32, 32), 1,
 
 def result(label: str, ious: dict[str, float]) -> ModelResult:
     pictures = [
-        PictureScore(
+        ImageScore(
             Pair(name, Path(name), Path(name), "a", "val"),
             (1, 1),
             Score({"mae": 1 - iou, "iou": iou}, np.full(256, iou), empty=False),
@@ -33,7 +33,7 @@ def test_a_constant_difference_has_no_spread() -> None:
     base = {str(i): 0.01 * i for i in range(50)}
     difference = compare(result("a", base), result("b", {name: iou + 0.25 for name, iou in base.items()}))
     assert difference is not None
-    assert (difference.base, difference.other, difference.pictures) == ("a", "b", 50)
+    assert (difference.base, difference.other, difference.images) == ("a", "b", 50)
     assert difference.means == pytest.approx({"mae": -0.25, "iou": 0.25})
     assert difference.iou_interval == pytest.approx((0.25, 0.25))
 
@@ -55,7 +55,7 @@ def test_only_common_pictures_count() -> None:
     first, second = result("a", {"x": 0.5, "y": 0.1}), result("b", {"z": 0.9, "x": 0.75})
     difference = compare(first, second)
     assert difference is not None
-    assert (difference.pictures, difference.means["iou"]) == (1, pytest.approx(0.25))
+    assert (difference.images, difference.means["iou"]) == (1, pytest.approx(0.25))
     assert compare(first, result("b", {"z": 0.9})) is None
 
 

@@ -29,8 +29,8 @@ pytest.importorskip("openvino")
 def test_what_is_known_beforehand(folder: Path, sharp: Path) -> None:
     evaluation = evaluate([sharp], folder, device="cpu")
     [model] = evaluation.models
-    assert [each.pair.name for each in model.pictures] == list(IOU)
-    for each in model.pictures:
+    assert [each.pair.name for each in model.images] == list(IOU)
+    for each in model.images:
         assert each.size == SIZE
         assert each.score.values["iou"] == pytest.approx(IOU[each.pair.name])
     means = model.means()
@@ -40,14 +40,14 @@ def test_what_is_known_beforehand(folder: Path, sharp: Path) -> None:
     assert means["dice"] == pytest.approx((1 + 2 / 3 + 0) / 3)
     assert (evaluation.data, evaluation.failures) == (str(folder), [])
     assert (model.label, model.info.device, len(model.sha256)) == ("sharp", "cpu", 64)
-    assert model.counts() == {"pictures": 3, "mattes": 0, "empty_truths": 0}
+    assert model.counts() == {"images": 3, "mattes": 0, "empty_truths": 0}
 
 
 def test_the_figures_are_those_of_the_engine(folder: Path, blurred: Path) -> None:
     """Computed once more, one picture after another, without anything of the job."""
     [model] = evaluate([blurred], folder, device="cpu", matte="always", filter="bilinear").models
     with Engine(blurred, device="cpu", color="rgb", filter="bilinear") as engine:
-        for each in model.pictures:
+        for each in model.images:
             alpha = engine.run(np.asarray(Image.open(each.pair.image)))
             truth = read_mask(each.pair.mask)
             expected = {
@@ -61,7 +61,7 @@ def test_the_figures_are_those_of_the_engine(folder: Path, blurred: Path) -> Non
 
 def test_max_f_of_a_set_is_the_maximum_of_the_mean_curve(folder: Path, blurred: Path) -> None:
     [model] = evaluate([blurred], folder, device="cpu").models
-    curves = [each.score.curve for each in model.pictures]
+    curves = [each.score.curve for each in model.images]
     assert model.means()["max_f"] == pytest.approx(np.mean(curves, axis=0).max())
     assert model.means()["max_f"] < np.mean([curve.max() for curve in curves]) - 1e-4, "not the mean of the maxima"
 
@@ -71,12 +71,12 @@ def test_categories(folder: Path, sharp: Path) -> None:
     assert model.categories == ["a", "b"]
     assert model.means("a")["iou"] == pytest.approx(0.75)
     assert model.means("b")["iou"] == 0
-    assert (model.counts("a")["pictures"], model.counts("b")["pictures"]) == (2, 1)
+    assert (model.counts("a")["images"], model.counts("b")["images"]) == (2, 1)
 
 
 def test_splits_and_pairs(folder: Path, sharp: Path) -> None:
     def names(data: Any, **options: Any) -> list[str]:
-        return [each.pair.name for each in evaluate([sharp], data, device="cpu", **options).models[0].pictures]
+        return [each.pair.name for each in evaluate([sharp], data, device="cpu", **options).models[0].images]
 
     assert names(folder, split="train") == ["other"]
     assert names(folder, split=None) == [*IOU, "other"]
@@ -91,7 +91,7 @@ def test_masks_of_another_size(tmp_path: Path, sharp: Path) -> None:
     seen = made_set.box(8, 8, 40, 56)
     pair = made_set.write_pair(tmp_path, "large", seen, np.kron(seen, np.ones((2, 2), bool)), "a", "val")
     [model] = evaluate([sharp], [pair], device="cpu").models
-    assert model.pictures[0].size == SIZE
+    assert model.images[0].size == SIZE
     assert model.means()["iou"] == 1
 
 
@@ -105,9 +105,9 @@ def test_mattes(tmp_path: Path, sharp: Path) -> None:
         made_set.write_pair(tmp_path, "soft", seen, soft, "a", "val"),
     ]
     [model] = evaluate([sharp], pairs, device="cpu").models
-    assert ["sad" in each.score.values for each in model.pictures] == [False, True]
+    assert ["sad" in each.score.values for each in model.images] == [False, True]
     assert model.counts()["mattes"] == 1
-    assert model.means()["sad"] == model.pictures[1].score.values["sad"] > 0, "a mean over those that have it"
+    assert model.means()["sad"] == model.images[1].score.values["sad"] > 0, "a mean over those that have it"
     for matte, count in (("always", 2), ("never", 0)):
         [model] = evaluate([sharp], pairs, device="cpu", matte=matte).models  # type: ignore[arg-type]
         assert model.counts()["mattes"] == count
@@ -146,7 +146,7 @@ def test_bad_pairs_do_not_stop_the_others(folder: Path, sharp: Path) -> None:
     gone = Pair("gone", pairs[0].image, folder / "gone.png", "a", "val")
     evaluation = evaluate([sharp, sharp], [broken, pairs[0], cut, gone, pairs[1]], device="cpu")
     for model in evaluation.models:
-        assert [each.pair.name for each in model.pictures] == ["whole", "half"]
+        assert [each.pair.name for each in model.images] == ["whole", "half"]
         assert model.means()["iou"] == pytest.approx(0.75)
     reasons = {each.pair.name: each.reason for each in evaluation.failures}
     assert len(evaluation.failures) == 3, "each once, not once for each model"
@@ -175,7 +175,7 @@ def test_a_bug_costs_one_picture(folder: Path, sharp: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Engine, "run", sometimes)
     evaluation = evaluate([sharp], folder, device="cpu")
-    assert [each.pair.name for each in evaluation.models[0].pictures] == ["whole"]
+    assert [each.pair.name for each in evaluation.models[0].images] == ["whole"]
     assert {each.reason for each in evaluation.failures} == {"RuntimeError: a bug"}
 
 

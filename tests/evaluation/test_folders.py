@@ -41,8 +41,8 @@ def test_same_names_make_pairs(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     [
         ([], ["a.png"], "no folder .*images"),
         (["a.jpg"], [], "no folder .*masks"),
-        (["a.txt"], ["a.png"], "no pictures in the folder .*images"),
-        (["a.jpg"], ["b.png"], r"none of the 1 pictures in .*images has a mask of its name.*'a' and 'b'"),
+        (["a.txt"], ["a.png"], "no images in the folder .*images"),
+        (["a.jpg"], ["b.png"], r"none of the 1 images in .*images has a mask of its name.*'a' and 'b'"),
         (["a.jpg", "a.png"], ["a.png"], r"a\.jpg and .*a\.png have the same name"),
     ],
 )
@@ -55,5 +55,5 @@ def test_what_is_no_set(tmp_path: Path, images: list[str], masks: list[str], wor
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
-    with pytest.raises(InputError, match=r"a\.jpg is no folder"):
+    with pytest.raises(InputError, match=r"a\.jpg is not a folder"):
         pair_folders(tmp_path / "a.jpg", tmp_path)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 from tests.evaluation import made_set
 
 from rmbg_trt.errors import Error, InputError, UnavailableError
-from rmbg_trt.evaluation import MEASURES, evaluate, plots, sheet
+from rmbg_trt.evaluation import MEASURES, evaluate, plots
 from rmbg_trt.training.data import Pair, read_pairs
 
 pytest.importorskip("matplotlib")
@@ -28,17 +29,17 @@ def files(folder: Path) -> set[str]:
 def test_one_model(folder: Path, sharp: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "results"
     evaluation = evaluate([sharp], folder, device="cpu", out=out)
-    assert files(out) == {"summary.json", "f_curve.png", "iou.png", "sharp/pictures.csv", "sharp/worst.png"}
+    assert files(out) == {"summary.json", "f_curve.png", "iou.png", "sharp/images.csv", "sharp/worst.png"}
     assert list((tmp_path / "deep").iterdir()) == [out]
     summary = json.loads((out / "summary.json").read_text())
     [model] = summary["models"]
     assert model["means"] == pytest.approx(evaluation.models[0].means())
     assert model["categories"]["a"]["iou"] == pytest.approx(0.75)
-    assert (model["pictures"], model["failed"], model["engine"]["device"]) == (3, 0, "cpu")
+    assert (model["images"], model["failed"], model["engine"]["device"]) == (3, 0, "cpu")
     assert (summary["data"], summary["options"]["split"]) == (str(folder), "val")
     assert {"rmbg-trt", "python", "numpy", "pysodmetrics"} <= summary["versions"].keys()
     assert (summary["differences"], summary["failures"]) == ([], [])
-    with (out / "sharp" / "pictures.csv").open(newline="") as file:
+    with (out / "sharp" / "images.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["name"], row["category"], float(row["iou"])) for row in rows] == [
         ("whole", "a", 1),
@@ -60,7 +61,7 @@ def test_several_models_and_failures(folder: Path, sharp: Path, blurred: Path, t
     summary = json.loads((tmp_path / "results" / "summary.json").read_text())
     assert [each["name"] for each in summary["failures"]] == ["gone"]
     [difference] = summary["differences"]
-    assert (difference["base"], difference["other"], difference["pictures"]) == ("sharp", "blurred", 3)
+    assert (difference["base"], difference["other"], difference["images"]) == ("sharp", "blurred", 3)
     first, second = summary["models"]
     assert difference["means"]["iou"] == pytest.approx(second["means"]["iou"] - first["means"]["iou"])
 
@@ -84,7 +85,7 @@ def test_an_evaluation_is_replaced_when_asked(folder: Path, sharp: Path, blurred
     out = tmp_path / "results"
     out.mkdir()
     evaluate([sharp, blurred], folder, device="cpu", out=out)  # an empty folder is as none
-    with pytest.raises(InputError, match="holds an evaluation already; give --overwrite"):
+    with pytest.raises(InputError, match="holds an evaluation already; use --overwrite"):
         evaluate([sharp], folder, device="cpu", out=out)
     evaluate([sharp], folder, device="cpu", out=out, overwrite=True)
     assert not (out / "blurred").exists()
@@ -95,10 +96,10 @@ def test_other_things_are_left_alone(folder: Path, sharp: Path, tmp_path: Path) 
     out = tmp_path / "thesis"
     out.mkdir()
     (out / "chapter.txt").write_text("years of work")
-    with pytest.raises(InputError, match="holds other things"):
+    with pytest.raises(InputError, match="holds files that are not an evaluation"):
         evaluate([sharp], folder, device="cpu", out=out, overwrite=True)
     (out / "summary.json").write_text('{"format": "of somebody else"}')
-    with pytest.raises(InputError, match="holds other things"):
+    with pytest.raises(InputError, match="holds files that are not an evaluation"):
         evaluate([sharp], folder, device="cpu", out=out, overwrite=True)
     with pytest.raises(InputError, match="is a file"):
         evaluate([sharp], folder, device="cpu", out=out / "chapter.txt", overwrite=True)
@@ -119,7 +120,7 @@ def test_a_failure_leaves_what_was_there(
     def full(*_: object, **__: object) -> bytes:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sheet, "draw", full)
+    monkeypatch.setattr(plots, "draw_sheet", full)
     with pytest.raises(Error, match="results could not be written: No space left"):
         evaluate([sharp], folder, device="cpu", out=out, overwrite=True)
     assert out.exists() == before
@@ -128,7 +129,7 @@ def test_a_failure_leaves_what_was_there(
 
 
 def test_without_matplotlib(folder: Path, sharp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match=r'matplotlib is not installed: pip install "rmbg-trt\[train\]"'):
         evaluate([sharp], folder, device="cpu", out=tmp_path / "results")
 
@@ -138,12 +139,12 @@ def test_without_matplotlib(folder: Path, sharp: Path, tmp_path: Path, monkeypat
 
 def test_the_difference_by_hand() -> None:
     alpha, truth = np.array([[255, 0, 255, 100]], np.uint8), np.array([[0, 255, 255, 50]], np.uint8)
-    assert sheet.difference(alpha, truth).tolist() == [[[255, 0, 0], [0, 0, 255], [255, 255, 255], [255, 205, 205]]]
+    assert plots.difference(alpha, truth).tolist() == [[[255, 0, 0], [0, 0, 255], [255, 255, 255], [255, 205, 205]]]
 
 
 @pytest.mark.parametrize(("shape", "size"), [((90, 180), (180, 90)), ((1000, 10, 3), (2, 180)), ((1, 1), (180, 180))])
 def test_thumbnails(shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    image = sheet.thumbnail(np.full(shape, 200, np.uint8))
+    image = plots.thumbnail(np.full(shape, 200, np.uint8))
     assert (image.mode, image.size) == ("RGB", size)
     assert image.getpixel((0, 0)) == (200, 200, 200)
 
@@ -151,22 +152,22 @@ def test_thumbnails(shape: tuple[int, ...], size: tuple[int, int]) -> None:
 def test_a_thumbnail_with_alpha() -> None:
     pixels = np.zeros((180, 180, 4), np.uint8)
     pixels[:90, :, 3] = 255
-    image = sheet.thumbnail(pixels)
+    image = plots.thumbnail(pixels)
     assert image.getpixel((0, 0)) == (0, 0, 0)
     assert image.getpixel((0, 179)) == (238, 238, 238)
 
 
 def test_long_and_strange_names(tmp_path: Path) -> None:
-    tile = sheet.thumbnail(np.zeros((9, 9), np.uint8))
-    rows = [sheet.Row("x" * 500, [tile]), sheet.Row("猫\n\t é", [tile]), sheet.Row("", [tile])]
-    data = sheet.draw("heading", ["a" * 200], rows)
+    tile = plots.thumbnail(np.zeros((9, 9), np.uint8))
+    rows = [plots.Row("x" * 500, [tile]), plots.Row("猫\n\t é", [tile]), plots.Row("", [tile])]
+    data = plots.draw_sheet("heading", ["a" * 200], rows)
     (tmp_path / "sheet.png").write_bytes(data)
     width, height = Image.open(tmp_path / "sheet.png").size
-    assert width < 3 * sheet.TILE
-    assert height > 2 * sheet.TILE
+    assert width < 3 * plots.TILE
+    assert height > 2 * plots.TILE
 
 
 def test_the_sheet_of_one_picture(sharp: Path, tmp_path: Path) -> None:
     pair = made_set.write_pair(tmp_path, "one", *made_set.SUBJECTS["half"], "a", "val")
     evaluate([sharp], [pair], device="cpu", out=tmp_path / "results")
-    assert Image.open(tmp_path / "results" / "sharp" / "worst.png").width < 5 * (sheet.TILE + 10)
+    assert Image.open(tmp_path / "results" / "sharp" / "worst.png").width < 5 * (plots.TILE + 10)

@@ -35,9 +35,9 @@ def test_the_later_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("lr", "'lr' is no setting; expected name=value"),
-        ("rate=1", r"no setting rate; there are: data, architecture"),
-        ("augment.spin=1", r"no setting augment\.spin; there are: crop, flip"),
+        ("lr", "'lr' is not a setting; expected name=value"),
+        ("rate=1", r"no setting rate; expected one of data, architecture"),
+        ("augment.spin=1", r"no setting augment\.spin; expected one of crop, flip"),
         ("lr=fast", "lr is 'fast'; expected a number"),
         ("lr=0", "lr is 0.0; expected a number above 0"),
         ("lr=.nan", "lr is nan; expected a number"),
@@ -50,7 +50,7 @@ def test_the_later_wins(tmp_path: Path) -> None:
         ("size=16", "size is 16; expected 32 to 4096"),
         ("augment.crop=32", r"augment\.crop is 32\.0; expected 0\.1 to 1"),
         ("seed=-1", "seed is -1; expected 0 to 4294967295"),
-        ("keep=0.5", r"keep is 0\.5; expected 0 where there is no init"),
+        ("keep=0.5", r"keep is 0\.5; expected 0 if there is no init"),
         ("augment.flip=2", r"augment\.flip is 2\.0; expected 0 to 1"),
         ("augment.scale=1", r"augment\.scale is 1; expected two numbers"),
         ("augment.scale=[2, 1]", r"augment\.scale is \(2\.0, 1\.0\); expected two factors"),

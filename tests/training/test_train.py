@@ -26,7 +26,7 @@ from rmbg_trt.training.callbacks.record import read_metrics
 from rmbg_trt.training.config import TrainConfig, load_config
 from rmbg_trt.training.data.pairs import read_pairs
 from rmbg_trt.training.models import ModelConfig, build, load_checkpoint, save_checkpoint
-from rmbg_trt.training.train import Watch, chosen, resumable, train
+from rmbg_trt.training.train import Watch, choose, resumable, train
 
 pytestmark = pytest.mark.slow
 SMALL = {
@@ -38,7 +38,7 @@ SMALL = {
     "workers": 0,
     "device": "cpu",
     "warmup_steps": 2,
-    "pictures": 2,
+    "previews": 2,
     "augment": {"crop": 0.67, "background": 0.3},
 }
 
@@ -70,7 +70,7 @@ def test_a_run_leaves_what_it_promises(unbroken: Path) -> None:
     names = {path.name for path in unbroken.iterdir()}
     assert names == {
         *("best.safetensors", "last.safetensors", "last.ckpt", "config.yaml", "model.json", "metrics.csv"),
-        *("curves.png", "pictures", "tensorboard"),
+        *("curves.png", "previews", "tensorboard"),
     }
     rows = read_metrics(unbroken)
     assert [row["epoch"] for row in rows] == [1, 2]
@@ -80,7 +80,7 @@ def test_a_run_leaves_what_it_promises(unbroken: Path) -> None:
     assert (checkpoint.config.architecture, checkpoint.config.input_size) == ("unet", (48, 48))
     with Image.open(unbroken / "curves.png") as curves:
         assert np.ptp(np.asarray(curves)) > 100
-    with Image.open(unbroken / "pictures" / "epoch_002.png") as grid:
+    with Image.open(unbroken / "previews" / "epoch_002.png") as grid:
         assert grid.size == (4 * 160, 2 * 160)
     assert resumable(unbroken).epochs == 2
     assert list((unbroken / "tensorboard").glob("events.*"))
@@ -234,7 +234,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(
         return losses.bce(outputs, target) * (float("nan") if len(seen) == 3 else 1)
 
     monkeypatch.setitem(losses.LOSSES, "bce", broken)
-    with pytest.raises(Error, match=r"loss is nan in step 2, epoch 1.*weights are all numbers.*nan_batch\.pt"):
+    with pytest.raises(Error, match=r"loss is nan in step 2, epoch 1.*all weights are finite.*nan_batch\.pt"):
         train(config(made), tmp_path / "run")
     batch = torch.load(tmp_path / "run" / "nan_batch.pt", weights_only=True)
     assert torch.equal(batch["mask"], seen[2])
@@ -323,7 +323,7 @@ def test_a_missing_mask_is_named(tmp_path: Path) -> None:
 
 
 def test_more_pictures_a_step_than_there_are(made: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"8 training pictures are fewer than one step takes \(1 x 9\)"):
+    with pytest.raises(InputError, match=r"8 training images are fewer than one step takes \(1 x 9\)"):
         train(config(made, batch=9), tmp_path / "run")
 
 
@@ -364,15 +364,13 @@ def test_what_is_told(made: Path, tmp_path: Path) -> None:
     said: list[str] = []
     told: list[dict[str, float]] = []
     train(config(made, epochs=1), tmp_path / "run", watch=Watch(said.append, told.append))
-    assert said == [
-        "unet on CPU, fp32, from random weights: 8 training pictures in 4 steps of 2, 4 validation pictures"
-    ]
+    assert said == ["unet on CPU, fp32, from random weights: 8 training images in 4 steps of 2, 4 validation images"]
     assert told == read_metrics(tmp_path / "run")
 
 
 def test_a_choice_of_pictures_is_always_the_same(made: Path) -> None:
     pairs = read_pairs(made, "train")
-    some = chosen(pairs, 3, seed=1)
-    assert some == chosen(pairs, 3, seed=1) != chosen(pairs, 3, seed=2)
-    assert [each for each in pairs if each in some] == some
-    assert chosen(pairs, 0, seed=1) == chosen(pairs, 99, seed=1) == pairs
+    some = choose(pairs, 3, seed=1)
+    assert some == choose(pairs, 3, seed=1) != choose(pairs, 3, seed=2)
+    assert [pair for pair in pairs if pair in some] == some
+    assert choose(pairs, 0, seed=1) == choose(pairs, 99, seed=1) == pairs

@@ -40,7 +40,7 @@ def test_the_input_is_the_engines(pairs: list[Pair]) -> None:
         expected = reference.input_tensor(np.asarray(image), (48, 40))
     np.testing.assert_allclose(sample.image.numpy(), expected.reshape(3, 48, 40), atol=2e-6)
     assert set(sample.mask.unique().tolist()) == {0.0, 1.0}
-    assert sample.place.item() == 3
+    assert sample.position.item() == 3
 
 
 def test_a_dark_picture_is_divided_by_its_maximum() -> None:
@@ -118,7 +118,7 @@ def test_a_region_is_filled_with_what_is_round_it() -> None:
 
 def _places(loader: TrainLoader, batches: int | None = None) -> list[list[int]]:
     iterator = iter(loader)
-    return [next(iterator).place.tolist() for _ in range(len(loader) if batches is None else batches)]
+    return [next(iterator).position.tolist() for _ in range(len(loader) if batches is None else batches)]
 
 
 def test_an_epoch_shows_each_picture_once_in_another_order(pairs: list[Pair]) -> None:
@@ -154,10 +154,10 @@ def test_a_loader_goes_on_where_another_stopped(pairs: list[Pair], done: int) ->
 def test_another_number_of_processes_is_refused(pairs: list[Pair]) -> None:
     dataset = PairDataset(pairs, MODEL, None, 0)
     state = TrainLoader(dataset, 2, 0, _processors(0, 2)).state_dict()
-    with pytest.raises(InputError, match=r"took 4 pictures a step.*now take 2; resume it with 2 process"):
+    with pytest.raises(InputError, match=r"used 4 images per step.*now use 2; resume it with 2 process"):
         TrainLoader(dataset, 2, 0, _processors()).load_state_dict(state)
 
 
 def test_too_few_pictures(pairs: list[Pair]) -> None:
-    with pytest.raises(InputError, match=r"11 training pictures are fewer than one step takes \(3 x 4\)"):
+    with pytest.raises(InputError, match=r"11 training images are fewer than one step takes \(3 x 4\)"):
         TrainLoader(PairDataset(pairs, MODEL, None, 0), 4, 0, _processors(0, 3))

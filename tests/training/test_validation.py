@@ -85,7 +85,7 @@ def test_weights_to_start_from(u2netp_path: Path, tmp_path: Path) -> None:
         assert torch.equal(tensor, again.state_dict()[name])
     torch.save(model.state_dict(), tmp_path / "a.pth")
     assert initial_model(TrainConfig("x", init=str(tmp_path / "a.pth")))[1].architecture == "u2netp"
-    with pytest.raises(InputError, match="holds weights of u2netp, and u2net is asked for"):
+    with pytest.raises(InputError, match="holds weights of u2netp; expected u2net"):
         initial_model(TrainConfig("x", init=str(tmp_path / "a.pth"), architecture="u2net"))
 
 

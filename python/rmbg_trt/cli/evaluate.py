@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rmbg-trt evaluate``: how good models are on pictures with masks, in tables, plots and contact sheets."""
+"""``rmbg-trt evaluate``: measures models on images with masks, in tables, plots and contact sheets."""
 
 from __future__ import annotations
 
@@ -8,31 +8,19 @@ import enum
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
 
 from ..engine_info import EngineInfo
 from ..evaluation import MEASURES, Evaluation, Measure, ModelResult, compare, pair_folders
 from ..evaluation import evaluate as evaluate_models
 from ..evaluation.report import summary
-from ..training.data import Pair
-from .console import (
-    EXIT_FAILED,
-    EXIT_USAGE,
-    VerboseOption,
-    error_boundary,
-    fail,
-    out,
-    progress_bar,
-    say,
-    setup_logging,
-)
+from .console import EXIT_FAILED, EXIT_USAGE, VerboseOption, error_boundary, fail, out, progress_bar, say, setup_logging
 from .options import EngineChoice, JobsOption, MeasuredStretchOption, Stretch, expand_options, fetch
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
-    from rich.text import Text
 
 _SHOWN_FAILURES = 20
 
@@ -74,19 +62,19 @@ def evaluate(
     choice: EngineChoice,
     stretch: MeasuredStretchOption = Stretch.minmax,
     matte: Annotated[
-        _Matte, typer.Option(help="SAD, MSE, Grad, Conn: auto has them for masks of more than two values.")
+        _Matte, typer.Option(help="SAD, MSE, Grad, Conn: auto computes them for masks of more than two values.")
     ] = _Matte.auto,
-    fast: Annotated[bool, typer.Option("--fast", help="Without weighted F, Grad and Conn, which are slow.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Skip weighted F, Grad and Conn, which are slow.")] = False,
     jobs: JobsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Evaluate models on images with masks.
 
-    The models run as they ship: through the same engine as every other
-    command. With several models, the others are compared with the first.
-    A pair that cannot be read does not stop the others: failures are listed
-    at the end, and the exit code is 1.
+    The models run through the same engine as in every other command. With
+    several models, the others are compared with the first. A pair that cannot
+    be read does not stop the rest: failures are listed at the end, and the
+    exit code is 1.
 
     For example: [bold]rmbg-trt evaluate sets/people u2netp u2net -o results[/bold]
 
@@ -96,11 +84,11 @@ def evaluate(
     """
     setup_logging(verbose)
     if pairs is None and len(names) < 2:
-        fail("give a prepared set and at least one model; or --pairs IMAGES MASKS and at least one model", EXIT_USAGE)
-    data, models = (names[0], names[1:]) if pairs is None else (_folders(*pairs), names)
+        fail("name a prepared set and at least one model; or --pairs IMAGES MASKS and at least one model", EXIT_USAGE)
+    data, models = (names[0], names[1:]) if pairs is None else (pair_folders(*pairs), names)
     for model in models:  # all, before the first is run
         fetch(model)
-    with _progress() as tell:
+    with _progress() as on_progress:
         evaluation = evaluate_models(
             models,
             data,
@@ -111,7 +99,7 @@ def evaluate(
             fast=fast,
             stretch=stretch.value,
             jobs=jobs,
-            progress=tell,
+            progress=on_progress,
             **choice.keywords(),
         )
     if as_json:
@@ -121,36 +109,29 @@ def evaluate(
     if target is not None:
         say(f"{target}: tables, plots and contact sheets")
     if evaluation.failures:
-        _tell_failures(evaluation)
+        _show_failures(evaluation)
         raise typer.Exit(EXIT_FAILED)
-
-
-def _folders(images: Path, masks: Path) -> list[Pair]:
-    return pair_folders(images, masks)
 
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[EngineInfo, int, int], None]]:
-    """Says what each model runs on, and shows a bar while it runs."""
+    """Prints what each model runs on, and shows a progress bar while it runs."""
     with progress_bar() as bar:
-        task: TaskID = bar.add_task("opening the model", total=None)
+        task = bar.add_task("opening the model", total=None)
 
-        def tell(info: EngineInfo, done: int, total: int) -> None:
+        def on_progress(info: EngineInfo, done: int, total: int) -> None:
             if done == 0:
                 say(str(info))
                 bar.reset(task, description=Path(info.model).name, total=total)
             bar.update(task, completed=done)
 
-        yield tell
+        yield on_progress
 
 
 def _show(evaluation: Evaluation) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     first, *others = evaluation.models
-    differences = [compare(first, each) for each in others]
-    means = [each.means() for each in evaluation.models]
+    differences = [compare(first, model) for model in others]
+    all_means = [model.means() for model in evaluation.models]
     out.print(Text(evaluation.data), soft_wrap=True)
     table = Table()
     table.add_column("")
@@ -158,25 +139,23 @@ def _show(evaluation: Evaluation) -> None:
         table.add_column(Text(model.label), justify="right")
     for model in others:
         table.add_column(Text(f"{model.label} - {first.label}"), justify="right")
-    table.add_row("pictures", *(str(len(each.pictures)) for each in evaluation.models), *("" for _ in others))
+    table.add_row("images", *(str(len(model.images)) for model in evaluation.models), *("" for _ in others))
     for measure in MEASURES:
-        if any(measure.key in each for each in means):
-            figures = [f"{each[measure.key]:.4f}" if measure.key in each else "" for each in means]
-            changes = [_change(each.means.get(measure.key) if each else None, measure) for each in differences]
+        if any(measure.key in means for means in all_means):
+            figures = [f"{means[measure.key]:.4f}" if measure.key in means else "" for means in all_means]
+            changes = [_change(change.means.get(measure.key) if change else None, measure) for change in differences]
             table.add_row(f"{measure.title} {measure.arrow}", *figures, *changes)
     out.print(table)
-    for each in filter(None, differences):
-        low, high = each.iou_interval
-        told = "" if low > 0 or high < 0 else ": too close to tell on this set"
-        out.print(Text(f"mIoU, {each.other} - {each.base}: {low:+.4f} to {high:+.4f} (95 %){told}"), soft_wrap=True)
+    for change in filter(None, differences):
+        low, high = change.iou_interval
+        note = "" if low > 0 or high < 0 else ": too close to call on this set"
+        out.print(Text(f"mIoU, {change.other} - {change.base}: {low:+.4f} to {high:+.4f} (95 %){note}"), soft_wrap=True)
     for model in evaluation.models:
         _show_categories(model)
         _show_notes(model)
 
 
 def _change(value: float | None, measure: Measure) -> Text:
-    from rich.text import Text
-
     if value is None:
         return Text()
     if abs(value) < 5e-5:
@@ -185,44 +164,40 @@ def _change(value: float | None, measure: Measure) -> Text:
 
 
 def _show_categories(model: ModelResult) -> None:
-    """A line for each category, where there are several; the measures of mattes in a table of their own."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
+    """A row per category, if there are several; the measures of mattes have a table of their own."""
     if len(model.categories) < 2:
         return
     means = {name: model.means(name) for name in model.categories}
     for of_matte in (False, True):
-        shown = [m for m in MEASURES if m.of_matte == of_matte and any(m.key in each for each in means.values())]
+        shown = [m for m in MEASURES if m.of_matte == of_matte and any(m.key in values for values in means.values())]
         if not shown:
             continue
         table = Table(title=Text(model.label), box=SIMPLE, padding=0, collapse_padding=True)
         table.add_column("category", overflow="fold")
-        table.add_column(" mattes" if of_matte else " pictures", justify="right", no_wrap=True)
+        table.add_column(" mattes" if of_matte else " images", justify="right", no_wrap=True)
         for measure in shown:
             table.add_column(f"{measure.title} {measure.arrow}", justify="right", min_width=7)
-        for name, figures in means.items():
-            count = model.counts(name)["mattes" if of_matte else "pictures"]
-            cells = (f"{figures[each.key]:.4f}" if each.key in figures else "" for each in shown)
+        for name, values in means.items():
+            count = model.counts(name)["mattes" if of_matte else "images"]
+            cells = (f"{values[measure.key]:.4f}" if measure.key in values else "" for measure in shown)
             table.add_row(Text(name), str(count), *cells)
         out.print(table)
 
 
 def _show_notes(model: ModelResult) -> None:
-    """What a mean over all pictures does not say."""
+    """Notes on which images the means cover."""
     counts = model.counts()
     if counts["empty_truths"]:
-        say(f"{model.label}: {counts['empty_truths']} masks are empty; maxF and weighted F count 0 there")
-    if 0 < counts["mattes"] < counts["pictures"]:
-        say(f"{model.label}: SAD, MSE, Grad and Conn are of the {counts['mattes']} pictures whose truth is a matte")
+        say(f"{model.label}: {counts['empty_truths']} masks are empty; their maxF and weighted F count as 0")
+    if 0 < counts["mattes"] < counts["images"]:
+        say(f"{model.label}: SAD, MSE, Grad and Conn cover only the {counts['mattes']} images whose truth is a matte")
 
 
-def _tell_failures(evaluation: Evaluation) -> None:
+def _show_failures(evaluation: Evaluation) -> None:
     failures = evaluation.failures
-    pairs = {each.pair.name for each in failures}
+    pairs = {failure.pair.name for failure in failures}
     say(f"{len(pairs)} pair{'s' * (len(pairs) != 1)} could not be evaluated:", style="bold red")
-    for each in failures[:_SHOWN_FAILURES]:
-        say(f"  {each.pair.name}: {each.reason}", style="red")
+    for failure in failures[:_SHOWN_FAILURES]:
+        say(f"  {failure.pair.name}: {failure.reason}", style="red")
     if len(failures) > _SHOWN_FAILURES:
         say(f"  and {len(failures) - _SHOWN_FAILURES} more; --json or -o lists all", style="red")

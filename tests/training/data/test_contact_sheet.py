@@ -11,8 +11,7 @@ from PIL import Image
 from tests.training.data import made_pictures as made
 
 from rmbg_trt.training.data import Pair
-from rmbg_trt.training.data.contact_sheet import _choose, contact_sheet
-from rmbg_trt.training.data.plots import plot_data
+from rmbg_trt.training.data.plots import _choose, contact_sheet, plot_data
 
 
 def _pair(folder: Path, seed: int, size: tuple[int, int], split: str = "train") -> Pair:

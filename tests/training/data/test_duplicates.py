@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.training.data import made_pictures as made
 
-from rmbg_trt.training.data.duplicates import group_near_duplicates, perceptual_hash
+from rmbg_trt.training.data.split import group_near_duplicates, perceptual_hash
 
 imagehash = pytest.importorskip("imagehash")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.data import made_pictures as made
+from tests.training.data import made_images as made
 
 from rmbg_trt.training.data.inspect_pair import Inspected, inspect_pair
 from rmbg_trt.training.data.sources import ANY, Found, Rejected
@@ -34,15 +34,15 @@ def test_a_fit_pair(tmp_path: Path) -> None:
     assert (seen.size, seen.mask_size, seen.turned, seen.plain) == ((48, 64), (24, 32), False, True)
 
 
-def test_turned_pictures_count_upright(tmp_path: Path) -> None:
+def test_turned_images_count_upright(tmp_path: Path) -> None:
     image = _turned(made.photo(1), tmp_path / "a.jpg")
     seen = _inspect(image, made.save(made.disc((64, 48)), tmp_path / "a.png"))
     assert isinstance(seen, Inspected)
     assert (seen.size, seen.turned) == ((64, 48), True)
     rejected = _inspect(image, made.save(made.disc((48, 64)), tmp_path / "b.png"))
     assert isinstance(rejected, Rejected)
-    assert rejected.kind == "mask of another aspect"
-    assert rejected.reason == "it is 48 x 64 (upright; its file is turned), its mask 64 x 48"
+    assert rejected.kind == "mask of another aspect ratio"
+    assert rejected.reason == "it is 48 x 64 (upright; its file is rotated), its mask 64 x 48"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_empty_masks(level: int, kind: str, tmp_path: Path) -> None:
     assert isinstance(_inspect(image, mask, keep_empty=True), Inspected)
 
 
-def test_small_pictures(tmp_path: Path) -> None:
+def test_small_images(tmp_path: Path) -> None:
     pair = made.save(made.photo(1), tmp_path / "a.jpg"), made.save(made.disc(), tmp_path / "a.png")
     assert isinstance(_inspect(*pair, min_side=48), Inspected)
     rejected = _inspect(*pair, min_side=49)

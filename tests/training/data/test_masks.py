@@ -82,7 +82,7 @@ def test_turned_mask_comes_upright(tmp_path: Path) -> None:
 
 def test_values_out_of_range_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.array([[-1.0, 300.0]], np.float32)).save(tmp_path / "mask.tiff")
-    with pytest.raises(InputError, match=r"mask\.tiff: its values go from -1"):
+    with pytest.raises(InputError, match=r"mask\.tiff: its values range from -1"):
         read_mask(tmp_path / "mask.tiff")
     with pytest.raises(InputError, match="from the tar: its values"):
         read_mask((tmp_path / "mask.tiff").read_bytes(), name="from the tar")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib.util
 import json
 from functools import partial
 from pathlib import Path
@@ -98,8 +99,8 @@ def test_all_datasets_together(tmp_path: Path) -> None:
         "shards": {"train": 2, "val": 1, "test": 1},
     }
     assert report.changes == {
-        "pictures linked": 24,
-        "pictures copied": 4,
+        "images linked": 24,
+        "images copied": 4,
         "masks linked": 22,
         "masks written as 8-bit gray": 6,  # two of aisegment, four of the shards
     }
@@ -127,10 +128,10 @@ def test_what_is_changed_and_what_is_not(tmp_path: Path) -> None:
     assert [pair.mask.is_symlink() for pair in report.pairs] == [True, True, False]
     assert report.pairs[1].image.resolve() == images / "2_plain.png"
     assert report.changes == {
-        "pictures turned upright": 1,
-        "pictures linked": 2,
+        "images turned upright": 1,
+        "images linked": 2,
         "masks linked": 2,
-        "masks resized to their picture": 1,
+        "masks resized to their image": 1,
     }
     upright = np.asarray(made.photo(1).transpose(Image.Transpose.ROTATE_270), np.float32)
     with Image.open(report.pairs[0].image) as image:
@@ -146,9 +147,9 @@ def test_size_and_copies(tmp_path: Path) -> None:
     check_set(tmp_path / "set", report)
     assert report.sizes == [(48, 64)] * 3 + [(40, 60)]
     assert report.changes == {
-        "pictures resized": 3,
-        "masks resized with their picture": 3,
-        "pictures copied": 1,
+        "images resized": 3,
+        "masks resized with their image": 3,
+        "images copied": 1,
         "masks copied": 1,
     }
     assert not any(path.is_symlink() for path in (tmp_path / "set").rglob("*"))
@@ -170,16 +171,16 @@ def test_unfit_pairs_are_left_out_and_the_rest_is_made(tmp_path: Path) -> None:
         "00001.jpg": "unreadable",
         "00002.jpg": "unreadable",
         "00003.jpg": "mask all background",
-        "00004.jpg": "mask of another aspect",
-        "00005.jpg": "picture without mask",
+        "00004.jpg": "mask of another aspect ratio",
+        "00005.jpg": "image without mask",
     }
     assert [Path(image).stem for image, _ in report.origins] == ["00006", "00007"]
     rejected = json.loads((tmp_path / "set/report.json").read_text())["rejected"]
     assert rejected["per_kind"] == {
         "unreadable": 2,
-        "picture without mask": 1,
+        "image without mask": 1,
         "mask all background": 1,
-        "mask of another aspect": 1,
+        "mask of another aspect ratio": 1,
     }
 
 
@@ -199,8 +200,8 @@ def test_nothing_like_a_held_out_picture_is_trained_on(tmp_path: Path) -> None:
     assert report.counts() == {"a": {"train": 4, "val": 3, "test": 0}, "b": {"train": 1, "val": 0, "test": 0}}
     assert report.duplicate_groups == 2
     assert [(Path(each.file).name, each.kind) for each in report.rejected] == [
-        ("00005.jpg", "near-duplicate of a val picture"),
-        ("00007.jpg", "near-duplicate of a val picture"),
+        ("00005.jpg", "near-duplicate of a val image"),
+        ("00007.jpg", "near-duplicate of a val image"),
     ]
     assert report.rejected[0].reason == f"it is nearly the same as {tmp_path / 'val/images/00005.jpg'} (val)"
 
@@ -240,7 +241,7 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     for mask in masks.iterdir():
         mask.unlink()
     made.save(made.disc(), masks / "other.png")
-    with pytest.raises(InputError, match=r"no picture has a mask .picture without mask: 2, mask without picture: 1"):
+    with pytest.raises(InputError, match=r"no image has a mask .image without mask: 2, mask without image: 1"):
         prepare([pairs_source(tmp_path / "in")], tmp_path / "set")
     assert list(tmp_path.iterdir()) == [tmp_path / "in"]
 
@@ -251,7 +252,7 @@ def test_only_prepared_sets_are_replaced_and_only_when_asked(tmp_path: Path) -> 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/letter.txt").write_text("dear")
     for overwrite in (False, True):
-        with pytest.raises(InputError, match="is no prepared set that may be replaced"):
+        with pytest.raises(InputError, match="is not a prepared set"):
             prepare([source], tmp_path / "mine", Options(overwrite=overwrite))
     with pytest.raises(InputError, match="is a file"):
         prepare([source], tmp_path / "mine/letter.txt")
@@ -275,7 +276,7 @@ def test_a_set_and_its_sources_lie_apart(target: str, tmp_path: Path) -> None:
     made.make_pairs(tmp_path / "in", range(1, 4))
     (tmp_path / "link").symlink_to(tmp_path / target)
     for place in (tmp_path / target, tmp_path / "link"):
-        with pytest.raises(InputError, match="lie in each other"):
+        with pytest.raises(InputError, match="overlap"):
             prepare([pairs_source(tmp_path / "in")], place, Options(overwrite=True))
 
 
@@ -338,8 +339,8 @@ def test_a_file_that_vanishes_is_left_out(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_missing_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(UnavailableError, match=r'ImageHash and Matplotlib are not .*pip install "rmbg-trt\[train\]"'):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UnavailableError, match=r'ImageHash and matplotlib are not .*pip install "rmbg-trt\[train\]"'):
         prepare([], tmp_path / "set")
 
 
@@ -383,6 +384,6 @@ def test_a_lossless_turned_picture_stays_lossless(tmp_path: Path) -> None:
         (tmp_path / part).mkdir()
     pair, done = write_pair.write_pair(found, seen, "a_1", "val", tmp_path, shorter=None, link=True)
     assert pair.image == tmp_path / "images/a_1.png"
-    assert done == ["pictures turned upright", "masks linked"]
+    assert done == ["images turned upright", "masks linked"]
     with Image.open(pair.image) as image:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(made.photo(1))[::-1, ::-1])

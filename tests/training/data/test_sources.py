@@ -86,7 +86,7 @@ def test_one_half_of_duts(folder: str, tmp_path: Path) -> None:
 )
 def test_not_that_dataset(read: Reader, looked_for: str, tmp_path: Path) -> None:
     (tmp_path / "something").mkdir()
-    with pytest.raises(InputError, match=f"is not {looked_for}"):
+    with pytest.raises(InputError, match=f"does not have the layout of {looked_for}"):
         read(tmp_path)
     with pytest.raises(InputError, match="could not be listed: No such file"):
         read(tmp_path / "missing")
@@ -95,7 +95,7 @@ def test_not_that_dataset(read: Reader, looked_for: str, tmp_path: Path) -> None
 def test_empty_dataset_says_what_was_looked_for(tmp_path: Path) -> None:
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
-    with pytest.raises(InputError, match="there are no pictures; looked for images and masks"):
+    with pytest.raises(InputError, match="there are no images; looked for images and masks"):
         sources.read_people(tmp_path)
 
 
@@ -115,11 +115,11 @@ def test_pairs_of_folders(tmp_path: Path) -> None:
     ]
     assert {each.category for each in listing.pairs} == {"mine"}
     assert sorted((Path(each.file).name, each.kind) for each in listing.rejected) == [
-        ("d.jpg", "picture without mask"),
+        ("d.jpg", "image without mask"),
         ("e.jpg", "ambiguous name"),
         ("e.png", "ambiguous name"),
-        ("g.png", "mask without picture"),
-        ("h_mask.png", "mask without picture"),
+        ("g.png", "mask without image"),
+        ("h_mask.png", "mask without image"),
     ]
     with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
         sources.read_pairs_of_folders(images, tmp_path / "nowhere")
@@ -147,13 +147,13 @@ def test_damaged_shards(tmp_path: Path) -> None:
     last = list_shard(shard, "masks")["1"][0]
     assert isinstance(last, Member)
     shard.write_bytes(shard.read_bytes()[: last.offset + 10])
-    with pytest.raises(InputError, match="is cut short: 10 of"):
+    with pytest.raises(InputError, match="is truncated: 10 of"):
         read_file(last)
-    with pytest.raises(InputError, match=r"a\.tar is no uncompressed tar, or is damaged"):
+    with pytest.raises(InputError, match=r"a\.tar is not an uncompressed tar, or is damaged"):
         sources.read_shards(tmp_path)
     shard.write_bytes(b"\x1f\x8b" + bytes(2000))
-    with pytest.raises(InputError, match=r"a\.tar is no uncompressed tar"):
+    with pytest.raises(InputError, match=r"a\.tar is not an uncompressed tar"):
         sources.read_shards(tmp_path)
     shard.unlink()
-    with pytest.raises(InputError, match=r"there are no pictures; looked for \*\.tar"):
+    with pytest.raises(InputError, match=r"there are no images; looked for \*\.tar"):
         sources.read_shards(tmp_path)

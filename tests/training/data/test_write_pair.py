@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.data import made_pictures as made
+from tests.training.data import made_images as made
 
 from rmbg_trt.errors import Error, InputError
-from rmbg_trt.training.data.rename import count_names, place, rename
-from rmbg_trt.training.data.resize import resize_picture, smaller_size
+from rmbg_trt.training.data.write_pair import count_names, place, resize_image, smaller_size
 
 
 def test_names_count_each_category() -> None:
@@ -20,16 +19,14 @@ def test_names_count_each_category() -> None:
 
 
 @pytest.mark.parametrize("link", [True, False])
-def test_rename_leaves_the_files_alone(link: bool, tmp_path: Path) -> None:
-    files = [made.save(made.photo(seed), tmp_path / f"in/{name}") for seed, name in ((1, "x.JPG"), (2, "y.png"))]
-    before = [file.read_bytes() for file in files]
-    made_files = rename(files, tmp_path / "out", "cat", link=link)
-    assert [file.name for file in made_files] == ["cat_00001.jpg", "cat_00002.png"]
-    assert [file.is_symlink() for file in made_files] == [link, link]
-    assert [file.read_bytes() for file in made_files] == before == [file.read_bytes() for file in files]
+def test_place_does_not_change_the_file(link: bool, tmp_path: Path) -> None:
+    file, target = made.save(made.photo(1), tmp_path / "x.png"), tmp_path / "a_00001.png"
+    before = file.read_bytes()
+    assert place(file, target, link=link) == target.is_symlink() == link
+    assert target.read_bytes() == file.read_bytes() == before
     with pytest.raises(Error, match="File exists"):
-        rename(files, tmp_path / "out", "cat", link=link)
-    assert [file.read_bytes() for file in files] == before
+        place(file, target, link=link)
+    assert file.read_bytes() == before
 
 
 def test_a_link_leads_past_links(tmp_path: Path) -> None:
@@ -72,6 +69,6 @@ def test_smaller_size(size: tuple[int, int], shorter: int | None, expected: tupl
 
 
 def test_resize_is_lanczos() -> None:
-    picture = made.photo(1, (60, 90))
-    expected = np.asarray(picture.resize((45, 30), Image.Resampling.LANCZOS))
-    np.testing.assert_array_equal(resize_picture(np.asarray(picture), (30, 45)), expected)
+    image = made.photo(1, (60, 90))
+    expected = np.asarray(image.resize((45, 30), Image.Resampling.LANCZOS))
+    np.testing.assert_array_equal(resize_image(np.asarray(image), (30, 45)), expected)
