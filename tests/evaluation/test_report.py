@@ -129,7 +129,8 @@ def test_a_failure_leaves_what_was_there(
 
 
 def test_without_matplotlib(folder: Path, sharp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
     with pytest.raises(UnavailableError, match=r'matplotlib is not installed: pip install "rmbg-trt\[train\]"'):
         evaluate([sharp], folder, device="cpu", out=tmp_path / "results")
 

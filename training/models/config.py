@@ -40,8 +40,9 @@ class ModelConfig:
     def from_json(cls, text: str) -> ModelConfig:
         """Reads what ``to_json`` wrote. Raises ValueError if it is not JSON, or does not have these fields."""
         try:
-            fields: dict[str, Any] = json.loads(text)
-            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+            fields = json.loads(text).items()
+            values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields}
+            return cls(**values)
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a model configuration: {error}") from error
 

@@ -145,7 +145,7 @@ def prepare(
     choice: SetChoice,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List all skipped files; show tracebacks.")] = False,
 ) -> None:
-    """Make one set for training and evaluation from published datasets.
+    """Make one dataset for training and evaluation from published datasets.
 
     Every pair is decoded and checked. Masks become 8-bit gray, in the size of
     their image. Published validation and test sets stay as they are; if there
