@@ -36,10 +36,10 @@ def main() -> None:
         before, after = evaluation.models
         for name, result in ((options.before, before), ("trained", after)):
             means = result.means()
-            table.add_row(folder.name, str(len(result.pictures)), name, *(f"{means[key]:.4f}" for key in SHOWN))
+            table.add_row(folder.name, str(len(result.images)), name, *(f"{means[key]:.4f}" for key in SHOWN))
         difference = compare(before, after)
         figures[folder.name] = {
-            "pictures": len(after.pictures),
+            "images": len(after.images),
             "failures": len(after.failures),
             "before": before.means(),
             "trained": after.means(),

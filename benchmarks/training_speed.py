@@ -50,15 +50,15 @@ def main() -> None:
                 batch=options.batch,
                 workers=options.workers,
                 epochs=2,
-                pictures=0,
+                previews=0,
                 augment=AugmentConfig(background=0.2),
             )
             in_memory = steps_in_memory(config)
             train(config, Path(folder) / name)
             row = read_metrics(Path(folder) / name)[1]  # the first epoch warms up
-            busy = row["pictures_per_s"] / in_memory
-            figures[name] = {**row, "in_memory_pictures_per_s": in_memory, "busy": busy}
-            shown = (f"{row['pictures_per_s']:.4g}", f"{in_memory:.4g}", f"{busy:.2f}", f"{row['waited']:.1%}")
+            busy = row["images_per_s"] / in_memory
+            figures[name] = {**row, "in_memory_images_per_s": in_memory, "busy": busy}
+            shown = (f"{row['images_per_s']:.4g}", f"{in_memory:.4g}", f"{busy:.2f}", f"{row['waited']:.1%}")
             table.add_row(name, *shown)
     _report.console.print(table)
     _report.save("training_speed", options, figures)

@@ -63,7 +63,7 @@ def main() -> None:
     def show(row: dict[str, float]) -> None:
         print(f"epoch {row['epoch']:.0f}: loss {row['train_loss']:.3f}, IoU on val {row['val_iou']:.3f}")
 
-    run = train(config, work / "run", watch=Watch(say=print, tell=show))
+    run = train(config, work / "run", watch=Watch(on_message=print, on_epoch=show))
     print(f"trained {run.epochs} epochs; best IoU {run.best:.3f}")
 
     model = work / "model.onnx"
