@@ -20,6 +20,7 @@ OPTIMIZERS = ("adamw", "adam")
 SCHEDULES = ("cosine", "plateau", "constant")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 MONITORS = ("val_iou", "val_maxf", "val_mae", "val_loss")
+DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,9 @@ class TrainConfig:
         return self.monitor in ("val_iou", "val_maxf")
 
     def __post_init__(self) -> None:
-        _one_of("loss", self.loss, LOSSES)
-        _one_of("optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("monitor", self.monitor, MONITORS)
-        _one_of("device", self.device, ("auto", "cpu", "cuda"))
+        choices = {"loss": LOSSES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
+        for name, allowed in {**choices, "monitor": MONITORS, "device": DEVICES}.items():
+            _check(name, getattr(self, name), getattr(self, name) in allowed, f"one of {', '.join(allowed)}")
         for name in ("batch", "accumulate", "epochs", "lr", "checkpoint_minutes"):
             _check(name, getattr(self, name), getattr(self, name) > 0, "a number above 0")
         for name in (
@@ -191,10 +189,6 @@ def _as(kind: Any, value: Any, name: str) -> Any:
             pass
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     raise InputError(f"{name} is {value!r}; expected {words.get(kind, 'two numbers, such as [0.8, 1.2]')}")
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    _check(name, value, value in allowed, f"one of {', '.join(allowed)}")
 
 
 def _check(name: str, value: Any, valid: bool, expected: str) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from .average import Average
 from .checkpoints import AtomicCheckpoints, Checkpoints
-from .interrupt import Interrupt, InterruptedRun
-from .nan_guard import NanGuard
 from .previews import Previews
 from .progress import Bar
 from .record import Record
+from .stops import Interrupt, InterruptedRun, NanGuard
 
 __all__ = [
     "AtomicCheckpoints",

@@ -7,8 +7,10 @@ training images; if it has no splits, all three are drawn.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ...errors import InputError
@@ -106,12 +108,7 @@ def read_aisegment(folder: Path, category: str = "aisegment") -> Listing:
     """AISegment: ``clip_img/ID/clip_N/x.jpg`` with its alpha in ``matting/ID/matting_N/x.png``."""
     layout = "clip_img/**.jpg and matting/**.png"
     found = _find(folder, "clip_img", "matting")
-
-    def mask_key(key: str) -> str:
-        return "/".join(
-            part.replace("clip_", "matting_", 1) if part.startswith("clip_") else part for part in key.split("/")
-        )
-
+    mask_key = partial(re.sub, "(^|/)clip_", r"\1matting_")
     return _read("AISegment", folder, category, layout, [(found, ANY)], mask_key)
 
 

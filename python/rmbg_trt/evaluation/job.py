@@ -110,10 +110,11 @@ def evaluate(
     if calibration is not None:
         options["calibration"] = os.fspath(calibration)
     engines = [functools.partial(Engine, model, color="rgb", **options) for model in models]
+    on_progress = progress or (lambda info, done, total: None)
     results = []
     for open_engine, file, label in zip(engines, files, labels(models), strict=True):
         with open_engine() as engine:
-            results.append(_run(engine, label, file, pairs, jobs, progress or _silent, matte=matte, fast=fast))
+            results.append(_run(engine, label, file, pairs, jobs, on_progress, matte=matte, fast=fast))
     if isinstance(data, (str, os.PathLike)):
         name, recorded = os.fspath(data), {**options, "split": split}
     else:
@@ -122,10 +123,6 @@ def evaluate(
     if out is not None:
         report.write(evaluation, Path(out), engines)
     return evaluation
-
-
-def _silent(info: EngineInfo, done: int, total: int) -> None:
-    """The default progress: nothing."""
 
 
 def _folder_of(pairs: Sequence[Pair]) -> str:
@@ -142,12 +139,12 @@ def _run(
     file: Path,
     pairs: Sequence[Pair],
     jobs: int | None,
-    progress: Progress,
+    on_progress: Progress,
     **scoring: Any,
 ) -> ModelResult:
     """One model over all pairs."""
     info = engine.info
-    progress(info, 0, len(pairs))
+    on_progress(info, 0, len(pairs))
     images, failures = [], []
     with contextlib.closing(_outcomes(engine, pairs, jobs or default_jobs(), scoring)) as outcomes:
         for done, outcome in enumerate(outcomes, 1):
@@ -155,7 +152,7 @@ def _run(
                 failures.append(outcome)
             else:
                 images.append(outcome)
-            progress(info, done, len(pairs))
+            on_progress(info, done, len(pairs))
     if not images:
         raise InputError(f"none of the {len(pairs)} pairs could be evaluated; the first: {failures[0].reason}")
     return ModelResult(label, file_sha256(file), info, images, failures)

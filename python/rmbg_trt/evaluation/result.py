@@ -98,10 +98,8 @@ class Evaluation:
     @property
     def failures(self) -> list[Failure]:
         """The failures of all models, each pair and reason once."""
-        seen: dict[tuple[str, str], Failure] = {}
-        for failure in (failure for model in self.models for failure in model.failures):
-            seen.setdefault((failure.pair.name, failure.reason), failure)
-        return list(seen.values())
+        failures = (failure for model in self.models for failure in model.failures)
+        return list({(failure.pair.name, failure.reason): failure for failure in failures}.values())
 
 
 @dataclass(frozen=True)
