@@ -50,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("RMBG_TRT_OFFLINE", raising=False)
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "400")  # no path is wrapped
     yield tmp_path / "home"
     httpd.shutdown()
     httpd.server_close()
