@@ -36,7 +36,7 @@ LONG = (
     "tests/test_gpu_check.py",
     "tests/test_recipe_settings.py",
     "tests/training/test_models.py",
-    "tests/network/test_int8.py",
+    "tests/networks/test_int8.py",
     "tests/test_recipe.py",
     "tests/test_cuda_kernels.py",
     "tests/examples/test_notebooks.py",

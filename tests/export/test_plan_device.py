@@ -15,7 +15,7 @@ import pytest
 import torch
 from tests import small_models
 from tests.export import fake_tensorrt
-from tests.network import fake_gpu
+from tests.runtimes import fake_gpu
 
 from rmbg_trt import _core
 from rmbg_trt.errors import InputError, ModelError, UnavailableError

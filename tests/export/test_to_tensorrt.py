@@ -17,7 +17,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tests.export import fake_tensorrt
-from tests.network import fake_gpu
+from tests.runtimes import fake_gpu
 
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.export.build_watch import TOTAL, BuildWatch

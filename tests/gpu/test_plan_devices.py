@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests import small_models
 from tests.export import fake_tensorrt
-from tests.network import fake_gpu
+from tests.runtimes import fake_gpu
 
 from rmbg_trt import _core
 from rmbg_trt.errors import Error

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.network import fake_gpu
-from tests.network.fake_gpu import H200, L4, STREAM, Array
+from tests.runtimes import fake_gpu
+from tests.runtimes.fake_gpu import H200, L4, STREAM, Array
 
 from rmbg_trt.errors import InputError, ModelError, NetworkError, UnavailableError
 from rmbg_trt.networks import tensorrt as tensorrt_network

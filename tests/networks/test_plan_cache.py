@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 from tests import small_models
-from tests.network import fake_gpu
-from tests.network.fake_gpu import H200, L4
+from tests.runtimes import fake_gpu
+from tests.runtimes.fake_gpu import H200, L4
 
 from rmbg_trt import _core, models
 from rmbg_trt.cache import prune

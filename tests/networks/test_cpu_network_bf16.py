@@ -189,7 +189,7 @@ def test_values_that_are_not_numbers_do_not_stay() -> None:
 SCRIPT = """
 import sys, numpy as np
 from rmbg_trt import _core
-from tests.network.test_cpu_network_bf16 import random_net
+from tests.networks.test_cpu_network_bf16 import random_net
 net, output = random_net()
 net.graph.set_output(output)
 np.save(sys.argv[1], _core.CpuModel(net.graph, "bf16").network().run(net.x))

@@ -177,7 +177,7 @@ def test_every_instruction_set_gives_the_same_picture(tmp_path: Path, in_python:
     np.save(tmp_path / "x.npy", x)
     code = (
         "import sys, numpy as np; from pathlib import Path; from rmbg_trt import _core\n"
-        "from tests.network.test_cpu_network import native\n"
+        "from tests.networks.test_cpu_network import native\n"
         "folder = Path(sys.argv[1])\n"
         "np.save(folder / 'y.npy', native(folder / 'm.onnx', 37, 52).run(np.load(folder / 'x.npy')))\n"
         "print(_core.cpu_isa())"

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
-from tests.network.test_cpu_network import Builder, check, native, oracle, random_input
+from tests.networks.test_cpu_network import Builder, check, native, oracle, random_input
 
 from rmbg_trt.errors import InputError
 from rmbg_trt.runtimes import onnx_node

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import make, reference
-from tests.network.test_cpu_network import Builder
+from tests.networks.test_cpu_network import Builder
 
 from rmbg_trt import Engine, UnavailableError, _core
 from rmbg_trt.networks.native import compile_bf16, measure_centres

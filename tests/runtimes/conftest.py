@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.network import fake_gpu
+from tests.runtimes import fake_gpu
 
 RUNTIME_MODULES = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_libs", "tensorrt_rtx_bindings")
 

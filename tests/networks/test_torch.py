@@ -20,7 +20,7 @@ import onnx
 import pytest
 import torch
 from tests import small_models
-from tests.network.fake_gpu import H200, L4, STREAM
+from tests.runtimes.fake_gpu import H200, L4, STREAM
 from torch import nn
 from torch.nn import functional
 
