@@ -7,12 +7,23 @@ import contextlib
 import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-BUILDING = ".building-"  # how the names of folders begin in which something is being made
+from .errors import Error
+from .files import atomic_file
+
+log = logging.getLogger("rmbg_trt")
+
+Value = TypeVar("Value")
+
+BUILDING = ".building-"  # prefix of the temporary folders in which entries are built
 _ABANDONED_SECONDS = 24 * 3600
 
 
@@ -37,6 +48,66 @@ def entry_path(kind: str, stem: str, parts: object, suffix: str) -> Path:
     """
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
     return cache_dir() / kind / f"{stem[:60]}-{digest}{suffix}"
+
+
+def read_entry(file: Path, parse: Callable[[bytes], Value]) -> Value | None:
+    """Reads an entry and marks it as used. Returns None if there is none, or, with a warning, if it is damaged.
+
+    Args:
+        file: The entry.
+        parse: Turns the content into a value; raises ValueError, TypeError, LookupError or OSError if it is damaged.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return None
+    try:
+        value = parse(content)
+    except (ValueError, TypeError, LookupError, OSError) as error:
+        warn_damaged(file, error)
+        return None
+    touch(file)
+    return value
+
+
+def write_entry(file: Path, content: bytes, keep: int) -> None:
+    """Writes an entry and prunes its folder. A cache that cannot be written only costs a warning."""
+    try:
+        with atomic_file(file) as stream:
+            stream.write(content)
+    except Error as error:
+        log.warning("a cache entry cannot be kept, so each start computes it again: %s", error)
+    prune(file.parent, file.suffix, keep)
+
+
+def warn_damaged(path: Path, reason: object) -> None:
+    """Logs that an entry is damaged."""
+    log.warning("the cache entry %s cannot be used and is made again: %s", path, reason)
+
+
+@contextlib.contextmanager
+def build_folder(entry: Path, keep: int) -> Iterator[Path]:
+    """Gives a temporary folder in which to build an entry that is then moved into place. Prunes afterwards.
+
+    Raises:
+        Error: The cache cannot be written.
+    """
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=BUILDING, dir=entry.parent, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise Error(f"the cache {entry.parent} cannot be written: {error.strerror or error}") from error
+    prune(entry.parent, entry.suffix, keep)
+
+
+def remove_files(*files: Path) -> None:
+    """Removes the files of a damaged entry. Raises Error if one cannot be removed."""
+    for file in files:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise Error(f"{file} cannot be removed: {error.strerror or error}") from error
 
 
 def touch(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import hashlib
 import logging
 import os
@@ -37,6 +38,16 @@ def content_sha256(path: Path) -> str:
     for name, model in CATALOGUE.items():
         if path == model_path(name):
             return model.sha256
+    try:
+        states = [file.stat() for file in (path, path.with_suffix(".bin")) if file.is_file()]
+    except OSError:
+        return model_sha256(path)  # reports the error
+    return _hashed(path, tuple((state.st_ino, state.st_size, state.st_mtime_ns) for state in states))
+
+
+@functools.lru_cache(maxsize=32)
+def _hashed(path: Path, state: tuple[tuple[int, int, int], ...]) -> str:
+    """The sha256 of a file in this state (inode, size, time of change): one start needs it for several cache keys."""
     return model_sha256(path)
 
 

@@ -13,7 +13,8 @@ import pytest
 from tests import make, reference
 from tests.networks.test_cpu_network import Builder
 
-from rmbg_trt import Engine, UnavailableError, _core
+from rmbg_trt import Engine, UnavailableError, _core, models
+from rmbg_trt.files import file_sha256
 from rmbg_trt.networks.native import compile_bf16, measure_centres
 from rmbg_trt.runtimes.onnx_file import read_network
 from rmbg_trt.runtimes.onnx_graph import import_graph
@@ -46,7 +47,7 @@ def test_engine_in_bf16_remembers_its_centres(
         if len(mattes) == 2:
             assert "damaged" not in caplog.text
             table.write_bytes(b"damaged")
-    assert "cannot be used and are measured again" in caplog.text
+    assert "cannot be used and is made again" in caplog.text
     assert np.load(table).dtype == np.float32
     np.testing.assert_array_equal(mattes[0], mattes[1])
     np.testing.assert_array_equal(mattes[0], mattes[2])
@@ -75,10 +76,25 @@ def test_centres_of_another_network_or_that_cannot_be_kept(
     np.savez(table.with_suffix(".npz"), a=np.zeros(1))
     table.write_bytes(table.with_suffix(".npz").read_bytes())
     compile_bf16(small_model, graph)
-    assert "no table of centres" in caplog.text
+    assert "not a table of centres" in caplog.text
     monkeypatch.setenv("RMBG_TRT_HOME", str(small_model))  # a file, so no folder can be made in it
     compile_bf16(small_model, graph)
     assert "cannot be kept" in caplog.text
+
+
+def test_a_start_reads_a_model_for_its_hash_once(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The choice of runtime and the centres both need it; a changed file is read again."""
+    pretend(monkeypatch, bf16=True)
+    monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "home"))
+    hashed: list[Path] = []
+    monkeypatch.setattr(models, "model_sha256", lambda path: (hashed.append(path), file_sha256(path))[1])
+    model = tmp_path / "model.onnx"
+    for start, extra in ((1, b""), (2, b"\x12\x00")):  # an empty field of the file, which changes nothing
+        model.write_bytes(small_model.read_bytes() + extra)
+        with Engine(model, device="cpu", precision="bf16", runtime="native"):
+            assert hashed == [model] * start
 
 
 def check_photographs(path: Path, photographs: tuple[str, ...], iou: float) -> None:

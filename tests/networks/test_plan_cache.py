@@ -157,7 +157,7 @@ def test_a_damaged_plan_is_built_again(
         opened = open_built(model, "tensorrt", REQUEST)
     assert opened.reason.endswith("built now and kept")
     assert plan.read_bytes() == export.plan
-    assert "is built again" in caplog.text
+    assert "is made again" in caplog.text
     assert len(export.calls) == 2
 
 
@@ -176,12 +176,12 @@ def test_a_new_plan_that_does_not_run(trt: Any, export: FakeExport, model: Path)
     assert len(export.calls) == 1
 
 
-@pytest.mark.parametrize(("precision", "hint"), [("auto", "take precision='fp32'"), ("fp32", "fp32 plan")])
+@pytest.mark.parametrize(("precision", "hint"), [("auto", "use precision='fp32'"), ("fp32", "fp32 plan")])
 def test_a_failed_verification_keeps_nothing(
     trt: Any, export: FakeExport, model: Path, precision: str, hint: str
 ) -> None:
     export.failures = ["the IoU is 0.5"]
-    with pytest.raises(ModelError, match=r"failed its verification: the IoU is 0\.5") as raised:
+    with pytest.raises(ModelError, match=r"failed verification: the IoU is 0\.5") as raised:
         open_built(model, "tensorrt", dataclasses.replace(REQUEST, precision=precision))
     assert hint in str(raised.value)
     assert ("take precision" in str(raised.value)) == (precision == "auto")

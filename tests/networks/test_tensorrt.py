@@ -335,7 +335,7 @@ def test_a_cache_that_cannot_be_written(
     (tmp_path / "home").write_text("a file, where the folder should be")
     with caplog.at_level(logging.WARNING, "rmbg_trt"):
         assert tensorrt_network.open(write("vtrt"), REQUEST).networks
-    assert "could not be kept" in caplog.text
+    assert "cannot be kept" in caplog.text
 
 
 def test_plans_of_the_runtime_that_is_missing(trt: Any, write: Callable[..., Path]) -> None:

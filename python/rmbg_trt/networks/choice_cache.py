@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured of a model's candidates on this processor, in the user's cache (cpu_choice.py).
+"""Measurements of a model's candidates on this processor, kept in the user's cache for `cpu_choice`.
 
-The key of an entry holds everything that the figures depend on, so nothing is ever outdated. What follows from the
-figures is decided anew at each start.
+The key covers everything the figures depend on, so an entry never becomes outdated. Each start decides anew from them.
 """
 
 from __future__ import annotations
@@ -10,25 +9,20 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import __version__, _core
-from ..cache import entry_path, prune, touch
-from ..errors import Error
-from ..files import atomic_file
+from ..cache import entry_path, read_entry, write_entry
 from ..models import content_sha256
 from ..runtimes.native import processor_name
 from .matte_check import MatteCheck
 
-log = logging.getLogger("rmbg_trt")
-
 KEPT_CHOICES = 128
 
-_in_this_process: dict[Path, Choice] = {}  # also where the cache cannot be written
+_in_this_process: dict[Path, Choice] = {}  # helps if the cache cannot be written
 
 
 @dataclass(frozen=True)
@@ -49,29 +43,25 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured of a candidate.
+    """Time and quality of a candidate.
 
     Attributes:
         candidate: Which one.
-        ms: Fastest of a few runs of the network alone; the candidates take turns.
-        check: Against float32; None for float32 itself.
+        ms: Fastest of a few runs of the network alone; runs of the candidates are interleaved.
+        check: Comparison with fp32; None for fp32 itself.
     """
 
     candidate: Candidate
     ms: float
     check: MatteCheck | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dataclasses.asdict(self)
-
 
 @dataclass(frozen=True)
 class Choice:
-    """All that is known of a model's candidates on this processor.
+    """What is known about a model's candidates on this processor.
 
     Attributes:
-        measured: Those that run the model.
+        measured: The candidates that run the model.
         passed_over: Why the others do not, a sentence each.
     """
 
@@ -80,7 +70,7 @@ class Choice:
 
 
 def choice_file(path: Path, wanted: Sequence[Candidate], size: tuple[int, int] | None) -> Path:
-    """Where the choice for a model is kept, or would be."""
+    """The path of a model's cache entry."""
     parts = {
         "content": content_sha256(path),
         "size": size,
@@ -92,25 +82,16 @@ def choice_file(path: Path, wanted: Sequence[Candidate], size: tuple[int, int] |
 
 
 def known_choice(file: Path) -> Choice | None:
-    """What this process or the cache knows; None where that is nothing."""
-    return _in_this_process.get(file) or _read(file)
-
-
-def _read(file: Path) -> Choice | None:
-    """What the cache knows; None where it has nothing. A damaged entry is measured again."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError:
-        return None
-    try:
-        entry = json.loads(text)
-        choice = Choice(tuple(map(_measurement, entry["measured"])), tuple(map(str, entry["passed_over"])))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        log.warning("%s is damaged and is measured again: %s", file, error)
-        return None
-    touch(file)
-    _in_this_process[file] = choice
+    """The choice that this process or the cache remembers, or None."""
+    choice = _in_this_process.get(file) or read_entry(file, _parse)
+    if choice is not None:
+        _in_this_process[file] = choice
     return choice
+
+
+def _parse(content: bytes) -> Choice:
+    entry = json.loads(content)
+    return Choice(tuple(map(_measurement, entry["measured"])), tuple(map(str, entry["passed_over"])))
 
 
 def _measurement(entry: dict[str, Any]) -> Measurement:
@@ -121,15 +102,9 @@ def _measurement(entry: dict[str, Any]) -> Measurement:
 
 
 def remember(file: Path, choice: Choice) -> None:
-    """Keep a choice for the next start. A cache that cannot be written costs a measurement in each process."""
+    """Keeps a choice for this process and the next start."""
     _in_this_process[file] = choice
-    entry = {"measured": [each.to_dict() for each in choice.measured], "passed_over": list(choice.passed_over)}
-    try:
-        with atomic_file(file) as stream:
-            stream.write(json.dumps(entry, indent=1, ensure_ascii=False).encode())
-    except Error as error:
-        log.warning("what runs fastest here cannot be kept, so each start measures it again: %s", error)
-    prune(file.parent, file.suffix, KEPT_CHOICES)
+    write_entry(file, json.dumps(dataclasses.asdict(choice), indent=1, ensure_ascii=False).encode(), KEPT_CHOICES)
 
 
 def _openvino_version() -> str:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which runtime and precision run a model on the CPU: what is fastest here and keeps float32's mattes.
+"""Chooses runtime and precision for a model on the CPU: the fastest that keeps the mattes of fp32.
 
-Nothing is concluded from a feature bit. The candidates are opened and timed on this processor, the ones in reduced
-precision are compared with float32, and the figures are kept (choice_cache.py): a second start only reads a small file.
+Feature bits decide nothing. Candidates are opened and timed on this processor, and those in reduced precision are
+compared with fp32. The measurements are kept (choice_cache.py), so a second start only reads a small file.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import _core, models
 from ..errors import ModelError, UnavailableError
+from ..export.int8_checks import MIN_AGREEMENT
 from ..runtimes.progress import Progress, build_progress
 from ..runtimes.request import Opened, RefusedError, Request, UnsupportedNetworkError
 from .choice_cache import Candidate, Choice, Measurement, choice_file, known_choice, remember
@@ -29,55 +32,50 @@ ROUNDS = 3
 CLEARLY_FASTER = 0.95  # share of the time; smaller differences are noise
 
 MAX_MEAN_ALPHA = 0.2
-"""What "auto" may change of float32's alpha, in the mean, of 255."""
+"""Largest mean difference from fp32's alpha (0 to 255) that "auto" accepts."""
 
 MIN_IOU = {"u2netp": 0.99}
-"""What "auto" keeps on each photograph; 0.995 for a model that is not named."""
-
-MIN_AGREEMENT = 0.98
-"""What a precision keeps that is asked for, the bound of int8 (export/int8_checks.py)."""
-
+"""Smallest IoU with fp32 on one photograph that "auto" accepts; 0.995 for other models."""
 
 Open = Callable[[Candidate], Opened]
 
-_measuring = threading.Lock()  # one at a time, or the times mean nothing
+_measuring = threading.Lock()  # concurrent measurements would distort the times
 
 
 def candidates(runtime: str, precision: str) -> list[Candidate]:
-    """The candidates for what the user asked for, in the order in which they are tried.
+    """The candidates for the user's options, in the order in which they are tried.
 
     Args:
         runtime: "auto" or one of ``CPU_RUNTIMES``.
         precision: "auto", "fp32" or "bf16".
 
     Returns:
-        At least one. For "auto" OpenVINO's bf16 is not among them: it changes U²-Net's mattes visibly
-        (docs/precision.md).
+        At least one. "auto" leaves out OpenVINO's bf16, which changes U²-Net's mattes visibly (docs/precision.md).
     """
     runtimes = ("native", "openvino") if runtime == "auto" else (runtime,)
-    found = [Candidate(name, "fp32" if precision == "auto" else precision) for name in runtimes]
+    chosen = [Candidate(name, "fp32" if precision == "auto" else precision) for name in runtimes]
     if precision == "auto" and "native" in runtimes and _core.cpu_info()["bf16"]:
-        found.append(Candidate("native", "bf16"))
-    return found
+        chosen.append(Candidate("native", "bf16"))
+    return chosen
 
 
 def open_fastest(
     path: Path, wanted: Sequence[Candidate], request: Request, *, asked: bool, open_one: Open
 ) -> tuple[Opened | None, list[str]]:
-    """Open a model with the fastest candidate that keeps float32's mattes.
+    """Opens a model with the fastest candidate that keeps the mattes of fp32.
 
     Args:
         path: The model file.
         wanted: From ``candidates``.
-        request: The rest of what the user asked for.
-        asked: The user named the precision. The bound is then ``MIN_AGREEMENT`` and the model is refused below it.
+        request: The other options.
+        asked: The user named the precision. Then the bound is ``MIN_AGREEMENT``, and the model is refused below it.
         open_one: Opens the model with one candidate.
 
     Returns:
-        The opened model, or None where nothing runs it; and why candidates do not run it, a sentence each.
+        The opened model, or None if nothing runs it; and why candidates do not run it, a sentence each.
 
     Raises:
-        ModelError: The model is damaged, or its mattes in the precision asked for are too far from float32's.
+        ModelError: The model is damaged, or its mattes in the requested precision are too far from fp32's.
         InputError: The size does not fit the model.
     """
     if len(wanted) == 1 and wanted[0].precision == "fp32":
@@ -91,14 +89,14 @@ def open_fastest(
 def _open_chosen(
     path: Path, file: Path, wanted: Sequence[Candidate], *, asked: bool, open_one: Open
 ) -> tuple[Opened | None, list[str]]:
-    """As ``open_fastest``, with what the cache knows or what is measured now."""
+    """As ``open_fastest``, with cached measurements or new ones."""
     known = known_choice(file)
     if known is not None:
         best = _required(known, wanted, path, asked=asked)
         try:
             return _explained(open_one(best.candidate), best, known, path, asked=asked), list(known.passed_over)
         except (UnsupportedNetworkError, UnavailableError) as error:
-            log.warning("%s no longer runs %s, so it is measured again: %s", best.candidate, path.name, error)
+            log.warning("%s no longer runs %s, so candidates are measured again: %s", best.candidate, path.name, error)
     opened, passed_over = _open_all(wanted, open_one)
     if not opened:
         return None, passed_over
@@ -127,29 +125,30 @@ def _open_all(wanted: Sequence[Candidate], open_one: Open) -> tuple[list[tuple[C
 def _measure(
     path: Path, opened: Sequence[tuple[Candidate, Opened]], open_one: Open, progress: Progress
 ) -> Iterator[Measurement]:
-    """Time all candidates in interleaved runs, and compare those in reduced precision with float32."""
+    """Times all candidates in interleaved runs and compares those in reduced precision with fp32."""
     names = ", ".join(str(candidate) for candidate, _ in opened)
-    log.info("measuring once what runs %s fastest here: %s", path.name, names)
-    networks = [each.networks[0] for _, each in opened]
-    shape = networks[0].input.shape
-    size = (shape[2], shape[3])
-    x = _core.preprocess(_any_picture(size), size, color="rgb")
+    log.info("measuring (once) what runs %s fastest here: %s", path.name, names)
+    networks = [model.networks[0] for _, model in opened]
+    size = networks[0].input.shape[2:]
+    # Noise will do: a network of convolutions takes the same time for all images.
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    x = _core.preprocess(noise, size, color="rgb")
     times = [_run_ms(network, x) for network in networks]  # also the warm-up
     for done in range(ROUNDS):
         progress("timing", done, ROUNDS)
         times = [min(best, _run_ms(network, x)) for best, network in zip(times, networks, strict=True)]
-    reference = next((each for candidate, each in opened if candidate.precision == "fp32"), None)
-    for (candidate, each), ms in zip(opened, times, strict=True):
+    reference = next((model for candidate, model in opened if candidate.precision == "fp32"), None)
+    for (candidate, model), ms in zip(opened, times, strict=True):
         check = None
         if candidate.precision != "fp32":
             reference = reference or _reference(open_one)
             progress(f"comparing {candidate} with fp32", 0, 0)
-            check = _check(_predict(reference), _predict(each), size)
+            check = _check(_predict(reference), _predict(model), size)
         yield Measurement(candidate, round(ms, 3), check)
 
 
 def _check(fp32: Predict, reduced: Predict, size: tuple[int, int]) -> MatteCheck:
-    """As ``check_mattes``; a network that gives NaN or Inf, which bf16 can where fp32 does not, has no agreement."""
+    """As ``check_mattes``, but NaN or Inf, which bf16 can give where fp32 does not, counts as no agreement."""
     try:
         return check_mattes(fp32, reduced, size)
     except ModelError as error:
@@ -158,7 +157,7 @@ def _check(fp32: Predict, reduced: Predict, size: tuple[int, int]) -> MatteCheck
 
 
 def _reference(open_one: Open) -> Opened:
-    """The model in float32, to compare with."""
+    """The model in fp32, to compare with."""
     passed_over: list[str] = []
     for candidate in candidates("auto", "fp32"):
         opened, why = _open_all([candidate], open_one)
@@ -179,18 +178,11 @@ def _run_ms(network: _core.Network, x: Any) -> float:
     return 1e3 * (time.perf_counter() - began)
 
 
-def _any_picture(size: tuple[int, int]) -> Any:
-    """Noise of the network's size: a network of convolutions takes the same time for all pictures."""
-    import numpy as np
-
-    return np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-
-
 def _required(known: Choice, wanted: Sequence[Candidate], path: Path, *, asked: bool) -> Measurement:
-    """The fastest of the measured ones that keep the bound, the first of those that are about as fast.
+    """The fastest candidate within the bound, or the first of those about as fast.
 
     Raises:
-        RefusedError: None keeps it.
+        RefusedError: No candidate is within the bound.
     """
     passed = [each for each in known.measured if each.candidate in wanted and _keeps(each.check, path, asked=asked)]
     passed = [each for each in passed if _mean_alpha(each) <= MAX_MEAN_ALPHA] or passed  # quality before speed
@@ -200,7 +192,7 @@ def _required(known: Choice, wanted: Sequence[Candidate], path: Path, *, asked: 
     checked = [(each.candidate, each.check) for each in known.measured if each.check]
     figures = "; ".join(f"{candidate}: agreement {check.agreement:.3f}" for candidate, check in checked)
     raise RefusedError(
-        f"{path.name} loses too much in this precision ({figures}; expected at least {MIN_AGREEMENT:g}). Take "
+        f"{path.name} loses too much in this precision ({figures}; expected at least {MIN_AGREEMENT:g}). Use "
         "precision='auto' or 'fp32'"
     )
 
@@ -222,7 +214,7 @@ def _catalogue_name(path: Path) -> str:
 
 
 def _explained(opened: Opened, best: Measurement, known: Choice, path: Path, *, asked: bool) -> Opened:
-    """The opened model, whose reason says what was measured."""
+    """The opened model, with the measurements in its reason."""
     precision = best.candidate.precision
     why = f"{precision} because it was asked for" if asked else precision
     if best.check is not None:

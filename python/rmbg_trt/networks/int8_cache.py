@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""int8 models for the CPU: made and verified once, then taken from the user's cache. So are refusals.
+"""int8 models for the CPU: made and verified once, then taken from the user's cache.
 
-A model in the cache is a folder, whole or absent. Its name comes from everything that it depends on, so nothing is ever
-outdated; the ones used last are kept.
+An entry is a folder. For a model that loses too much in int8 it holds only the sidecar, so the refusal is cached, too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..cache import BUILDING, entry_path, prune, touch
+from ..cache import build_folder, entry_path, touch, warn_damaged
 from ..errors import Error, ModelError
 from ..export import to_int8
 from ..export.calibration import Samples, find_samples
@@ -30,16 +29,16 @@ log = logging.getLogger("rmbg_trt")
 
 KEPT_MODELS = 8
 _FILE = "model.xml"
-_making = threading.Lock()  # of two engines that want the same model, one makes it
+_making = threading.Lock()  # if two engines need the same model, only one makes it
 
 
 def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None) -> tuple[Path, bool]:
-    """The int8 model of a model; it is made first where it is not in the cache.
+    """The int8 version of a model, made first if the cache does not have it.
 
     Args:
         path: An ONNX file or OpenVINO's own .xml, in fp32.
         size: Network input (height, width); None takes the model's own.
-        calibration: Folder of photographs; None takes the package's.
+        calibration: Folder of photographs; None uses the package's.
 
     Returns:
         The ``.xml`` file in the cache, with its sidecar; and whether it was made now.
@@ -52,24 +51,24 @@ def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None
     """
     samples = find_samples(calibration)
     folder = model_folder(path, size, samples)
-    found, made = _read(folder), False
-    if found is None:
+    sidecar, made = _read(folder), False
+    if sidecar is None:
         with _making:
-            found = _read(folder)
-            made = found is None
-            found = found or _make(path, size, samples, folder)
+            sidecar = _read(folder)
+            made = sidecar is None
+            sidecar = sidecar or _make(path, size, samples, folder)
     touch(folder)
-    if found.forced:
+    if sidecar.forced:
         raise ModelError(
-            f"{path.name} in int8 is refused: {check_of(found.verification[0]).failures()[0]}. Take precision='fp32' "
-            "or 'auto', or calibrate with more photographs of the kind that the model is for "
-            f"(this time: {found.source['calibration']}). This is remembered in {folder}"
+            f"{path.name} in int8 is refused: {check_of(sidecar.verification[0]).failures()[0]}. Use precision='fp32' "
+            "or 'auto', or calibrate with more photographs like those the model is for "
+            f"(this time: {sidecar.source['calibration']}). This refusal is cached in {folder}"
         )
     return folder / _FILE, made
 
 
 def model_folder(path: Path, size: tuple[int, int] | None, samples: Samples) -> Path:
-    """Where the int8 model of a model lies, or would."""
+    """The folder of a model's int8 version in the cache."""
     import openvino
 
     processor = shared_core().get_property("CPU", "FULL_DEVICE_NAME")
@@ -77,7 +76,7 @@ def model_folder(path: Path, size: tuple[int, int] | None, samples: Samples) -> 
         "content": content_sha256(path),
         "size": size,
         "samples": samples.sha256(),
-        "processor": str(processor),  # whose arithmetic it was verified with
+        "processor": str(processor),  # its arithmetic was used to verify the model
         "openvino": str(openvino.__version__),
         "package": __version__,
         "recipe": [to_int8.RECIPE, to_int8.MAX_NOISE],
@@ -86,72 +85,62 @@ def model_folder(path: Path, size: tuple[int, int] | None, samples: Samples) -> 
 
 
 def _read(folder: Path) -> Sidecar | None:
-    """What is known of the model in a folder; None where there is none. A damaged one is removed."""
+    """The sidecar of the model in a folder; None if there is none. A damaged model is removed."""
     if not folder.is_dir():
         return None
     try:
-        found = read_sidecar(folder / _FILE)
-        if found is None:
+        sidecar = read_sidecar(folder / _FILE)
+        if sidecar is None:
             raise ModelError(f"{folder / _FILE} has no sidecar")
-        check_of(found.verification[0])
-        if found.forced or model_sha256(folder / _FILE) == found.sha256:
-            return found
+        check_of(sidecar.verification[0])
+        if sidecar.forced or model_sha256(folder / _FILE) == sidecar.sha256:
+            return sidecar
         raise ModelError(f"{folder / _FILE} is not what was written")
     except (ModelError, LookupError, TypeError) as error:
-        log.warning("the cached int8 model %s cannot be used and is made again: %s", folder, error)
-    try:
-        with tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder.parent, ignore_cleanup_errors=True) as place:
-            folder.rename(Path(place) / "damaged")
-    except FileNotFoundError:  # another process was faster
-        pass
-    except OSError as error:
-        raise Error(f"{folder} cannot be removed: {error.strerror or error}") from error
+        warn_damaged(folder, error)
+    with build_folder(folder, KEPT_MODELS) as place, contextlib.suppress(FileNotFoundError):  # another was faster
+        folder.rename(place / "damaged")
     return None
 
 
 def _make(path: Path, size: tuple[int, int] | None, samples: Samples, folder: Path) -> Sidecar:
-    """Makes the model in a folder of its own and renames that; a refused one leaves only its sidecar."""
+    """Makes the model in a temporary folder and moves it into place; a refused model leaves only its sidecar."""
     check_writable(folder)
     log.warning("making an int8 model of %s, once, with %s; it is kept in %s", path.name, samples.what, folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=BUILDING, dir=folder.parent, ignore_cleanup_errors=True) as place:
-            with build_progress(f"int8 model of {path.stem}") as progress:
-                made = make_int8(path, size, samples, Path(place), progress)
-            whole = Path(place) / "whole"
-            if made.check.passed:
-                write_int8(made, whole / _FILE)
-            else:
-                whole.mkdir()
-                write_sidecar(whole / _FILE, sidecar_of(made, whole / _FILE))
-            _put(whole, folder)
-    except OSError as error:
-        raise Error(f"the cache {folder.parent} cannot be written: {error.strerror or error}") from error
-    prune(folder.parent, folder.suffix, KEPT_MODELS)
-    found = _read(folder)
-    if found is None:
-        raise Error(f"the int8 model that was just written to {folder} is damaged; look at the disk")
-    return found
+    with build_folder(folder, KEPT_MODELS) as place:
+        with build_progress(f"int8 model of {path.stem}") as progress:
+            made = make_int8(path, size, samples, place, progress)
+        whole = place / "whole"
+        if made.check.passed:
+            write_int8(made, whole / _FILE)
+        else:
+            whole.mkdir()
+            write_sidecar(whole / _FILE, sidecar_of(made, whole / _FILE))
+        _put(whole, folder)
+    sidecar = _read(folder)
+    if sidecar is None:
+        raise Error(f"the int8 model that was just written to {folder} is damaged; check the disk")
+    return sidecar
 
 
 def _put(whole: Path, folder: Path) -> None:
     try:
         whole.rename(folder)
     except OSError:
-        if not folder.is_dir():  # else another process was faster, and its model is as good
+        if not folder.is_dir():  # otherwise another process was faster, and its model is as good
             raise
 
 
 def describe_file(path: Path) -> str:
-    """As `describe`, for a file that is not from the cache, whose sidecar may be that of another."""
+    """As `describe`, for a user's file, whose sidecar may belong to another model."""
     sidecar = read_sidecar(path)
     if sidecar is not None and sidecar.precision == "int8" and sidecar.sha256 != model_sha256(path):
-        return "its sidecar is that of another model"
+        return "its sidecar belongs to another model"
     return describe(path)
 
 
 def describe(path: Path) -> str:
-    """How an int8 model was made and verified, as far as its sidecar tells; nothing where there is none."""
+    """How an int8 model was made and verified, according to its sidecar; empty if there is none."""
     sidecar = read_sidecar(path)
     if sidecar is None or sidecar.precision != "int8":
         return ""
@@ -160,4 +149,4 @@ def describe(path: Path) -> str:
     except (LookupError, TypeError) as error:
         raise ModelError(f"{path}: its sidecar is damaged ({error}); remove it, or export the model again") from error
     verdict = "it FAILED its verification: " if sidecar.forced else ""
-    return f"calibrated with {sidecar.source.get('calibration', 'unknown pictures')}; {verdict}{check}"
+    return f"calibrated with {sidecar.source.get('calibration', 'unknown images')}; {verdict}{check}"

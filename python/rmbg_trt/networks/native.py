@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks on the CPU through our own code (csrc/network/cpu), for models made of U²-Net's layers.
 
-In fp32 it runs Winograd convolutions. In bf16 it multiplies tiles (AMX or AVX512-BF16) and stores activations minus
-their channel's mean over a few photographs, the centre (csrc/network/cpu/bf16.h). The centres decide how much is left
-of 8 bits of mantissa, but not what is computed. A table of them has tens of kilobytes and stays in the user's cache.
+fp32 uses Winograd convolutions. bf16 multiplies tiles (AMX or AVX512-BF16) and stores each activation minus its
+centre: the mean of its channel over a few photographs (csrc/network/cpu/bf16.h). Centres only affect rounding errors.
+The table of them takes tens of kilobytes and is kept in the user's cache.
 """
 
 from __future__ import annotations
 
 import io
-import logging
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,32 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..cache import entry_path, prune, touch
-from ..errors import Error, InputError
+from ..cache import entry_path, read_entry, warn_damaged, write_entry
+from ..errors import InputError
 from ..export.pictures import SHIPPED
-from ..files import atomic_file
 from ..image import read_image
 from ..models import content_sha256
 from ..runtimes.devices import require_bf16
 from ..runtimes.native import compile_model, processor_name
 from ..runtimes.request import Opened, Request, UnsupportedNetworkError
 
-log = logging.getLogger("rmbg_trt")
-
-ROUNDS = 2  # the first one measures without centres, and so a little beside
+ROUNDS = 2  # the first one measures without centres, so it is slightly off
 KEPT_TABLES = 32
-FORMAT = 1  # of a table: which activations have a centre, in which order
+FORMAT = 1  # version of the table: which activations have a centre, in which order
 
 Floats = NDArray[np.float32]
 
 
 def open(path: Path, request: Request) -> Opened:
-    """Opens an ONNX file. "auto" is float32.
+    """Opens an ONNX file. "auto" means fp32.
 
     Raises:
-        UnsupportedNetworkError: The model has a layer that our network does not, it is a file of OpenVINO, or int8 is
-            asked for.
-        UnavailableError: bf16 is asked of a processor that has none.
+        UnsupportedNetworkError: Our network lacks a layer of the model, the file is OpenVINO's, or int8 is requested.
+        UnavailableError: bf16 is requested and the processor does not have it.
         ModelError: The file cannot be read or is not an image-to-matte network.
         InputError: The size does not fit the model.
     """
@@ -69,7 +64,7 @@ def measure_centres(graph: _core.CpuGraph, inputs: Sequence[Floats]) -> Floats:
 
     Args:
         graph: The network, with its output set.
-        inputs: At least one network input, (1, 3, height, width) float32 each, like those it will see.
+        inputs: At least one typical network input, each (1, 3, height, width) float32.
 
     Returns:
         (n,) float32: the mean of every channel that has a centre.
@@ -83,11 +78,11 @@ def measure_centres(graph: _core.CpuGraph, inputs: Sequence[Floats]) -> Floats:
 
 
 def compile_bf16(path: Path, graph: _core.CpuGraph) -> _core.CpuModel:
-    """The bf16 network of a model, with centres from the user's cache or measured now with the package's photographs.
+    """Compiles a model in bf16, with centres from the cache or measured now on the package's photographs.
 
     Args:
-        path: The model's file; its content is what the table is remembered by.
-        graph: Its network, in the size that is wanted.
+        path: The model file; its content is part of the cache key.
+        graph: Its network, at the requested size.
 
     Raises:
         InputError: The core does not run this graph in bf16.
@@ -97,44 +92,25 @@ def compile_bf16(path: Path, graph: _core.CpuGraph) -> _core.CpuModel:
     names = [photograph.name for photograph in photographs]
     parts = [content_sha256(path), height, width, names, _core.__version__, FORMAT]
     file = entry_path("centres", path.stem, parts, ".npy")
-    found = _read(file)
-    if found is not None:
+    centres = read_entry(file, _parse)
+    if centres is not None:
         try:
-            model = _core.CpuModel(graph, "bf16", found)
-        except InputError as error:  # of another length; if it is the graph, measuring says so
-            log.warning("the cached centres %s do not fit and are measured again: %s", file, error)
-        else:
-            touch(file)
-            return model
-    pictures = (read_image(photograph).pixels for photograph in photographs)
-    inputs = [_core.preprocess(pixels, (height, width), color="rgb") for pixels in pictures]
-    centres = measure_centres(graph, inputs)
-    _write(file, centres)
+            return _core.CpuModel(graph, "bf16", centres)
+        except InputError as error:  # of another length; if the graph is at fault, measuring reports it
+            warn_damaged(file, error)
+    images = (read_image(photograph).pixels for photograph in photographs)
+    centres = measure_centres(graph, [_core.preprocess(pixels, (height, width), color="rgb") for pixels in images])
+    table = io.BytesIO()
+    np.save(table, centres)
+    write_entry(file, table.getvalue(), KEPT_TABLES)
     return _core.CpuModel(graph, "bf16", centres)
 
 
-def _read(file: Path) -> Floats | None:
-    """A table of the cache; None where there is none, or a damaged one."""
-    try:
-        content = file.read_bytes()
-    except OSError:
-        return None
+def _parse(content: bytes) -> Floats:
     try:
         table = np.load(io.BytesIO(content), allow_pickle=False)
-        if isinstance(table, np.ndarray) and table.ndim == 1 and table.dtype == np.float32 and np.isfinite(table).all():
-            return table
-        reason = "it is no table of centres"
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        reason = str(error)
-    log.warning("the cached centres %s cannot be used and are measured again: %s", file, reason)
-    return None
-
-
-def _write(file: Path, centres: Floats) -> None:
-    """Into the cache; where it cannot be written, the next start measures again."""
-    try:
-        with atomic_file(file) as stream:
-            np.save(stream, centres)
-    except (OSError, Error) as error:
-        log.warning("the centres of %s cannot be kept, so each start measures them again: %s", file.stem, error)
-    prune(file.parent, file.suffix, KEPT_TABLES)
+    except (EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(str(error)) from error
+    if isinstance(table, np.ndarray) and table.ndim == 1 and table.dtype == np.float32 and np.isfinite(table).all():
+        return table
+    raise ValueError("it is not a table of centres")

@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plans of ONNX files, checkpoints and catalogue models: built once, then taken from the user's cache.
-
-A plan in the cache is whole or absent. Its name comes from everything that it depends on, so nothing is ever outdated;
-the ones used last are kept.
-"""
+"""TensorRT plans of ONNX files, checkpoints and catalogue models: built once, then taken from the user's cache."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 from .. import __version__, _core
-from ..cache import BUILDING, entry_path, prune, touch
-from ..errors import Error, ModelError, UnavailableError
+from ..cache import build_folder, entry_path, remove_files, touch, warn_damaged
+from ..errors import ModelError, UnavailableError
 from ..export import Options, export
 from ..models import content_sha256
 from ..runtimes.gpu import gpu_properties
@@ -29,11 +24,11 @@ from . import tensorrt as tensorrt_network
 log = logging.getLogger("rmbg_trt.tensorrt")
 
 KEPT_PLANS = 16
-_building = threading.Lock()  # of two engines that want the same plan, one builds it
+_building = threading.Lock()  # if two engines need the same plan, only one builds it
 
 
 def open_built(path: Path, runtime: str, request: Request) -> Opened:
-    """Opens the plan of a model, and builds it first where it is not in the cache.
+    """Opens the plan of a model, building it first if the cache does not have it.
 
     Args:
         path: An ONNX file or a checkpoint.
@@ -42,7 +37,7 @@ def open_built(path: Path, runtime: str, request: Request) -> Opened:
 
     Raises:
         UnavailableError: The runtime or a package for building is not installed, or its plans do not run on this GPU.
-        ModelError: The model is damaged, or its plan failed its verification. Nothing is kept then.
+        ModelError: The model is damaged, or its plan failed verification. Then nothing is kept.
         InputError: The size does not fit the model.
         Error: The cache cannot be written.
     """
@@ -58,22 +53,22 @@ def open_built(path: Path, runtime: str, request: Request) -> Opened:
         try:
             return _opened(plan, request, runtime, built=built)
         except ModelError as error:
-            _forget(plan)
+            remove_files(plan, sidecar_path(plan))
             if built or last:
                 text = f"the plan that {vendor.title} built does not run on {gpu['name']}: {error}"
                 raise UnavailableError(text) from error
-            log.warning("the cached plan %s cannot be used and is built again: %s", plan, error)
-    raise AssertionError("the second time returns or raises")
+            warn_damaged(plan, error)
+    raise AssertionError("the second attempt returns or raises")
 
 
 def plan_path(path: Path, runtime: TensorRt, options: Options, gpu: dict[str, Any]) -> Path:
-    """Where the plan of a model lies, or would.
+    """The path of a model's plan in the cache.
 
     Args:
         path: The model.
-        runtime: That builds and runs it.
+        runtime: The runtime that builds and runs the plan.
         options: Precision, size and targets.
-        gpu: As the core describes it.
+        gpu: The core's description of the GPU.
     """
     parts = {
         "content": content_sha256(path),
@@ -94,7 +89,7 @@ def _opened(plan: Path, request: Request, runtime: str, *, built: bool) -> Opene
 
 
 def _options(runtime: TensorRt, request: Request, gpu: dict[str, Any]) -> Options:
-    """What the plan is built for: one picture of one size, on the GPU that is to run it."""
+    """Build options: one image of one size, on the GPU that will run the plan."""
     height, width = request.size or (0, 0)
     return Options(
         precision="fp32" if request.precision == "fp32" else "fp16",
@@ -106,10 +101,10 @@ def _options(runtime: TensorRt, request: Request, gpu: dict[str, Any]) -> Option
 
 
 def _targets(runtime: TensorRt, gpu: dict[str, Any]) -> tuple[str, ...]:
-    """The GPU as a target of TensorRT-RTX; nothing for TensorRT, and for GPUs that only a portable plan is for.
+    """The GPU as a target of TensorRT-RTX; empty for TensorRT, and for GPUs that need a portable plan.
 
     Raises:
-        UnavailableError: TensorRT-RTX has no kernels for such GPUs.
+        UnavailableError: TensorRT-RTX does not support this GPU.
     """
     known = known_targets(runtime)
     major, minor = gpu["compute_capability"]
@@ -122,40 +117,25 @@ def _targets(runtime: TensorRt, gpu: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _build(path: Path, plan: Path, runtime: TensorRt, options: Options, gpu: dict[str, Any]) -> None:
-    """Exports into a folder of its own and moves the plan into place, the sidecar first."""
+    """Exports to a temporary folder and moves the results into place, the sidecar first."""
     log.info("building a plan of %s for %s with %s; it is kept in %s", path.name, gpu["name"], runtime.title, plan)
-    try:
-        plan.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=BUILDING, dir=plan.parent, ignore_cleanup_errors=True) as folder:
-            made = Path(folder) / plan.name
-            with build_progress(f"plan of {path.stem}") as progress:
-                report = export(str(path), made, options, progress=progress)
-            if not report.written:
-                raise ModelError(
-                    f"the {options.precision} plan of {path.name} failed its verification: "
-                    f"{'; '.join(report.checks.failures())}"
-                    + ("; take precision='fp32'" if options.precision == "fp16" else "")
-                )
-            sidecar_path(made).replace(sidecar_path(plan))
-            made.replace(plan)
-    except OSError as error:
-        raise Error(f"the cache {plan.parent} cannot be written: {error.strerror or error}") from error
-    prune(plan.parent, plan.suffix, KEPT_PLANS)
-
-
-def _forget(plan: Path) -> None:
-    try:
-        plan.unlink(missing_ok=True)
-        sidecar_path(plan).unlink(missing_ok=True)
-    except OSError as error:
-        raise Error(f"{plan} cannot be removed: {error.strerror or error}") from error
+    with build_folder(plan, KEPT_PLANS) as folder:
+        built = folder / plan.name
+        with build_progress(f"plan of {path.stem}") as progress:
+            report = export(str(path), built, options, progress=progress)
+        if not report.written:
+            failures = "; ".join(report.checks.failures())
+            advice = "; use precision='fp32'" if options.precision == "fp16" else ""
+            raise ModelError(f"the {options.precision} plan of {path.name} failed verification: {failures}{advice}")
+        sidecar_path(built).replace(sidecar_path(plan))
+        built.replace(plan)
 
 
 def _driver_version() -> str:
-    """The NVIDIA driver, as the core or the system tells it; nothing where neither does."""
-    told = _core.build_info().get("driver_version")
-    if told:
-        return str(told)
+    """The version of the NVIDIA driver, from the core or the system; empty if unknown."""
+    version = _core.build_info().get("driver_version")
+    if version:
+        return str(version)
     try:
         return Path("/proc/driver/nvidia/version").read_text(errors="replace").partition("\n")[0]
     except OSError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Execution contexts of a plan, made so that the pipeline can capture them, and TensorRT-RTX's cache of kernels.
+"""Execution contexts of a plan that the pipeline can capture, and TensorRT-RTX's kernel cache.
 
-TensorRT-RTX compiles kernels for the GPU when a plan is first run; its runtime cache keeps them for the next start.
-Nothing here asks for a version: what a runtime can do is seen from the attributes it has.
+TensorRT-RTX compiles kernels for the GPU when a plan first runs; its runtime cache keeps them for the next start.
+Features are detected by attributes, not by version.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import _core
-from ..cache import cache_dir, prune, touch
-from ..errors import Error, UnavailableError
-from ..files import atomic_file
+from ..cache import cache_dir, read_entry, write_entry
+from ..errors import UnavailableError
 from .tensorrt import TensorRt
 
 log = logging.getLogger("rmbg_trt.tensorrt")
@@ -24,19 +23,19 @@ KEPT_CACHES = 16
 
 
 class ContextMaker:
-    """Makes the contexts of one engine; holds what they need: the engine, the configuration and the kernel cache.
+    """Makes the contexts of one engine and keeps alive what they need: engine, configuration and kernel cache.
 
     Args:
-        runtime: Which the engine is of.
+        runtime: The engine's runtime.
         engine: The vendor's ``ICudaEngine``.
-        plan: Its bytes; by them and the GPU the kernel cache is found again.
-        gpu: Name of the GPU: a portable plan runs on several kinds, and each has its own kernels.
-        dynamic: Whether an input has open lengths.
+        plan: Bytes of the plan, part of the kernel cache's key.
+        gpu: Name of the GPU, part of the key, too: a portable plan runs on several kinds, each with its own kernels.
+        dynamic: Whether an input has open sides.
     """
 
     def __init__(self, runtime: TensorRt, engine: Any, plan: bytes, gpu: str, *, dynamic: bool) -> None:
-        # Attributes go in the order in which they came, and what an engine made is to go before it: the bindings do not
-        # see to that.
+        # Attributes are destroyed in the order of assignment. What an engine created must go before the engine; the
+        # bindings do not ensure that.
         self._cache: Any = None
         self._config: Any = engine.create_runtime_config() if hasattr(engine, "create_runtime_config") else None
         self.engine, self.runtime = engine, runtime
@@ -47,10 +46,10 @@ class ContextMaker:
             self._load_cache(hashlib.sha256(plan + gpu.encode()).hexdigest()[:32])
 
     def make(self) -> Any:
-        """A new ``IExecutionContext``, with scratch memory of its own on the current GPU.
+        """Makes an ``IExecutionContext`` with its own scratch memory on the current GPU.
 
         Raises:
-            UnavailableError: The GPU has too little memory, or fails otherwise.
+            UnavailableError: The GPU has too little memory, or fails.
         """
         self.runtime.clear()
         if self._config is None:
@@ -61,14 +60,14 @@ class ContextMaker:
             size = self.memory() or "scratch memory of unknown size"
             raise UnavailableError(
                 f"{self.runtime.title} could not make an execution context ({size}): {self.said()}; free memory on the "
-                "GPU, or take fewer slots"
+                "GPU, or use fewer slots"
             )
         return context
 
     def capturable(self, context: Any) -> bool:
         """Whether a context, with its shapes set, can be captured on the current GPU.
 
-        TensorRT's can. TensorRT-RTX's says itself, for a stream; it is asked with one like the pipeline's own.
+        TensorRT's always can. TensorRT-RTX's can be queried, for a stream like the pipeline's.
         """
         if not hasattr(context, "is_stream_capturable"):
             return True
@@ -76,8 +75,8 @@ class ContextMaker:
         return bool(context.is_stream_capturable(stream.cuda_stream))
 
     def memory(self) -> str:
-        """The scratch memory of a context, in words; nothing where the runtime does not tell."""
-        for name in ("device_memory_size_v2", "device_memory_size"):  # the second warns where there is the first
+        """The scratch memory of a context, in words; empty if unknown."""
+        for name in ("device_memory_size_v2", "device_memory_size"):  # the second is deprecated if there is the first
             size = getattr(self.engine, name, None)
             if size is not None:
                 return f"{size / 1e6:.1f} MB of scratch memory a slot"
@@ -88,7 +87,7 @@ class ContextMaker:
         return "; ".join(self.runtime.errors()[-3:]) or "it gave no reason"
 
     def save_cache(self) -> None:
-        """Writes the kernels compiled so far. To be called when contexts are there, and after runs; does so twice."""
+        """Writes the kernels compiled so far. Call it after making contexts and after runs; it writes twice at most."""
         if self._cache is None or not self._saves_left:
             return
         self._saves_left -= 1
@@ -96,18 +95,16 @@ class ContextMaker:
             data = bytes(self._cache.serialize())
             if self._cache_file.exists() and self._cache_file.stat().st_size == len(data):
                 return
-            with atomic_file(self._cache_file) as file:
-                file.write(data)
-            prune(self._cache_file.parent, self._cache_file.suffix, KEPT_CACHES)
-        except (Error, OSError, RuntimeError, TypeError) as error:
-            log.warning("the kernels that %s compiled could not be kept: %s", self.runtime.title, error)
+            write_entry(self._cache_file, data, KEPT_CACHES)
+        except (OSError, RuntimeError, TypeError) as error:
+            log.warning("the kernels that %s compiled cannot be kept: %s", self.runtime.title, error)
 
     def _configure(self, dynamic: bool) -> None:
         module, config = self.runtime.module, self._config
-        if hasattr(config, "cuda_graph_strategy"):  # the pipeline's graph holds the network; a graph in it cannot be
+        if hasattr(config, "cuda_graph_strategy"):  # the pipeline captures the network; graphs cannot be nested
             config.cuda_graph_strategy = module.CudaGraphStrategy.DISABLED
         if dynamic and hasattr(config, "dynamic_shapes_kernel_specialization_strategy"):
-            # Lazy, the default, would change kernels behind the captured graph's back.
+            # The default, lazy, would change kernels after the capture.
             strategies = module.DynamicShapesKernelSpecializationStrategy
             config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
 
@@ -116,13 +113,9 @@ class ContextMaker:
             return
         cache = self._config.create_runtime_cache()
         self._cache_file = cache_dir() / "kernels" / f"{name}.bin"
-        try:
-            data = self._cache_file.read_bytes()
-            touch(self._cache_file)
-        except OSError:  # none yet
-            data = b""
+        data = read_entry(self._cache_file, bytes)
         if data and not cache.deserialize(data):
-            log.info("the kept kernels are of another driver, GPU or version, or damaged; they are compiled anew")
+            log.info("the cached kernels are for another driver, GPU or version, or damaged; they are compiled again")
         if not self._config.set_runtime_cache(cache):
             log.warning("%s does not take a kernel cache; it compiles its kernels at each start", self.runtime.title)
             return
