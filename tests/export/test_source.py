@@ -65,7 +65,7 @@ def _empty(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (small_models.two_inputs, "has 2 inputs .picture, depth.; expected one picture"),
+        (small_models.two_inputs, "has 2 inputs .picture, depth.; expected one image"),
         (small_models.byte_input, r"its input is uint8 .*expected float \[N, 3, height, width\]"),
         (small_models.flat_input, r"its input is float \[1, 3\]"),
         (_truncated, "not a readable ONNX model"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -220,7 +221,7 @@ def test_a_check_by_hand() -> None:
         return np.maximum(none(x), np.float32(0.501))
 
     same = check_mattes(none, none, SIZE)
-    assert (same.pictures, same.mean_alpha, same.worst_iou, same.agreement) == (8, 0, 1, 1)
+    assert (same.images, same.mean_alpha, same.worst_iou, same.agreement) == (8, 0, 1, 1)
     # A per-image stretch hides an offset, so alpha stays what it was.
     assert check_mattes(none, more, SIZE) == same
     broken = check_mattes(none, lambda x: 1 - none(x), SIZE)
@@ -232,7 +233,7 @@ def test_bounds_of_auto(model: Path) -> None:
     good = MatteCheck(8, 0.1, 0.996, "a.jpg", 1.0)
     assert cpu_choice._keeps(good, model, asked=False)
     for worse in ({"mean_alpha": 0.21}, {"worst_iou": 0.994}):
-        assert not cpu_choice._keeps(MatteCheck(**{**good.to_dict(), **worse}), model, asked=False)
+        assert not cpu_choice._keeps(MatteCheck(**{**dataclasses.asdict(good), **worse}), model, asked=False)
     assert cpu_choice._keeps(MatteCheck(8, 9, 0.5, "a.jpg", 0.98), model, asked=True)
     assert not cpu_choice._keeps(MatteCheck(8, 0, 1, "a.jpg", 0.97), model, asked=True)
 

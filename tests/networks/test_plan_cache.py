@@ -184,7 +184,7 @@ def test_a_failed_verification_keeps_nothing(
     with pytest.raises(ModelError, match=r"failed verification: the IoU is 0\.5") as raised:
         open_built(model, "tensorrt", dataclasses.replace(REQUEST, precision=precision))
     assert hint in str(raised.value)
-    assert ("take precision" in str(raised.value)) == (precision == "auto")
+    assert ("use precision" in str(raised.value)) == (precision == "auto")
     assert cached() == []
 
 

@@ -176,7 +176,7 @@ def test_a_damaged_plan(trt: Any, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="the plan is damaged"):
         tensorrt_network.open(tmp_path / "small.plan", REQUEST)
     (tmp_path / "small.plan").write_bytes(b"something")
-    with pytest.raises(ModelError, match=r"small\.plan is no TensorRT plan \(9 bytes\)"):
+    with pytest.raises(ModelError, match=r"small\.plan is not a TensorRT plan \(9 bytes\)"):
         tensorrt_network.open(tmp_path / "small.plan", REQUEST)
     with pytest.raises(ModelError, match="cannot be read"):
         tensorrt_network.open(tmp_path / "gone.plan", REQUEST)
@@ -236,7 +236,7 @@ def test_precision_is_the_sidecars(trt: Any, write: Callable[..., Path]) -> None
 def test_precision_that_nobody_knows(trt: Any, write: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "rmbg_trt"):
         tensorrt_network.open(write(), Request("fp16", None, 1, device_index=0))
-    assert "nobody knows whether it computes in fp16" in caplog.text
+    assert "it is unknown whether it computes in fp16" in caplog.text
 
 
 def test_forced_plans_warn(trt: Any, write: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
@@ -247,14 +247,14 @@ def test_forced_plans_warn(trt: Any, write: Callable[..., Path], caplog: pytest.
         assert caplog.text == ""
         describe(plan, forced=True)
         tensorrt_network.open(plan, REQUEST)
-    assert "failed its verification" in caplog.text
+    assert "failed verification" in caplog.text
 
 
 @pytest.mark.parametrize(("runtime", "words"), [("tensorrt_rtx", "TensorRT-RTX"), (None, "an ONNX file")])
 def test_the_sidecar_of_another_file(trt: Any, write: Callable[..., Path], runtime: str | None, words: str) -> None:
     plan = write()
     describe(plan, runtime=runtime)
-    with pytest.raises(ModelError, match=rf"small\.plan\.json is about {words}"):
+    with pytest.raises(ModelError, match=rf"small\.plan\.json describes {words}"):
         tensorrt_network.open(plan, REQUEST)
 
 

@@ -195,7 +195,7 @@ def test_a_network_that_does_not_bear_half_precision(monkeypatch: pytest.MonkeyP
         "fp16 because it was asked for, with 3 layers in fp32",
     )
     monkeypatch.setattr(torch_network, "FP16_LIMITS", verify.Limits(max_abs=0.0))
-    with pytest.raises(ModelError, match=r"does not bear half precision .*take precision='fp32'"):
+    with pytest.raises(ModelError, match=r"half precision changes the mattes too much .*use precision='fp32'"):
         prepare(Constant(), SIZE, CPU, "fp16")
     matte, precision, reason = prepare(Constant(), SIZE, CPU, "auto")
     assert precision == "fp32"
@@ -312,7 +312,7 @@ def doubling(cuda: FakeCuda) -> Callable[[torch.Tensor], torch.Tensor]:
 
 def test_a_slot_warms_up_and_captures(cuda: FakeCuda) -> None:
     slot = Slot(cuda.module, doubling(cuda), CPU)
-    with pytest.raises(NetworkError, match="before the network is bound"):
+    with pytest.raises(NetworkError, match="must be bound before its graph is used"):
         slot.graph()
     source, target = arrays()
     slot.bind(source, target)
@@ -549,13 +549,13 @@ def test_tf32_is_off_whatever_the_program_chose(in_python: Callable[..., str], s
     """PyTorch has older and newer switches, and refuses some mixtures."""
     script = f"""
 import torch
-from rmbg_trt.networks.torch import _switches
+from rmbg_trt.networks.torch_tuning import cudnn_switches
 cudnn = torch.backends.cudnn
 {set_by_the_program}
 def state():
     return torch.backends.fp32_precision, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, cudnn.benchmark
 before = state()
-with _switches(torch, tune=False):
+with cudnn_switches(torch, tune=False):
     assert cudnn.conv.fp32_precision == "ieee" and not cudnn.allow_tf32 and not cudnn.benchmark, state()
 assert state() == before, (state(), before)
 """

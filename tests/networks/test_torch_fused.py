@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rmbg_trt.networks.torch_fused import ConvRelu, choose_fused, merge_relus
-from rmbg_trt.networks.torch_matte import Matte
+from rmbg_trt.networks.torch_matte import ConvRelu, Matte, choose_fused, merge_relus
 from rmbg_trt.training.models import build
 
 

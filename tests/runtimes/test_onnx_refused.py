@@ -87,7 +87,7 @@ def another_domain(g: Graph) -> str:
         (upsample, "coordinates asymmetric"),
         (resize_10, "coordinates asymmetric"),
         (resized_channels, "resized channels"),
-        (uneven_scales, "a scale of 1.29.*: 32 becomes 41.6; expected whole"),
+        (uneven_scales, "a scale of 1.29.*: 32 becomes 41.6; expected an integer"),
         (groups, "3 groups"),
         (half_weights, "is float16; expected float32"),
         (half_values, r"Cast.*another target than float32"),
@@ -152,7 +152,7 @@ def added_sizes(g: Graph) -> str:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (circle, "goes in a circle through 'a|b'"),
+        (circle, "has a cycle through 'a|b'"),
         (nothing_makes_it, "reads 'nowhere', which nothing computes"),
         (other_channels, r"weights of shape \(16, 5, 3, 3\) for 3 channels"),
         (another_bias, r"bias of shape \(4,\); expected \(3,\)"),

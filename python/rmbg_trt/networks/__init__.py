@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks an engine can run, and the choice among them.
+"""Chooses the runtime for a model and opens the model with it.
 
 Each adapter (`native`, `openvino`, `tensorrt`, `torch`) has ``open(path, request) -> Opened``.
 """
@@ -34,21 +34,21 @@ log = logging.getLogger("rmbg_trt")
 
 
 def open_network(path: Path, *, device: str, runtime: str, precision: str, request: Request) -> tuple[Opened, str]:
-    """Opens a model on the device and runtime asked for, or on the best one there is.
+    """Opens a model on the requested device and runtime, or on the best ones available.
 
     Args:
         path: Model file.
-        device: "auto", "cpu", "cuda" or "cuda:N". "auto" takes the first GPU if something there runs the model.
+        device: "auto", "cpu", "cuda" or "cuda:N". "auto" takes the first GPU if a runtime there runs the model.
         runtime: "auto" or one of ``RUNTIMES``.
         precision: One of ``PRECISIONS``.
-        request: The rest.
+        request: The other options.
 
     Returns:
-        The opened networks and the whole reason of the choice, a sentence.
+        The opened networks, and a sentence that explains the choice.
 
     Raises:
-        InputError: An option has no such value, or they do not go together.
-        UnavailableError: The device or runtime is not here.
+        InputError: An option has an invalid value, or options contradict each other.
+        UnavailableError: The device or runtime is not available.
         ModelError: The model cannot be read or is not an image-to-matte network.
     """
     check_options(device, runtime, precision)
@@ -70,7 +70,7 @@ def open_network(path: Path, *, device: str, runtime: str, precision: str, reque
 
 
 def _choose_device(device: str, runtime: str, precision: str) -> tuple[int | None, str]:
-    """The GPU to try, or None and why it is the CPU (nothing where the CPU was asked for)."""
+    """The GPU to try; or None and why the CPU is used (empty if the user chose it)."""
     why = check_device(device)
     if why or device == "cpu":
         return None, why
@@ -101,7 +101,7 @@ def _open_on_cpu(path: Path, kind: str, runtime: str, precision: str, request: R
 
 
 def _open_first(runtimes: Iterable[str], path: Path, kind: str, request: Request) -> tuple[Opened | None, list[str]]:
-    """The first runtime that can run a file, and why those before it cannot."""
+    """Opens a file with the first runtime that can run it; also returns why those before cannot."""
     passed_over: list[str] = []
     for name in runtimes:
         try:
@@ -125,12 +125,12 @@ def _sentence(why: str, reason: str, passed_over: list[str]) -> str:
 
 
 def _open_best_on_cpu(path: Path, kind: str, runtime: str, request: Request) -> tuple[Opened | None, list[str]]:
-    """As ``_open_first``, with the runtime and precision that were measured to be the best ones here."""
-    if request.precision == "int8":  # OpenVINO alone multiplies in 8 bit
+    """As ``_open_first``, with the runtime and precision that measured best here."""
+    if request.precision == "int8":  # only OpenVINO computes in 8 bits
         return _open_first(["openvino"] if runtime == "auto" else [runtime], path, kind, request)
 
     def open_one(candidate: Candidate) -> Opened:
-        # "auto" stays: of a file that is int8 already it means int8, else fp32.
+        # "auto" is kept: it means int8 for a file that is int8 already, and otherwise fp32.
         kept = request.precision == "auto" and candidate.precision == "fp32"
         precision = "auto" if kept else candidate.precision
         return _open(candidate.runtime, path, kind, dataclasses.replace(request, precision=precision))
@@ -138,6 +138,6 @@ def _open_best_on_cpu(path: Path, kind: str, runtime: str, request: Request) -> 
     wanted = candidates(runtime, request.precision)
     asked = request.precision != "auto"
     opened, passed_over = open_fastest(path, wanted, request, asked=asked, open_one=open_one)
-    if opened is not None and opened.runtime == "native":  # nobody misses OpenVINO then
+    if opened is not None and opened.runtime == "native":  # then it does not matter why OpenVINO cannot run it
         passed_over = [reason for reason in passed_over if not reason.startswith("openvino: ")]
     return opened, passed_over

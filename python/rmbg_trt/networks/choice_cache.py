@@ -72,6 +72,7 @@ class Choice:
 def choice_file(path: Path, wanted: Sequence[Candidate], size: tuple[int, int] | None) -> Path:
     """The path of a model's cache entry."""
     parts = {
+        "format": 2,  # of the entry
         "content": content_sha256(path),
         "size": size,
         "candidates": [str(each) for each in wanted],

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a network in reduced precision give the mattes of the float32 network? Compared on the package's photographs.
+"""Compares the mattes of a network in reduced precision with those of fp32, on the package's photographs.
 
-Each photograph is taken as it is and darkened to 30 %: dark frames are where reduced precision fails first.
+Each photograph is also darkened to 30 %, because reduced precision fails first in dark frames.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,36 +25,31 @@ Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class MatteCheck:
-    """How far the mattes of a network are from those of the float32 network.
+    """How far the mattes of a network are from those of fp32.
 
     Attributes:
-        pictures: Number of pictures compared.
-        mean_alpha: Mean of |Δalpha| over all pixels and pictures, 0 to 255.
-        worst_iou: Smallest IoU of one picture; the foreground is alpha >= 128.
-        worst_picture: The picture it belongs to.
-        agreement: Mean IoU without the pixels where float32 itself is undecided (alpha 64 to 191): there the last bit
-            decides.
+        images: Number of images compared.
+        mean_alpha: Mean of |Δalpha| over all pixels and images, 0 to 255.
+        worst_iou: Smallest IoU of one image; the foreground is alpha >= 128.
+        worst_image: The image with this IoU.
+        agreement: Mean IoU without the pixels where fp32 itself is undecided (alpha 64 to 191).
     """
 
-    pictures: int
+    images: int
     mean_alpha: float
     worst_iou: float
-    worst_picture: str
+    worst_image: str
     agreement: float
 
     def __str__(self) -> str:
         return (
-            f"mean |Δalpha| {self.mean_alpha:.2f} of 255, worst IoU {self.worst_iou:.3f} ({self.worst_picture}), "
-            f"against fp32 on {self.pictures} photographs"
+            f"mean |Δalpha| {self.mean_alpha:.2f} of 255, worst IoU {self.worst_iou:.3f} ({self.worst_image}), "
+            f"against fp32 on {self.images} photographs"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dataclasses.asdict(self)
 
 
 def check_mattes(fp32: Predict, reduced: Predict, size: tuple[int, int]) -> MatteCheck:
-    """Compare two networks through the whole recipe, up to alpha at the picture's size.
+    """Compares two networks through the whole recipe, up to alpha at the image's size.
 
     Args:
         fp32: The reference.
@@ -67,14 +60,14 @@ def check_mattes(fp32: Predict, reduced: Predict, size: tuple[int, int]) -> Matt
         ModelError: A network gives NaN or Inf.
     """
     photographs = load_pictures(None)
-    dark = [Picture(f"{each.name}, darkened", (each.rgb * DARK).astype(np.uint8)) for each in photographs]
+    dark = [Picture(f"{image.name}, darkened", (image.rgb * DARK).astype(np.uint8)) for image in photographs]
     differences, ious, agreements, names = [], [], [], []
-    for picture in (*photographs, *dark):
-        x = _core.preprocess(picture.rgb, size, color="rgb")
-        expected, got = recipe_matte(fp32(x), picture), recipe_matte(reduced(x), picture)
+    for image in (*photographs, *dark):
+        x = _core.preprocess(image.rgb, size, color="rgb")
+        expected, got = recipe_matte(fp32(x), image), recipe_matte(reduced(x), image)
         differences.append(float(np.abs(got.astype(np.int16) - expected).mean()))
         ious.append(iou(got >= 128, expected >= 128))
         agreements.append(agreement(got, expected))
-        names.append(picture.name)
+        names.append(image.name)
     worst = int(np.argmin(ious))
     return MatteCheck(len(names), float(np.mean(differences)), ious[worst], names[worst], float(np.mean(agreements)))

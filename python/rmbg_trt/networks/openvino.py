@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks on the CPU through OpenVINO, which reads ONNX files itself.
 
-Only the model's first output is computed, input and output memory is the pipeline's own (no copy), and each slot
-has an infer request of its own on one compiled model.
+Only the model's first output is computed. Input and output are the pipeline's memory, without a copy. The slots share
+one compiled model, and each has its own infer request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def open(path: Path, request: Request) -> Opened:
     """Opens an ONNX file (or OpenVINO's own .xml). For int8 the model is quantised first, unless it is already.
 
     Raises:
-        UnavailableError: OpenVINO (for int8 NNCF) is not installed, or bf16 is asked of a processor that has none.
+        UnavailableError: OpenVINO (for int8 also NNCF) is not installed, or the processor lacks the requested bf16.
         ModelError: The file cannot be read or is not an image-to-matte network, or int8 would lose too much.
         InputError: The size does not fit the model.
     """
@@ -49,7 +49,7 @@ def open(path: Path, request: Request) -> Opened:
 
 
 def _int8_model(core: Any, model: Any, path: Path, request: Request) -> tuple[Any, str]:
-    """The int8 model of a model, the model itself if it is one, and how it was made and verified."""
+    """The int8 version of a model (the model itself if it is int8), and how it was made and verified."""
     if is_quantised(model):
         if request.precision not in ("auto", "int8"):
             raise InputError(f"{path.name} computes in int8; precision is {request.precision!r}, expected 'auto'")
@@ -64,21 +64,19 @@ def _int8_model(core: Any, model: Any, path: Path, request: Request) -> tuple[An
     return read_model(core, file, None), f"int8 because it was asked for, {origin}; {int8_cache.describe(file)}"
 
 
-def choose_precision(asked: str) -> tuple[str, str]:
-    """The arithmetic to use, and why. "auto" is float32: OpenVINO's bfloat16 changes U²-Net's mattes visibly.
+def choose_precision(requested: str) -> tuple[str, str]:
+    """The arithmetic to use, and why. "auto" is fp32, because OpenVINO's bf16 changes U²-Net's mattes visibly.
 
     Raises:
-        UnavailableError: bf16 is asked of a processor that would only emulate it.
+        UnavailableError: bf16 is requested, and the processor would only emulate it.
     """
-    if asked == "bf16":
+    if requested == "bf16":
         require_bf16()
-    if asked == "auto":
-        return "fp32", "fp32"
-    return asked, f"{asked} because it was asked for"
+    return ("fp32", "fp32") if requested == "auto" else (requested, f"{requested} because it was asked for")
 
 
 def _instance(compiled: Any) -> _core.Network:
-    """One infer request behind the core's network interface."""
+    """Wraps one infer request in the core's network interface."""
     openvino = import_openvino()
 
     request = compiled.create_infer_request()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks on the GPU through plans of TensorRT 10, TensorRT 11 and TensorRT-RTX.
 
-One engine for all slots, one execution context a slot; input and output are the pipeline's own memory. The pipeline
-captures ``enqueue`` into its CUDA graph once and calls nothing of this per frame.
+The slots share one engine, and each has its own execution context. Input and output are the pipeline's memory. The
+pipeline captures ``enqueue`` into its CUDA graph once; after that, no frame calls into this module.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def open(path: Path, request: Request, runtime_name: str | None = None) -> Opene
     Args:
         path: The plan.
         request: ``precision`` must be the plan's own, or "auto".
-        runtime_name: "tensorrt" or "tensorrt_rtx"; None: what the plan is for.
+        runtime_name: "tensorrt" or "tensorrt_rtx"; None: the one the plan is for.
 
     Raises:
-        ModelError: The plan is damaged, of another version, for another GPU, or no image-to-matte network.
-        InputError: The size or precision is not one that the plan has.
+        ModelError: The plan is damaged, of another version, for another GPU, or not an image-to-matte network.
+        InputError: The plan does not have this size or precision.
         UnavailableError: The runtime is not installed, or the GPU has too little memory.
     """
     plan = _read(path)
     name = runtime_name or plan_kind(plan[:4])
     if name is None:
-        raise ModelError(f"{path} is no TensorRT plan ({len(plan)} bytes)")
+        raise ModelError(f"{path} is not a TensorRT plan ({len(plan)} bytes)")
     runtime = load(name)
     sidecar = _sidecar(path, runtime)
     precision = _precision(path, sidecar, request.precision)
@@ -52,7 +52,7 @@ def open(path: Path, request: Request, runtime_name: str | None = None) -> Opene
     gpu = str(gpu_properties(index)["name"])
     with current_gpu(index):
         engine = deserialize(runtime, plan)
-        source, target = _picture_and_matte(path, io_tensors(runtime, engine))
+        source, target = _input_and_output(path, io_tensors(runtime, engine))
         shape = input_shape(path, source, request.size)
         contexts = ContextMaker(runtime, engine, plan, gpu, dynamic=-1 in source.shape)
         slots = [_Slot.make(path, contexts, source, target, shape) for _ in range(request.slots)]
@@ -60,7 +60,7 @@ def open(path: Path, request: Request, runtime_name: str | None = None) -> Opene
     networks = [slot.network() for slot in slots]
     parts = [f"{precision} as the plan was built", contexts.memory()]
     if not slots[0].capturable:
-        log.warning("%s: %s cannot be captured in a CUDA graph; frames cost more time", path.name, runtime.title)
+        log.warning("%s: %s cannot be captured in a CUDA graph; frames take longer", path.name, runtime.title)
         parts.append("its context cannot be captured in a CUDA graph")
     return Opened(
         networks=networks,
@@ -75,7 +75,7 @@ def open(path: Path, request: Request, runtime_name: str | None = None) -> Opene
 
 
 def input_shape(path: Path, source: TensorInfo, size: tuple[int, int] | None) -> Shape:
-    """The shape to run a plan at: one picture, of the size asked for or of that which the plan was tuned for.
+    """The input shape of a plan: one image of the requested size, or of the size the plan was tuned for.
 
     Args:
         path: For messages.
@@ -83,14 +83,14 @@ def input_shape(path: Path, source: TensorInfo, size: tuple[int, int] | None) ->
         size: (height, width), or None.
 
     Raises:
-        InputError: The plan does not take this size; the message has the range.
-        ModelError: The plan takes no single pictures.
+        InputError: The plan does not accept this size; the message has the range.
+        ModelError: The plan does not accept single images.
     """
     assert source.profile is not None, "inputs have one"
     low, usual, high = source.profile
     if not low[0] <= 1 <= high[0]:
         raise ModelError(
-            f"{path.name} takes batches of {_range(low[:1], high[:1])}, and the engine gives single pictures; export "
+            f"{path.name} takes batches of {_range(low[:1], high[:1])}, and the engine runs single images; export "
             "it again with --batch 1"
         )
     height, width = size or usual[2:]
@@ -107,7 +107,7 @@ class _Slot:
     """An execution context with its shape set."""
 
     context: Any
-    contexts: ContextMaker  # and with it the engine and its runtime, which must live as long
+    contexts: ContextMaker  # keeps the engine and its runtime alive
     source: TensorInfo
     target: TensorInfo
     shape: Shape
@@ -125,7 +125,7 @@ class _Slot:
         return cls(context, contexts, source, target, shape, (out[-2], out[-1]), contexts.capturable(context))
 
     def network(self) -> _core.Network:
-        """This context behind the core's network interface."""
+        """Wraps this context in the core's network interface."""
         return _core.python_network(
             _spec("input", self.shape, self.source),
             _spec("output", (1, 1, *self.out_sides), self.target),
@@ -135,13 +135,13 @@ class _Slot:
         )
 
     def bind(self, source: Any, target: Any) -> None:
-        """Has the context read from and write to these arrays on the GPU from now on."""
+        """Sets the arrays on the GPU that the context reads and writes."""
         for info, array in ((self.source, source), (self.target, target)):
             if not self.context.set_tensor_address(info.name, array.ptr):
                 raise NetworkError(f"TensorRT refuses the memory of {info.name!r}: {self.contexts.said()}")
 
     def enqueue(self, stream: int) -> None:
-        """Puts one run on a CUDA stream. A run that is refused must be an error: the graph would stay empty."""
+        """Puts one run on a CUDA stream. A refused run must raise, or the captured graph would be empty."""
         if not self.context.execute_async_v3(stream):
             raise NetworkError(f"{self.contexts.runtime.title} refused to run: {self.contexts.said()}")
         self.contexts.save_cache()
@@ -160,53 +160,54 @@ def _read(path: Path) -> bytes:
 
 
 def _sidecar(path: Path, runtime: TensorRt) -> Sidecar | None:
-    """What is known about the plan, after a look at whether the engine can serve it."""
+    """The sidecar of a plan, after checking that it fits the plan and the engine."""
     sidecar = read_sidecar(path)
     if sidecar is None:
         return None
     if sidecar.runtime != runtime.name:
         kind = TITLES.get(str(sidecar.runtime), "an ONNX file")
         raise ModelError(
-            f"{path.name} is a plan of {TITLES[runtime.name]}, but {sidecar_path(path).name} is about {kind}; export "
+            f"{path.name} is a plan of {TITLES[runtime.name]}, but {sidecar_path(path).name} describes {kind}; export "
             "the model again, or remove the sidecar"
         )
     wanted = sidecar.normalisation
     if "mean" in wanted and "std" in wanted:
         check_normalisation(path.name, wanted["mean"], wanted["std"])
     if sidecar.forced:
-        log.warning("%s failed its verification and was written with --force; its mattes may be wrong", path.name)
+        log.warning("%s failed verification and was written with --force; its mattes may be wrong", path.name)
     return sidecar
 
 
-def _precision(path: Path, sidecar: Sidecar | None, asked: str) -> str:
-    """The arithmetic of the plan, which is fixed. Raises InputError where another is asked for."""
+def _precision(path: Path, sidecar: Sidecar | None, requested: str) -> str:
+    """The precision of a plan, which is fixed. Raises InputError if another one is requested."""
     if sidecar is None:
-        if asked != "auto":
-            log.warning("%s has no sidecar, so nobody knows whether it computes in %s", path.name, asked)
+        if requested != "auto":
+            log.warning("%s has no sidecar, so it is unknown whether it computes in %s", path.name, requested)
         return "unknown"
-    if asked not in ("auto", sidecar.precision):
+    if requested not in ("auto", sidecar.precision):
         raise InputError(
-            f"precision is {asked!r}, but {path.name} computes in {sidecar.precision}; leave precision out, or export "
-            f"the model with --precision {asked}"
+            f"precision is {requested!r}, but {path.name} computes in {sidecar.precision}; leave precision out, or "
+            f"export the model with --precision {requested}"
         )
     return sidecar.precision
 
 
-def _picture_and_matte(path: Path, tensors: list[TensorInfo]) -> tuple[TensorInfo, TensorInfo]:
-    """The input and the output of a plan. Raises ModelError where they are not one picture and one matte."""
-    inputs, outputs = [each for each in tensors if each.is_input], [each for each in tensors if not each.is_input]
-    for what, found in (("inputs", inputs), ("outputs", outputs)):
-        if len(found) != 1:
-            names = ", ".join(each.name for each in found) or "none"
+def _input_and_output(path: Path, tensors: list[TensorInfo]) -> tuple[TensorInfo, TensorInfo]:
+    """The input and the output of a plan. Raises ModelError unless they are one image and one matte."""
+    inputs = [tensor for tensor in tensors if tensor.is_input]
+    outputs = [tensor for tensor in tensors if not tensor.is_input]
+    for kind, group in (("inputs", inputs), ("outputs", outputs)):
+        if len(group) != 1:
+            names = ", ".join(tensor.name for tensor in group) or "none"
             raise ModelError(
-                f"{path.name} has {len(found)} {what} ({names}); expected one. `rmbg-trt export` keeps the first output"
+                f"{path.name} has {len(group)} {kind} ({names}); expected one. `rmbg-trt export` keeps the first output"
             )
     source, target = inputs[0], outputs[0]
     if len(source.shape) != 4 or source.shape[1] not in (3, -1):
         raise ModelError(f"{path.name}: its input is {source.shape}; expected (N, 3, height, width)")
-    for each in (source, target):
-        if each.dtype not in _DTYPES:
-            raise ModelError(f"{path.name}: {each.name!r} is {each.dtype}; expected {' or '.join(_DTYPES)}")
+    for tensor in (source, target):
+        if tensor.dtype not in _DTYPES:
+            raise ModelError(f"{path.name}: {tensor.name!r} is {tensor.dtype}; expected {' or '.join(_DTYPES)}")
     return source, target
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our networks on the GPU with PyTorch: checkpoints, and ONNX files of U²-Net, put back into their modules.
+"""Our networks on the GPU with PyTorch: checkpoints, and ONNX files of U²-Net converted back into modules.
 
-Each slot captures the network once into a CUDA graph of PyTorch's own, with a memory pool of its own, and hands it to
-the pipeline, which launches it between its own graphs. (Captured by the pipeline instead, PyTorch's allocator would not
-know that the graph goes on using its memory.)
+Each slot captures the network once with PyTorch, into a CUDA graph with its own memory pool, and hands the graph to the
+pipeline, which launches it between its own graphs. (If the pipeline captured it instead, PyTorch's allocator would not
+know that the graph still uses its memory.)
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rmbg_trt.torch")
 
-WARM_UPS = 3  # cuDNN tries its algorithms in the first; compiling is done in the first, too
+WARM_UPS = 3  # cuDNN tries its algorithms in the first, which also compiles
 PHOTOGRAPHS = 2
 _INSTALL = 'pip install "rmbg-trt[export]"'
-# One network at a time warms up: cuDNN's switches are the process's, and captures do not bear each other's allocations.
+# One network warms up at a time: cuDNN's switches are global, and allocations break another thread's capture.
 _warming = threading.Lock()
 
 
 def open(path: Path, request: Request) -> Opened:
     """Opens a checkpoint or an ONNX file of one of our architectures.
 
-    In half precision, layers that it would spoil stay in float32, and the result is compared with float32 on
-    photographs; where it differs too much, "auto" takes float32.
+    In half precision, sensitive layers stay in float32, and the result is compared with float32 on photographs. If it
+    differs too much, "auto" uses float32.
 
     Raises:
-        UnavailableError: PyTorch is not here, without CUDA, or the GPU has too little memory.
-        UnsupportedNetworkError: An ONNX graph of another architecture.
-        ModelError: The file is damaged, or the model does not bear the half precision that was asked for.
+        UnavailableError: PyTorch is missing or has no CUDA, or the GPU has too little memory.
+        UnsupportedNetworkError: The ONNX graph has another architecture.
+        ModelError: The file is damaged, or the requested half precision would change the mattes too much.
     """
     torch = import_torch()
     model, size = read_model(path)
@@ -82,10 +82,10 @@ def open(path: Path, request: Request) -> Opened:
 
 
 def import_torch() -> Any:
-    """PyTorch with a usable GPU.
+    """Imports PyTorch and checks that it has a usable GPU.
 
     Raises:
-        UnavailableError: It is not installed, or finds no GPU.
+        UnavailableError: It is not installed, or it finds no GPU.
     """
     if importlib.util.find_spec("torch") is None:
         raise UnavailableError(f"PyTorch is not installed: {_INSTALL}")
@@ -99,12 +99,12 @@ def import_torch() -> Any:
 
 
 def has_raw_graphs(torch: Any) -> bool:
-    """Whether a captured graph can be had as a ``cudaGraph_t``, which older versions do not give."""
+    """Whether PyTorch exposes captured graphs as ``cudaGraph_t``; older versions do not."""
     return hasattr(torch.cuda.CUDAGraph, "raw_cuda_graph")
 
 
 def why_no_graphs(torch: Any) -> str:
-    """Why the network is not launched as a CUDA graph; empty if it is."""
+    """Why the network cannot be launched as a CUDA graph; empty if it can."""
     if not has_raw_graphs(torch):
         return "this PyTorch gives no CUDA graphs"
     backend = str(torch.cuda.get_allocator_backend())
@@ -117,22 +117,22 @@ def why_no_graphs(torch: Any) -> str:
 
 
 def fuse(matte: Matte, size: tuple[int, int], device: Any) -> str:
-    """Takes cuDNN's convolution with bias and ReLU where it gives the plain result; says how often."""
+    """Fuses convolutions with their ReLU where cuDNN gives the same result; returns a sentence with the numbers."""
     import torch
 
-    from .torch_fused import choose_fused
+    from .torch_matte import choose_fused
 
-    picture = torch.from_numpy(input_tensor(load_pictures(None, 1), *size)).to(device)
-    done, pairs = choose_fused(matte, picture)
-    return f"{done} of {pairs} convolutions fused with their ReLU"
+    image = torch.from_numpy(input_tensor(load_pictures(None, 1), *size)).to(device)
+    fused, pairs = choose_fused(matte, image)
+    return f"{fused} of {pairs} convolutions fused with their ReLU"
 
 
 def read_model(path: Path) -> tuple[nn.Module, tuple[int, int]]:
-    """The module of a file, in evaluation mode on the CPU, and the size (height, width) that it was made for.
+    """Reads a file into a module in evaluation mode on the CPU, and its input size (height, width).
 
     Raises:
-        UnsupportedNetworkError: An ONNX graph that is none of our architectures.
-        ModelError: The file is damaged, or its pictures are normalised otherwise.
+        UnsupportedNetworkError: The ONNX graph has none of our architectures.
+        ModelError: The file is damaged, or it expects another normalization.
         UnavailableError: A package that reads it is not installed.
     """
     from ..training.models import import_onnx, load_checkpoint
@@ -152,11 +152,11 @@ def read_model(path: Path) -> tuple[nn.Module, tuple[int, int]]:
 
 
 def prepare(model: nn.Module, size: tuple[int, int], device: Any, precision: str) -> tuple[Matte, str, str]:
-    """Puts a model on a device in the precision asked for, or, for "auto", in half if it bears that.
+    """Puts a model on a device in the requested precision; "auto" is half precision if the mattes stay the same.
 
     Args:
         model: One of ``rmbg_trt.training.models``.
-        size: Network input (height, width), to measure at.
+        size: Network input (height, width) at which to measure.
         device: A ``torch.device``.
         precision: "auto", "fp32" or "fp16".
 
@@ -164,7 +164,7 @@ def prepare(model: nn.Module, size: tuple[int, int], device: Any, precision: str
         The network, "fp32" or "fp16", and why.
 
     Raises:
-        ModelError: fp16 is asked for, and the mattes would differ too much.
+        ModelError: fp16 is requested, and the mattes would differ too much.
     """
     import torch
 
@@ -173,18 +173,18 @@ def prepare(model: nn.Module, size: tuple[int, int], device: Any, precision: str
     exact = Matte(model).to(device)
     if precision == "fp32":
         return exact, "fp32", "fp32 because it was asked for"
-    pictures = load_pictures(None, PHOTOGRAPHS)
-    keep = layers_to_keep(exact, (torch.from_numpy(input_tensor([each], *size)).to(device) for each in pictures))
+    images = load_pictures(None, PHOTOGRAPHS)
+    keep = layers_to_keep(exact, (torch.from_numpy(input_tensor([image], *size)).to(device) for image in images))
     half = Matte(model, torch.float16, keep).to(device)
     reference, candidate = predict_with(exact, device), predict_with(half, device)
-    failures = compare("fp32 and fp16 in PyTorch", reference, candidate, pictures, size, FP16_LIMITS).failures()
+    failures = compare("fp32 and fp16 in PyTorch", reference, candidate, images, size, FP16_LIMITS).failures()
     if not failures:
         kept = f", with {len(keep)} layers in fp32" if keep else ""
         why = "it was asked for" if precision == "fp16" else "GPUs are fastest in it"
         return half, "fp16", f"fp16 because {why}{kept}"
     if precision == "fp16":
-        raise ModelError(f"the model does not bear half precision ({'; '.join(failures)}); take precision='fp32'")
-    log.warning("the model does not bear half precision, so it runs in fp32: %s", "; ".join(failures))
+        raise ModelError(f"half precision changes the mattes too much ({'; '.join(failures)}); use precision='fp32'")
+    log.warning("half precision changes the mattes too much, so the model runs in fp32: %s", "; ".join(failures))
     return exact, "fp32", f"fp32 because half precision fails ({'; '.join(failures)})"
 
 
@@ -193,10 +193,10 @@ class Slot:
 
     Args:
         torch: The module.
-        forward: (1, 3, H, W) -> (1, 1, H, W) float32; its weights are shared by the slots.
+        forward: (1, 3, H, W) -> (1, 1, H, W) float32; slots share its weights.
         device: The GPU, a ``torch.device``.
-        why_eager: Why not to capture; empty to do so.
-        name: Of the network, for the user.
+        why_eager: Why the network is not captured; empty to capture it.
+        name: Name of the network, for the user.
     """
 
     def __init__(self, torch: Any, forward: Any, device: Any, *, why_eager: str = "", name: str = "network") -> None:
@@ -220,13 +220,13 @@ class Slot:
         )
 
     def bind(self, source: Any, target: Any) -> None:
-        """Takes the pipeline's memory as input and output, warms up with it, and captures.
+        """Uses the pipeline's memory as input and output, warms up, and captures.
 
-        The warm-up and the capture are in one thread, for cuDNN remembers for each thread what was fastest.
+        Warm-up and capture share a thread, because cuDNN remembers the fastest algorithms for each thread.
         """
         torch = self.torch
         self._captured = None
-        # (1, H, W, 3) in memory: as (1, 3, H, W), PyTorch calls that channels last.
+        # (1, H, W, 3) in memory; PyTorch calls (1, 3, H, W) with these strides channels last.
         self._input, self._output = torch.from_dlpack(source).permute(0, 3, 1, 2), torch.from_dlpack(target)
         with _warming, cudnn_switches(torch, tune=True), torch.cuda.device(self.device):
             stream = torch.cuda.Stream(self.device)
@@ -248,9 +248,9 @@ class Slot:
                 self._run()
 
     def graph(self) -> int:
-        """The handle of the captured graph, which lives as long as this slot and is bound to the same memory."""
+        """The handle of the captured graph. It lives as long as this slot and uses the same memory."""
         if self._captured is None:
-            raise NetworkError("there is no graph before the network is bound")
+            raise NetworkError("the network must be bound before its graph is used")
         return int(self._captured.raw_cuda_graph())
 
     def _run(self) -> None:
@@ -260,17 +260,17 @@ class Slot:
     def _capture(self, stream: Any) -> Any:
         """Captures one run.
 
-        Not through ``torch.cuda.graph``, which waits for the whole GPU: that breaks captures of other threads. As
-        there, garbage goes first: memory of another library that is freed while we capture would end the capture.
+        ``torch.cuda.graph`` is not used: it waits for the whole GPU, which breaks captures of other threads. Like it,
+        we collect garbage first, because freeing another library's memory during the capture would end it.
         """
         gc.collect()
         captured = self.torch.cuda.CUDAGraph(keep_graph=True)
         with _core.GcPause(), self.torch.cuda.stream(stream):
-            captured.capture_begin(capture_error_mode="thread_local")  # with a memory pool of its own
+            captured.capture_begin(capture_error_mode="thread_local")  # with its own memory pool
             try:
                 self._run()
             except BaseException:
-                with contextlib.suppress(Exception):  # the first error says more
+                with contextlib.suppress(Exception):  # the first error is the useful one
                     captured.capture_end()
                 raise
             captured.capture_end()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cuDNN's switches, and its search for the fastest algorithms, limited in time and with a progress bar."""
+"""cuDNN's switches, and its search for the fastest algorithms, with a time limit and a progress bar."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ..runtimes.progress import build_progress
 
 log = logging.getLogger("rmbg_trt.torch")
 
-TUNING_SECONDS = 20.0  # for a network; the whole trial takes some seconds to a minute
-ALGORITHMS = 10  # tried for a layer; PyTorch's own default, but a program may have set 0: all of them
+TUNING_SECONDS = 20.0  # for a network; a full search takes a few seconds to a minute
+ALGORITHMS = 10  # tried for a layer: PyTorch's default; a program may have set 0, which means all
 
 
 @contextmanager
 def bounded_tuning(
     torch: Any, forward: Any, name: str, seconds: float = TUNING_SECONDS, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
-    """While it holds, runs of ``forward`` count their convolutions, and no more are tuned once the time is over.
+    """Limits the tuning of convolutions during the block: no more are tuned once the time is over.
 
     Args:
         torch: The module; ``torch.backends.cudnn.benchmark`` must be on; the caller restores it.
-        forward: The network. What is no module with layers (a compiled one) is bounded by ``ALGORITHMS`` only.
-        name: Of the network, for the user.
+        forward: The network. If it has no visible layers (a compiled one), only ``ALGORITHMS`` limits the search.
+        name: Name of the network, for the user.
         seconds: Time for all layers together.
-        clock: Seconds.
+        clock: Returns seconds.
     """
     modules = forward.modules() if hasattr(forward, "modules") and not hasattr(forward, "_orig_mod") else ()
     layers = [layer for layer in modules if hasattr(layer, "kernel_size") and hasattr(layer, "weight")]
@@ -47,7 +47,7 @@ def bounded_tuning(
                 if state["done"] < len(layers):
                     torch.backends.cudnn.benchmark = False
                     log.warning(
-                        "tuning %s: %d of %d convolutions after %g s; cuDNN chooses for the others without a trial",
+                        "tuning %s: %d of %d convolutions after %g s; cuDNN chooses for the others without trying",
                         *(name, state["done"], len(layers), seconds),
                     )
             state["done"] += 1
@@ -62,20 +62,17 @@ def bounded_tuning(
 
 @contextmanager
 def cudnn_switches(torch: Any, *, tune: bool) -> Iterator[None]:
-    """Sets cuDNN's switches for the duration: no TF32 in place of float32; with ``tune``, cuDNN tries its algorithms.
+    """Sets cuDNN's switches during the block: no TF32 in place of float32; with ``tune``, cuDNN tries its algorithms.
 
-    ``torch.backends.cudnn.flags`` does not do: it fails in programs that use the newer switch ``fp32_precision``, or
+    ``torch.backends.cudnn.flags`` is not enough: it fails in programs that use the newer switch ``fp32_precision``, or
     leaves TF32 on. ``allow_tf32`` overwrites that switch, so it is set first.
     """
     cudnn = torch.backends.cudnn
-    newer = [each for each in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None)) if each is not None]
-    wanted: list[tuple[Any, str, Any]] = [
-        (cudnn, "enabled", True),
-        (cudnn, "benchmark", tune),
-        (cudnn, "allow_tf32", False),
-    ]
-    wanted += [(each, "fp32_precision", "ieee") for each in newer]
-    if getattr(cudnn, "benchmark_limit", None) is not None:  # there is none without CUDA
+    wanted: list[tuple[Any, str, Any]] = [(cudnn, "enabled", True), (cudnn, "benchmark", tune)]
+    wanted.append((cudnn, "allow_tf32", False))
+    newer = (getattr(cudnn, name, None) for name in ("conv", "rnn"))
+    wanted += [(switch, "fp32_precision", "ieee") for switch in newer if switch is not None]
+    if getattr(cudnn, "benchmark_limit", None) is not None:  # it is None without CUDA
         wanted.append((cudnn, "benchmark_limit", ALGORITHMS))
     before = [(switch, name, _setting(switch, name)) for switch, name, _ in wanted]
     try:
@@ -90,5 +87,5 @@ def cudnn_switches(torch: Any, *, tune: bool) -> Iterator[None]:
 def _setting(switch: Any, name: str) -> Any:
     try:
         return getattr(switch, name)
-    except RuntimeError:  # ``allow_tf32``, where the newer switches contradict each other: it says nothing then
+    except RuntimeError:  # reading ``allow_tf32`` fails if the newer switches contradict each other
         return True

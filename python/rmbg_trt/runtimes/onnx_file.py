@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX files, read with the onnx package and checked to be image-to-matte networks.
+"""Reads ONNX files with the onnx package, and checks that a model is an image-to-matte network.
 
-A file may come from anyone. Nothing in it is executed, and weights in files of their own must lie in the model's folder
-(the onnx package checks the paths).
+Files are not trusted: nothing in them is executed, and external weights must lie in the model's folder (the onnx
+package checks the paths).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _LARGEST_SIDE = 1 << 20
 
 
 class SizeError(InputError):
-    """The layers of a model do not fit together at the size that was asked for."""
+    """The layers of a model do not fit together at the requested size."""
 
 
 @dataclass(frozen=True)
 class OnnxNetwork:
-    """An ONNX model with one picture as its input.
+    """An ONNX model with one image as its input.
 
     Attributes:
         path: The file.
         model: ``onnx.ModelProto``; its declared sizes may differ from ``size``.
-        input: Name of the picture.
+        input: Name of the input.
         output: Name of the first output.
-        batch: Images at once that the file declares, 1 where it leaves that open. The network takes one all the same.
+        batch: Batch size that the file declares, 1 if it is open. We run single images anyway.
         size: Network input (height, width).
-        asked: Whether the user asked for this size.
+        requested: Whether the user requested this size.
     """
 
     path: Path
@@ -43,43 +43,72 @@ class OnnxNetwork:
     output: str
     batch: int
     size: tuple[int, int]
-    asked: bool
+    requested: bool
 
     @property
     def opset(self) -> int:
-        """Version of ONNX's own operators; 1 where the file does not say."""
-        return max((each.version for each in self.model.opset_import if each.domain in _DOMAINS), default=1)
+        """Version of ONNX's own operators; 1 if the file does not declare it."""
+        return max((opset.version for opset in self.model.opset_import if opset.domain in _DOMAINS), default=1)
 
     def size_error(self, reason: str) -> Error:
-        """The error that the layers do not fit together at this size."""
-        size = "x".join(map(str, self.size))
-        if self.asked:
-            advice = "leave size out, or export the model for this size"
-            return SizeError(f"size {size} does not work with {self.path.name} ({reason}); {advice}")
-        return ModelError(f"{self.path}: does not work with its own input {size} ({reason})")
-
-    def check_output(self, shape: Sequence[int]) -> None:
-        """Raises ModelError unless the shape of the first output, 0 for an open side, is that of one map."""
-        if len(shape) < 3 or any(side > 1 for side in shape[:-2]):
-            raise ModelError(f"{self.path}: its first output is {list(shape)}; expected one map (1, 1, height, width)")
+        """The error for layers that do not fit together at this size."""
+        return size_error(self.path, self.size, reason, requested=self.requested)
 
     def check_declared_output(self) -> None:
-        """As ``check_output``, with what the file itself says of the output. For graphs that cannot be followed."""
+        """Checks the output that the file declares, for graphs that cannot be followed; open sides are accepted."""
         tensor = self.model.graph.output[0].type.tensor_type
         if tensor.HasField("shape"):
             sides = [max(side.dim_value, 0) for side in tensor.shape.dim]
-            self.check_output([1, *sides[1:]] if len(sides) > 3 else sides)  # the batch becomes 1
+            leading = [1, *sides[1:-2]] if len(sides) > 3 else sides[:-2]  # the batch becomes 1
+            check_output(self.path, [*(side or 1 for side in leading), *sides[-2:]])
+
+
+# ---- checks for every reader of model files
+
+
+def check_file(path: Path) -> None:
+    """Raises ModelError if there is no such file, or it is empty."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file")
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path}: the file is empty")
+
+
+def check_ports(path: Path, inputs: Sequence[str], outputs: int) -> None:
+    """Raises ModelError unless a model has one input (given by name) and at least one output."""
+    if len(inputs) != 1:
+        raise ModelError(f"{path}: has {len(inputs)} inputs ({', '.join(inputs) or 'none'}); expected one image")
+    if not outputs:
+        raise ModelError(f"{path}: has no output")
+
+
+def check_output(path: Path, shape: Sequence[int]) -> None:
+    """Raises ModelError unless the shape of the first output is that of one map."""
+    if len(shape) < 3 or any(side != 1 for side in shape[:-2]):
+        raise ModelError(f"{path}: its first output is {list(shape)}; expected one map (1, 1, height, width)")
+
+
+def size_error(path: Path, size: tuple[int, int], reason: str, *, requested: bool) -> Error:
+    """The error for layers that do not fit together at an input size (height, width)."""
+    text = "x".join(map(str, size))
+    if requested:
+        advice = "leave size out, or export the model for this size"
+        return SizeError(f"size {text} does not work with {path.name} ({reason}); {advice}")
+    return ModelError(f"{path}: does not work with its own input {text} ({reason})")
+
+
+# ---- reading
 
 
 def read_network(path: Path, size: tuple[int, int] | None) -> OnnxNetwork:
-    """Reads a file for one picture of one size.
+    """Reads a file to run on one image of one size.
 
     Args:
         path: The file.
-        size: Network input (height, width); None takes the model's own, or 320 for a side that is open.
+        size: Network input (height, width); None takes the model's own, or 320 for an open side.
 
     Raises:
-        ModelError: The file cannot be read, or its input is not one picture (1, 3, H, W) float32.
+        ModelError: The file cannot be read, or its input is not one image (1, 3, H, W) float32.
     """
     model = read_onnx_file(path)
     image = only_input(path, model)
@@ -96,10 +125,10 @@ def read_network(path: Path, size: tuple[int, int] | None) -> OnnxNetwork:
 
 
 def read_onnx_file(path: Path) -> Any:
-    """Parses a file, with weights that lie in files beside it.
+    """Parses a file, and external weights in its folder.
 
     Returns:
-        ``onnx.ModelProto``. Its graph is not checked; ``onnx.checker`` would take longer than reading does.
+        ``onnx.ModelProto``. Its graph is not checked: ``onnx.checker`` would take longer than reading the file.
 
     Raises:
         ModelError: It cannot be read.
@@ -111,10 +140,7 @@ def read_onnx_file(path: Path) -> Any:
     except ImportError as error:
         raise UnavailableError(f"the package onnx does not load ({error}): install rmbg-trt again") from error
 
-    if not path.is_file():
-        raise ModelError(f"{path}: no such model file")
-    if path.stat().st_size == 0:
-        raise ModelError(f"{path}: the file is empty")
+    check_file(path)
     try:
         model = onnx.ModelProto.FromString(path.read_bytes())
         external_data_helper.load_external_data_for_model(model, str(path.absolute().parent))
@@ -125,42 +151,38 @@ def read_onnx_file(path: Path) -> Any:
 
 
 def inputs_of(model: Any) -> list[Any]:
-    """The inputs of an ``onnx.ModelProto`` that are not weights; old exporters list those, too."""
-    constants = {each.name for each in model.graph.initializer}
-    return [each for each in model.graph.input if each.name not in constants]
+    """The inputs of an ``onnx.ModelProto`` that are not weights; old exporters list weights, too."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in constants]
 
 
 def only_input(path: Path, model: Any) -> Any:
-    """The image that a model takes. Raises ModelError where it takes more or nothing, or gives nothing."""
+    """The one input of a model. Raises ModelError if it has none or several, or no output."""
     inputs = inputs_of(model)
-    if len(inputs) != 1:
-        names = ", ".join(str(each.name) for each in inputs) or "none"
-        raise ModelError(f"{path}: has {len(inputs)} inputs ({names}); expected one picture")
-    if not model.graph.output:
-        raise ModelError(f"{path}: has no output")
+    check_ports(path, [value.name for value in inputs], len(model.graph.output))
     return inputs[0]
 
 
 def needed_nodes(graph: Any) -> list[Any]:
-    """The nodes that the first output depends on, each after those it reads; converters do not all keep that order.
+    """The nodes that the first output depends on, in topological order, which not all converters keep.
 
     Args:
         graph: ``onnx.GraphProto`` with an output.
 
     Raises:
-        ModelError: The graph goes in a circle.
+        ModelError: The graph has a cycle.
     """
-    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    producers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
     ordered: dict[int, Any] = {}
-    path = [graph.output[0].name]  # values that wait, each for the next one
+    path = [graph.output[0].name]  # each value depends on the next one
     while path:
-        index = makers.get(path[-1])
+        index = producers.get(path[-1])
         inputs = graph.node[index].input if index is not None else ()
-        waiting = next((name for name in inputs if name in makers and makers[name] not in ordered), None)
-        if waiting is not None and len(path) > len(graph.node):
-            raise ModelError(f"the graph goes in a circle through {waiting!r}")
-        if waiting is not None:
-            path.append(waiting)
+        missing = next((name for name in inputs if name in producers and producers[name] not in ordered), None)
+        if missing is not None and len(path) > len(graph.node):
+            raise ModelError(f"the graph has a cycle through {missing!r}")
+        if missing is not None:
+            path.append(missing)
             continue
         path.pop()
         if index is not None:
@@ -169,7 +191,7 @@ def needed_nodes(graph: Any) -> list[Any]:
 
 
 def type_name(elem_type: int) -> str:
-    """The name of ``TensorProto.DataType`` in small letters, as "uint8"."""
+    """The lower-case name of a ``TensorProto.DataType``, such as "uint8"."""
     from onnx import TensorProto
 
     names: dict[int, str] = {number: name for name, number in TensorProto.DataType.items()}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an ONNX model to a graph of our own CPU network, with every size worked out on the way.
+"""Translates an ONNX model into a graph of our own CPU network, computing every size on the way.
 
-The model must be made of the few kinds of layers that the CPU network has. Anything else raises
-``UnsupportedNetworkError`` with the reason, and another runtime may run it.
+The CPU network has only a few kinds of layers. Any other raises ``UnsupportedNetworkError`` with the reason, and
+another runtime may run the model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from .. import _core
 from ..errors import ModelError
 from . import onnx_layers
-from .onnx_file import OnnxNetwork, needed_nodes
+from .onnx_file import OnnxNetwork, check_output, needed_nodes
 from .onnx_node import CONSTANT_OPERATORS, Array, GraphError, Node, PartialGraph, constant_value, evaluate, read_node
 from .request import UnsupportedNetworkError
 
@@ -27,27 +27,27 @@ def import_graph(network: OnnxNetwork) -> _core.CpuGraph:
         The graph, with its output set.
 
     Raises:
-        UnsupportedNetworkError: A layer, a layout or an attribute that the CPU network does not have.
+        UnsupportedNetworkError: The CPU network does not have a layer, a layout or an attribute.
         ModelError: The model is damaged, or its first output is not one map.
-        InputError: The layers do not fit together at the size that the user asked for.
+        InputError: The layers do not fit together at the requested size.
     """
     try:
         return _GraphReader(network).run()
     except UnsupportedNetworkError:
-        network.check_declared_output()  # an output that no runtime can use is the better reason
+        network.check_declared_output()  # if no runtime can use the output, that is the better message
         raise
     except GraphError as error:
         raise network.size_error(str(error)) from error
 
 
 class _GraphReader(PartialGraph):
-    """Walks the nodes in order; each becomes a value of our graph or a constant."""
+    """Visits the nodes in order; each becomes a value of our graph or a constant."""
 
     def __init__(self, network: OnnxNetwork) -> None:
         self.network = network
-        self._nodes = [read_node(each, network.opset) for each in needed_nodes(network.model.graph)]
+        self._nodes = [read_node(node, network.opset) for node in needed_nodes(network.model.graph)]
         super().__init__(_core.CpuGraph(3, *network.size), network, self._nodes)
-        for node in self._nodes:  # before all others: a convolution takes in the constants of the layers behind it
+        for node in self._nodes:  # first, because a convolution folds constants of the layers after it
             if node.kind == "Constant":
                 self.constants[node.output] = constant_value(node)
             elif node.kind == "Identity" and node.inputs[:1] and node.inputs[0] in self.constants:
@@ -61,7 +61,7 @@ class _GraphReader(PartialGraph):
         output = self.network.output
         if output not in self.values:
             raise ModelError(f"{self.network.path}: its first output {output!r} does not depend on the image")
-        self.network.check_output((1, *self.graph.shape(self.values[output])))
+        check_output(self.network.path, (1, *self.graph.shape(self.values[output])))
         self.graph.set_output(self.values[output])
         return self.graph
 

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of an ONNX model that our CPU network has, and their limits: each is checked and added to its graph.
+"""Checks the layers of an ONNX model and adds them to the graph of our CPU network.
 
-Every layer lists the attributes that it understands. One with any other is refused, so nothing is quietly ignored.
+Each layer lists the attributes it understands and refuses any other, so nothing is silently ignored. Layers that only
+scale and shift the output of a convolution are folded into its weights.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .onnx_convolution import add_convolution
-from .onnx_node import GraphError, Node, PartialGraph
+from .onnx_node import Array, GraphError, Node, PartialGraph
 
 COORDINATES = ("half_pixel", "pytorch_half_pixel", "align_corners")
 _LARGEST_SIDE = 1 << 20
+_LARGEST_DILATION = 1024
 _FLOAT = 1  # TensorProto.FLOAT
 
 
@@ -23,13 +26,119 @@ def add_layer(reader: PartialGraph, node: Node) -> int:
     """Adds the layer of a node to the graph and returns the number of its output.
 
     Raises:
-        UnsupportedNetworkError: Our network has no such layer.
+        UnsupportedNetworkError: Our network does not have such a layer.
         GraphError: It does not fit its inputs.
     """
     function, attributes = LAYERS[node.kind]
     unknown = sorted(node.attributes.keys() - set(attributes))
     node.require(not unknown, f"the attribute {', '.join(unknown)}")
     return function(reader, node)
+
+
+@dataclass
+class _Convolution:
+    """Weights (cout, cin, kernel, kernel) and bias (cout), both float32."""
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def scale_and_shift(self, factor: Array, shift: Array) -> None:
+        """Makes it compute ``factor * output + shift``, both (cout); the products are in double."""
+        wide = factor.astype(np.float64)
+        with np.errstate(over="ignore"):
+            self.weights = (self.weights * wide[:, None, None, None]).astype(np.float32)
+            self.bias = (self.bias * wide + shift).astype(np.float32)
+
+
+def _convolution(reader: PartialGraph, node: Node) -> int:
+    """Adds a Conv node, with the layers after it that can be folded into its weights."""
+    x = reader.value(node, 0)
+    conv = _read_convolution(reader, node, reader.graph.shape(x)[0])
+    folded = _fold(reader, node.output, conv)
+    dilations = _check_window(node, list(conv.weights.shape[2:]))
+    value = reader.graph.conv(x, conv.weights, conv.bias, dilations[0])
+    reader.values.update(dict.fromkeys(folded, value))
+    return value
+
+
+def _read_convolution(reader: PartialGraph, node: Node, channels: int) -> _Convolution:
+    weights, bias = reader.constant(node, 1), reader.constant(node, 2)
+    node.require(node.get("group", 1) == 1, f"{node.get('group')} groups; expected 1")
+    if weights is None or weights.ndim != 4 or weights.shape[1] != channels:
+        shape = None if weights is None else weights.shape
+        raise GraphError(f"layer {node.name} has weights of shape {shape} for {channels} channels")
+    if bias is None:
+        bias = np.zeros(len(weights), np.float32)
+    if bias.shape != (len(weights),):
+        raise GraphError(f"layer {node.name} has a bias of shape {bias.shape}; expected {(len(weights),)}")
+    for array in (weights, bias):
+        node.require(array.dtype == np.float32, f"weights in {array.dtype}; expected float32")
+    return _Convolution(weights, bias)
+
+
+def _check_window(node: Node, kernel: list[int]) -> list[int]:
+    """Checks the window and returns the two dilations, which are equal."""
+    dilations = node.get("dilations", [1, 1])
+    node.require(kernel in ([1, 1], [3, 3]), f"a kernel of {kernel}; expected 1x1 or 3x3")
+    if node.get("kernel_shape", kernel) != kernel:
+        raise GraphError(f"layer {node.name} has weights of {kernel} and declares {node.get('kernel_shape')}")
+    node.require(node.get("strides", [1, 1]) == [1, 1], f"strides {node.get('strides')}; expected 1")
+    fits = len(dilations) == 2 and dilations[0] == dilations[1] and 1 <= dilations[0] <= _LARGEST_DILATION
+    node.require(fits, f"dilations {dilations}; expected equal ones, up to {_LARGEST_DILATION}")
+    same = [dilation * (side // 2) for dilation, side in zip(dilations, kernel, strict=True)] * 2
+    auto_pad = node.get("auto_pad", "NOTSET")
+    if auto_pad not in ("SAME_UPPER", "SAME_LOWER"):
+        pads = node.get("pads", [0] * 4) if auto_pad == "NOTSET" else [0] * 4
+        node.require(pads == same, f"padding {pads}; expected {same}")
+    return list(dilations)
+
+
+def _fold(reader: PartialGraph, name: str, conv: _Convolution) -> list[str]:
+    """Folds the layers that only scale and shift the output ``name`` of a convolution.
+
+    Returns:
+        Their outputs. The convolution now computes the last one; no other layer reads the others.
+    """
+    outputs = []
+    while (node := reader.only_reader(name)) is not None:
+        others = [other for other in node.inputs if other != name]
+        if not all(other in reader.constants for other in others):
+            break
+        if node.kind == "BatchNormalization" and node.input(0) == name:
+            conv.scale_and_shift(*_normalisation(reader, node, len(conv.bias)))
+        elif node.kind in ("Add", "Mul") and len(others) == 1:
+            constant = _per_channel(reader.constant(node, node.inputs.index(others[0])), len(conv.bias))
+            if constant is None:
+                break
+            neutral = np.full_like(constant, node.kind == "Add")
+            conv.scale_and_shift(*((neutral, constant) if node.kind == "Add" else (constant, neutral)))
+        else:
+            break
+        name = node.output
+        outputs.append(name)
+    return outputs
+
+
+def _normalisation(reader: PartialGraph, node: Node, channels: int) -> tuple[Array, Array]:
+    """Factor and shift (cout) of a BatchNormalization, in double."""
+    node.require(not node.get("training_mode", 0), "training_mode")
+    constants = [reader.constant(node, index) for index in range(1, 5)]
+    if any(array is None or array.shape != (channels,) for array in constants):
+        raise GraphError(f"layer {node.name} ({node.kind}) does not fit {channels} channels")
+    scale, bias, mean, variance = (np.asarray(array, np.float64) for array in constants)
+    if not (variance + node.get("epsilon", 1e-5) > 0).all():
+        raise GraphError(f"layer {node.name} ({node.kind}) has a variance below zero")
+    factor = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
+    return factor, bias - mean * factor
+
+
+def _per_channel(constant: Array | None, channels: int) -> Array | None:
+    """A float32 constant with one number, or one for each channel of (1, C, H, W), as (C,); otherwise None."""
+    if constant is None or constant.dtype != np.float32:
+        return None
+    if constant.size == 1:
+        return np.full(channels, constant.ravel()[0])
+    return constant.ravel() if constant.shape in ((1, channels, 1, 1), (channels, 1, 1)) else None
 
 
 def _add(reader: PartialGraph, node: Node) -> int:
@@ -53,7 +162,7 @@ def _max_pool(reader: PartialGraph, node: Node) -> int:
         and (same or not any(node.get("pads", [])))
         and (even or same or node.get("ceil_mode", 0) == 1)
     )
-    node.require(fits, "another window than 2x2, stride 2, rounding up")
+    node.require(fits, "another window than 2x2 with stride 2, rounding up")
     return reader.graph.max_pool(x)
 
 
@@ -91,7 +200,7 @@ def _resize(reader: PartialGraph, node: Node) -> int:
 
 
 def _resize_target(reader: PartialGraph, node: Node, source: list[int]) -> list[int]:
-    """(1, C, H, W) that a value is resized to."""
+    """The shape (1, C, H, W) that a value is resized to."""
     scales, sizes = reader.constant(node, 2), reader.constant(node, 3)
     given = sizes if sizes is not None and sizes.size else scales
     if given is None or not given.size:
@@ -105,9 +214,11 @@ def _resize_target(reader: PartialGraph, node: Node, source: list[int]) -> list[
             target[axis] = int(number)
             continue
         node.require(0 < number <= _LARGEST_SIDE, f"a scale of {number}")
-        # With given scales, coordinates use them and not the ratio of sizes. In float32, as runtimes compute it.
+        # With scales, coordinates depend on them and not on the ratio of sizes. Runtimes compute this in float32.
         length = float(np.float32(source[axis]) * np.float32(number))
-        node.require(length.is_integer(), f"a scale of {number}: {source[axis]} becomes {length:g}; expected whole")
+        node.require(
+            length.is_integer(), f"a scale of {number}: {source[axis]} becomes {length:g}; expected an integer"
+        )
         target[axis] = int(length)
     return target
 
@@ -118,7 +229,7 @@ def _cast(reader: PartialGraph, node: Node) -> int:
 
 
 def _reshape(reader: PartialGraph, node: Node) -> int:
-    """Some exporters write a shape down that a value has anyway."""
+    """Some exporters reshape to the shape that a value already has."""
     x, given = reader.value(node, 0), reader.constant(node, 1)
     shape = [1, *reader.graph.shape(x)]
     target = [] if given is None else [int(side) for side in given.ravel()]
@@ -153,7 +264,7 @@ LAYERS: dict[str, tuple[Callable[[PartialGraph, Node], int], tuple[str, ...]]] =
     "Add": (_add, ()),
     "Cast": (_cast, ("saturate", "to")),
     "Concat": (_concat, ("axis",)),
-    "Conv": (add_convolution, ("group", *_WINDOW)),
+    "Conv": (_convolution, ("group", *_WINDOW)),
     "Identity": (_identity, ()),
     "MaxPool": (_max_pool, ("ceil_mode", "storage_order", *_WINDOW)),
     "Relu": (_relu, ()),

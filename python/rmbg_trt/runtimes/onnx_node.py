@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes of an ONNX graph: their attributes, their constants, and arithmetic on constants.
 
-Exporters compute the sizes that values are resized to. Sizes are known when a graph is read, so that arithmetic is done
-then, with NumPy. Its meaning follows the ONNX operator specification.
+Exporters emit arithmetic that computes target sizes. Sizes are known when a graph is read, so NumPy does it then,
+following the ONNX operator specification.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class GraphError(ValueError):
 
 @dataclass(frozen=True)
 class Node:
-    """A node; names of inputs that are left out are empty.
+    """A node.
 
     Attributes:
-        name: Its own, or the name of what it computes.
-        kind: Operator, as "Conv"; of another domain than ONNX's own, with that domain before it.
-        inputs: Names of values.
+        name: Its name, or that of its first output.
+        kind: Operator, such as "Conv"; prefixed with its domain if that is not ONNX's own.
+        inputs: Names of values; empty for an optional input that is missing.
         outputs: Names of values.
         attributes: Numbers, strings, lists of them, or ``onnx.TensorProto``.
         opset: Version of the operators.
@@ -52,7 +52,7 @@ class Node:
         return self.outputs[0]
 
     def input(self, index: int) -> str:
-        """Name of an input; empty where it is left out."""
+        """Name of an input; empty if it is missing."""
         return self.inputs[index] if index < len(self.inputs) else ""
 
     def get(self, attribute: str, default: Any = None) -> Any:
@@ -60,16 +60,16 @@ class Node:
         return self.attributes.get(attribute, default)
 
     def refuse(self, what: str) -> UnsupportedNetworkError:
-        """The error that our network does not have such a layer."""
+        """The error for a layer that our network does not have."""
         return UnsupportedNetworkError(f"layer {self.name} ({self.kind}) has {what}")
 
     def require(self, holds: bool, what: str) -> None:
-        """Raises what ``refuse`` returns unless the condition holds."""
+        """Raises the error of ``refuse`` unless the condition holds."""
         if not holds:
             raise self.refuse(what)
 
 
-# Types of the attributes that we read: 1 FLOAT, 2 INT, 3 STRING, 4 TENSOR, 6 FLOATS, 7 INTS in AttributeProto.
+# Types of the attributes we read: 1 FLOAT, 2 INT, 3 STRING, 4 TENSOR, 6 FLOATS, 7 INTS in AttributeProto.
 _TYPES = {
     **dict.fromkeys(("epsilon", "value_float"), 1),
     **dict.fromkeys(("allowzero", "antialias", "axis", "ceil_mode", "end", "exclude_outside"), 2),
@@ -88,26 +88,28 @@ def read_node(proto: Any, opset: int) -> Node:
     if not proto.output:
         raise GraphError(f"layer {proto.name} ({proto.op_type}) has no output")
     attributes = {}
-    for each in proto.attribute:
+    for attribute in proto.attribute:
         try:
-            value = helper.get_attribute_value(each)
+            value = helper.get_attribute_value(attribute)
         except ValueError as error:
             raise GraphError(f"layer {proto.name} ({proto.op_type}): {error}") from error
-        if each.type != _TYPES.get(each.name, each.type):
-            raise GraphError(f"layer {proto.name} ({proto.op_type}) has an attribute {each.name} of the wrong type")
+        if attribute.type != _TYPES.get(attribute.name, attribute.type):
+            raise GraphError(
+                f"layer {proto.name} ({proto.op_type}) has an attribute {attribute.name} of the wrong type"
+            )
         if isinstance(value, bytes):
             value = value.decode(errors="replace")
-        attributes[str(each.name)] = list(value) if each.type in (6, 7) else value
+        attributes[str(attribute.name)] = list(value) if attribute.type in (6, 7) else value
     kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
     outputs = tuple(proto.output)
     return Node(proto.name or outputs[0], kind, tuple(proto.input), outputs, attributes, opset)
 
 
 def to_array(constant: Any) -> Array:
-    """The array of an ``onnx.TensorProto``; an array is returned as it is.
+    """The array of an ``onnx.TensorProto``; arrays are returned unchanged.
 
     Raises:
-        UnsupportedNetworkError: Its type is none that our network or arithmetic on sizes has.
+        UnsupportedNetworkError: Our network does not have its type.
         GraphError: Its data do not fit its shape.
     """
     from onnx import TensorProto, numpy_helper
@@ -124,25 +126,25 @@ def to_array(constant: Any) -> Array:
 
 
 class PartialGraph:
-    """Our graph while it is read from an ONNX model: what each ONNX value became.
+    """Our graph while it is built from an ONNX model.
 
     Attributes:
-        graph: Our graph, as far as it goes.
+        graph: Our graph so far.
         values: Number in ``graph`` of every ONNX value that depends on the image.
-        constants: All others, as arrays or (weights) as ``onnx.TensorProto``.
-        batch: Images at once that the model declares; the network takes one all the same.
+        constants: All other values, as arrays or (weights) as ``onnx.TensorProto``.
+        batch: Batch size that the model declares; we run single images anyway.
     """
 
     def __init__(self, graph: _core.CpuGraph, network: OnnxNetwork, nodes: Sequence[Node]) -> None:
         self.graph = graph
         self.batch = network.batch
         self.values: dict[str, int] = {network.input: 0}
-        self.constants: dict[str, Any] = {each.name: each for each in network.model.graph.initializer}
+        self.constants: dict[str, Any] = {tensor.name: tensor for tensor in network.model.graph.initializer}
         self._readers = Counter([network.output, *(name for node in nodes for name in node.inputs)])
         self._last_reader = {name: node for node in nodes for name in node.inputs}
 
     def value(self, node: Node, index: int) -> int:
-        """The number in our graph of an input, which must depend on the image."""
+        """The number in our graph of an input that must depend on the image."""
         name = node.input(index)
         if not name:
             raise GraphError(f"layer {node.name} ({node.kind}) lacks input {index}")
@@ -151,26 +153,26 @@ class PartialGraph:
         return self.values[name]
 
     def constant(self, node: Node, index: int) -> Array | None:
-        """An input that must be a constant, or None where it is left out."""
+        """An input that must be a constant, or None if it is missing."""
         name = node.input(index)
         if name in self.values:
             raise node.refuse(f"an input {index} that is not a constant")
         return to_array(self.constants[name]) if name else None
 
     def only_reader(self, value: str) -> Node | None:
-        """The one node that reads a value; None where there are several or the value is the first output."""
+        """The one node that reads a value; None if there are several, or the value is the first output."""
         return self._last_reader.get(value) if self._readers[value] == 1 else None
 
 
 # ---- arithmetic on constants
 
-_MOST_VALUES = 1024  # sizes are a few numbers; a file that wants more is up to no good
+_MOST_VALUES = 1024  # sizes are a few numbers; a file with more may be malicious
 # Numbers of TensorProto.DataType.
 _DTYPES: dict[int, type[np.generic]] = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
 
 
 def constant_value(node: Node) -> Any:
-    """What a Constant node holds: an ``onnx.TensorProto`` or an array."""
+    """The value of a Constant node: an ``onnx.TensorProto`` or an array."""
     kinds = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
     kind, value = next(iter(node.attributes.items()), ("nothing", None))
     if kind == "value":
@@ -180,14 +182,14 @@ def constant_value(node: Node) -> Any:
 
 
 def evaluate(node: Node, inputs: list[Array | None]) -> Array:
-    """The output of a node all of whose inputs are constants.
+    """The output of a node whose inputs are all constants.
 
     Args:
         node: Its kind is one of ``CONSTANT_OPERATORS``.
-        inputs: None for those that are left out.
+        inputs: None for those that are missing.
 
     Raises:
-        UnsupportedNetworkError: It is of more values than sizes are, or has an attribute of an unknown value.
+        UnsupportedNetworkError: It has too many values to be arithmetic on sizes, or an unknown attribute value.
         GraphError: It does not work with these inputs.
     """
     if node.kind != "Identity":
@@ -200,7 +202,7 @@ def evaluate(node: Node, inputs: list[Array | None]) -> Array:
 
 
 def _axes(node: Node, given: Array | None) -> list[int]:
-    """``axes``, an attribute in old opsets and an input in new ones; empty where there are none."""
+    """``axes``, an attribute in old opsets and an input in new ones; empty if missing."""
     return list(node.get("axes", [])) if given is None else [int(axis) for axis in given.ravel()]
 
 
@@ -231,7 +233,7 @@ def _slice(
     strides = [1] * len(first) if steps is None else steps.tolist()
     where = [slice(None)] * x.ndim
     for axis, start, end, step in zip(over, first, last, strides, strict=True):
-        end = None if step < 0 and end < -x.shape[axis] else end  # before the first, not "from the end"
+        end = None if step < 0 and end < -x.shape[axis] else end  # before the first element, not relative to the end
         where[axis] = slice(start, end, step)
     return x[tuple(where)]
 
@@ -239,7 +241,7 @@ def _slice(
 def _reshape(node: Node, x: Array, shape: Array) -> Array:
     sides = [int(side) for side in shape]
     if not node.get("allowzero", 0):
-        sides = [side or x.shape[axis] for axis, side in enumerate(sides)]  # 0: as it was
+        sides = [side or x.shape[axis] for axis, side in enumerate(sides)]  # 0 keeps a side
     return x.reshape(sides)
 
 
