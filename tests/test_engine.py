@@ -211,7 +211,7 @@ class Foreign:
 
 def test_arrays_of_other_libraries_come_in_through_dlpack(engine: Engine, frame: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(engine.run(Foreign(frame)), expected_alpha(frame))
-    with pytest.raises(InputError, match=r"lies on a GPU and this engine runs on the CPU"):
+    with pytest.raises(InputError, match=r"is on a GPU and this engine runs on the CPU"):
         engine.run(Foreign(frame, kind=2))
     with pytest.raises(InputError, match=r"another device.*DLPack type 12"):
         engine.run(Foreign(frame, kind=12))

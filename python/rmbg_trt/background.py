@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a composite is put over: a colour, a picture or the blurred frame, in any of the forms a user may give."""
+"""The background of a composite: a colour, an image or the blurred frame, in any form a user may pass."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 Color: TypeAlias = Literal["bgr", "rgb"]
 BackgroundLike: TypeAlias = Union[str, tuple[int, int, int], list[int], NDArray[np.uint8], "Image"]
 
-# The blur of a background, as a share of the frame's shorter side.
+# Standard deviation of the default blur, as a fraction of the frame's shorter side.
 DEFAULT_BLUR = 0.02
 
-# Pixels that a picture may have once it is scaled to cover the frame, before it is cropped.
+# Largest number of pixels of an image that was scaled to cover the frame, before it is cropped.
 _LARGEST_COVER = 100_000_000
 
 
 @dataclass(frozen=True)
 class Background:
-    """A background as the core takes it.
+    """The core's form of a background.
 
     Attributes:
-        value: None, a colour (3 bytes) or an image (H, W, 3) uint8 of the frame's size that lies where the frame does;
-            in the frame's colour order.
-        blur_sigma: More than 0: the frame itself, blurred with this standard deviation in pixels.
+        value: None, a colour (3 bytes) or an image (H, W, 3) uint8 of the frame's size and on its device; in the
+            frame's colour order.
+        blur_sigma: If above 0, the background is the frame, blurred with this standard deviation in pixels.
     """
 
     value: Any = None
@@ -45,16 +45,16 @@ NO_BACKGROUND = Background()
 
 
 def for_output(background: BackgroundLike | None, output: str, size: tuple[int, int], color: Color) -> Background:
-    """The background that an output needs: none unless it is a composite, else what ``parse`` makes of it.
+    """The background for an output: from ``parse`` for a composite, otherwise none.
 
     Args:
         background: As for ``parse``.
         output: "alpha", "cutout" or "composite".
-        size: Of the frame, (height, width) in pixels; a frame without pixels gets none, and is refused later.
+        size: (height, width) of the frame in pixels; a frame without pixels gets none, and is refused later.
         color: Channel order of the frame.
 
     Raises:
-        InputError: It is no background, or the output has none.
+        InputError: The background is invalid, or the output does not use one.
     """
     if output != "composite":
         if background is not None:
@@ -64,18 +64,18 @@ def for_output(background: BackgroundLike | None, output: str, size: tuple[int, 
 
 
 def parse(background: BackgroundLike | None, height: int, width: int, color: Color) -> Background:
-    """Makes a background fit a frame.
+    """Converts a background to fit a frame.
 
     Args:
         background: "#rrggbb", a CSS colour name, "blur", "blur:RADIUS" (standard deviation in pixels), three
-            numbers 0..255 in the order of ``color``, a picture (h, w, 3) uint8 in that order, or a PIL image.
-            Pictures are scaled to cover the frame and cropped around their centre.
-        height: Of the frame, in pixels.
-        width: Of the frame, in pixels.
+            numbers 0..255 in the order of ``color``, an image (h, w, 3) uint8 in that order, or a PIL image.
+            Images are scaled to cover the frame and cropped around their centre.
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
         color: Channel order of the frame.
 
     Raises:
-        InputError: None of these.
+        InputError: The background is none of these.
     """
     if background is None:
         raise InputError(
@@ -93,7 +93,7 @@ def parse(background: BackgroundLike | None, height: int, width: int, color: Col
 
 
 def is_pil(value: Any) -> TypeGuard[Image]:
-    """Whether this is a PIL image; tells without importing PIL."""
+    """Whether this is a PIL image; does not import PIL."""
     return hasattr(value, "getbands") and hasattr(value, "convert")
 
 
@@ -124,39 +124,39 @@ def _sigma(text: str, radius: str) -> float:
 
 def _three_bytes(value: Any) -> tuple[int, int, int]:
     try:
-        numbers = [operator.index(part) for part in value]  # a share of 0..1 by mistake is refused, not made black
+        numbers = [operator.index(part) for part in value]  # refuses fractions 0..1, which would become black
     except TypeError:
         numbers = []
     if len(numbers) != 3 or not all(0 <= number <= 255 for number in numbers):
-        raise InputError(f"background is {value!r}; expected three numbers 0..255, a picture (h, w, 3) or a string")
+        raise InputError(f"background is {value!r}; expected three numbers 0..255, an image (h, w, 3) or a string")
     return numbers[0], numbers[1], numbers[2]
 
 
-def _cover(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Scales a picture (h, w, 3) to cover (height, width) and crops it around its centre."""
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or picture.size == 0:
+def _cover(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Scales an image (h, w, 3) to cover (height, width) and crops it around its centre."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise InputError(
-            f"background has shape {picture.shape} and dtype {picture.dtype}; expected a picture (h, w, 3) uint8"
+            f"background has shape {image.shape} and dtype {image.dtype}; expected an image (h, w, 3) uint8"
         )
-    if picture.strides[0] < 0 or picture.strides[1:] != (3, 1):
-        picture = np.ascontiguousarray(picture)
-    if picture.shape[:2] == (height, width):
-        return picture
-    picture = _without_far_ends(picture, height, width)
-    scale = max(height / picture.shape[0], width / picture.shape[1])
-    tall = max(height, round(picture.shape[0] * scale))
-    wide = max(width, round(picture.shape[1] * scale))
+    if image.strides[0] < 0 or image.strides[1:] != (3, 1):
+        image = np.ascontiguousarray(image)
+    if image.shape[:2] == (height, width):
+        return image
+    image = _without_far_ends(image, height, width)
+    scale = max(height / image.shape[0], width / image.shape[1])
+    tall = max(height, round(image.shape[0] * scale))
+    wide = max(width, round(image.shape[1] * scale))
     top, left = (tall - height) // 2, (wide - width) // 2
-    scaled = _core.resample(picture, (tall, wide), "lanczos")
+    scaled = _core.resample(image, (tall, wide), "lanczos")
     return scaled[top : top + height, left : left + width]
 
 
-def _without_far_ends(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Cuts what an extreme shape would only scale up to throw away: a line of pixels behind a frame, for one."""
-    scale = max(height / picture.shape[0], width / picture.shape[1])
-    if picture.shape[0] * picture.shape[1] * scale * scale <= _LARGEST_COVER:
-        return picture
-    rows = min(picture.shape[0], math.ceil(16 * height / scale))
-    columns = min(picture.shape[1], math.ceil(16 * width / scale))
-    top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
-    return picture[top : top + rows, left : left + columns]
+def _without_far_ends(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Crops an image of extreme shape, such as a line of pixels, before scaling would make it huge."""
+    scale = max(height / image.shape[0], width / image.shape[1])
+    if image.shape[0] * image.shape[1] * scale * scale <= _LARGEST_COVER:
+        return image
+    rows = min(image.shape[0], math.ceil(16 * height / scale))
+    columns = min(image.shape[1], math.ceil(16 * width / scale))
+    top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
+    return image[top : top + rows, left : left + columns]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine: a model, ready to take frames. The one class most users need."""
+"""The engine: a model that is ready for frames. Most users need only this class."""
 
 from __future__ import annotations
 
@@ -34,41 +34,41 @@ __all__ = ["Engine", "EngineInfo", "Ticket"]
 class Engine:
     """Removes the background from frames with one model.
 
-    Thread-safe: any number of threads may share an engine; ``slots`` frames are worked on at once.
+    Thread-safe: any number of threads may share an engine, which processes up to ``slots`` frames at once.
 
     Args:
-        model: A catalogue name ("u2net", "u2netp"; fetched once into the cache) or the path of an ``.onnx`` file
-            with one input (1, 3, H, W) float32, normalised as U²-Net's, and a first output (1, 1, h, w) in 0..1; or a
-            checkpoint (``.safetensors``, ``.pth``), which the CPU runs as ONNX, converted once and kept. For a GPU
-            also a TensorRT plan; from another model a plan is built once and kept.
-        device: "auto", "cpu", "cuda" or "cuda:N". "auto" prefers a GPU; ``info`` says what was taken and why.
-            "cuda" works on the GPU or raises.
+        model: A catalogue name ("u2net", "u2netp"; downloaded once into the cache) or the path of a model: an
+            ``.onnx`` file with one input (1, 3, H, W) float32, normalized like U²-Net's, and a first output
+            (1, 1, h, w) in 0..1; or a checkpoint (``.safetensors``, ``.pth``), which the CPU runs as ONNX, converted
+            once and cached. For a GPU also a TensorRT plan; from other models a plan is built once and cached.
+        device: "auto", "cpu", "cuda" or "cuda:N". "auto" prefers a GPU; ``info`` says what was chosen and why.
+            "cuda" uses the GPU or raises.
         runtime: "auto"; for the CPU "native" (this package's own network) or "openvino"; for a GPU "tensorrt",
             "tensorrt_rtx" or "torch".
-        precision: "auto" (fp16 on a GPU; on the CPU the fastest precision that keeps float32's mattes), "fp32", "bf16"
-            (compared with float32 once, and refused if it loses too much), "fp16", or for the CPU "int8", which makes
-            u2net faster. The model is quantised with photographs, which takes minutes once, compared with fp32,
-            refused if it loses too much, and kept (docs/precision.md).
+        precision: "auto" (fp16 on a GPU; on the CPU the fastest precision that keeps the mattes of fp32), "fp32",
+            "bf16" (compared with fp32 once, and refused if it loses too much), "fp16", or for the CPU "int8", which
+            makes u2net faster: the model is quantized with photographs, which takes minutes, compared with fp32,
+            refused if it loses too much, and cached (docs/precision.md).
         size: Network input, one side or (height, width), from 32 to 4096. None: the model's own (U²-Net was trained
-            at 320 x 320), or 320 where that is open. Other sizes work for networks that are convolutions throughout.
+            at 320 x 320), or 320 if it is open. Other sizes work for fully convolutional networks.
         color: Channel order of NumPy frames, results and colours: "bgr" (as OpenCV) or "rgb". PIL images are always
             RGB.
         slots: Frames in flight.
-        filter: Resampling to the network's size and back: "lanczos" (the reference recipe), "bilinear" or "area";
-            each bit-exact with Pillow's.
+        filter: Resampling to the network's size and back: "lanczos" (the reference recipe), "bilinear" or "area",
+            all bit-exact with Pillow.
         stretch: "minmax" stretches each matte to the full range (the reference recipe); "none" keeps the network's
             probability, which suits video and scenes that may be empty; (low, high) stretches this range of it.
-        refine: Refine alpha by the frame's colours where a call does not say otherwise; see `FrameOptions`.
-        decontaminate: As ``refine``, of the edges' colours.
-        calibration: For precision "int8": a folder of photographs of the kind that the frames will be; with ``images/``
-            and ``masks/`` of the same names in it (or a prepared set) int8 is judged by the masks, else by the mattes
+        refine: Default of `FrameOptions.refine`.
+        decontaminate: Default of `FrameOptions.decontaminate`.
+        calibration: For precision "int8": a folder of photographs similar to the frames. If it has ``images/`` and
+            ``masks/`` with the same names (or is a prepared set), int8 is judged by the masks, otherwise by the mattes
             of fp32. None: photographs that come with the package.
-        compile: With runtime "torch": let ``torch.compile`` make the network faster, which takes minutes at the start.
+        compile: With runtime "torch": speed up the network with ``torch.compile``, which takes minutes at the start.
 
     Raises:
-        InputError: An option has no such value, or there is no such model.
+        InputError: An option has an invalid value, or there is no such model.
         ModelError: The model file is damaged or is not an image-to-matte network.
-        UnavailableError: The device or runtime is not here; the message says what to install.
+        UnavailableError: The device or runtime is not available; the message says what to install.
 
     Source:
         Qin et al., "U²-Net: Going Deeper with Nested U-Structure for Salient Object Detection", 2020. The recipe
@@ -133,7 +133,7 @@ class Engine:
 
     @property
     def options(self) -> FrameOptions:
-        """The options of a frame where a call does not say otherwise."""
+        """The default options of a frame."""
         return self._options
 
     def run(
@@ -147,34 +147,32 @@ class Engine:
     ) -> Any:
         """Removes the background from one frame and returns the result.
 
-        A frame that lies on the engine's GPU stays there: its work is put on a stream, and the call returns without
-        waiting for it.
+        A frame on the engine's GPU stays there: the call queues its work on a stream and returns without waiting.
 
         Args:
-            frame: (H, W) gray, (H, W, 3) or (H, W, 4) uint8, colours in the engine's order, rows any positive
-                distance apart (no copy is made); or a PIL image; or an array that speaks DLPack or
-                ``__cuda_array_interface__``, of the CPU or of the engine's GPU. A fourth channel is alpha: it is
-                multiplied into the result and not shown to the network.
-            out: Array to write to, of the result's shape, where the frame lies; rows may be padded. Not for PIL
-                images.
-            stream: For a frame on the GPU: the stream that its content is ready on, and that the result will be: a
-                stream of PyTorch, CuPy, PyCUDA or Numba, an object with ``__cuda_stream__``, or the handle: a number,
+            frame: (H, W) gray, (H, W, 3) or (H, W, 4) uint8 in the engine's colour order, with any positive row
+                stride (no copy is made); or a PIL image; or an array with DLPack or ``__cuda_array_interface__``, on
+                the CPU or the engine's GPU. A fourth channel is alpha: the result is multiplied by it, and the network
+                does not see it.
+            out: Array for the result, of its shape and on the frame's device; rows may be padded. Not for PIL images.
+            stream: For a frame on the GPU: the stream on which its content is ready, and on which the result will be.
+                A stream of PyTorch, CuPy, PyCUDA or Numba, an object with ``__cuda_stream__``, or the handle: a number,
                 a ``ctypes.c_void_p`` or a ``CUstream`` of cuda-python; 0 is the legacy default stream. None: the
-                current one of the library that made the frame, if it is known, else the legacy default stream. With
-                neither PyTorch nor CuPy, keep the frame until the result is there.
+                current stream of the frame's library if it is known, otherwise the legacy default stream. Unless the
+                frame is from PyTorch or CuPy, keep it until the result is ready.
             options: All options of the frame. None: the engine's.
             **changes: Options that differ from these: ``output``, ``background``, ``premultiplied``, ``nv12``,
                 ``refine``, ``decontaminate``; see `FrameOptions`.
 
         Returns:
             uint8: alpha (H, W), cutout (H, W, 4) or composite (H, W, 3), in the engine's colour order; ``out`` if
-            it was given. For a PIL image a PIL image: "L", "RGBA" or "RGB". For a frame on the GPU a DeviceArray,
-            which any library can take over through DLPack or ``__cuda_array_interface__``, and ``.numpy()`` copies.
-            Keep the streams it is taken over and used on until it is dropped, with all arrays made from it: its memory
-            is used again behind their work.
+            it was given. For a PIL image, a PIL image: "L", "RGBA" or "RGB". For a frame on the GPU, a DeviceArray,
+            which any library can import through DLPack or ``__cuda_array_interface__``; ``.numpy()`` copies it to the
+            host. Keep every stream that imports or uses it until it and all arrays made from it are gone: its memory
+            is reused after the work on those streams.
 
         Raises:
-            InputError: The frame, an option or ``out`` is not one of these. The engine stays usable.
+            InputError: The frame, an option or ``out`` is invalid. The engine stays usable.
             NetworkError: The network failed. The engine stays usable.
 
         Example:
@@ -192,20 +190,20 @@ class Engine:
         options: FrameOptions | None = None,
         **changes: Unpack[FrameKeywords],
     ) -> Ticket[Any]:
-        """Starts on a frame and returns at once; waits only while all slots are busy.
+        """Starts a frame and returns at once; blocks only while all slots are busy.
 
-        The frame and ``out`` must not be changed until the ticket is done. Arguments and errors are as in ``run``;
-        errors of the network come from ``Ticket.result``. (A frame on the GPU is started by ``run`` just as well.)
+        Do not change the frame or ``out`` until the ticket is done. Arguments and errors are those of ``run``; network
+        errors are raised by ``Ticket.result``. (For a frame on the GPU, ``run`` does not wait either.)
         """
         return self._open(frame, out, stream, options, changes).submit(self._pipeline)
 
     def map(
         self, frames: Iterable[Any], *, options: FrameOptions | None = None, **changes: Unpack[FrameKeywords]
     ) -> Iterator[Any]:
-        """Results of many frames in order, with ``slots`` frames in flight.
+        """Yields the results of many frames in order, with ``slots`` frames in flight.
 
-        Frames are taken as slots become free, so the iterable may be endless. An error of a frame, or of the iterable,
-        is raised in its turn. Arguments are as in ``run``.
+        Frames are taken as slots become free, so the iterable may be endless. An error of a frame or of the iterable is
+        raised when its turn comes. Arguments are those of ``run``.
         """
         chosen = (options or self._options).replace(**changes)
         return in_order(frames, lambda frame: self.submit(frame, options=chosen), self._info.slots)
@@ -217,23 +215,23 @@ class Engine:
         return open_frame(self._pipeline, frame, self._color, chosen, out=out, stream=stream)
 
     def frame_buffer(self, height: int, width: int, channels: int = 3) -> Array:
-        """Memory for frames that the engine reads fastest: (height, width, channels) uint8, not initialised.
+        """Allocates the memory that the engine reads fastest: (height, width, channels) uint8, not initialized.
 
-        It is aligned; for a GPU it is also page-locked, and the GPU reads and writes it directly. ``channels`` 1 gives
-        (height, width).
+        It is aligned; for a GPU it is also page-locked, so that the GPU accesses it directly. With ``channels`` 1 the
+        shape is (height, width).
         """
         shape = [height, width] if channels == 1 else [height, width, channels]
         return _core.host_buffer(shape, self._pipeline.device >= 0)
 
     def profile(self) -> dict[str, float]:
-        """Where the time of a frame goes.
+        """Measures where the time of a frame goes.
 
-        On the CPU: wall-clock times of the last 256 frames. On a GPU: device times from 20 more runs of a frame like
-        the last one.
+        On the CPU: wall-clock times of the last 256 frames. On a GPU: device times of 20 extra runs of a frame like the
+        last one.
 
         Returns:
             Medians in milliseconds, 0 before the first frame: ``copy_in_ms``, ``preprocess_ms``, ``network_ms``,
-            ``postprocess_ms``, ``copy_out_ms``, ``total_ms``; and ``frames``, the number of frames finished.
+            ``postprocess_ms``, ``copy_out_ms``, ``total_ms``; and ``frames``, the number of finished frames.
         """
         times = self._pipeline.measure(20) if self._pipeline.device >= 0 else self._pipeline.recent_times()
         names = ("copy_in_ms", "preprocess_ms", "network_ms", "postprocess_ms", "copy_out_ms", "total_ms")
@@ -241,7 +239,7 @@ class Engine:
         return {**medians, "frames": self._pipeline.frames}
 
     def close(self) -> None:
-        """Waits for the frames in flight and stops. Later frames raise ``Error``. May be called again."""
+        """Waits for the frames in flight and stops. Later frames raise ``Error``. It may be called twice."""
         with self._closing:
             self._pipeline.close()
 
@@ -287,6 +285,6 @@ _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 @atexit.register
 def _close_open_engines() -> None:
-    """The slots' threads call Python; they must be gone before the interpreter is."""
+    """The slots' threads call Python, so they must end before the interpreter does."""
     for engine in list(_open_engines):
         engine.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine says about itself."""
+"""The description of an engine: device, runtime, precision, and why."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ class EngineInfo:
     """What an engine runs on, and why.
 
     Attributes:
-        model: The name or path the engine was made from.
+        model: The name or path that was passed to the engine.
         model_path: The model file.
         device: "cpu" or "cuda:N".
-        device_name: The processor.
+        device_name: The processor or GPU.
         runtime: "native", "openvino", "tensorrt", "tensorrt_rtx" or "torch".
         runtime_version: Version of the runtime.
         precision: Arithmetic of the convolutions.
         input_size: Network input (height, width).
         slots: Frames that can be in flight.
         reason: Why this device, runtime and precision.
-        mode: "cpu"; on a GPU "graph" (from the second frame of a kind on, a frame is three CUDA graphs), or "eager" and
-            why.
-        device_memory_bytes: GPU memory held by this process's engines, without what the runtimes take themselves.
+        mode: "cpu"; on a GPU "graph" (from the second frame of a kind on, a frame runs as three CUDA graphs), or
+            "eager" and why.
+        device_memory_bytes: GPU memory of this process's engines, without the memory that runtimes allocate.
     """
 
     model: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way of one frame into the core and of its result back: what users may give as a frame, and what they get."""
+"""Passes one frame to the core and returns its result: checks and converts what users give as a frame."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class HostFrame(NamedTuple):
         frame: (H, W), (H, W, 3) or (H, W, 4) uint8; or NV12.
         result: The array that the core writes.
         color: Channel order of both.
-        options: As the core takes them.
-        pil_mode: Of the PIL image to return; None returns the array.
+        options: The core's form of the options.
+        pil_mode: Mode of the PIL image to return; None returns the array.
     """
 
     frame: Array
@@ -44,12 +44,12 @@ class HostFrame(NamedTuple):
     pil_mode: str | None
 
     def run(self, pipeline: _core.Pipeline, track: _core.Track | None = None) -> Any:
-        """Works on the frame and returns its result."""
+        """Processes the frame and returns its result."""
         pipeline.run(self.frame, self.result, self.color, self.options, track)
         return self._finished()
 
     def submit(self, pipeline: _core.Pipeline, track: _core.Track | None = None) -> Ticket[Any]:
-        """Starts on the frame; waits only while all slots are busy."""
+        """Starts the frame; blocks only while all slots are busy."""
         return Ticket(pipeline.submit(self.frame, self.result, self.color, self.options, track), self._finished)
 
     def _finished(self) -> Any:
@@ -64,11 +64,11 @@ class DeviceFrame(NamedTuple):
     """A frame in the memory of the engine's GPU.
 
     Attributes:
-        frame: An array of any library; its shape is as for a `HostFrame`.
-        out: Array on the GPU to write to; None: a new ``_core.DeviceArray``.
+        frame: An array of any library, shaped as for a `HostFrame`.
+        out: Array on the GPU for the result; None: a new ``_core.DeviceArray``.
         color: Channel order of both.
-        options: As the core takes them.
-        stream: The ``cudaStream_t`` that the work goes on.
+        options: The core's form of the options.
+        stream: The ``cudaStream_t`` for the work.
     """
 
     frame: Any
@@ -78,29 +78,29 @@ class DeviceFrame(NamedTuple):
     stream: int
 
     def run(self, pipeline: _core.Pipeline, track: _core.Track | None = None) -> Any:
-        """Puts the work on the stream and returns the result, whose content is there once the stream gets that far."""
+        """Queues the work on the stream and returns the result, which is ready when the stream has done the work."""
         return _core.run_on_device(pipeline, self.frame, self.out, self.color, self.options, self.stream, track)
 
     def submit(self, pipeline: _core.Pipeline, track: _core.Track | None = None) -> Ticket[Any]:
-        """The same: ``run`` does not wait for the GPU."""
+        """As ``run``, which does not wait for the GPU."""
         return Ticket.done_with(self.run(pipeline, track))
 
 
 def open_frame(
     pipeline: _core.Pipeline, frame: Any, color: Color, options: FrameOptions, *, out: Any = None, stream: Any = None
 ) -> HostFrame | DeviceFrame:
-    """Checks what a user gives, and decides where the frame is worked on: in GPU memory if it lies there.
+    """Checks a user's frame and options, and decides where to process the frame: on the GPU if it is there.
 
     Args:
-        pipeline: What will run it.
-        frame: As for ``Engine.run``, and so are ``out`` and ``stream``.
+        pipeline: The pipeline that will run it.
+        frame: As for ``Engine.run``, like ``options``, ``out`` and ``stream``.
         color: The engine's channel order.
-        options: What to make of the frame.
-        out: The array to write to.
+        options: The options of the frame.
+        out: Array for the result.
         stream: For a frame on the GPU.
 
     Raises:
-        InputError: Something is not what it should be. Shapes and strides are checked by the core.
+        InputError: The frame, an option, ``out`` or ``stream`` is invalid. The core checks shapes and strides.
     """
     if not isinstance(options.output, str) or options.output not in _CHANNELS:
         raise InputError(f"output is {options.output!r}; expected 'alpha', 'cutout' or 'composite'")
@@ -108,7 +108,7 @@ def open_frame(
         converted = _options_on_device(frame, options, color)
         return DeviceFrame(frame, out, color, converted, stream_handle(frame, stream))
     if stream is not None:
-        raise InputError("stream= is for frames that lie on the engine's GPU")
+        raise InputError("stream= is for frames on the engine's GPU")
     return _open_on_host(frame, color, options, out)
 
 
@@ -118,7 +118,7 @@ def _open_on_host(frame: Any, color: Color, options: FrameOptions, out: Array | 
         if options.nv12 is not None:
             raise InputError("nv12= is for frames of a video decoder, not for PIL images")
         if out is not None:
-            raise InputError("out= is not for PIL images; give a NumPy array as frame")
+            raise InputError("out= is not for PIL images; pass the frame as a NumPy array")
         array, color, pil_mode = _from_pil(frame), "rgb", _PIL_MODES[output]
     else:
         array = _from_array(frame)
@@ -147,7 +147,7 @@ def _options_on_device(frame: Any, options: FrameOptions, color: Color) -> _core
 
 
 def _converted(options: FrameOptions, over: backgrounds.Background) -> _core.FrameOptions:
-    """As the core takes them: the one place where they are converted."""
+    """The core's form of the options. They are converted only here."""
     fields = (
         options.output,
         bool(options.premultiplied),
@@ -160,11 +160,11 @@ def _converted(options: FrameOptions, over: backgrounds.Background) -> _core.Fra
     return _core.FrameOptions(*fields, over.value, over.blur_sigma)
 
 
-_without_background = functools.lru_cache(maxsize=64)(_core.FrameOptions)  # saves a microsecond of each call
+_without_background = functools.lru_cache(maxsize=64)(_core.FrameOptions)  # saves a microsecond per call
 
 
 def _visible_size(shape: tuple[int, ...], options: FrameOptions) -> tuple[int, int]:
-    """(height, width) of the image in an array of this shape; (0, 0) where it is none."""
+    """(height, width) of the image in an array of this shape; (0, 0) if it is not an image."""
     height, width = shape[:2] if len(shape) >= 2 else (0, 0)
     return height // 3 * 2 if options.nv12 else height, width
 
@@ -178,12 +178,12 @@ def _from_pil(image: Any) -> Array:
 
 
 def _from_array(frame: Any) -> Array:
-    """A NumPy array as it is; another array on the CPU through DLPack, without a copy."""
+    """Returns a NumPy array unchanged, and imports another CPU array through DLPack without a copy."""
     if isinstance(frame, np.ndarray):
         return frame
     if _core.lies_on_gpu(frame):
         raise InputError(
-            "the frame lies on a GPU and this engine runs on the CPU; give it device='cuda', or bring the frame here"
+            "the frame is on a GPU and this engine runs on the CPU; use device='cuda', or copy the frame to the host"
         )
     if hasattr(frame, "__dlpack_device__"):
         kind = int(frame.__dlpack_device__()[0])
@@ -199,10 +199,10 @@ def stream_handle(frame: Any, stream: Any) -> int:
     """The ``cudaStream_t`` for the work on a frame, as a number (1 is the legacy default stream).
 
     Args:
-        frame: Where ``stream`` is None: the library that made it is asked for its current stream.
+        frame: If ``stream`` is None, its library is asked for the current stream.
         stream: A stream of PyTorch, CuPy, PyCUDA or Numba, an object with ``__cuda_stream__``, or a ``cudaStream_t``:
             an int, a ``ctypes.c_void_p`` or a ``CUstream`` of cuda-python. 0 and the null pointer are the legacy
-            default stream, as everywhere in CUDA.
+            default stream, as in CUDA.
 
     Raises:
         InputError: It is none of these.
@@ -224,13 +224,13 @@ def stream_handle(frame: Any, stream: Any) -> int:
 
 
 def _as_number(handle: Any) -> int | None:
-    """A handle as a number; None where it is no handle."""
+    """A handle as a number; None if it is not a handle."""
     if hasattr(handle, "value"):  # a ctypes pointer, whose null is None
         handle = handle.value or 0
     if isinstance(handle, numbers.Number):
         is_whole = isinstance(handle, numbers.Integral) and not isinstance(handle, bool)
     else:
-        is_whole = hasattr(handle, "__int__")  # CUstream of cuda-python, which is no number
+        is_whole = hasattr(handle, "__int__")  # CUstream of cuda-python, which is not a number
     return int(handle) if is_whole and int(handle) >= 0 else None
 
 

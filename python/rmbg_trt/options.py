@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options, and their checks. Those of a frame are the same for engine, video, camera and command line."""
+"""Options and their checks. Engine, video, camera and command line share the options of a frame."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Nv12: TypeAlias = Literal["bt601", "bt709", "bt601-full", "bt709-full"]
 
 @dataclass(frozen=True)
 class FrameOptions:
-    """What to make of a frame.
+    """The options of a frame.
 
     Attributes:
         output: "alpha", "cutout" (the frame's colours with alpha) or "composite" (over ``background``).
         background: For a composite: "#rrggbb", a CSS colour name, "blur", "blur:RADIUS" (standard deviation in
             pixels), three numbers 0..255, an image (h, w, 3) uint8, or a PIL image. Images are scaled to cover the
-            frame and cropped. Numbers and arrays are in the engine's colour order. For a frame on the GPU an image
-            must lie there too, and have the frame's size.
+            frame and cropped. Numbers and arrays are in the engine's colour order. For a frame on the GPU, an image
+            must be on the same GPU and have the frame's size.
         premultiplied: Multiply a cutout's colours by its alpha. The default is straight alpha.
-        nv12: The frame is NV12, as video decoders give it: (height * 3/2, width) uint8, luma above the chroma's
+        nv12: The frame is NV12, the format of video decoders: (height * 3/2, width) uint8, luma rows above chroma
             rows, height and width even. The value is its matrix and range: "bt709" (HD), "bt601" (SD), or
             "bt709-full", "bt601-full". Results have the luma's height, and colours in the engine's order.
-        refine: Let alpha follow the frame's colours, so that hair and edges are as fine as the frame, and not as the
-            network's input. Of use for frames well above the network's size.
-        decontaminate: Give the edge of a cutout or composite the subject's own colours, without those of the old
-            background, which show as a halo over a new one.
+        refine: Refine alpha with the frame's colours, so that hair and edges have the frame's resolution instead of the
+            network's. Useful for frames much larger than the network's input.
+        decontaminate: Remove the old background's colours from the edge of a cutout or composite, where they would
+            show as a halo over a new background.
     """
 
     output: Output = "alpha"
@@ -60,7 +60,7 @@ class FrameKeywords(TypedDict, total=False):
 
 
 def check_stretch(stretch: Any) -> dict[str, Any]:
-    """The stretch of mattes as arguments of ``_core.Pipeline``; raises `InputError` for what is none."""
+    """The stretch of mattes as arguments of ``_core.Pipeline``. Raises `InputError` if it is invalid."""
     if stretch == "minmax":
         return {"stretch": "minmax"}
     if stretch == "none":
@@ -75,7 +75,7 @@ def check_stretch(stretch: Any) -> dict[str, Any]:
 
 
 def check_refine(network: _core.Network) -> None:
-    """Raises `InputError` for a network whose output is not as large as its input."""
+    """Raises `InputError` if a network's output is not as large as its input."""
     (height, width), (out_height, out_width) = network.input.shape[2:], network.output.shape[2:]
     if (height, width) != (out_height, out_width):
         raise InputError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame in flight, as ``Engine.submit`` gives it, and many of them in order."""
+"""A frame in flight, returned by ``Engine.submit``, and the results of many frames in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Ticket(Generic[Result]):
-    """A frame that was submitted. It keeps the frame's memory until the frame is done."""
+    """A submitted frame. It keeps the frame's memory alive until the frame is done."""
 
     def __init__(self, completion: _core.Completion | None, result: Callable[[], Result]) -> None:
         self._completion = completion  # None: nothing to wait for
@@ -22,21 +22,21 @@ class Ticket(Generic[Result]):
 
     @classmethod
     def done_with(cls, result: Result) -> Ticket[Result]:
-        """The ticket of a frame whose result is known already."""
+        """A ticket for a result that is already known."""
         return cls(None, lambda: result)
 
     def done(self) -> bool:
-        """Whether the result is there; never waits."""
+        """Whether the result is ready; never blocks."""
         return self._completion is None or self._completion.wait(0.0)
 
     def result(self, timeout: float | None = None) -> Result:
         """Waits for the result.
 
         Args:
-            timeout: Seconds to wait at most; None waits as long as it takes.
+            timeout: Maximum wait in seconds; None waits without a limit.
 
         Raises:
-            TimeoutError: It is not there yet.
+            TimeoutError: The result is not ready yet.
             NetworkError: The network failed on this frame.
         """
         if self._completion is not None:
@@ -47,9 +47,9 @@ class Ticket(Generic[Result]):
 
 
 def in_order(frames: Iterable[Any], submit: Callable[[Any], Ticket[Any]], in_flight: int) -> Iterator[Any]:
-    """Results in the order of their frames, with ``in_flight`` frames submitted at a time.
+    """Yields results in the order of their frames, with up to ``in_flight`` frames submitted.
 
-    An error of a frame, or of the iterable itself, is raised in its turn.
+    An error of a frame or of the iterable itself is raised when its turn comes.
     """
     source = iter(frames)
     waiting: deque[Ticket[Any] | Exception] = deque()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of a video in their order. Each may take over something from those before it, which prevents flicker."""
+"""Frames of a video in order. Each frame may use results of earlier ones, which prevents flicker."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ _STRETCHES = ("none", "minmax", "running")
 class VideoMatter:
     """Removes the background from the frames of one video, without flicker.
 
-    Use one object for each video and give it the frames in their order; ``reset`` starts a new video. Frames are NumPy
-    arrays, PIL images or arrays on the GPU, as for `Engine.run`. A frame of another size also starts anew. Calls from
-    several threads are safe, but then nobody knows the order of the frames.
+    Use one object for each video and pass the frames in order; ``reset`` starts a new video, and so does a frame of
+    another size. Frames are NumPy arrays, PIL images or arrays on the GPU, as for `Engine.run`. Calls from several
+    threads are safe, but then the order of the frames is undefined.
 
     Args:
-        model: What `Engine` takes; or an `Engine`, which stays open when this is closed, and which several may share.
-        stabilize: Take over from the frame before what is likely to be unchanged. This suppresses flicker, and objects
-            that appear for a few frames only. A moving edge is followed at once, up to 7 cells of the network's output
-            (320 wide, as a rule) a frame. A new object that touches nothing known fades in: to two thirds within ten
-            frames, almost fully within thirty. A cut between scenes is detected.
-        refine: Let alpha follow the frame's colours: hair and edges as fine as the frame.
-        decontaminate: Give the edge the subject's own colours, without those of the old background.
+        model: A model as for `Engine`; or an `Engine`, which stays open when this is closed and may be shared.
+        stabilize: Keep from the previous frame what is probably unchanged. This suppresses flicker, and objects that
+            appear for only a few frames. Moving edges are followed at once, up to 7 cells of the network's output
+            (usually 320 wide) per frame. A new object that touches no known one fades in: to two thirds within ten
+            frames, almost fully within thirty. Scene cuts are detected.
+        refine: Default of `FrameOptions.refine`.
+        decontaminate: Default of `FrameOptions.decontaminate`.
         stretch: "none" keeps the network's probability; (low, high) stretches this range of it; "running" stretches
             by the range of the last frames, so that a faint subject becomes opaque without flicker; "minmax"
-            stretches each frame by its own range, which flickers. None: "none"; for a given engine what it was made
-            with, "running" in place of "minmax".
-        **engine: For the engine that is made: ``device``, ``runtime``, ``precision``, ``size``, ``color``, ``slots``,
+            stretches each frame by its own range, which flickers. None: "none"; for a given engine its own setting,
+            but "running" in place of "minmax".
+        **engine: Options of the new engine: ``device``, ``runtime``, ``precision``, ``size``, ``color``, ``slots``,
             ``filter``.
 
     Raises:
-        InputError: An option has no such value, or does not go with a given engine.
+        InputError: An option has an invalid value, or contradicts a given engine.
         ModelError, UnavailableError: As for `Engine`.
     """
 
@@ -63,7 +63,7 @@ class VideoMatter:
             decided = stretch not in (None, "running", model._stretch)
             if engine or decided:
                 names = ", ".join([*engine, *(["stretch"] if decided else [])])
-                raise InputError(f"{names}: the given engine decides that; make the engine with it")
+                raise InputError(f"{names}: the given engine decides that; set it when you create the engine")
             if refine:
                 check_refine(model._network)
             self._engine = model
@@ -78,17 +78,17 @@ class VideoMatter:
 
     @property
     def engine(self) -> Engine:
-        """The engine that works on the frames."""
+        """The engine that processes the frames."""
         return self._engine
 
     @property
     def info(self) -> EngineInfo:
-        """What it runs on, and why."""
+        """What the engine runs on, and why."""
         return self._engine.info
 
     @property
     def options(self) -> FrameOptions:
-        """The options of a frame where a call does not say otherwise."""
+        """The default options of a frame."""
         return self._options
 
     def run(
@@ -100,9 +100,9 @@ class VideoMatter:
         options: FrameOptions | None = None,
         **changes: Unpack[FrameKeywords],
     ) -> Any:
-        """Works on the next frame and returns its result; the arguments and the result are those of `Engine.run`.
+        """Processes the next frame and returns its result; arguments and result are those of `Engine.run`.
 
-        Without ``output`` and ``options`` the result is a composite if there is a background, else alpha.
+        Without ``output`` and ``options``, the result is a composite if there is a background, otherwise alpha.
         """
         return self._open(frame, out, stream, self._chosen(options, changes)).run(self._engine._pipeline, self._track)
 
@@ -115,11 +115,10 @@ class VideoMatter:
         options: FrameOptions | None = None,
         **changes: Unpack[FrameKeywords],
     ) -> Ticket[Any]:
-        """Starts on the next frame and returns at once; waits only while all of the engine's slots are busy.
+        """Starts the next frame and returns at once; blocks only while all of the engine's slots are busy.
 
-        Frames overlap on the CPU and on a GPU. Only the short stage that carries something over from frame to frame
-        takes place in their order: it comes after the network, and waits for that stage of the frame before, not for
-        the rest of it.
+        Frames overlap, on the CPU and on a GPU. Only the short stage after the network that uses the previous frame
+        runs in order: it waits for that stage of the previous frame, not for the rest of it.
         """
         opened = self._open(frame, out, stream, self._chosen(options, changes))
         return opened.submit(self._engine._pipeline, self._track)
@@ -127,7 +126,7 @@ class VideoMatter:
     def map(
         self, frames: Iterable[Any], *, options: FrameOptions | None = None, **changes: Unpack[FrameKeywords]
     ) -> Iterator[Any]:
-        """Results of many frames in order, with the engine's ``slots`` in flight; the iterable may be endless."""
+        """Yields the results of many frames in order, with the engine's ``slots`` in flight; see `Engine.map`."""
         chosen = self._chosen(options, changes)
         return in_order(frames, lambda frame: self.submit(frame, options=chosen), self._engine.info.slots)
 
@@ -140,7 +139,7 @@ class VideoMatter:
         return (options or self._options).replace(**changes)
 
     def reset(self) -> None:
-        """Starts anew with the next frame: another video, or another position in this one."""
+        """Starts again with the next frame: another video, or another position in this one."""
         if self._track is not None:
             self._track.reset()
 

@@ -114,9 +114,9 @@ def test_what_the_engine_says(make_engine: MakeEngine) -> None:
 def test_what_does_not_go_together_is_refused(make_engine: MakeEngine) -> None:
     ours, cpu = make_engine("cuda"), make_engine("cpu")
     frame = _core.cuda_upload(picture())
-    with pytest.raises(InputError, match="the frame lies on a GPU and this engine runs on the CPU"):
+    with pytest.raises(InputError, match="the frame is on a GPU and this engine runs on the CPU"):
         cpu.run(frame)
-    with pytest.raises(InputError, match="stream= is for frames that lie on the engine's GPU"):
+    with pytest.raises(InputError, match="stream= is for frames on the engine's GPU"):
         ours.run(picture(), stream=1)
     with pytest.raises(InputError, match="out"):
         ours.run(picture(), out=_core.cuda_upload(picture()))

@@ -518,7 +518,7 @@ def test_nothing_but_its_extra_is_needed(model: Path, tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("options", [{"device": "cuda"}, {"device": "auto", "runtime": "tensorrt"}])
 def test_int8_is_for_the_cpu(model: Path, options: dict[str, str]) -> None:
-    with pytest.raises(InputError, match="'int8' is for the CPU, with OpenVINO; on a GPU take 'fp16' or 'fp32'"):
+    with pytest.raises(InputError, match="'int8' is for the CPU, with OpenVINO; on a GPU use 'fp16' or 'fp32'"):
         open_(model, **options)
 
 

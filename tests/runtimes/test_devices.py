@@ -49,14 +49,14 @@ def test_devices_that_are_none(device: Any) -> None:
 @pytest.mark.parametrize(
     ("device", "runtime", "precision", "words"),
     [
-        ("cuda", "openvino", "auto", "'openvino' runs on the CPU; with device='cuda' take 'tensorrt', .* or 'torch'"),
+        ("cuda", "openvino", "auto", "'openvino' runs on the CPU; with device='cuda' use 'tensorrt', .* or 'torch'"),
         ("cuda:1", "native", "auto", "'native' runs on the CPU; with device='cuda:1'"),
-        ("cpu", "tensorrt", "auto", "'tensorrt' runs on a GPU; with device='cpu' take 'native' or 'openvino'"),
+        ("cpu", "tensorrt", "auto", "'tensorrt' runs on a GPU; with device='cpu' use 'native' or 'openvino'"),
         ("cpu", "tensorrt_rtx", "fp32", "'tensorrt_rtx' runs on a GPU"),
         ("cpu", "torch", "auto", "'torch' runs on a GPU"),
-        ("cpu", "auto", "fp16", "'fp16' is for the GPU; on the CPU take 'fp32', 'bf16' or 'int8'"),
+        ("cpu", "auto", "fp16", "'fp16' is for the GPU; on the CPU use 'fp32', 'bf16' or 'int8'"),
         ("auto", "openvino", "fp16", "'fp16' is for the GPU"),
-        ("cuda", "auto", "bf16", "'bf16' is for the CPU; on a GPU take 'fp16' or 'fp32'"),
+        ("cuda", "auto", "bf16", "'bf16' is for the CPU; on a GPU use 'fp16' or 'fp32'"),
         ("auto", "torch", "bf16", "'bf16' is for the CPU"),
         ("auto", "auto", "fp8", "precision is 'fp8'; expected one of auto, fp32, bf16, fp16"),
         ("auto", "onnx", "auto", "runtime is 'onnx'; expected auto, native, openvino, tensorrt, tensorrt_rtx or torch"),

@@ -234,11 +234,11 @@ class Header:
     [
         (["VERSION_MISMATCH"], ModelError, "another version built it"),
         (["UNSUPPORTED_CC"], ModelError, "not built for this GPU.*rmbg-trt export"),
-        (["MALFORMED_ENGINE", "CUDA_ERROR"], ModelError, "CUDA does not work|no plan at all"),
+        (["MALFORMED_ENGINE", "CUDA_ERROR"], ModelError, "CUDA does not work|not a plan"),
         (["OLD_CUDA_DRIVER"], UnavailableError, "driver is too old"),
         (["OLD_CUDA_RUNTIME"], UnavailableError, "CUDA runtime is too old"),
         (["INSUFFICIENT_GPU_MEMORY"], UnavailableError, "too little memory"),
-        (["CUDA_ERROR"], UnavailableError, "another plan would not help"),
+        (["CUDA_ERROR"], UnavailableError, "another plan will not help"),
     ],
 )
 def test_header_in_words(
@@ -282,7 +282,7 @@ def rtx_plan(rtx: TensorRt, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.mark.skipif(bool(_core.cuda_devices()) or shutil.which("nvidia-smi") is not None, reason="there may be a GPU")
 def test_good_plan_without_a_driver(rtx: TensorRt, rtx_plan: bytes) -> None:
-    with pytest.raises(UnavailableError, match=r"cudaError.*another plan would not help"):
+    with pytest.raises(UnavailableError, match=r"cudaError.*another plan will not help"):
         deserialize(rtx, rtx_plan)
 
 
@@ -292,9 +292,9 @@ def test_good_plan_without_a_driver(rtx: TensorRt, rtx_plan: bytes) -> None:
         (lambda plan: plan[:-1], "truncated"),
         (lambda plan: plan[: len(plan) // 2], "truncated"),
         (lambda plan: plan + b"\0", "damaged"),
-        (lambda plan: plan[:20], "no plan at all"),
-        (lambda plan: b"", r"no TensorRT plan \(0 bytes\)"),
-        (lambda plan: bytes(range(256)), "no TensorRT plan"),
+        (lambda plan: plan[:20], "not a plan"),
+        (lambda plan: b"", r"not a TensorRT plan \(0 bytes\)"),
+        (lambda plan: bytes(range(256)), "not a TensorRT plan"),
         (lambda plan: b"f" + plan[1:], "a plan for TensorRT .*expected one for TensorRT-RTX"),
     ],
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thin wrappers of what can run a network: devices, the vendors' packages, and our own CPU network's ONNX reader.
+"""Devices, thin wrappers of the vendors' packages, and the ONNX reader of our own CPU network.
 
-`export` builds and verifies models with them, and `networks` puts them behind the core's network interface.
+`export` builds and verifies models with them, and `networks` adapts them to the core's network interface.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The choice of device, and which runtimes run a kind of model file on it.
+"""Checks device, runtime and precision, and lists the runtimes for each kind of model file.
 
-A GPU that is asked for is used or an error is raised. Only "auto" may fall back to the CPU, and says why.
+A requested GPU is used, or an error is raised. Only "auto" may fall back to the CPU, and it reports why.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from .tensorrt import TITLES
 from .tensorrt_plan import plan_kind
 
 CPU_RUNTIMES = ("native", "openvino")
-GPU_RUNTIMES = (*TENSORRT, "torch")  # the fastest first
+GPU_RUNTIMES = (*TENSORRT, "torch")  # fastest first
 RUNTIMES = (*CPU_RUNTIMES, *GPU_RUNTIMES)
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 _CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 def check_device(device: str) -> str:
-    """Checks that a device can be had.
+    """Checks that a device is available.
 
     Returns:
-        Why it is the CPU, when the choice was left to us; nothing when it can be a GPU.
+        For "auto", why the CPU must be used; otherwise empty.
 
     Raises:
         InputError: There is no such kind of device.
-        UnavailableError: A GPU is asked for and cannot be had; the message says what to do.
+        UnavailableError: The requested GPU is not available; the message says what to do.
     """
     build = _core.build_info()
     if device == "cpu":
@@ -58,15 +58,15 @@ def check_device(device: str) -> str:
 
 
 def gpu_index(device: str) -> int | None:
-    """The GPU that a device means, the first one for "auto" and "cuda"; None for the CPU. Raises as check_device."""
+    """The index of a device's GPU, 0 for "auto" and "cuda"; None for the CPU. Raises as check_device."""
     return None if device == "cpu" or check_device(device) else 0 if device == "auto" else cuda_index(device)
 
 
 def check_options(device: str, runtime: str, precision: str) -> None:
-    """Checks that device, runtime and precision go together, before any of them is looked for.
+    """Checks that device, runtime and precision are valid and compatible, whether or not they are available.
 
     Raises:
-        InputError: One has no such value, or they do not go together; the message says what does.
+        InputError: A value is invalid, or they contradict each other; the message says what is possible.
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
@@ -76,31 +76,27 @@ def check_options(device: str, runtime: str, precision: str) -> None:
         cuda_index(device)
     on_cpu, on_gpu = device == "cpu" or runtime in CPU_RUNTIMES, runtime in GPU_RUNTIMES
     if device == "cpu" and on_gpu:
-        raise InputError(f"runtime {runtime!r} runs on a GPU; with device='cpu' take {_words(CPU_RUNTIMES)}")
+        raise InputError(f"runtime {runtime!r} runs on a GPU; with device='cpu' use {_words(CPU_RUNTIMES)}")
     if device not in ("auto", "cpu") and runtime in CPU_RUNTIMES:
-        raise InputError(f"runtime {runtime!r} runs on the CPU; with device={device!r} take {_words(GPU_RUNTIMES)}")
+        raise InputError(f"runtime {runtime!r} runs on the CPU; with device={device!r} use {_words(GPU_RUNTIMES)}")
     if precision == "fp16" and on_cpu:
-        raise InputError("precision 'fp16' is for the GPU; on the CPU take 'fp32', 'bf16' or 'int8'")
+        raise InputError("precision 'fp16' is for the GPU; on the CPU use 'fp32', 'bf16' or 'int8'")
     if precision == "int8" and (on_gpu or device not in ("auto", "cpu")):
-        raise InputError("precision 'int8' is for the CPU, with OpenVINO; on a GPU take 'fp16' or 'fp32'")
+        raise InputError("precision 'int8' is for the CPU, with OpenVINO; on a GPU use 'fp16' or 'fp32'")
     if precision == "int8" and runtime == "native":
         raise InputError("precision 'int8' is for runtime 'openvino'; our own network computes in fp32")
     if precision == "bf16" and (on_gpu or device not in ("auto", "cpu")):
-        raise InputError("precision 'bf16' is for the CPU; on a GPU take 'fp16' or 'fp32'")
+        raise InputError("precision 'bf16' is for the CPU; on a GPU use 'fp16' or 'fp32'")
 
 
 def require_bf16() -> None:
-    """Checks that the processor multiplies in bfloat16.
-
-    Raises:
-        UnavailableError: It would only emulate it.
-    """
+    """Raises UnavailableError if the processor would only emulate bfloat16."""
     if not _core.cpu_info()["bf16"]:
         raise UnavailableError("this processor has no bfloat16 arithmetic (AVX512-BF16 or AMX); use fp32 or auto")
 
 
 def file_kind(path: Path) -> str:
-    """What a model file is: "tensorrt" or "tensorrt_rtx" for their plans, "checkpoint", "openvino" or else "onnx".
+    """The kind of a model file: "tensorrt" or "tensorrt_rtx" for their plans, "checkpoint", "openvino" or "onnx".
 
     Raises:
         ModelError: It cannot be read.
@@ -115,7 +111,7 @@ def file_kind(path: Path) -> str:
 
 
 def gpu_candidates(path: Path, kind: str, runtime: str) -> tuple[str, ...]:
-    """The runtimes to try for a file on a GPU, the best first; none for OpenVINO's own files.
+    """The runtimes to try for a file on a GPU, the best first; none for OpenVINO files.
 
     Args:
         path: For messages.
@@ -123,7 +119,7 @@ def gpu_candidates(path: Path, kind: str, runtime: str) -> tuple[str, ...]:
         runtime: "auto" or one of ``GPU_RUNTIMES``.
 
     Raises:
-        InputError: The runtime asked for does not run such a file.
+        InputError: The requested runtime does not run such a file.
     """
     if kind in TITLES:
         if runtime not in ("auto", kind):
@@ -137,15 +133,12 @@ def gpu_candidates(path: Path, kind: str, runtime: str) -> tuple[str, ...]:
 
 
 def check_cpu_kind(path: Path, kind: str, why: str) -> None:
-    """Says what to do with a file that is a model, but not one that the CPU runs.
+    """Raises UnavailableError, which says what to do, if the CPU cannot run this kind of file.
 
     Args:
         path: The file.
         kind: From ``file_kind``.
-        why: Why it is the CPU; nothing where it was asked for.
-
-    Raises:
-        UnavailableError: It is a plan.
+        why: Why the CPU is used; empty if the user requested it.
     """
     if kind in TITLES:
         raise UnavailableError(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The GPUs of this machine, as the core sees them, or else as PyTorch does.
+"""The GPUs of this machine, according to the core or else to PyTorch.
 
-CUDA's current device belongs to a thread, and the vendors' libraries work on it.
+CUDA has a current device in each thread, which the vendors' libraries use.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Gpu:
     """A GPU.
 
     Attributes:
-        index: CUDA's number of it.
-        name: As the driver gives it, such as "NVIDIA L4".
+        index: Its CUDA index.
+        name: The driver's name, such as "NVIDIA L4".
         compute_capability: Such as "8.9".
     """
 
@@ -31,10 +31,10 @@ class Gpu:
 
 
 def usable_gpus() -> list[Gpu]:
-    """All there are. PyTorch, which is imported for it, knows those for which our own build has no CUDA code."""
+    """All usable GPUs. If our build sees none, for example without CUDA code, PyTorch is imported and asked."""
     devices = _core.cuda_devices()
     if devices or importlib.util.find_spec("torch") is None:
-        return [_gpu(each["index"], each["name"], each["compute_capability"]) for each in devices]
+        return [_gpu(device["index"], device["name"], device["compute_capability"]) for device in devices]
     from torch import cuda
 
     count = cuda.device_count() if cuda.is_available() else 0
@@ -42,32 +42,28 @@ def usable_gpus() -> list[Gpu]:
 
 
 def find_gpu(device: str) -> Gpu | None:
-    """The GPU that a device means.
+    """The GPU of a device name.
 
     Args:
         device: "cuda", "cuda:N", or "auto" for the first one if there is any.
 
     Raises:
-        InputError: It is none of these.
-        UnavailableError: A GPU is asked for, and it is not here.
+        InputError: The name is none of these.
+        UnavailableError: The requested GPU is not available.
     """
     gpus = usable_gpus()
     if device == "auto":
         return gpus[0] if gpus else None
     index = cuda_index(device)
-    found = next((each for each in gpus if each.index == index), None)
-    if found is None:
-        there = ", ".join(f"cuda:{each.index} is {each.name}" for each in gpus) or "there is no usable one"
-        raise UnavailableError(f"device={device!r}: no such GPU ({there}); check with nvidia-smi and `rmbg-trt doctor`")
-    return found
+    gpu = next((gpu for gpu in gpus if gpu.index == index), None)
+    if gpu is None:
+        known = ", ".join(f"cuda:{gpu.index} is {gpu.name}" for gpu in gpus) or "there is no usable one"
+        raise UnavailableError(f"device={device!r}: no such GPU ({known}); check with nvidia-smi and `rmbg-trt doctor`")
+    return gpu
 
 
 def make_current(index: int) -> int:
-    """Makes a GPU current for the calling thread. Returns the one that was.
-
-    Raises:
-        CudaError: It cannot be used.
-    """
+    """Makes a GPU current for the calling thread and returns the previous one. Raises CudaError if that fails."""
     if _core.cuda_devices():
         return _core.set_cuda_device(index)
     from torch import cuda
@@ -78,9 +74,9 @@ def make_current(index: int) -> int:
 
 
 def current_gpu(index: int) -> AbstractContextManager[object]:
-    """Makes a GPU current for the calling thread, and afterwards what was before.
+    """Makes a GPU current for the calling thread during the block, then restores the previous one.
 
-    In a thread that never used CUDA that is nothing: no other GPU gets a context, which takes some hundred MB.
+    For a thread that never used CUDA there is none to restore, so no other GPU gets a context of some hundred MB.
     """
     if _core.cuda_devices():
         return _core.CudaDeviceScope(index)
@@ -94,12 +90,12 @@ def _gpu(index: int, name: object, capability: tuple[int, int]) -> Gpu:
 
 
 def gpu_properties(index: int) -> dict[str, Any]:
-    """What the core knows of a GPU: "name", "compute_capability" (major, minor) and more."""
+    """What the core reports about a GPU: "name", "compute_capability" (major, minor) and more."""
     return _core.cuda_devices()[index]
 
 
 def cuda_index(device: str) -> int:
-    """The number in "cuda:N", 0 for "cuda". Raises InputError where it is neither."""
+    """The number in "cuda:N", 0 for "cuda". Raises InputError for anything else."""
     kind, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
     if kind != "cuda" or (colon and not (index.isascii() and index.isdigit())):
         raise InputError(f"device is {device!r}; expected 'auto', 'cpu', 'cuda' or 'cuda:N'")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our own CPU network (csrc/network/cpu): ONNX files are read and compiled for this processor."""
+"""Our own CPU network (csrc/network/cpu): reads ONNX files and compiles them for this processor."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def compile_model(
         compile_graph: Compiles the graph; by default in fp32.
 
     Raises:
-        UnsupportedNetworkError: The model has a layer that our network does not, or it is a file of OpenVINO.
+        UnsupportedNetworkError: Our network lacks a layer of the model, or the file is OpenVINO's.
         ModelError: The file cannot be read or is not an image-to-matte network.
         InputError: The size does not fit the model.
     """
     if path.suffix.lower() == ".xml":
-        raise UnsupportedNetworkError("it reads ONNX files; an .xml is OpenVINO's own")
+        raise UnsupportedNetworkError("it reads ONNX files, and .xml is OpenVINO's format")
     network = read_network(path, size)
     try:
         return compile_graph(import_graph(network))
@@ -45,7 +45,7 @@ def compile_model(
 
 @functools.cache
 def processor_name() -> str:
-    """The model name that Linux gives, or the machine's architecture elsewhere."""
+    """The processor's model name on Linux, the machine's architecture elsewhere."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
             for line in lines:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine asks of a runtime, what it gets, and the two ways in which a runtime says no."""
+"""What an engine requests from a runtime, what it gets, and the two errors of a runtime that cannot serve it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..errors import ModelError
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for.
+    """The options with which a runtime opens a model.
 
     Attributes:
         precision: One of ``PRECISIONS``.
         size: Network input (height, width), or None for the model's own.
-        slots: Instances of the network to make.
+        slots: Number of network instances.
         device_index: The GPU, or None for the CPU. ``open_network`` sets it.
-        compile: Let PyTorch compile its network first; the other runtimes do not look at it.
-        calibration: Folder of photographs to make an int8 model with, or None for the package's own.
+        compile: Let PyTorch compile its network first; other runtimes ignore it.
+        calibration: Folder of photographs to calibrate an int8 model with, or None for the package's own.
     """
 
     precision: str
@@ -33,16 +33,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Opened:
-    """Network instances, one a slot, and what they are.
+    """The opened network instances.
 
     Attributes:
         networks: One for each slot.
-        runtime: Name of the runtime, one of ``RUNTIMES``.
-        runtime_version: Its version.
-        device_name: The processor it runs on.
+        runtime: One of ``RUNTIMES``.
+        runtime_version: Version of the runtime.
+        device_name: The processor or GPU.
         precision: Arithmetic of the convolutions: "fp32", "bf16", "fp16" or "int8"; "unknown" for a plan without a
             sidecar.
-        reason: Why this precision, and what else is worth knowing.
+        reason: Why this precision, and other notes.
         device: "cpu" or "cuda:N".
         device_index: The GPU, or None.
     """
@@ -58,8 +58,8 @@ class Opened:
 
 
 class RefusedError(ModelError):
-    """The model is sound, but not in the precision that is asked for."""
+    """The model is fine, but not in the requested precision."""
 
 
 class UnsupportedNetworkError(Exception):
-    """This adapter cannot run that model; another may. The message says why."""
+    """This runtime cannot run the model, but another may. The message says why."""

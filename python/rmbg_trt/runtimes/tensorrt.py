@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT 10, TensorRT 11 and TensorRT-RTX behind one small module: finding one, its messages and targets.
+"""TensorRT 10, TensorRT 11 and TensorRT-RTX: importing one of them, its messages and its targets.
 
-Nothing here asks for a version: what a runtime can do is seen from the attributes it has.
+Features are detected by attributes, not by version.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ log = logging.getLogger("rmbg_trt.tensorrt")
 RUNTIMES = ("tensorrt", "tensorrt_rtx")
 INSTALL = {"tensorrt": 'pip install "rmbg-trt[tensorrt]"', "tensorrt_rtx": 'pip install "rmbg-trt[rtx]"'}
 TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
-# Ways to import each; the last module has the classes. The libraries' wheel comes before the bindings that need it.
+# Ways to import each; the last module has the classes. The wheel with the libraries comes before the bindings.
 _IMPORTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "tensorrt": (("tensorrt",),),
     "tensorrt_rtx": (("tensorrt_rtx",), ("tensorrt_rtx_libs", "tensorrt_rtx_bindings")),
 }
-_LEVELS = {"INTERNAL_ERROR": "CRITICAL", "VERBOSE": "DEBUG"}  # the others are called as in ``logging``
-_ECHOES = ("::catchCudaError::", "BuildCanceled")  # said after the error itself, or because we cancelled
-CHECK_DRIVER = "check the NVIDIA driver and the GPU with nvidia-smi; another plan would not help"
+_LEVELS = {"INTERNAL_ERROR": "CRITICAL", "VERBOSE": "DEBUG"}  # other levels have the names of ``logging``
+_ECHOES = ("::catchCudaError::", "BuildCanceled")  # messages after the actual error, or because we cancelled
+CHECK_DRIVER = "check the NVIDIA driver and the GPU with nvidia-smi; another plan will not help"
 
 
 @dataclass(frozen=True)
 class TensorRt:
-    """A runtime that was imported.
+    """An imported runtime.
 
     Attributes:
         name: One of ``RUNTIMES``.
         module: The vendor's Python module.
-        version: Of the module, such as "10.13.0.35".
-        logger: The one ``ILogger`` that the vendor's objects of this process get; it keeps the last messages.
-        reason: Why this runtime was taken.
+        version: Version of the module, such as "10.13.0.35".
+        logger: The ``ILogger`` that all the vendor's objects of this process share; it keeps the last messages.
+        reason: Why this runtime was chosen.
     """
 
     name: str
@@ -52,17 +52,17 @@ class TensorRt:
 
     @property
     def title(self) -> str:
-        """Name and version for people."""
+        """Name and version, for messages."""
         return f"{TITLES[self.name]} {self.version}"
 
     def errors(self) -> list[str]:
-        """The error messages since ``clear()``, oldest first, each once and on one line."""
+        """The error messages since ``clear()``, oldest first, without duplicates, each on one line."""
         messages = self.messages(logging.ERROR)
         return [text for text in messages if not any(echo in text for echo in _ECHOES)] or messages
 
     def messages(self, level: int) -> list[str]:
-        """The last messages of this level of ``logging`` or above since ``clear()``."""
-        return list(dict.fromkeys(text for of, text in list(self.logger.kept) if of >= level))
+        """The last messages since ``clear()`` at this level of ``logging`` or above."""
+        return list(dict.fromkeys(text for severity, text in list(self.logger.kept) if severity >= level))
 
     def clear(self) -> None:
         """Forgets the messages."""
@@ -72,11 +72,11 @@ class TensorRt:
         """Makes a ``Builder`` or ``Runtime``.
 
         Raises:
-            UnavailableError: It cannot start, as full TensorRT cannot without a driver.
+            UnavailableError: It cannot start; full TensorRT needs a driver.
         """
         try:
             return getattr(self.module, kind)(self.logger)
-        except (TypeError, RuntimeError) as error:  # the bindings' words for a null pointer
+        except (TypeError, RuntimeError) as error:  # the bindings raise these for a null pointer
             said = self.errors() or [_one_line(str(error))]
             raise UnavailableError(f"{self.title} cannot start ({'; '.join(said)}); {CHECK_DRIVER}") from error
 
@@ -85,12 +85,12 @@ def load(name: str = "auto", gpu: Gpu | None = None) -> TensorRt:
     """Imports a runtime.
 
     Args:
-        name: "tensorrt", "tensorrt_rtx", or "auto": full TensorRT where it is installed and there is a GPU, for it
-            builds on a GPU of the kind that will run the plan; else TensorRT-RTX, which builds without one.
-        gpu: The one to build plans on, for "auto".
+        name: "tensorrt", "tensorrt_rtx", or "auto": full TensorRT if it is installed and there is a GPU, because it
+            builds on the kind of GPU that will run the plan; otherwise TensorRT-RTX, which builds without a GPU.
+        gpu: For "auto": the GPU to build plans on.
 
     Raises:
-        InputError: There is no runtime of this name.
+        InputError: There is no such runtime.
         UnavailableError: It is not installed, or its libraries do not load; the message has the command.
     """
     if name in RUNTIMES:
@@ -112,16 +112,16 @@ def load(name: str = "auto", gpu: Gpu | None = None) -> TensorRt:
 
 
 def known_targets(runtime: TensorRt) -> tuple[str, ...]:
-    """Compute capabilities that plans can be built for without such a GPU: "sm75", "sm86", …; none for TensorRT."""
+    """The compute capabilities ("sm75", "sm86", …) that need no GPU to build plans for; none for TensorRT."""
     members = getattr(getattr(runtime.module, "ComputeCapability", None), "__members__", ())
     return tuple(name.lower() for name in members if re.fullmatch(r"SM\d+", name))
 
 
 def parse_target(runtime: TensorRt, text: str) -> str:
-    """The target that "sm86", "SM_86", "8.6" or "86" means: "sm86".
+    """Normalizes "SM_86", "8.6" or "86" to "sm86".
 
     Raises:
-        InputError: It is no compute capability, or one that this runtime does not build for.
+        InputError: It is not a compute capability, or this runtime does not build for it.
     """
     known = known_targets(runtime)
     if not known:
@@ -138,7 +138,7 @@ def parse_target(runtime: TensorRt, text: str) -> str:
 def _load(name: str) -> TensorRt:
     for modules in _IMPORTS[name]:
         try:
-            module = [importlib.import_module(each) for each in modules][-1]
+            module = [importlib.import_module(module) for module in modules][-1]
         except ImportError as error:
             if isinstance(error, ModuleNotFoundError) and error.name in modules:
                 continue
@@ -158,13 +158,13 @@ def _broken(name: str, reason: object) -> UnavailableError:
 
 @functools.cache
 def _wrap(name: str, module: Any) -> TensorRt:
-    # Once for each module: the runtimes want the same logger for all objects of a process.
+    # Cached for each module: the runtimes require one logger for all objects of a process.
     return TensorRt(name, module, str(getattr(module, "__version__", "of unknown version")), _make_logger(module))
 
 
 def _make_logger(module: Any) -> Any:
     class Logger(module.ILogger):  # type: ignore[misc]
-        """Sends TensorRT's messages to Python's log and keeps the last; called from any thread."""
+        """Sends TensorRT's messages to Python's log and keeps the last ones; called from any thread."""
 
         def __init__(self) -> None:
             module.ILogger.__init__(self)
@@ -173,7 +173,7 @@ def _make_logger(module: Any) -> Any:
         def log(self, severity: Any, text: str) -> None:
             level = getattr(logging, _LEVELS.get(severity.name, severity.name))
             if level < logging.INFO and not log.isEnabledFor(level):
-                return  # a build says thousands of these
+                return  # a build emits thousands of these
             text = _one_line(text)
             if level >= logging.INFO:
                 self.kept.append((level, text))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plans of TensorRT 10, TensorRT 11 and TensorRT-RTX: telling them apart, loading them, their inputs and outputs."""
+"""Plans of TensorRT 10, TensorRT 11 and TensorRT-RTX: their kind, loading them, their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CUDA_TROUBLE = re.compile(r"cuda ?(error|failure|runtime|init|driver)|out ?of ?
 _DIAGNOSTICS = {
     "VERSION_MISMATCH": "another version built it",
     "UNSUPPORTED_CC": "it was not built for this GPU's compute capability",
-    "MALFORMED_ENGINE": "it is damaged, or no plan at all",
+    "MALFORMED_ENGINE": "it is damaged, or not a plan",
     "OLD_CUDA_DRIVER": "the NVIDIA driver is too old for it",
     "OLD_CUDA_RUNTIME": "the CUDA runtime is too old for it",
     "INSUFFICIENT_GPU_MEMORY": "the GPU has too little memory for it",
@@ -35,8 +35,8 @@ class TensorInfo:
     Attributes:
         name: Its name.
         is_input: Whether it is an input.
-        shape: Lengths; -1 for an open one.
-        dtype: "float32", "float16" or another name that NumPy and PyTorch use.
+        shape: Its sides; -1 for an open one.
+        dtype: "float32", "float16" or another name of NumPy and PyTorch.
         profile: Smallest, usual and largest shape of an input; None for an output.
     """
 
@@ -48,11 +48,11 @@ class TensorInfo:
 
 
 def plan_kind(head: bytes) -> str | None:
-    """The runtime that a plan is for, from its first four bytes; None if this is no plan.
+    """The runtime of a plan, from its first four bytes; None if it is not a plan.
 
     Source:
-        The tag is the number in the runtimes' own message "incompatible serialization version (… != 1953657958)":
-        "ftrt" for TensorRT; 1953657974, "vtrt", for TensorRT-RTX.
+        The runtimes print this tag as a number, in "incompatible serialization version (… != 1953657958)": "ftrt" for
+        TensorRT; 1953657974, "vtrt", for TensorRT-RTX.
     """
     return _MAGIC.get(bytes(head[:4]))
 
@@ -65,11 +65,11 @@ def deserialize(runtime: TensorRt, plan: bytes) -> Any:
 
     Raises:
         ModelError: The plan is damaged, truncated, for another runtime or version, or for other GPUs.
-        UnavailableError: The driver or the GPU cannot be used, whatever the plan.
+        UnavailableError: The driver or the GPU cannot be used with any plan.
     """
     kind = plan_kind(plan[:4])
     if kind != runtime.name:
-        what = "no TensorRT plan" if kind is None else f"a plan for {TITLES[kind]}"
+        what = "not a TensorRT plan" if kind is None else f"a plan for {TITLES[kind]}"
         raise ModelError(f"this is {what} ({len(plan)} bytes); expected one for {runtime.title}: {_AGAIN}")
     runtime.clear()
     loader = runtime.create("Runtime")
@@ -81,7 +81,7 @@ def deserialize(runtime: TensorRt, plan: bytes) -> Any:
     said = runtime.errors()
     if said and all(_CUDA_TROUBLE.search(text) for text in said):
         raise UnavailableError(f"{runtime.title} cannot load a plan here ({'; '.join(said)}); {CHECK_DRIVER}")
-    # CUDA's complaints come on top of what is wrong with the plan, and say nothing about it.
+    # CUDA errors come in addition to the plan's own problem and say nothing about it.
     reasons = [text for text in said if not _CUDA_TROUBLE.search(text)] or ["it gave no reason"]
     raise ModelError(
         f"{runtime.title} refuses this plan of {len(plan)} bytes: it is truncated, damaged or of another version "
@@ -91,7 +91,7 @@ def deserialize(runtime: TensorRt, plan: bytes) -> Any:
 
 def io_tensors(runtime: TensorRt, engine: Any) -> list[TensorInfo]:
     """The inputs and outputs of an engine, with the shapes of its first profile, in the engine's order."""
-    found = []
+    tensors = []
     for name in map(engine.get_tensor_name, range(engine.num_io_tensors)):
         is_input = engine.get_tensor_mode(name) == runtime.module.TensorIOMode.INPUT
         shape = tuple(engine.get_tensor_shape(name))
@@ -99,15 +99,15 @@ def io_tensors(runtime: TensorRt, engine: Any) -> list[TensorInfo]:
         if is_input:
             corners = engine.get_tensor_profile_shape(name, 0) if -1 in shape else [shape] * 3
             profile = tuple(map(tuple, corners))
-        found.append(TensorInfo(name, is_input, shape, _dtype_name(engine.get_tensor_dtype(name)), profile))
-    return found
+        tensors.append(TensorInfo(name, is_input, shape, _dtype_name(engine.get_tensor_dtype(name)), profile))
+    return tensors
 
 
 def _check_header(runtime: TensorRt, loader: Any, plan: bytes) -> None:
-    """Asks the runtime about a plan's header. Without a driver it has no answer, and only loading tells more."""
+    """Checks a plan's header. Without a driver the runtime cannot judge it, and only loading tells more."""
     validity, bits = loader.get_engine_validity(plan)
     if validity == runtime.module.EngineValidity.SUBOPTIMAL:
-        log.warning("the plan runs on this GPU, but was not built for it and may be slower than it could be")
+        log.warning("the plan runs on this GPU, but was not built for it and may be slower")
     known = runtime.module.EngineInvalidityDiagnostics.__members__
     names = [name for name, member in known.items() if bits & member.value]
     if validity != runtime.module.EngineValidity.INVALID or not names:
