@@ -123,9 +123,9 @@ def test_outputs(engine: Engine, output: Any) -> None:
         (5, "expected three numbers"),
         (object(), "expected three numbers"),
         (np.zeros((24, 40), np.uint8), "expected three numbers"),
-        (np.zeros((24, 40, 4), np.uint8), r"shape \(24, 40, 4\).*expected a picture \(h, w, 3\) uint8"),
-        (np.zeros((24, 40, 3), np.float32), "dtype float32; expected a picture"),
-        (np.zeros((0, 40, 3), np.uint8), "expected a picture"),
+        (np.zeros((24, 40, 4), np.uint8), r"shape \(24, 40, 4\).*expected an image \(h, w, 3\) uint8"),
+        (np.zeros((24, 40, 3), np.float32), "dtype float32; expected an image"),
+        (np.zeros((0, 40, 3), np.uint8), "expected an image"),
     ],
 )
 def test_backgrounds(engine: Engine, background: Any, words: str | None) -> None:

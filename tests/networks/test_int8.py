@@ -451,7 +451,7 @@ def test_an_exported_file_is_opened_as_what_it_is(
     told = sidecar.read_text()
     sidecar.write_text(told.replace('"sha256": "', '"sha256": "0', 1))
     with open_(out) as other:
-        assert "its sidecar is that of another model" in other.info.reason
+        assert "its sidecar belongs to another model" in other.info.reason
     (out.parent / "leaky_int8.xml.json").unlink()
     with open_(out) as bare:
         assert bare.info.reason.endswith("int8 because the file is")
