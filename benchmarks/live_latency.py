@@ -26,7 +26,7 @@ import numpy as np
 from _report import console, parser, save
 from rich.table import Table
 
-from rmbg_trt import Engine
+from rmbg_trt import Engine, FrameOptions
 from rmbg_trt.live import Clip, LiveMatter, LiveOptions, MattedFrame, Sink
 
 _PARTS = 10  # of the run, each with a figure of its own
@@ -111,7 +111,7 @@ def main() -> None:
             matter = stack.enter_context(Engine(options.model, color="rgb", stretch="none", slots=options.slots))
             frame_ms = network_ms(matter, (120, 160))
         quick, blocking = Measured("quick", 0.0), Measured("blocking", 0.5)
-        live_options = LiveOptions(output="alpha", loop=True, slots=options.slots)
+        live_options = LiveOptions(FrameOptions(output="alpha"), loop=True, slots=options.slots)
         report = LiveMatter(clip, matter, [quick, blocking], live_options).run(seconds=60 * options.minutes)
     figures = {
         "network_ms": round(frame_ms, 1),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tests import fakes, reference
 
 from rmbg_trt import Engine, FrameOptions, InputError, VideoMatter, _core
+from rmbg_trt.frame import open_frame
 from rmbg_trt.options import FrameKeywords
 
 Bytes = NDArray[np.uint8]
@@ -44,6 +45,35 @@ def test_keywords_are_the_fields() -> None:
     fields = {field.name: field.type for field in dataclasses.fields(FrameOptions)}
     assert {name: kind.__forward_arg__ for name, kind in FrameKeywords.__annotations__.items()} == fields
     assert FrameKeywords.__required_keys__ == frozenset()
+
+
+NEEDS_TEST_BINDINGS = pytest.mark.skipif(not hasattr(_core, "_same_work"), reason="build with RMBG_TESTS=ON")
+
+
+def share_graphs(engine: Engine, one: FrameOptions, other: FrameOptions) -> bool:
+    """Whether frames with these options may share CUDA graphs."""
+    return _core._same_work(*(open_frame(engine._pipeline, FRAME, "bgr", each).options for each in (one, other)))
+
+
+@NEEDS_TEST_BINDINGS
+@pytest.mark.parametrize("name", sorted({field.name for field in dataclasses.fields(FrameOptions)} - {"background"}))
+def test_another_option_is_another_graph(engine: Engine, name: str) -> None:
+    usual = FrameOptions("cutout")
+    value = {"output": "alpha", "nv12": "bt709"}.get(name, getattr(usual, name) is False)
+    assert not share_graphs(engine, usual, dataclasses.replace(usual, **{name: value}))
+    assert share_graphs(engine, usual, FrameOptions("cutout"))
+
+
+@NEEDS_TEST_BINDINGS
+def test_backgrounds_of_one_kind_share_graphs(engine: Engine) -> None:
+    """A graph is given each frame's colour, or the address of its image."""
+    over = {name: FrameOptions("composite", name) for name in ("red", "navy", "blur:3", "blur:4")}
+    images = [FrameOptions("composite", np.full_like(FRAME, shade)) for shade in (1, 2)]
+    assert share_graphs(engine, over["red"], over["navy"])
+    assert share_graphs(engine, *images)
+    assert not share_graphs(engine, over["red"], images[0])
+    assert not share_graphs(engine, over["red"], over["blur:3"])
+    assert not share_graphs(engine, over["blur:3"], over["blur:4"])
 
 
 def test_all_at_once_or_one_by_one(engine: Engine) -> None:

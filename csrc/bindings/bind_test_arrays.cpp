@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests of the array protocols without a GPU: an array over host memory that claims to be on cuda:0 and logs every
-// call, and what import_array() makes of an object. Only in builds with RMBG_TESTS.
+// For tests without a GPU: an array over host memory that claims to be on cuda:0 and logs every call, what import_array()
+// makes of an object, and which options share CUDA graphs. Only in builds with RMBG_TESTS.
 #include <pybind11/stl.h>
 
 #include <cstring>
@@ -12,6 +12,7 @@
 #include "bindings/array_import.h"
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
+#include "bindings/frame_options.h"
 
 namespace rmbg {
 namespace {
@@ -87,6 +88,7 @@ py::tuple view_for_tests(const py::object& object, const std::string& color, boo
 }  // namespace
 
 void register_test_arrays(py::module_& m) {
+  m.def("_same_work", [](const PyFrameOptions& a, const PyFrameOptions& b) { return same_work(a.values, b.values); });
   m.def("_host_backed_device_array", &host_backed, py::arg("shape"), py::arg("dtype"), py::arg("log"),
         py::arg("stream") = 0);
   m.def("_import_device_array", &import_for_tests, py::arg("object"), py::arg("consumer_stream"));

@@ -46,10 +46,11 @@ struct FrameOptions {
 };
 
 /// Whether two frames of one size run the same kernels: only the colour or the address of the background may differ.
+/// The names in brackets are all members of FrameOptions: while a new one is missing, this does not compile.
 inline bool same_work(const FrameOptions& a, const FrameOptions& b) {
-  return a.output == b.output && a.background.kind == b.background.kind && a.blur_sigma == b.blur_sigma &&
-         a.premultiplied == b.premultiplied && a.nv12 == b.nv12 && a.refine == b.refine &&
-         a.decontaminate == b.decontaminate;
+  const auto& [output, background, blur_sigma, premultiplied, nv12, refine, decontaminate] = a;
+  return output == b.output && background.kind == b.background.kind && blur_sigma == b.blur_sigma &&
+         premultiplied == b.premultiplied && nv12 == b.nv12 && refine == b.refine && decontaminate == b.decontaminate;
 }
 
 /// Whether a composite is over the blurred frame.

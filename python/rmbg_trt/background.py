@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, Union
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Color: TypeAlias = Literal["bgr", "rgb"]
-BackgroundLike: TypeAlias = Union[str, tuple[int, int, int], list[int], NDArray[np.uint8], "Image"]
+# A path is for video jobs; `Engine.run` takes none.
+BackgroundLike: TypeAlias = Union[str, os.PathLike[str], tuple[int, int, int], list[int], NDArray[np.uint8], "Image"]
 
 # Standard deviation of the default blur, as a fraction of the frame's shorter side.
 DEFAULT_BLUR = 0.02

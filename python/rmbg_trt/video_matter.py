@@ -134,6 +134,8 @@ class VideoMatter:
         return open_frame(self._engine._pipeline, frame, self._engine._color, options, out=out, stream=stream)
 
     def _chosen(self, options: FrameOptions | None, changes: FrameKeywords) -> FrameOptions:
+        if not changes:
+            return options or self._options
         if options is None and changes.get("output") is None:
             changes["output"] = "alpha" if changes.get("background") is None else "composite"
         return (options or self._options).replace(**changes)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +13,9 @@ import typer
 from typer.testing import CliRunner
 
 from rmbg_trt.cli.console import error_boundary
-from rmbg_trt.cli.options import EngineChoice, Filter, MatteChoice, ModelOption, Output, OutputOption, expand_options
+from rmbg_trt.cli.options import EngineChoice, Filter, FrameChoice, MatteChoice, ModelOption, Output, expand_options
 from rmbg_trt.errors import InputError
+from rmbg_trt.options import FrameOptions
 
 CALLS: list[dict[str, Any]] = []
 
@@ -37,7 +39,7 @@ def command(
     name: Annotated[str, typer.Argument(help="Something.")],
     *,
     bounds: Range,
-    output: OutputOption = None,
+    output: Annotated[Output | None, typer.Option("--output")] = None,
     model: ModelOption = "u2net",
     choice: EngineChoice,
     required: Annotated[str, typer.Option("--out", help="Has no default.")],
@@ -122,3 +124,33 @@ def test_keywords_of_the_engine(tmp_path: Path) -> None:
 def test_a_stretch_that_is_refused(stretch: str) -> None:
     with pytest.raises(InputError, match="expected none, minmax, running, or LOW,HIGH"):
         MatteChoice(stretch=stretch)
+
+
+@pytest.mark.parametrize(
+    ("choice", "options"),
+    [
+        (FrameChoice(), FrameOptions("cutout", refine=True, decontaminate=True)),
+        (FrameChoice(background="red", refine=False), FrameOptions("composite", "red", decontaminate=True)),
+        (FrameChoice(output=Output.alpha), FrameOptions("alpha", refine=True, decontaminate=True)),
+        (
+            FrameChoice(premultiplied=True, refine=False, decontaminate=False),
+            FrameOptions("cutout", premultiplied=True),
+        ),
+    ],
+)
+def test_options_of_frames(choice: FrameChoice, options: FrameOptions) -> None:
+    assert choice.frame_options() == options
+
+
+def test_every_option_of_a_frame_is_one_of_the_commands() -> None:
+    """But nv12: frames that a command reads are in colours."""
+    of_frames, of_commands = (
+        [field.name for field in dataclasses.fields(each)] for each in (FrameOptions, FrameChoice)
+    )
+    assert sorted(of_commands) == sorted({*of_frames} - {"nv12"})
+
+
+@pytest.mark.parametrize("output", ["alpha", "composite"])
+def test_premultiplied_is_for_cutouts(output: str) -> None:
+    with pytest.raises(InputError, match=f"--premultiplied is for cutouts, not for --output {output}"):
+        FrameChoice(output=Output(output), premultiplied=True).frame_options()

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmbg_trt import FrameOptions
 from rmbg_trt.errors import Error
 from rmbg_trt.live import LiveMatter, LiveOptions, LiveReport, MattedFrame, Sink, StreamInfo
 
@@ -164,15 +165,15 @@ class SlowMatter:
         self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True).start()
 
-    def submit(self, frame: Array, *, output: str, background: Any) -> FakeTicket:
+    def submit(self, frame: Array, *, options: FrameOptions) -> FakeTicket:
         assert frame.dtype == np.uint8
         assert frame.flags["C_CONTIGUOUS"] or frame.strides[1:] == (3, 1)
         ticket = FakeTicket()
-        self.submitted.append((output, background))
+        self.submitted.append((options.output, options.background))
         with self._lock:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        self._jobs.put((frame, output, background, ticket))
+        self._jobs.put((frame, options, ticket))
         return ticket
 
     def reset(self) -> None:
@@ -181,14 +182,14 @@ class SlowMatter:
 
     def _work(self) -> None:
         while True:
-            frame, output, background, ticket = self._jobs.get()
+            frame, options, ticket = self._jobs.get()
             begin = time.monotonic()
             time.sleep(self._seconds)
             assert self.go.wait(TIMEOUT_S)
             with self._lock:
                 self.in_flight -= 1
             try:
-                ticket.value = self._result(frame, output, background)
+                ticket.value = self._result(frame, options.output, options.background)
             except Exception as error:
                 ticket.value = error
             self.finished += 1

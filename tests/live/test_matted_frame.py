@@ -15,6 +15,8 @@ def test_composite_follows_the_formula() -> None:
     share = cutout[..., 3:] / 255
     expected = cutout[..., :3] * share + back * (1 - share)
     assert np.abs(composite(cutout, back, back) - expected).max() <= 0.51 + 1e-9
+    multiplied = np.dstack([np.rint(cutout[..., :3] * share).astype(np.uint8), cutout[..., 3]])
+    assert np.abs(composite(multiplied, back, back, premultiplied=True) - expected).max() <= 1.01
     assert (checkerboard(40, 40)[0, 0] != checkerboard(40, 40)[0, 20]).all()
 
 

@@ -25,7 +25,7 @@ from tests.live.parts import (
 from tests.video import restless
 from tests.video.clips import make_clip, pictures, smooth
 
-from rmbg_trt import Engine, VideoMatter
+from rmbg_trt import Engine, FrameOptions, VideoMatter
 from rmbg_trt.errors import Error, NetworkError
 from rmbg_trt.live import Clip, LiveMatter, LiveOptions, MattedFrame, Recorder
 
@@ -130,12 +130,38 @@ def test_requested_and_odd_sizes(
     assert shape[:2] == tuple(side + side % 2 for side in expected)
 
 
+@pytest.mark.parametrize("premultiplied", [False, True])
+def test_options_of_frames_reach_the_engine_and_the_sinks(
+    fake_engine: Callable[..., Engine], premultiplied: bool
+) -> None:
+    shown = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+    ramp = np.tile(np.linspace(0, 1, 32, dtype=np.float32), (32, 1))
+    kept, engine = CollectingSink(), fake_engine(lambda _: ramp, color="rgb")
+    options = LiveOptions(FrameOptions("cutout", premultiplied=premultiplied))
+    source = NumberedSource(100, [3], live=False, make_frame=lambda _: shown)
+    LiveMatter(source, engine, [kept], options).run()
+    result = kept.matted[-1]
+    np.testing.assert_array_equal(result.result, engine.run(shown, output="cutout", premultiplied=premultiplied))
+    opaque = engine.run(shown, output="composite", background="navy")
+    assert np.abs(result.opaque("navy").astype(int) - opaque).max() <= 2
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_the_matter_decides_refine(fake_engine: Callable[..., Engine], refine: bool) -> None:
+    kept, engine = CollectingSink(), fake_engine(restless.predict, size=restless.SIZE, color="rgb")
+    source = NumberedSource(100, [1], live=False, make_frame=restless.frame)
+    matter = VideoMatter(engine, refine=refine, decontaminate=False)
+    LiveMatter(source, matter, [kept], LiveOptions(FrameOptions("cutout", refine=not refine))).run()
+    matter.reset()
+    np.testing.assert_array_equal(kept.matted[0].result, matter.run(kept.matted[0].frame, output="cutout"))
+
+
 def test_a_result_of_the_wrong_type_is_refused() -> None:
     matter = SlowMatter(alpha=lambda frame: frame[..., 0].astype(np.float32))
     with pytest.raises(
         NetworkError, match=r"submit returned \(32, 320\) float32 for output 'alpha'; expected \(32, 320\)"
     ):
-        LiveMatter(NumberedSource(50), matter, [], LiveOptions(output="alpha")).run()
+        LiveMatter(NumberedSource(50), matter, [], LiveOptions(FrameOptions(output="alpha"))).run()
 
 
 def test_a_failing_network_ends_the_run_and_the_recording_is_complete(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from rmbg_trt.video.formats import choose_format
     ],
 )
 def test_default_codec_for_each_suffix(name: str, kind: Any, expected: tuple[str, str, dict[str, str]]) -> None:
-    recipe = choose_format(Path(name), VideoOptions(output=kind))
+    recipe = choose_format(Path(name), VideoOptions.of(output=kind))
     assert (recipe.codec.encoder, recipe.pixel_format) == expected[:2]
     assert expected[2].items() <= dict(recipe.options).items()
 
@@ -54,4 +54,4 @@ def test_default_codec_for_each_suffix(name: str, kind: Any, expected: tuple[str
 )
 def test_contradicting_choices_are_refused(name: str, kind: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        choose_format(Path(name), VideoOptions(output=kind, **options))
+        choose_format(Path(name), VideoOptions.of(output=kind, **options))

@@ -67,7 +67,7 @@ def test_each_option_reaches_the_matter(
     usual = restless.expected(fake_engine, restless.frames(6))
     assert restless.same(found, usual) == (options == {})
     for given in (engine, VideoMatter(engine, **options)):  # a job takes both
-        job_options = VideoOptions(overwrite=True, **{name: on for name, on in options.items() if name != "stretch"})
+        job_options = VideoOptions.of(overwrite=True, **{name: on for name, on in options.items() if name != "stretch"})
         VideoJob(clip, tmp_path / "o.mkv", job_options).run(given)
         again = pictures(tmp_path / "o.mkv", "rgba")
         assert restless.same(again, wanted if isinstance(given, VideoMatter) or "stretch" not in options else usual)

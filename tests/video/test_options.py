@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that make no sense for any clip."""
+"""Options from keywords, and those that make no sense for any clip."""
 
 from __future__ import annotations
 
+import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from rmbg_trt.errors import InputError
+from rmbg_trt.options import FrameKeywords, FrameOptions
 from rmbg_trt.video import VideoOptions
+from rmbg_trt.video.options import VideoKeywords, frame_options_with
 
 
 @pytest.mark.parametrize(
@@ -17,6 +21,8 @@ from rmbg_trt.video import VideoOptions
         ({"output": "composite"}, "needs a background"),
         ({"output": "alpha", "background": "red"}, "leave it out"),
         ({"output": "mask"}, "'mask'; expected"),
+        ({"output": "alpha", "premultiplied": True}, "premultiplied only applies to a cutout"),
+        ({"nv12": "bt709"}, "nv12 is for frames that you give"),
         ({"start": -1}, "start is -1"),
         ({"duration": 0}, "duration is 0"),
         ({"fps": 0}, "frame rate is 0"),
@@ -26,4 +32,32 @@ from rmbg_trt.video import VideoOptions
 )
 def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        VideoOptions(**options).check()
+        VideoOptions.of(**options).check()
+
+
+def test_keywords_are_the_fields() -> None:
+    fields = {field.name: field.type for field in dataclasses.fields(VideoOptions) if field.name != "frame"}
+    keywords = {name: kind.__forward_arg__ for name, kind in VideoKeywords.__annotations__.items()}
+    of_frames = {name: kind.__forward_arg__ for name, kind in FrameKeywords.__annotations__.items()}
+    assert keywords == {**of_frames, **fields}
+    assert VideoKeywords.__required_keys__ == frozenset()
+
+
+def test_every_option_of_a_frame_arrives() -> None:
+    frame = FrameOptions("composite", "red", True, "bt601", False, False)
+    assert VideoOptions.of(**vars(frame), crf=3) == VideoOptions(frame, crf=3)
+    assert all(value != getattr(VideoOptions().frame, name) for name, value in vars(frame).items())
+
+
+@pytest.mark.parametrize(
+    ("options", "output"), [({}, "cutout"), ({"background": "red"}, "composite"), ({"output": "alpha"}, "alpha")]
+)
+def test_the_output_follows_from_the_background(options: Any, output: str) -> None:
+    assert VideoOptions.of(**options).frame.output == output
+
+
+def test_what_a_matter_decides_itself() -> None:
+    frame = FrameOptions("cutout", premultiplied=True, refine=True)
+    matter = SimpleNamespace(options=FrameOptions("alpha", decontaminate=True))
+    assert frame_options_with(matter, frame) == FrameOptions("cutout", premultiplied=True, decontaminate=True)
+    assert frame_options_with(object(), frame) == frame

@@ -42,7 +42,7 @@ def shape(color: Color | None = None, size: tuple[int, int] = (HEIGHT, WIDTH)) -
 
 
 def write(path: Path, results: list[Array], kind: Any, about: StreamInfo | None = None, **quality: Any) -> Path:
-    sink = FileSink(path, choose_format(path, VideoOptions(output=kind, **quality)), about or shape())
+    sink = FileSink(path, choose_format(path, VideoOptions.of(output=kind, **quality)), about or shape())
     for result, pts in zip(results, MOMENTS, strict=True):
         sink.write(result, pts, 1001)
     sink.finish()
@@ -206,7 +206,9 @@ def test_packets_that_the_file_does_not_accept_are_counted(tmp_path: Path) -> No
     with av.open(str(clip)) as file:
         sound = file.streams.audio[0]
         shape = StreamInfo((48, 64), Fraction(1, 25), Fraction(25), Color(6, 1), streams=[sound])
-        sink = FileSink(tmp_path / "o.mp4", choose_format(tmp_path / "o.mp4", VideoOptions(output="composite")), shape)
+        sink = FileSink(
+            tmp_path / "o.mp4", choose_format(tmp_path / "o.mp4", VideoOptions.of(output="composite")), shape
+        )
         sink.write(smooth(), 0, 1)
         passed = [packet for packet in file.demux(sound) if packet.size]
         passed[3].dts = passed[3].pts = 0

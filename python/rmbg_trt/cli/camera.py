@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ import typer
 
 from ..errors import InputError
 from .console import EXIT_FAILED, EXIT_USAGE, VerboseOption, error_boundary, fail, say, setup_logging
-from .options import EngineChoice, MatteChoice, ModelOption, OutputOption, SlotsOption, expand_options
+from .options import EngineChoice, FrameChoice, MatteChoice, ModelOption, SlotsOption, expand_options
 
 if TYPE_CHECKING:
     from ..live import LiveMatter, LiveReport, Sink
@@ -27,6 +28,19 @@ class _RawFormat(enum.StrEnum):
     bgra = "bgra"
 
 
+@dataclass(frozen=True, kw_only=True)
+class CameraFrameChoice(FrameChoice):
+    """What to make of a camera's frames."""
+
+    background: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="'#rrggbb', a colour name, an image, a video, blur or blur:RADIUS. Repeat it to switch with key b.",
+        ),
+    ] = None
+
+
 @error_boundary()
 @expand_options
 def camera(
@@ -34,14 +48,7 @@ def camera(
         str, typer.Argument(metavar="[SOURCE]", help="Camera number, device, URL, or a file to play.")
     ] = "0",
     *,
-    output: OutputOption = None,
-    background: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="WHAT",
-            help="'#rrggbb', a colour name, an image, a video, blur or blur:RADIUS. Repeat it to switch with key b.",
-        ),
-    ] = None,
+    frame: CameraFrameChoice,
     mirror: Annotated[bool, typer.Option("--mirror", help="Swap left and right.")] = False,
     width: Annotated[int | None, typer.Option(help="Width of the results; also requested from a camera.")] = None,
     height: Annotated[int | None, typer.Option(help="Height of the results; also requested from a camera.")] = None,
@@ -99,9 +106,10 @@ def camera(
 
     with contextlib.ExitStack() as stack:
         try:
+            frame_options = frame.frame_options().replace(background=None)
             options = LiveOptions(
-                output=output.value if output else None,
-                backgrounds=[read_background(value) for value in background or ()],
+                frame=frame_options,
+                backgrounds=[read_background(value) for value in frame.background or ()],
                 mirror=mirror,
                 width=width,
                 height=height,
@@ -120,14 +128,14 @@ def camera(
                 descriptor = _reserve_stdout(stdout.value, stack)
                 sinks.append(RawFrames(descriptor, stdout.value, on_message=say))
             if record is not None:
-                sinks.append(Recorder(record, options.kind, overwrite=overwrite))
+                sinks.append(Recorder(record, frame_options.output, overwrite=overwrite))
             if preview:
                 sinks.append(Window())
             if virtual_camera or virtual_device is not None:
                 sinks.append(VirtualCamera(virtual_device))
         except InputError as error:
             fail(str(error), EXIT_USAGE)
-        matter = stack.enter_context(matte.open(engine, model, slots=slots))
+        matter = stack.enter_context(matte.open(engine, model, frame_options, slots=slots))
         live = LiveMatter(live_source, matter, sinks, options, recording=record, on_message=say)
         _run(live, limit_s)
     if live.report().errors:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,15 +15,14 @@ from ..background import parse as parse_background
 from ..errors import InputError
 from ..folder_job import Options, Skip
 from ..image import DEFAULT_MAX_PIXELS, FORMATS, Format, check_format, lift_pillow_limit, read_image
-from ..options import FrameOptions, Output
 from .console import EXIT_USAGE, VerboseOption, error_boundary, fail, say, setup_logging
 from .image_job import FolderJob, PipeJob, WatchJob
 from .options import (
     DecontaminateOption,
     EngineChoice,
+    FrameChoice,
     JobsOption,
     ModelOption,
-    OutputOption,
     RefineOption,
     StretchOption,
     expand_options,
@@ -35,6 +35,17 @@ class _Format(enum.StrEnum):
     webp = "webp"
     tiff = "tiff"
     jpg = "jpg"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFrameChoice(FrameChoice):
+    """What to make of an image."""
+
+    background: Annotated[
+        str | None, typer.Option(metavar="WHAT", help="'#rrggbb', a colour name, an image, blur or blur:RADIUS.")
+    ] = None
+    refine: RefineOption = False
+    decontaminate: DecontaminateOption = False
 
 
 @error_boundary()
@@ -50,16 +61,10 @@ def image(
             "--out", "-o", metavar="OUT", help="A file, a folder, or - for stdout. Default: NAME_cutout.png beside it."
         ),
     ] = None,
-    output: OutputOption = None,
-    background: Annotated[
-        str | None,
-        typer.Option(metavar="WHAT", help="'#rrggbb', a colour name, an image, blur or blur:RADIUS."),
-    ] = None,
+    frame: ImageFrameChoice,
     file_format: Annotated[
         _Format | None, typer.Option("--format", help="By default the one OUT ends in, else png.", show_default=False)
     ] = None,
-    refine: RefineOption = False,
-    decontaminate: DecontaminateOption = False,
     stretch: StretchOption = "minmax",
     model: ModelOption = "u2net",
     choice: EngineChoice,
@@ -69,9 +74,6 @@ def image(
         bool, typer.Option("--only-new", help="Replace results that are older than their input.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Wait for new images in INPUT until Ctrl-C.")] = False,
-    premultiplied: Annotated[
-        bool, typer.Option("--premultiplied", help="Multiply the colours of a cutout by alpha.")
-    ] = False,
     quality: Annotated[
         int | None, typer.Option(min=1, max=100, help="For jpg (92 by default) and webp (else lossless).")
     ] = None,
@@ -105,35 +107,25 @@ def image(
         fail("- takes one image, and cannot be watched", EXIT_USAGE)
     try:
         stretched = parse_stretch(stretch)
-        kind: Output = output.value if output else "composite" if background else "cutout"
-        if premultiplied and kind != "cutout":
-            raise InputError(f"--premultiplied is for cutouts, not for --output {kind}")
-        format = _format(file_format, target, kind, quality)
-        options = Options(
-            FrameOptions(
-                output=kind,
-                background=_background(kind, background, max_pixels),
-                premultiplied=premultiplied,
-                refine=refine,
-                decontaminate=decontaminate,
-            ),
-            quality,
-            max_pixels,
-        )
+        frame_options = frame.frame_options()
+        output = frame_options.output
+        format = _format(file_format, target, output, quality)
+        background = _background(output, frame.background, max_pixels)
+        options = Options(frame_options.replace(background=background), quality, max_pixels)
         job: PipeJob | WatchJob | FolderJob
         skip: Skip = "none" if overwrite else "newer" if only_new else "existing"
         if piped:
             job = PipeJob(inputs[0], target or "-", format, skip)
         elif watch:
-            job = WatchJob(inputs, target, format or "png", kind, skip)
+            job = WatchJob(inputs, target, format or "png", output, skip)
         else:
-            job = FolderJob(inputs, target, format, kind, skip)
+            job = FolderJob(inputs, target, format, output, skip)
     except InputError as error:
         fail(str(error), EXIT_USAGE)
     if job.is_done():
         return
     # refine is given here too, so that a network that cannot be refined fails once, and not for every image.
-    with choice.open(model, refine=refine, stretch=stretched) as engine:
+    with choice.open(model, refine=frame.refine, stretch=stretched) as engine:
         code = job.run(engine, options, jobs)
     if code:
         raise typer.Exit(code)

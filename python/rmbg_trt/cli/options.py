@@ -22,6 +22,7 @@ import typer
 from .. import models
 from ..engine import Engine
 from ..errors import InputError
+from ..options import FrameOptions
 from ..video_matter import VideoMatter
 from .console import EXIT_USAGE, download_bar, fail, say
 
@@ -50,16 +51,6 @@ class Stretch(enum.StrEnum):
 
 
 ModelOption = Annotated[str, typer.Option("--model", help="A catalogue name, or a model file.")]
-OutputOption = Annotated[
-    Output | None,
-    typer.Option("--output", help="By default composite with a background, else cutout.", show_default=False),
-]
-RefineOption = Annotated[
-    bool, typer.Option("--refine/--no-refine", help="Refine edges and hair, guided by the colours of the frame.")
-]
-DecontaminateOption = Annotated[
-    bool, typer.Option("--decontaminate/--no-decontaminate", help="Remove the old background's colour from edges.")
-]
 StretchOption = Annotated[
     str,
     typer.Option(
@@ -117,12 +108,41 @@ class EngineChoice:
         return engine
 
 
-@dataclass(frozen=True, kw_only=True)
-class MatteChoice:
-    """How the alpha of video frames is finished."""
+RefineOption = Annotated[
+    bool, typer.Option("--refine/--no-refine", help="Refine edges and hair, guided by the colours of the frame.")
+]
+DecontaminateOption = Annotated[
+    bool, typer.Option("--decontaminate/--no-decontaminate", help="Remove the old background's colour from edges.")
+]
 
+
+@dataclass(frozen=True, kw_only=True)
+class FrameChoice:
+    """What to make of a frame: the options that become `FrameOptions`."""
+
+    output: Annotated[
+        Output | None,
+        typer.Option(help="By default composite with a background, else cutout.", show_default=False),
+    ] = None
+    background: Annotated[str | list[str] | None, typer.Option(metavar="WHAT")] = None  # commands differ in it
+    premultiplied: Annotated[
+        bool, typer.Option("--premultiplied", help="Multiply the colours of a cutout by alpha.")
+    ] = False
     refine: RefineOption = True
     decontaminate: DecontaminateOption = True
+
+    def frame_options(self) -> FrameOptions:
+        """The same as `FrameOptions`; raises `InputError` for ``--premultiplied`` without a cutout."""
+        output = self.output.value if self.output else "composite" if self.background else "cutout"
+        if self.premultiplied and output != "cutout":
+            raise InputError(f"--premultiplied is for cutouts, not for --output {output}")
+        return FrameOptions(**{**vars(self), "output": output})
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatteChoice:
+    """How the alpha of one video frame follows from those before it."""
+
     stabilize: Annotated[bool, typer.Option("--stabilize/--no-stabilize", help="Suppress flicker between frames.")] = (
         True
     )
@@ -140,11 +160,17 @@ class MatteChoice:
         parse_stretch(self.stretch, running=True)
 
     @contextlib.contextmanager
-    def open(self, engine: EngineChoice, model: str, *, slots: int) -> Iterator[VideoMatter]:
+    def open(self, engine: EngineChoice, model: str, frame: FrameOptions, *, slots: int) -> Iterator[VideoMatter]:
         """Opens an engine for the frames of videos; it is closed when the block ends."""
         stretch: Any = parse_stretch(self.stretch, running=True)
         with engine.open(model, slots=slots, stretch="none" if stretch == "running" else stretch) as opened:
-            yield VideoMatter(opened, **{**vars(self), "stretch": stretch})
+            yield VideoMatter(
+                opened,
+                refine=frame.refine,
+                decontaminate=frame.decontaminate,
+                stabilize=self.stabilize,
+                stretch=stretch,
+            )
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:

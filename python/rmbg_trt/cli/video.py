@@ -17,9 +17,10 @@ import typer
 from rich import progress as bars
 
 from ..errors import Error, InputError
+from ..options import FrameOptions
 from ..video_matter import VideoMatter
 from .console import EXIT_FAILED, EXIT_USAGE, VerboseOption, console, error_boundary, fail, say, setup_logging
-from .options import EngineChoice, MatteChoice, ModelOption, OutputOption, SlotsOption, expand_options
+from .options import EngineChoice, FrameChoice, MatteChoice, ModelOption, SlotsOption, expand_options
 
 if TYPE_CHECKING:
     from ..video import Progress, VideoJob, VideoOptions, VideoResult
@@ -41,14 +42,19 @@ class _Decoder(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipChoice:
-    """What to make of each clip, and how to write it: the options that become `VideoOptions`."""
+class ClipFrameChoice(FrameChoice):
+    """What to make of a clip's frames."""
 
-    output: OutputOption = None
     background: Annotated[
         str | None,
         typer.Option(metavar="WHAT", help="'#rrggbb', a colour name, an image, a clip, blur or blur:RADIUS."),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipChoice:
+    """Which part of each clip to take, and how to write it: the options that become `VideoOptions`."""
+
     codec: Annotated[
         str | None, typer.Option(help="h264, hevc, vp9, prores or ffv1; by default one that suits the file.")
     ] = None
@@ -68,13 +74,13 @@ class ClipChoice:
     audio: Annotated[bool, typer.Option("--keep-audio/--no-audio", help="Copy the sound.")] = True
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False
 
-    def options(self) -> VideoOptions:
+    def options(self, frame: FrameOptions) -> VideoOptions:
         """The same as `VideoOptions`; raises `InputError` if a time or a rate cannot be parsed."""
         from ..video import VideoOptions  # here, as it needs PyAV
         from ..video.frame_times import parse_frame_rate, parse_seconds
 
         parsed = {
-            "output": self.output.value if self.output else None,
+            "frame": frame,
             "start": None if self.start is None else parse_seconds(self.start, "--start"),
             "duration": None if self.duration is None else parse_seconds(self.duration, "--duration"),
             "fps": None if self.fps is None else parse_frame_rate(self.fps),
@@ -96,6 +102,7 @@ def video(
         _Format | None,
         typer.Option("--format", help="For a folder; by default mov for cutouts, otherwise mp4.", show_default=False),
     ] = None,
+    frame: ClipFrameChoice,
     clip: ClipChoice,
     matte: MatteChoice,
     model: ModelOption = "u2net",
@@ -124,12 +131,13 @@ def video(
     """
     setup_logging(verbose)
     try:
-        jobs = _jobs(inputs, target, clip.options(), file_format)
+        frame_options = frame.frame_options()
+        jobs = _jobs(inputs, target, clip.options(frame_options), file_format)
     except InputError as error:
         fail(str(error), EXIT_USAGE)
     if not jobs:
         return
-    with matte.open(engine, model, slots=slots) as matter:
+    with matte.open(engine, model, frame_options, slots=slots) as matter:
         complete = [_run(job, matter, alone=len(jobs) == 1) for job in jobs]
     if not all(complete):
         raise typer.Exit(EXIT_FAILED)
@@ -147,10 +155,10 @@ def _jobs(inputs: list[Path], out: str, options: VideoOptions, file_format: _For
         return [VideoJob(inputs[0], target, options)]
     if target.is_file() or (target.suffix and not is_folder):
         raise InputError(f"{target} is one file, for {len(inputs)} clips; give a folder, such as {target.stem}/")
-    suffix = file_format.value if file_format else "mov" if options.kind == "cutout" else "mp4"
+    suffix = file_format.value if file_format else "mov" if options.frame.output == "cutout" else "mp4"
     jobs: dict[Path, VideoJob] = {}
     for source in inputs:
-        name = f"{source.stem}_{options.kind}"
+        name = f"{source.stem}_{options.frame.output}"
         place = target / name / "%06d.png" if suffix == "png" else target / f"{name}.{suffix}"
         if place in jobs:
             raise InputError(f"{jobs[place].path} and {source} would both become {place}; give them one at a time")

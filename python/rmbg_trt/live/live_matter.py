@@ -267,11 +267,12 @@ class LiveMatter:
             return
         if self._stop.is_set():
             return
-        suffix = "mov" if self.options.kind == "cutout" else "mp4"
+        output = self.options.frame.output
+        suffix = "mov" if output == "cutout" else "mp4"
         wanted = self._recording or Path(time.strftime(f"rmbg_%Y%m%d_%H%M%S.{suffix}"))
         target = free_name(wanted, taken=[worker.sink.name for worker in self._workers])
         try:
-            recorder = Recorder(target, self.options.kind)
+            recorder = Recorder(target, output)
         except Error as error:
             self._notify(str(error))
             return

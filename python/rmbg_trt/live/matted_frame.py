@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from .. import _core
 from .. import background as backgrounds
@@ -32,6 +32,7 @@ class MattedFrame:
         computed_kind: Differs from ``kind`` while the window shows the alpha of a composite: then it is a cutout, from
             which both can be made.
         background: Background of a composite.
+        premultiplied: The colours of a cutout are multiplied by its alpha.
     """
 
     number: int
@@ -41,6 +42,7 @@ class MattedFrame:
     computed: Array
     computed_kind: Output
     background: Any = None
+    premultiplied: bool = False
 
     @cached_property
     def result(self) -> Array:
@@ -57,7 +59,7 @@ class MattedFrame:
     def opaque(self, background: Any = GREEN) -> Array:
         """Return (H, W, 3) RGB: a composite as it is, an alpha as gray, a cutout over ``background``."""
         if self.kind == "cutout":
-            return composite(self.result, background, self.frame)
+            return composite(self.result, background, self.frame, premultiplied=self.premultiplied)
         return gray(self.result) if self.kind == "alpha" else self.result
 
 
@@ -66,7 +68,7 @@ def gray(alpha: Array) -> Array:
     return np.repeat(alpha[..., None], 3, axis=2)
 
 
-def composite(cutout: Array, background: Any, frame: Array) -> Array:
+def composite(cutout: Array, background: Any, frame: Array, *, premultiplied: bool = False) -> Array:
     """Put a cutout (H, W, 4) over a background; "blur" blurs ``frame``."""
     height, width = cutout.shape[:2]
     parsed = backgrounds.parse(background, height, width, "rgb")
@@ -77,7 +79,10 @@ def composite(cutout: Array, background: Any, frame: Array) -> Array:
         back = Image.fromarray(np.ascontiguousarray(parsed.value))
     else:
         back = Image.new("RGB", (width, height), parsed.value)
-    return np.asarray(Image.composite(front.convert("RGB"), back, front.getchannel(3)))
+    colors, alpha = front.convert("RGB"), front.getchannel(3)
+    if premultiplied:
+        return np.asarray(ImageChops.add(colors, Image.composite(Image.new("RGB", (width, height)), back, alpha)))
+    return np.asarray(Image.composite(colors, back, alpha))
 
 
 @lru_cache(maxsize=2)

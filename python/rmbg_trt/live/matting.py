@@ -19,8 +19,9 @@ import numpy as np
 
 from ..errors import Error, NetworkError
 from ..image import Array
-from ..options import Output
+from ..options import FrameOptions, Output
 from ..video.background import BackgroundSource, read_background
+from ..video.options import frame_options_with
 from ..video.pipeline import TicketLike
 from ..video.source import scaled_size
 from .capture import LatestQueue, LiveFrame
@@ -36,10 +37,10 @@ class Matter(Protocol):
     """What computes mattes: a `VideoMatter` or an `Engine` with ``color="rgb"``, or any object with these methods.
 
     If it has ``reset()``, that is called before a frame that does not continue the previous ones. If it has
-    ``info.slots``, that limits the frames in flight.
+    ``info.slots``, that limits the frames in flight. If it has ``options``, its ``refine`` and ``decontaminate`` hold.
     """
 
-    def submit(self, frame: Any, *, output: Output, background: Any) -> TicketLike:
+    def submit(self, frame: Any, *, options: FrameOptions) -> TicketLike:
         """Start on a frame, (H, W, 3) RGB uint8. Frames are submitted in order."""
 
 
@@ -120,6 +121,7 @@ class Matting:
         self.size: tuple[int, int] | None = None
         self.count = 0
         self._matter, self._options, self._switches = matter, options, switches
+        self._frame_options = frame_options_with(matter, options.frame)
         self._frames, self._deliver, self._stop, self._on_message = frames, deliver, stop, on_message
         self._backgrounds = BackgroundCycle(options.backgrounds)
         matter_slots = int(getattr(getattr(matter, "info", None), "slots", 64))
@@ -154,10 +156,20 @@ class Matting:
             finally:
                 self._slots.release()
             self.count += 1
-            frame, kind = item.frame, self._options.kind
-            self._deliver(
-                MattedFrame(frame.number, frame.captured_s, kind, item.pixels, computed, item.output, item.background)
-            )
+            self._deliver(self._matted(item, computed))
+
+    def _matted(self, item: _InFlight, computed: Array) -> MattedFrame:
+        frame, options = item.frame, self._frame_options
+        return MattedFrame(
+            frame.number,
+            frame.captured_s,
+            options.output,
+            item.pixels,
+            computed,
+            item.output,
+            item.background,
+            options.premultiplied,
+        )
 
     def _acquire_slot(self) -> bool:
         while not self._stop.is_set():
@@ -183,10 +195,11 @@ class Matting:
         pixels = letterbox(raw, size)
         if self._switches.mirror:
             pixels = np.ascontiguousarray(pixels[:, ::-1])
-        kind = self._options.kind
+        kind = self._frame_options.output
         background = self._backgrounds.at(self._switches.background, size)
         output: Output = "cutout" if self._switches.alpha_view and kind == "composite" else kind
-        ticket = self._matter.submit(pixels, output=output, background=background if output == "composite" else None)
+        options = self._frame_options.replace(output=output, background=background if output == "composite" else None)
+        ticket = self._matter.submit(pixels, options=options)
         self._in_flight.put(_InFlight(frame, pixels, output, background, ticket))
 
     def _skip(self, error: Exception) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..options import Output
+from ..options import FrameOptions
+from ..video.options import check_frame, check_rate_and_size
 
-_LARGEST_SIDE = 16384
+_CUTOUT = FrameOptions(output="cutout")
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class LiveOptions:
     """Options of a `LiveMatter`.
 
     Attributes:
-        output: "composite" (over a background), "cutout" (transparent) or "alpha". None means a composite if there are
-            backgrounds, else a cutout.
+        frame: What to make of each frame; ``refine`` and ``decontaminate`` are those of the matter. Without it: a
+            composite if there are backgrounds, else a cutout.
         backgrounds: Backgrounds to switch between; each is what `Engine.run` takes, or the path of an image or video.
         mirror: Swap left and right.
         width: Width of the results in pixels. None follows ``height``, or the first frame.
@@ -33,7 +34,7 @@ class LiveOptions:
         snapshots: Folder for snapshots.
     """
 
-    output: Output | None = None
+    frame: FrameOptions = _CUTOUT
     backgrounds: Sequence[Any] = ()
     mirror: bool = False
     width: int | None = None
@@ -45,28 +46,21 @@ class LiveOptions:
     overlay: bool = True
     snapshots: Path = Path()
 
-    @property
-    def kind(self) -> Output:
-        """The output to produce."""
-        return self.output or ("composite" if self.backgrounds else "cutout")
+    def __post_init__(self) -> None:
+        """Turns the default into a composite if there are backgrounds."""
+        if self.frame is _CUTOUT and self.backgrounds:
+            object.__setattr__(self, "frame", FrameOptions(output="composite"))
 
     def check(self) -> None:
         """Raise `InputError` if a value is invalid."""
-        if self.kind not in ("alpha", "cutout", "composite"):
-            raise InputError(f"the output is {self.output!r}; expected 'alpha', 'cutout' or 'composite'")
-        if self.kind == "composite" and not self.backgrounds:
-            raise InputError("a composite needs a background: a colour, an image, a video, blur or blur:RADIUS")
-        if self.kind != "composite" and self.backgrounds:
-            raise InputError(f"a background only applies to a composite; remove it for output {self.kind!r}")
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise InputError(f"the frame rate is {self.fps}; expected more than 0, up to 1000")
+        if self.frame.background is not None:
+            raise InputError("the frame's background is set; give it in backgrounds")
+        check_frame(self.frame, has_background=bool(self.backgrounds))
         if self.reconnect is not None and self.reconnect < 0:
             raise InputError(f"reconnect is {self.reconnect}; expected 0 or more, or None for forever")
         if not 1 <= self.slots <= 64:
             raise InputError(f"slots is {self.slots}; expected 1 to 64")
-        for name, side in (("width", self.width), ("height", self.height)):
-            if side is not None and not 1 <= side <= _LARGEST_SIDE:
-                raise InputError(f"the {name} is {side}; expected 1 to {_LARGEST_SIDE} pixels")
+        check_rate_and_size(self.fps, self.width, self.height)
 
 
 @dataclass

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import Error, InputError, UnavailableError
 from ..files import atomic_path, check_writable
 from ..image import Array
-from ..options import Output
+from ..options import FrameOptions, Output
 from ..video import sink as video_sink
 from ..video.color import BT601_525, BT709, LIMITED, Color
 from ..video.formats import choose_format
@@ -128,7 +128,7 @@ class Recorder(Sink):
     def __init__(self, target: str | os.PathLike[str], kind: Output, *, overwrite: bool = False) -> None:
         self.target = Path(target)
         self.name = os.fspath(target)
-        self._output_format = choose_format(self.target, VideoOptions(output=kind))
+        self._output_format = choose_format(self.target, VideoOptions(FrameOptions(output=kind)))
         if self._output_format.container.muxer == "image2":
             raise InputError(f"{self.target}: a recording is one file; use .mkv or .mov")
         if self.target.exists() and not overwrite:

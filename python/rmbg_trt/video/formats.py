@@ -122,7 +122,7 @@ def choose_format(target: Path, options: VideoOptions) -> OutputFormat:
     Raises:
         InputError: These do not go together, or this build of FFmpeg lacks the encoder.
     """
-    output = options.kind
+    output = options.frame.output
     suffix = target.suffix.lower().lstrip(".")
     if suffix not in CONTAINERS:
         raise InputError(f"{target} ends in {target.suffix or 'no suffix'!r}; expected .{', .'.join(CONTAINERS)}")

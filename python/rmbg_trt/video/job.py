@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import av
 
@@ -20,7 +20,7 @@ from ..video_matter import VideoMatter, VideoStretch
 from .background import BackgroundSource, read_background
 from .decoder import Decoder
 from .formats import choose_format
-from .options import VideoOptions
+from .options import VideoKeywords, VideoOptions, frame_options_with
 from .pipeline import run_pipeline
 from .png_sequence import PngSink, check_replaceable, sequence_folder
 from .report import Progress, VideoResult
@@ -39,7 +39,7 @@ def matte_video(
     device: str = "auto",
     stretch: VideoStretch | tuple[float, float] | None = None,
     progress: Callable[[Progress], None] | None = None,
-    **options: Any,
+    **options: Unpack[VideoKeywords],
 ) -> VideoResult:
     """Removes the background from a clip.
 
@@ -53,7 +53,8 @@ def matte_video(
         device: As for `Engine`, if none is given.
         stretch: As for `VideoMatter`.
         progress: Called after each frame.
-        **options: The fields of `VideoOptions`.
+        **options: The fields of `FrameOptions` and `VideoOptions`. Without ``output`` the result is a composite if
+            there is a background, else a cutout.
 
     Returns:
         What was done, and what was found on the way; ``complete`` tells whether the clip could be read almost whole.
@@ -66,22 +67,18 @@ def matte_video(
         >>> matte_video("talk.mp4", "office.mp4", background="office.jpg")
     """
     try:
-        video_options = VideoOptions(**options)
+        job = VideoJob(path, target, VideoOptions.of(**options))
     except TypeError as error:
-        raise InputError(f"{error}; the options are those of VideoOptions") from None
-    job = VideoJob(path, target, video_options)
-    matter_options: dict[str, Any] = {name: options[name] for name in _MATTER_OPTIONS if name in options}
-    if stretch is not None:
-        matter_options["stretch"] = stretch
+        raise InputError(f"{error}; the options are those of VideoOptions and FrameOptions") from None
     if isinstance(engine, VideoMatter):
-        if matter_options:
+        decided = [name for name in _MATTER_OPTIONS if name in options] + ["stretch"] * (stretch is not None)
+        if decided:
             raise InputError(
-                f"{', '.join(matter_options)}: the given VideoMatter decides that; give it to VideoMatter() instead"
+                f"{', '.join(decided)}: the given VideoMatter decides that; give it to VideoMatter() instead"
             )
         return job.run(engine, progress)
-    if engine is None:
-        matter_options.update(device=device, color="rgb")
-    with VideoMatter(model if engine is None else engine, **matter_options) as matter:
+    of_engine: dict[str, Any] = {"device": device, "color": "rgb"} if engine is None else {}
+    with job.matter_for(model if engine is None else engine, stretch=stretch, **of_engine) as matter:
         return job.run(matter, progress)
 
 
@@ -103,7 +100,8 @@ class VideoJob:
         self.path, self.target = Path(path), Path(target)
         self.options = options = options or VideoOptions()
         options.check()
-        self._background = None if options.background is None else read_background(options.background)
+        background = options.frame.background
+        self._background = None if background is None else read_background(background)
         self._format = choose_format(self.target, options)
         self._is_sequence = self._format.container.muxer == "image2"
         self._place = self.target.parent if self._is_sequence else self.target
@@ -145,7 +143,10 @@ class VideoJob:
         """
         begin = time.perf_counter()
         options = self.options
-        matter = self._matter_for(engine)
+        matter = engine if isinstance(engine, VideoMatter) else self.matter_for(engine)
+        matter.reset()
+        if matter.engine._color != "rgb":
+            raise InputError('the engine takes BGR frames; make it with color="rgb"')
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(
                 Source(
@@ -167,16 +168,12 @@ class VideoJob:
             self.target, frames, seconds, elapsed_s, dropped=sink.dropped, lost=sink.lost, **vars(source.report)
         )
 
-    def _matter_for(self, engine: VideoMatter | Engine) -> VideoMatter:
-        """A matter that remembers nothing of another clip."""
-        if isinstance(engine, VideoMatter):
-            matter = engine
-            matter.reset()
-        else:
-            matter = VideoMatter(engine, **{name: getattr(self.options, name) for name in _MATTER_OPTIONS})
-        if matter.engine._color != "rgb":
-            raise InputError('the engine takes BGR frames; make it with color="rgb"')
-        return matter
+    def matter_for(self, model: Any, **options: Any) -> VideoMatter:
+        """A matter with the job's options; the arguments are those of `VideoMatter`."""
+        frame, stabilize = self.options.frame, self.options.stabilize
+        return VideoMatter(
+            model, refine=frame.refine, decontaminate=frame.decontaminate, stabilize=stabilize, **options
+        )
 
     def _note_pixel_aspect(self, source: Source) -> None:
         aspect = source.pixel_aspect
@@ -222,6 +219,7 @@ class VideoJob:
     ) -> tuple[int, float]:
         """Decodes, mattes and encodes; returns the number of frames, and the seconds from the first to the last."""
         base = source.time_base
+        options = frame_options_with(matter, self.options.frame)
         frames, first, last = 0, 0, 0
 
         def with_background() -> Iterator[tuple[SourceFrame, Any]]:
@@ -231,7 +229,7 @@ class VideoJob:
                 yield frame, background.at((frame.pts - start) * base)
 
         def submit(item: tuple[SourceFrame, Any]) -> Any:  # always from one thread, as the order of frames matters
-            return matter.submit(item[0].pixels, output=self.options.kind, background=item[1])
+            return matter.submit(item[0].pixels, options=options.replace(background=item[1]))
 
         def write(item: tuple[SourceFrame, Any], result: Any) -> None:
             frame = item[0]

@@ -5,13 +5,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Unpack
 
 from ..errors import InputError
-from ..options import Output
+from ..options import FrameKeywords, FrameOptions
 from .decoder import Decoder
 
 _LARGEST_SIDE = 16384
+_FRAME = FrameOptions(output="cutout", refine=True, decontaminate=True)
+
+
+class VideoKeywords(FrameKeywords, total=False):
+    """The fields of `FrameOptions` and `VideoOptions` as keyword arguments."""
+
+    codec: str | None
+    crf: int | None
+    bitrate: str | None
+    lossless: bool
+    start: Fraction | float | None
+    duration: Fraction | float | None
+    fps: Fraction | float | None
+    width: int | None
+    height: int | None
+    decoder: str
+    audio: bool
+    overwrite: bool
+    stabilize: bool
 
 
 @dataclass(frozen=True)
@@ -19,10 +38,8 @@ class VideoOptions:
     """What to make of a clip, and how to write it.
 
     Attributes:
-        output: "cutout" (transparent), "composite" (over ``background``) or "alpha"; None is a composite if there is a
-            background, otherwise a cutout.
-        background: For a composite: what `Engine.run` takes, or the path of an image or a video. Images and videos
-            are scaled to cover the frame and cropped; a video starts again at its end.
+        frame: What to make of each frame. Its ``background`` may also be the path of an image or a video. Images and
+            videos are scaled to cover the frame and cropped; a video starts again at its end.
         codec: "h264", "hevc", "vp9", "prores", "ffv1", "webp" or "png"; None chooses one that suits the file.
         crf: Constant quality; smaller is better.
         bitrate: Bits per second, such as "4M"; instead of ``crf``.
@@ -36,13 +53,10 @@ class VideoOptions:
             otherwise the processor.
         audio: Copy the sound.
         overwrite: Replace an existing result.
-        refine: Let alpha follow the frame's colours, for hair and edges as fine as the frame.
-        decontaminate: Remove the old background's colour from the edges.
         stabilize: Reduce flicker from frame to frame.
     """
 
-    output: Output | None = None
-    background: Any = None
+    frame: FrameOptions = _FRAME
     codec: str | None = None
     crf: int | None = None
     bitrate: str | None = None
@@ -55,30 +69,53 @@ class VideoOptions:
     decoder: str = "auto"
     audio: bool = True
     overwrite: bool = False
-    refine: bool = True
-    decontaminate: bool = True
     stabilize: bool = True
 
-    @property
-    def kind(self) -> Output:
-        """The output, with None resolved."""
-        return self.output or ("cutout" if self.background is None else "composite")
+    @classmethod
+    def of(cls, **options: Unpack[VideoKeywords]) -> VideoOptions:
+        """Makes them from keywords. Without ``output`` it is a composite if there is a background, else a cutout."""
+        rest: dict[str, Any] = {**options}
+        frame: Any = {name: rest.pop(name) for name in FrameKeywords.__annotations__ if name in rest}
+        if frame.get("output") is None:
+            frame["output"] = "cutout" if frame.get("background") is None else "composite"
+        return cls(_FRAME.replace(**frame), **rest)
 
     def check(self) -> None:
         """Raises `InputError` if a value makes no sense for any clip."""
-        if self.kind not in ("alpha", "cutout", "composite"):
-            raise InputError(f"the output is {self.output!r}; expected 'alpha', 'cutout' or 'composite'")
-        if self.kind == "composite" and self.background is None:
-            raise InputError("a composite needs a background: a colour, an image, a video, blur or blur:RADIUS")
-        if self.kind != "composite" and self.background is not None:
-            raise InputError(f"a background is for a composite; leave it out for output {self.kind!r}")
+        check_frame(self.frame, has_background=self.frame.background is not None)
         Decoder.choose(self.decoder, "cpu")
         if self.start is not None and self.start < 0:
             raise InputError(f"the start is {self.start} s; expected 0 or more")
         if self.duration is not None and self.duration <= 0:
             raise InputError(f"the duration is {self.duration} s; expected more than 0")
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise InputError(f"the frame rate is {self.fps}; expected more than 0, up to 1000")
-        for name, side in (("width", self.width), ("height", self.height)):
-            if side is not None and not 1 <= side <= _LARGEST_SIDE:
-                raise InputError(f"the {name} is {side}; expected 1 to {_LARGEST_SIDE} pixels")
+        check_rate_and_size(self.fps, self.width, self.height)
+
+
+def check_frame(frame: FrameOptions, *, has_background: bool) -> None:
+    """Raises `InputError` for options of frames that no job can work with."""
+    output = frame.output
+    if output not in ("alpha", "cutout", "composite"):
+        raise InputError(f"the output is {output!r}; expected 'alpha', 'cutout' or 'composite'")
+    if output == "composite" and not has_background:
+        raise InputError("a composite needs a background: a colour, an image, a video, blur or blur:RADIUS")
+    if output != "composite" and has_background:
+        raise InputError(f"a background only applies to a composite; leave it out for output {output!r}")
+    if output != "cutout" and frame.premultiplied:
+        raise InputError(f"premultiplied only applies to a cutout; leave it out for output {output!r}")
+    if frame.nv12 is not None:
+        raise InputError("nv12 is for frames that you give to an engine yourself; leave it out")
+
+
+def check_rate_and_size(fps: Fraction | float | None, width: int | None, height: int | None) -> None:
+    """Raises `InputError` for what no result can have."""
+    if fps is not None and not 0 < fps <= 1000:
+        raise InputError(f"the frame rate is {fps}; expected more than 0, up to 1000")
+    for name, side in (("width", width), ("height", height)):
+        if side is not None and not 1 <= side <= _LARGEST_SIDE:
+            raise InputError(f"the {name} is {side}; expected 1 to {_LARGEST_SIDE} pixels")
+
+
+def frame_options_with(matter: Any, frame: FrameOptions) -> FrameOptions:
+    """A job's options of frames, but ``refine`` and ``decontaminate`` as the matter has them, where it has options."""
+    own = getattr(matter, "options", frame)
+    return frame.replace(refine=own.refine, decontaminate=own.decontaminate)
