@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests without a GPU: an array over host memory that claims to be on cuda:0 and logs every call, what import_array()
-// makes of an object, and which options share CUDA graphs. Only in builds with RMBG_TESTS.
+// For tests without a GPU: an array over host memory that claims to be on cuda:0 and logs every call, what
+// import_array() makes of an object, and which options share CUDA graphs. Only in builds with RMBG_TESTS.
 #include <pybind11/stl.h>
 
 #include <cstring>

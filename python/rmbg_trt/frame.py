@@ -155,12 +155,12 @@ def _converted(options: FrameOptions, over: backgrounds.Background) -> _core.Fra
         bool(options.refine),
         bool(options.decontaminate),
     )
-    if over is backgrounds.NO_BACKGROUND:
-        return _without_background(*fields)
+    if over.value is None or isinstance(over.value, tuple):
+        return _without_image(*fields, over.value, over.blur_sigma)
     return _core.FrameOptions(*fields, over.value, over.blur_sigma)
 
 
-_without_background = functools.lru_cache(maxsize=64)(_core.FrameOptions)  # saves a microsecond per call
+_without_image = functools.lru_cache(maxsize=64)(_core.FrameOptions)  # saves up to a microsecond of each call
 
 
 def _visible_size(shape: tuple[int, ...], options: FrameOptions) -> tuple[int, int]:

@@ -45,7 +45,14 @@ class FrameOptions:
 
     def replace(self, **changes: Unpack[FrameKeywords]) -> FrameOptions:
         """These options with some of them changed."""
-        return FrameOptions(**{**self.__dict__, **changes}) if changes else self
+        if not changes:
+            return self
+        fields = {**self.__dict__, **changes}
+        if len(fields) > len(self.__dict__):
+            return FrameOptions(**fields)  # which raises the error for a name that is no field
+        new = object.__new__(FrameOptions)  # a microsecond less of each call than the constructor takes
+        new.__dict__.update(fields)
+        return new
 
 
 class FrameKeywords(TypedDict, total=False):
