@@ -16,9 +16,9 @@ from rich.table import Table
 
 from rmbg_trt.export.centre import fit_for_half
 from rmbg_trt.export.graph import at_shape, serialize
-from rmbg_trt.export.pictures import Picture, input_tensor, load_pictures
+from rmbg_trt.export.images import NamedImage, input_tensor, load_images
+from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.predict import Predict, onnx_runtime, torch_predict
-from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.source import open_source
 from rmbg_trt.export.to_fp16 import to_fp16
 from rmbg_trt.export.to_onnx import to_onnx
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="folder of photographs; default: the four of the package")
     parser.add_argument("--limit", type=int, default=20, help="photographs to take")
     options = parser.parse_args()
-    pictures = load_pictures(options.images, options.limit)
+    pictures = load_images(options.images, options.limit)
     figures = {name: measure(name, pictures) for name in options.models}
     for name, figure in figures.items():
         table = Table("compared with the official ONNX", "size", "batch", "max |Δ|", title=name, title_justify="left")
@@ -49,7 +49,7 @@ def main() -> None:
     _report.save("export_parity", options, {"photographs": len(pictures), **figures})
 
 
-def measure(name: str, pictures: list[Picture]) -> dict[str, Any]:
+def measure(name: str, pictures: list[NamedImage]) -> dict[str, Any]:
     """Differences of one model at every size and batch, and of its half-precision version."""
     source = open_source(name)
     assert source.model is not None, "the catalogue's models are ours"
@@ -74,7 +74,7 @@ def _row(what: str, size: tuple[int, int], batch: int, expected: Any, got: Any) 
     return {"what": what, "size": f"{height}x{width}", "batch": batch, "max_difference": difference}
 
 
-def _each(predict: Predict, pictures: list[Picture], size: tuple[int, int], batch: int) -> Any:
+def _each(predict: Predict, pictures: list[NamedImage], size: tuple[int, int], batch: int) -> Any:
     """Predictions of all pictures, in batches; the last is filled up with its last picture."""
     results = []
     for start in range(0, len(pictures), batch):

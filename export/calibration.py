@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures that an int8 network is calibrated and verified with: a user's folder, or the package's photographs.
+"""Selects the images to calibrate and verify an int8 network with: a user's folder, or the package's photographs.
 
-Of a folder of eight or more every second picture is calibrated with, and the others are verified with: a network that
-was only fitted to the pictures it is judged on is found out. Fewer, and the package's own four, are used for both.
+In a folder of eight or more images, every second one is for calibration and the others are for verification, so that a
+network that only fits its calibration images fails. Fewer images, and the package's own four, are used for both.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from ..image import read_image
 from ..image.find import images_below
 from ..training.data import pair_folders, read_mask, read_pairs, resize_mask
 from ..training.data.pairs import TABLE
-from .pictures import SHIPPED, Picture
+from .images import SHIPPED, NamedImage
 from .to_int8 import Floats
 
 log = logging.getLogger("rmbg_trt.export")
 
-CALIBRATE, VERIFY = 48, 100  # the most pictures taken; more change nothing but the time
+CALIBRATE, VERIFY = 48, 100  # the largest number of images; more only take more time
 VARIED = 24  # variations to verify with
-MASKS = ("mask", "masks")  # folders whose pictures are none to calibrate with
-FEW = 8  # fewer are all used for both, in variations
+MASKS = ("mask", "masks")  # names of folders that hold no photographs
+FEW = 8  # below this, all images are used for both, in variations
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture, and its mask where there is one."""
+    """An image, and its mask if there is one."""
 
     image: Path
     mask: Path | None = None
@@ -45,47 +45,41 @@ class Sample:
 
 @dataclass(frozen=True)
 class Samples:
-    """What to calibrate and verify with.
+    """The samples to calibrate and verify with, at least one of each."""
 
-    Attributes:
-        what: For people, such as "24 pictures of photos".
-        calibrate: At least one.
-        verify: At least one.
-        varied: Take variations of the pictures, because they are few; to verify, only of pictures without masks.
-    """
-
-    what: str
+    what: str  # description for messages and the sidecar, such as "24 pictures of photos"
     calibrate: tuple[Sample, ...]
     verify: tuple[Sample, ...]
-    varied: bool = False
+    varied: bool = False  # use variations, because there are few images; for verification only if they have no masks
 
     @property
     def to_verify_count(self) -> int:
-        """How many pictures there are to verify with, those that turn out damaged included."""
-        return max(len(self.verify), VARIED if self.varied and not any(each.mask for each in self.verify) else 0)
+        """The number of images to verify with, including damaged ones."""
+        return max(len(self.verify), VARIED if self.varied and not any(s.mask for s in self.verify) else 0)
 
     def sha256(self) -> str:
-        """Of the content of all files, in their order; those that cannot be read count as empty."""
-        files = [file for each in (*self.calibrate, *self.verify) for file in (each.image, each.mask) if file]
+        """The sha256 of all files' contents, in order; unreadable files count as empty."""
+        samples = (*self.calibrate, *self.verify)
+        files = [file for sample in samples for file in (sample.image, sample.mask) if file]
         return hashlib.sha256("".join(map(_sha256, files)).encode()).hexdigest()
 
     def inputs(self, size: tuple[int, int]) -> list[Floats]:
-        """The network's inputs to calibrate with: (1, 3, height, width) float32 each, as the engine makes them.
+        """The network's inputs for calibration: (1, 3, height, width) float32 each, as the engine makes them.
 
         Raises:
-            InputError: None of the pictures can be read.
+            InputError: None of the images can be read.
         """
-        read = (rgb for _, rgb in self._read(self.calibrate))  # photographs may be large: one at a time
-        pictures = variations(list(read), CALIBRATE, seed=0) if self.varied else read
-        return [_core.preprocess(rgb, size, color="rgb") for rgb in pictures]
+        read = (rgb for _, rgb in self._read(self.calibrate))  # one at a time, because photographs may be large
+        images = variations(list(read), CALIBRATE, seed=0) if self.varied else read
+        return [_core.preprocess(rgb, size, color="rgb") for rgb in images]
 
-    def to_verify(self) -> Iterator[tuple[Picture, NDArray[np.uint8] | None]]:
-        """The pictures to verify with, each with its mask at its size: (H, W) uint8, or None."""
+    def to_verify(self) -> Iterator[tuple[NamedImage, NDArray[np.uint8] | None]]:
+        """The images to verify with, each with its mask at the image's size: (H, W) uint8, or None."""
         if self.to_verify_count > len(self.verify):
-            pictures = [Picture(sample.image.name, rgb) for sample, rgb in self._read(self.verify)]
-            varied = variations([each.rgb for each in pictures], self.to_verify_count, seed=1)
+            images = [NamedImage(sample.image.name, rgb) for sample, rgb in self._read(self.verify)]
+            varied = variations([image.rgb for image in images], self.to_verify_count, seed=1)
             for index, rgb in enumerate(varied):
-                yield Picture(pictures[index % len(pictures)].name, rgb), None
+                yield NamedImage(images[index % len(images)].name, rgb), None
             return
         for sample, rgb in self._read(self.verify):
             truth = None
@@ -93,57 +87,57 @@ class Samples:
                 try:
                     truth = resize_mask(read_mask(sample.mask), (rgb.shape[0], rgb.shape[1]))
                 except (InputError, UnavailableError) as error:
-                    log.warning("not verified with: %s", error)
+                    log.warning("not used for the verification: %s", error)
                     continue
-            yield Picture(sample.image.name, rgb), truth
+            yield NamedImage(sample.image.name, rgb), truth
 
     def _read(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-        """Damaged pictures are left out with a warning in the log."""
-        some = False
+        """Reads images; damaged ones are skipped with a warning."""
+        any_readable = False
         for sample in samples:
             try:
                 pixels = read_image(sample.image).pixels
             except (InputError, UnavailableError) as error:
-                log.warning("left out: %s", error)
+                log.warning("skipped: %s", error)
                 continue
-            some = True
+            any_readable = True
             yield sample, np.ascontiguousarray(pixels[:, :, :3])
-        if not some:
+        if not any_readable:
             raise InputError(f"{self.what}: none can be read (the log has the reasons); give others")
 
 
 def find_samples(folder: Path | None, verify: Path | None = None) -> Samples:
-    """Finds pictures to calibrate and verify with; none is read yet.
+    """Finds images to calibrate and verify with, without reading them.
 
     Args:
-        folder: One with ``images/`` and ``masks/`` of the same names, a prepared set (``rmbg-trt prepare``), or one
-            with pictures only, searched through all levels; None for the package's own four photographs.
-        verify: Another such folder to verify with, so that all of the first are for calibrating.
+        folder: A folder with ``images/`` and ``masks/`` of the same names, a prepared set (``rmbg-trt prepare``), or a
+            folder of images without masks, searched recursively; None for the package's own four photographs.
+        verify: Another such folder for the verification; then all of ``folder`` is for calibration.
 
     Raises:
-        InputError: There is no such folder, or nothing in it.
+        InputError: A folder does not exist or has no images.
     """
-    found = list(map(Sample, images_below(SHIPPED))) if folder is None else _in_folder(folder)
-    few = len(found) < FEW
-    calibrate = found if few or verify else found[::2]
-    others = _in_folder(verify) if verify else found if few else found[1::2]
+    samples = list(map(Sample, images_below(SHIPPED))) if folder is None else _in_folder(folder)
+    few = len(samples) < FEW
+    calibrate = samples if few or verify else samples[::2]
+    others = _in_folder(verify) if verify else samples if few else samples[1::2]
     name = "of the package" if folder is None else f"of {folder.absolute().name}"
     what = f"variations of {len(calibrate)} pictures" if few else f"{min(len(calibrate), CALIBRATE)} pictures"
     return Samples(f"{what} {name}", _spread(calibrate, CALIBRATE), _spread(others, VERIFY), varied=few)
 
 
-def variations(pictures: Sequence[NDArray[np.uint8]], count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """More pictures of a few: the pictures themselves, then parts of them, mirrored, darker, lighter, paler.
+def variations(images: Sequence[NDArray[np.uint8]], count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """The images themselves, then random crops of them: mirrored, darker, lighter, more or less saturated.
 
     Args:
-        pictures: (H, W, 3) uint8 RGB each.
-        count: How many.
-        seed: The same one gives the same pictures.
+        images: (H, W, 3) uint8 RGB each.
+        count: The number of results.
+        seed: Seed of the random numbers; equal seeds give equal results.
     """
     random = np.random.default_rng(seed)
     for index in range(count):
-        rgb = pictures[index % len(pictures)]
-        if index < len(pictures):
+        rgb = images[index % len(images)]
+        if index < len(images):
             yield rgb
             continue
         image = Image.fromarray(rgb)
@@ -165,29 +159,30 @@ def _in_folder(folder: Path) -> list[Sample]:
     elif (folder / "images").is_dir() and (folder / "masks").is_dir():
         pairs = pair_folders(folder / "images", folder / "masks")
     else:
-        pictures = list(map(Sample, images_below(folder)))
-        if not pictures:
-            raise InputError(f"there are no pictures in the folder {folder}; calibration takes photographs")
-        masks = next((each.image.parent for each in pictures if each.image.parent.name.lower() in MASKS), None)
+        samples = list(map(Sample, images_below(folder)))
+        if not samples:
+            raise InputError(f"there are no images in the folder {folder}; calibration takes photographs")
+        parents = (sample.image.parent for sample in samples)
+        masks = next((parent for parent in parents if parent.name.lower() in MASKS), None)
         if masks is not None:
             raise InputError(f"{masks} holds masks, not photographs; give {masks.parent} with images/ and masks/ in it")
-        return pictures
-    whole = [Sample(pair.image, pair.mask) for pair in pairs if pair.image.is_file() and pair.mask.is_file()]
-    if not whole:
-        raise InputError(f"{folder}: none of its pictures has a mask of the same name beside it")
-    if len(whole) < len(pairs):
-        log.warning("%s: %d pictures without a mask are left out", folder, len(pairs) - len(whole))
-    return whole
+        return samples
+    complete = [Sample(pair.image, pair.mask) for pair in pairs if pair.image.is_file() and pair.mask.is_file()]
+    if not complete:
+        raise InputError(f"{folder}: none of its images has a mask of the same name")
+    if len(complete) < len(pairs):
+        log.warning("%s: %d images without a mask are skipped", folder, len(pairs) - len(complete))
+    return complete
 
 
 def _sha256(file: Path) -> str:
     try:
         return file_sha256(file)
-    except ModelError:  # it will be left out
+    except ModelError:  # it will be skipped
         return ""
 
 
 def _spread(samples: Sequence[Sample], most: int) -> tuple[Sample, ...]:
-    """At most so many, evenly over all: folders are often sorted by scene."""
+    """At most ``most`` samples, evenly spaced, because folders are often sorted by scene."""
     count = min(most, len(samples))
     return tuple(samples[index * len(samples) // count] for index in range(count))

@@ -1,56 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which comparisons an export has to pass: source, PyTorch, ONNX fp32, ONNX fp16 and plan, each against the last."""
+"""The comparisons that an export has to pass: source, PyTorch, ONNX fp32, ONNX fp16 and plan, each with the one before.
+
+`verify` has the figures and limits of a single comparison.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ModelError, UnavailableError
 from ..runtimes.gpu import Gpu
 from ..runtimes.tensorrt import TensorRt
-from . import graph, run_plan
-from .onnx_in_torch import UnsupportedOperatorError
-from .pictures import Picture
-from .predict import Predict, in_batches, onnx_runtime, remembered, torch_predict
-from .shape import InputShape
+from . import graph
+from .images import NamedImage
+from .options import InputShape
+from .predict import Predict, in_batches, onnx_runtime, plan_predict, remembered, torch_predict, why_no_gpu
 from .source import Source, fixed_size
-from .verify import (
-    FP16_LIMITS,
-    FP32_LIMITS,
-    Activations,
-    Comparison,
-    check_half,
-    compare,
-)
+from .verify import FP16_LIMITS, FP32_LIMITS, Activations, Comparison, Limits, check_half, compare
 
-if TYPE_CHECKING:
-    PlanHere = tuple[TensorRt, bytes, Gpu | None]
+MAX_CHECKED_SIDE = 1024  # the ends of a range are checked up to this size
 
-MAX_CHECKED_SIDE = 1024  # the largest shape of a range is checked up to this
+_Job = Callable[[list[NamedImage], Callable[[], None]], None]
+_Plan = tuple[TensorRt, bytes, Gpu | None]
 
 
 @dataclass
 class Checks:
-    """The figures of a verification.
-
-    Attributes:
-        comparisons: In the order in which they were made.
-        activations: The largest value inside the fp16 network, or None.
-        notes: What was not checked, and why.
-        unverified: Failures to check at all.
-    """
+    """The results of a verification."""
 
     comparisons: list[Comparison] = field(default_factory=list)
-    activations: Activations | None = None
-    notes: list[str] = field(default_factory=list)
-    unverified: list[str] = field(default_factory=list)
+    activations: Activations | None = None  # the largest value inside the fp16 network
+    notes: list[str] = field(default_factory=list)  # what was not checked, and why
+    unverified: list[str] = field(default_factory=list)  # what could not be checked but has to be
 
     def failures(self) -> list[str]:
-        """What failed, a sentence each; empty when everything passed."""
-        found = [text for comparison in self.comparisons for text in comparison.failures()]
-        return found + (self.activations.failures() if self.activations else []) + self.unverified
+        """What failed, a sentence each; empty if everything passed."""
+        failed = [text for comparison in self.comparisons for text in comparison.failures()]
+        return failed + (self.activations.failures() if self.activations else []) + self.unverified
 
     def to_list(self) -> list[dict[str, Any]]:
         """The figures for JSON."""
@@ -65,24 +53,24 @@ def verify(
     shape: InputShape,
     fp32: Any,
     fp16: Any,
-    plan: PlanHere | None,
-    photographs: list[Picture],
+    plan: _Plan | None,
+    images: list[NamedImage],
     progress: Callable[[int, int], None],
 ) -> Checks:
-    """Compares what an export made with what it was made from, on real photographs.
+    """Compares the exported models with their source on real photographs.
 
     Args:
-        source: What was exported.
-        shape: For which shapes.
+        source: The source of the export.
+        shape: The input shapes.
         fp32: The ONNX model in fp32.
         fp16: The ONNX model in fp16, or None.
-        plan: Its runtime, its bytes and the GPU to run it on, or None.
-        photographs: At least one.
-        progress: ``progress(done, total)``, in photographs.
+        plan: The plan's runtime, its bytes and the GPU to run it on, or None.
+        images: At least one.
+        progress: ``progress(done, total)``, in images.
     """
     checks = Checks()
     jobs = list(_jobs(source, shape, fp32, fp16, plan, checks))
-    total, done = len(jobs) * len(photographs), 0
+    total, done = len(jobs) * len(images), 0
 
     def step() -> None:
         nonlocal done
@@ -91,24 +79,23 @@ def verify(
 
     progress(0, total)
     for job in jobs:
-        job(photographs, step)
+        job(images, step)
     return checks
 
 
-_Job = Callable[[list[Picture], Callable[[], None]], None]
-
-
-def _jobs(source: Source, shape: InputShape, fp32: Any, fp16: Any, plan: PlanHere | None, checks: Checks) -> list[_Job]:
-    def comparison(what: str, reference: Predict, candidate: Predict, size: tuple[int, int], limits: Any) -> _Job:
-        def run(pictures: list[Picture], step: Callable[[], None]) -> None:
-            checks.comparisons.append(compare(what, reference, candidate, pictures, size, limits, step=step))
+def _jobs(source: Source, shape: InputShape, fp32: Any, fp16: Any, plan: _Plan | None, checks: Checks) -> list[_Job]:
+    def comparison(what: str, reference: Predict, candidate: Predict, size: tuple[int, int], limits: Limits) -> _Job:
+        def run(images: list[NamedImage], step: Callable[[], None]) -> None:
+            checks.comparisons.append(compare(what, reference, candidate, images, size, limits, step=step))
 
         return run
 
     def half(reference: Predict, size: tuple[int, int]) -> _Job:
-        def run(pictures: list[Picture], step: Callable[[], None]) -> None:
+        from .onnx_operators import UnsupportedOperatorError  # needs PyTorch
+
+        def run(images: list[NamedImage], step: Callable[[], None]) -> None:
             try:
-                compared, checks.activations = check_half(fp16, reference, pictures, size, batch=batch, step=step)
+                compared, checks.activations = check_half(fp16, reference, images, size, batch=batch, step=step)
                 checks.comparisons.append(compared)
             except UnsupportedOperatorError as error:
                 checks.unverified.append(f"the fp16 model could not be checked: {error}; export with --precision fp32")
@@ -135,19 +122,19 @@ def _jobs(source: Source, shape: InputShape, fp32: Any, fp16: Any, plan: PlanHer
             jobs.append(comparison(what, reference, exported, size, FP32_LIMITS))
     if fp16 is not None:
         jobs.append(half(reference, usual))
-    candidate = None if plan is None else _plan_here(*plan, checks)
+    candidate = None if plan is None else _plan_on_gpu(*plan, checks)
     if candidate is not None:
         limits = FP32_LIMITS if fp16 is None else FP16_LIMITS
         jobs.append(comparison("fp32 and the plan on the GPU", reference, in_batches(candidate, batch), usual, limits))
     return jobs
 
 
-def _plan_here(runtime: TensorRt, plan: bytes, gpu: Gpu | None, checks: Checks) -> Predict | None:
-    """The plan as a function, or None, with a note, where it cannot run; that of full TensorRT must where a GPU is."""
-    reason = run_plan.no_gpu(gpu)
+def _plan_on_gpu(runtime: TensorRt, plan: bytes, gpu: Gpu | None, checks: Checks) -> Predict | None:
+    """The plan as a function, or None with a note if it cannot run. Full TensorRT's plan must run if there is a GPU."""
+    reason = why_no_gpu(gpu)
     if gpu is not None and reason is None:
         try:
-            return run_plan.plan_predict(runtime, plan, gpu)
+            return plan_predict(runtime, plan, gpu)
         except (ModelError, UnavailableError) as error:
             if runtime.name == "tensorrt":
                 raise
@@ -157,6 +144,6 @@ def _plan_here(runtime: TensorRt, plan: bytes, gpu: Gpu | None, checks: Checks) 
 
 
 def _sizes(shape: InputShape) -> list[tuple[int, int]]:
-    """(height, width) to check: the usual size, and the ends of a range as far as they are not huge."""
+    """(height, width) to check: the usual size, and both ends of a range unless they are too large."""
     ends = [corner[2:] for corner in (shape.usual, shape.smallest, shape.largest)]
     return [size for size in dict.fromkeys(ends) if size == ends[0] or max(size) <= MAX_CHECKED_SIDE]

@@ -1,30 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX graphs made clean: one output, shapes folded, nothing left of the exporter, the same bytes each time."""
+"""Cleans up ONNX graphs: one output, folded shapes, no exporter metadata, reproducible bytes."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError, ModelError
+from .options import InputShape
 from .predict import onnx_runtime
-from .shape import InputShape
-from .source import picture_input
+from .source import image_input
 
 INPUT, OUTPUT = "input", "matte"
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def tidy(model: Any) -> Any:
-    """Takes out what an exporter leaves behind, and names nodes after the modules they come from.
+    """Removes what an exporter leaves behind and names nodes after the modules that they come from.
 
     Stack traces (with paths of the machine), shapes of inner values and documentation go; the arithmetic stays.
 
     Args:
-        model: ``onnx.ModelProto`` with one input and one output. It is changed.
+        model: ``onnx.ModelProto`` with one input and one output. It is changed in place.
 
     Returns:
-        The model, checked by ``onnx.checker``.
+        The same model, checked by ``onnx.checker``.
     """
     import onnx
 
@@ -39,34 +42,37 @@ def tidy(model: Any) -> Any:
         names[tensor.name] = _unique(tensor.name.removeprefix("model."), used)
     for node in graph.node:
         node.name = _unique(_scope(node, names), used)
-        for index, value in enumerate(node.output):
-            if value:
-                names.setdefault(value, node.name if index == 0 else f"{node.name}.{index}")
+        for index, output in enumerate(node.output):
+            if output:
+                names.setdefault(output, node.name if index == 0 else f"{node.name}.{index}")
         del node.metadata_props[:]
         node.doc_string = ""
-    _rename(graph, names)
-    for each in (*graph.input, *graph.output, *graph.initializer):
-        del each.metadata_props[:]
-        each.doc_string = ""
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = names.get(value.name, value.name)
+        del value.metadata_props[:]
+        value.doc_string = ""
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 def serialize(model: Any) -> bytes:
-    """The bytes of an ONNX model, the same for the same model."""
+    """The bytes of an ONNX model; equal models give equal bytes."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
 def open_axes(model: Any, shape: InputShape) -> Any:
-    """Lets a graph of ours take any shape in a range, with no more than one Shape node for each size it resizes to.
+    """Opens the axes of a static graph of ours, with at most one Shape node for each size that it resizes to.
 
-    In our networks a value is resized to be concatenated with another: that one's size takes the constant's place.
-    (Exporting with symbolic sizes gives the same arithmetic behind three times as many nodes of shape calculation.)
+    Our networks resize a value in order to concatenate it with another one, whose size replaces the constant size.
+    (Exporting with symbolic sizes gives the same arithmetic but three times as many nodes that compute shapes.)
 
     Args:
-        model: ``onnx.ModelProto`` of one of our architectures, static. It is changed.
-        shape: Which lengths are ranges.
+        model: ``onnx.ModelProto`` of one of our architectures, static. It is changed in place.
+        shape: Tells which lengths are ranges.
     """
     import onnx
     from onnx import helper
@@ -89,7 +95,7 @@ def open_axes(model: Any, shape: InputShape) -> Any:
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
-    weights = [each for each in graph.initializer if each.name not in constants]
+    weights = [weight for weight in graph.initializer if weight.name not in constants]
     del graph.initializer[:]
     graph.initializer.extend(weights)
     ranges = {0: ("batch", shape.batch), 2: ("height", shape.height), 3: ("width", shape.width)}
@@ -102,14 +108,14 @@ def open_axes(model: Any, shape: InputShape) -> Any:
 
 
 def static(model: Any, shape: InputShape) -> Any:
-    """A foreign graph for one input shape: first output only, constants and shapes folded.
+    """A copy of a graph of another architecture for one input shape: first output only, constants and shapes folded.
 
     Args:
-        model: ``onnx.ModelProto`` as it was read; it is not changed.
+        model: ``onnx.ModelProto`` as read.
         shape: The input, fixed.
 
     Raises:
-        InputError: The range of shapes is none, or the graph does not work with this size.
+        InputError: The shape is a range, or the graph does not work with this size.
         ModelError: Its output is not one map.
     """
     import onnx
@@ -127,44 +133,37 @@ def static(model: Any, shape: InputShape) -> Any:
     if len(dims) < 3 or not all(dims) or any(side != 1 for side in dims[1:-2]) or dims[0] != shape.usual[0]:
         raise ModelError(f"its first output is {dims or 'of no known shape'}; expected one map (N, 1, height, width)")
     result = tidy(result)
-    _try_out(result, shape)
+    try:  # shape inference does not find every mistake
+        onnx_runtime(serialize(result))(np.zeros(shape.usual, np.float32))
+    except ModelError as error:
+        raise InputError(f"the model does not work with an input of {shape}: {error}") from error
     return result
 
 
 def at_shape(model: Any, shape: tuple[int, int, int, int]) -> Any:
-    """A copy of a graph with another input shape (N, 3, H, W) and only the first output; all else as it was."""
+    """A copy of a graph with another input shape (N, 3, H, W) and only the first output."""
     import onnx
 
     result = onnx.ModelProto()
     result.CopyFrom(model)
     del result.graph.output[1:], result.graph.value_info[:]
-    picture = picture_input(result)  # old exporters list the weights as inputs, too
-    for each in [each for each in result.graph.input if each.name != picture.name]:
-        result.graph.input.remove(each)
-    for side, length in zip(picture_input(result).type.tensor_type.shape.dim, shape, strict=True):
+    image = image_input(result).name
+    for weight in [value for value in result.graph.input if value.name != image]:  # old exporters list weights, too
+        result.graph.input.remove(weight)
+    for side, length in zip(image_input(result).type.tensor_type.shape.dim, shape, strict=True):
         side.dim_value = length
     result.graph.output[0].type.tensor_type.ClearField("shape")
     return result
 
 
-def _try_out(model: Any, shape: InputShape) -> None:
-    """Runs a graph once: inferring shapes does not see everything. Raises InputError where it does not run."""
-    import numpy as np
-
-    try:
-        onnx_runtime(serialize(model))(np.zeros(shape.usual, np.float32))
-    except ModelError as error:
-        raise InputError(f"the model does not work with an input of {shape}: {error}") from error
-
-
 def node_counts(model: Any) -> dict[str, int]:
-    """How many nodes there are of each operator, the most frequent first."""
+    """The number of nodes of each operator, the most frequent first."""
     counts = Counter(node.op_type for node in model.graph.node)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _scope(node: Any, names: dict[str, str]) -> str:
-    """Where a node comes from: its weights' name, else the module that torch recorded, else its own name."""
+    """Where a node comes from: the name of its weights, else the module that torch recorded, else its own name."""
     if len(node.input) > 1 and names.get(node.input[1], "").endswith(".weight"):
         return names[node.input[1]].removesuffix(".weight")
     for entry in node.metadata_props:
@@ -178,19 +177,8 @@ def _scope(node: Any, names: dict[str, str]) -> str:
 
 
 def _unique(name: str, used: set[str]) -> str:
-    """The name, or with a number where it is taken."""
-    free = name
-    number = 1
-    while free in used:
-        number += 1
-        free = f"{name}_{number}"
+    """The name, with a number if it is taken."""
+    candidates = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+    free = next(candidate for candidate in candidates if candidate not in used)
     used.add(free)
     return free
-
-
-def _rename(graph: Any, names: dict[str, str]) -> None:
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-    for each in (*graph.input, *graph.output, *graph.initializer):
-        each.name = names.get(each.name, each.name)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is inside an ONNX file, a plan or a checkpoint, as rows of text."""
+"""Describes an ONNX file, a plan or a checkpoint as rows of text."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ from ..runtimes import tensorrt_plan
 from ..runtimes.openvino import is_quantised, read_model, shared_core
 from ..runtimes.tensorrt_plan import plan_kind
 from ..sidecar import Sidecar, Tensor, read_sidecar
-from . import requirements
 from .graph import node_counts
+from .source import require_packages
 
 Rows = list[tuple[str, str]]
 
@@ -27,12 +29,12 @@ def inspect(path: Path) -> Rows:
         path: A ``.plan``/``.engine`` of any TensorRT, an ``.onnx`` file, an OpenVINO ``.xml``, or a checkpoint.
 
     Returns:
-        (what, value) in the order to be shown. A plan is described by its sidecar; where its runtime and a GPU are
-        there, by the engine itself as well.
+        (title, value) pairs to show in this order. A plan is described by its sidecar and, if its runtime and a GPU are
+        available, by the engine itself.
 
     Raises:
         InputError: There is no such file.
-        ModelError: It is none of these, or damaged.
+        ModelError: It is damaged or of another kind.
         UnavailableError: A package to read it is not installed.
     """
     if not path.is_file():
@@ -57,7 +59,7 @@ def inspect(path: Path) -> Rows:
         return [*rows, ("sidecar", str(error))]
     if sidecar is None:
         return [*rows, ("sidecar", "none")]
-    match = "" if sidecar.sha256 == dict(rows)["sha256"] else "it is of another file: its sha256 does not match"
+    match = "" if sidecar.sha256 == dict(rows)["sha256"] else "it belongs to another file: its sha256 does not match"
     return [*rows, *([("sidecar", match)] if match else []), *_sidecar(sidecar)]
 
 
@@ -68,8 +70,8 @@ def _plan(path: Path, kind: str) -> Rows:
         engine = tensorrt_plan.deserialize(runtime, path.read_bytes())
     except Error as error:
         return [*rows, ("engine", f"not loaded: {error}")]
-    for each in tensorrt_plan.io_tensors(runtime, engine):
-        rows.append(("input" if each.is_input else "output", f"{each.name} {list(each.shape)} {each.dtype}"))
+    for tensor in tensorrt_plan.io_tensors(runtime, engine):
+        rows.append(("input" if tensor.is_input else "output", f"{tensor.name} {list(tensor.shape)} {tensor.dtype}"))
     return [*rows, ("layers", str(engine.num_layers))]
 
 
@@ -79,14 +81,14 @@ def _onnx(path: Path) -> Rows:
     from ..training.models.onnx_weights import read_any_onnx
 
     model = read_any_onnx(path)
-    opsets = ", ".join(f"{each.domain or 'ai.onnx'} {each.version}" for each in model.opset_import)
-    sizes = [_elements(each.dims) for each in model.graph.initializer]
-    dtypes = sorted({TensorProto.DataType.Name(each.data_type).lower() for each in model.graph.initializer})
+    opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
+    sizes = [math.prod(weight.dims) for weight in model.graph.initializer]
+    dtypes = sorted({TensorProto.DataType.Name(weight.data_type).lower() for weight in model.graph.initializer})
     counts = node_counts(model)
     rows = [
         ("kind", f"ONNX, opset {opsets}, IR {model.ir_version}, by {model.producer_name or 'unknown'}"),
-        *(("input", _value(each)) for each in model.graph.input),
-        *(("output", _value(each)) for each in model.graph.output),
+        *(("input", _value(value)) for value in model.graph.input),
+        *(("output", _value(value)) for value in model.graph.output),
         ("weights", f"{sum(sizes):,} numbers in {len(sizes)} tensors ({', '.join(dtypes)})"),
         ("nodes", f"{sum(counts.values())}: " + ", ".join(f"{count} {name}" for name, count in counts.items())),
     ]
@@ -94,17 +96,15 @@ def _onnx(path: Path) -> Rows:
 
 
 def _openvino(path: Path) -> Rows:
-    from collections import Counter
-
     model = read_model(shared_core(), path, None)
     counts = Counter(op.get_type_name() for op in model.get_ops())
     constants = counts.pop("Constant", 0)
-    ends = [("input", model.inputs[0]), ("output", model.outputs[0])]
+    ports = [("input", model.inputs[0]), ("output", model.outputs[0])]
     return [
         ("kind", "OpenVINO, 8 bit" if is_quantised(model) else "OpenVINO"),
         *(
             (what, f"{port.get_any_name()} {list(port.shape)} {port.element_type.get_type_name()}")
-            for what, port in ends
+            for what, port in ports
         ),
         ("nodes", f"{counts.total()}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common())),
         ("constants", str(constants)),
@@ -115,7 +115,7 @@ def _architecture(model: Any) -> str:
     try:
         from ..training.models import import_onnx
     except ImportError:
-        return "not looked at: PyTorch is not installed"
+        return "unknown: PyTorch is not installed"
     try:
         return import_onnx(model)[1]
     except ModelError as error:
@@ -123,11 +123,11 @@ def _architecture(model: Any) -> str:
 
 
 def _checkpoint(path: Path) -> Rows:
-    requirements.check()
+    require_packages()
     from ..training.models import load_checkpoint
 
     checkpoint = load_checkpoint(path)
-    weights = sum(each.numel() for each in checkpoint.model.parameters())
+    weights = sum(parameter.numel() for parameter in checkpoint.model.parameters())
     config = dataclasses.asdict(checkpoint.config)
     return [
         ("kind", "checkpoint"),
@@ -156,10 +156,10 @@ def _sidecar(sidecar: Sidecar) -> Rows:
 
 
 def _figures(figures: dict[str, Any]) -> str:
-    """One entry of a sidecar's verification: a comparison, the values inside, or a note."""
+    """One entry of a sidecar's verification: a comparison, the values inside the network, or a note."""
     if "max_abs" not in figures:
         named = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in figures.items()}
-        return ", ".join(str(each) if key in ("what", "note") else f"{key} {each}" for key, each in named.items())
+        return ", ".join(str(value) if key in ("what", "note") else f"{key} {value}" for key, value in named.items())
     numbers = {"max": ("max_abs", ".2g"), "alpha /255": ("mean_alpha", ".3f"), "IoU": ("iou", ".5f")}
     texts = [
         f"{title} {'not a number' if figures[key] is None else format(figures[key], style)}"
@@ -167,13 +167,13 @@ def _figures(figures: dict[str, Any]) -> str:
         if key in figures
     ]
     result = "passed" if figures.get("passed") else "FAILED"
-    return f"{figures.get('what')}: {', '.join(texts)}, {figures.get('pictures')} pictures, {result}"
+    return f"{figures.get('what')}: {', '.join(texts)}, {figures.get('pictures')} images, {result}"
 
 
 def _tensor(tensor: Tensor) -> str:
     text = f"{tensor.name} {list(tensor.shape)} {tensor.dtype}"
-    ends = (tensor.smallest, tensor.usual, tensor.largest)
-    return text if ends[0] is None else f"{text}, {' .. '.join(str(list(end or ())) for end in ends)}"
+    shapes = (tensor.smallest, tensor.usual, tensor.largest)
+    return text if shapes[0] is None else f"{text}, {' .. '.join(str(list(shape or ())) for shape in shapes)}"
 
 
 def _value(value: Any) -> str:
@@ -182,13 +182,6 @@ def _value(value: Any) -> str:
     tensor = value.type.tensor_type
     sides = ", ".join(str(side.dim_value or side.dim_param or "?") for side in tensor.shape.dim)
     return f"{value.name} [{sides}] {TensorProto.DataType.Name(tensor.elem_type).lower()}"
-
-
-def _elements(dims: Any) -> int:
-    count = 1
-    for side in dims:
-        count *= side
-    return count
 
 
 def _size(size_bytes: int) -> str:

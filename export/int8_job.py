@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a verified int8 model for the CPU: read, quantise, compare with fp32, and write, each file whole or absent."""
+"""Exports a verified int8 model for the CPU: read, quantise, compare with fp32, write."""
 
 from __future__ import annotations
 
@@ -29,28 +29,19 @@ from .to_int8 import require_nncf, to_int8
 
 log = logging.getLogger("rmbg_trt.export")
 
-NO_FASTER = 0.97  # of fp32's time: less is not told from it
+NO_FASTER = 0.97  # of fp32's time: a smaller gain is noise
 STAGES = ("looking for sensitive layers", "calibrating", "verifying")
 
 
 @dataclass(frozen=True)
 class Int8Model:
-    """A quantised model and what is known of it.
+    """A quantised model, its origin and its verification."""
 
-    Attributes:
-        model: ``openvino.Model``.
-        source: The file that it was made from.
-        source_sha256: Its content.
-        fp32_layers: The convolutions that stay in float32.
-        samples: What it was calibrated with.
-        check: The verification.
-    """
-
-    model: Any
-    source: Path
+    model: Any  # ``openvino.Model``
+    source: Path  # the file that it was made from
     source_sha256: str
-    fp32_layers: list[str]
-    samples: Samples
+    fp32_layers: list[str]  # the convolutions that stay in float32
+    samples: Samples  # for calibration and verification
     check: Int8Check
 
 
@@ -65,35 +56,35 @@ def export_int8(
     overwrite: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> Int8Model:
-    """Writes an int8 model as OpenVINO's own files, which ``Engine`` opens on the CPU.
+    """Writes an int8 model as OpenVINO's files, which ``Engine`` opens on the CPU.
 
     Args:
         source: A catalogue name, an ``.onnx`` file or a checkpoint.
-        out: The ``.xml`` file; its ``.bin`` and its sidecar lie beside it.
+        out: The ``.xml`` file; its ``.bin`` and its sidecar are written beside it.
         calibration: Folder of photographs, see ``find_samples``.
-        verify: Another one to verify with.
+        verify: Another folder to verify with.
         size: Network input (height, width); None takes the source's own.
-        force: Write a model that failed its verification.
-        overwrite: Replace files that are there.
-        progress: Called as work goes on.
+        force: Write the model even if its verification fails.
+        overwrite: Replace existing files.
+        progress: Called as the work goes on.
 
     Returns:
-        The model; where its check failed and ``force`` was not given, nothing was written.
+        The model. If its check failed and ``force`` is off, nothing was written.
 
     Raises:
-        InputError: There is no such source or calibration, or a file is there already.
+        InputError: There is no such source or calibration folder, or a file exists already.
         ModelError: The source is damaged, is int8 already, or cannot be quantised.
         UnavailableError: OpenVINO or NNCF is not installed.
         Error: A file cannot be written.
     """
     if out.suffix != ".xml":
-        raise InputError(f"{out}: an int8 model is a file of OpenVINO, which ends in .xml")
+        raise InputError(f"{out}: an int8 model is an OpenVINO file, which ends in .xml")
     for file in (out, out.with_suffix(".bin"), sidecar_path(out)):
         if file.exists() and not overwrite:
-            raise InputError(f"{file} is there already; give --overwrite to replace it, or another name with -o")
+            raise InputError(f"{file} already exists; give --overwrite to replace it, or another name with -o")
     check_writable(out)
     path, samples = models.resolve(source), find_samples(calibration, verify)
-    given, content, onnx = path, model_sha256(path), b""
+    original, content, onnx = path, model_sha256(path), b""
     if file_kind(path) == "checkpoint":
         onnx, size = convert_checkpoint(path, size, content), None
     try:
@@ -104,36 +95,36 @@ def export_int8(
             if onnx:
                 path = Path(place) / f"{path.stem}.onnx"
                 path.write_bytes(onnx)
-            made = make_int8(path, size, samples, work, progress)
+            model = make_int8(path, size, samples, work, progress)
     except OSError as error:
         raise Error(f"{out} could not be written: {error.strerror or error}") from error
-    if given != path:
-        made = dataclasses.replace(made, source=given, source_sha256=content)
-    if made.check.passed or force:
-        write_int8(made, out)
-    return made
+    if original != path:
+        model = dataclasses.replace(model, source=original, source_sha256=content)
+    if model.check.passed or force:
+        write_int8(model, out)
+    return model
 
 
 def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, place: Path, progress: Progress) -> Int8Model:
-    """Quantises a model and compares it with what it was.
+    """Quantises a model and compares it with the original.
 
     Args:
-        path: An ONNX file or OpenVINO's own .xml, in fp32.
+        path: An ONNX file or OpenVINO's .xml, in fp32.
         size: Network input (height, width); None takes the model's own.
-        samples: What to calibrate and verify with.
+        samples: Images to calibrate and verify with.
         place: An empty folder to work in.
-        progress: Called as work goes on.
+        progress: Called as the work goes on.
 
     Raises:
         ModelError: The file is damaged, is int8 already, or cannot be quantised.
         UnavailableError: OpenVINO or NNCF is not installed.
-        InputError: No picture can be read, or the size does not fit the model.
+        InputError: No image can be read, or the size does not fit the model.
     """
-    require_nncf()  # before anything that takes long
+    require_nncf()  # before the slow steps
     content, core = model_sha256(path), shared_core()
     model = read_model(core, path, size)
     if is_quantised(model):
-        raise ModelError(f"{path} computes in 8 bit already; give the model that it was made from")
+        raise ModelError(f"{path} computes in 8 bit already; give the fp32 model that it was made from")
     height, width = (int(side.get_length()) for side in model.inputs[0].partial_shape[2:])
     before = model.clone()
     quantised, kept = to_int8(model, samples.inputs((height, width)), place, progress)
@@ -155,59 +146,53 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, place:
     return Int8Model(quantised, path, content, kept, samples, check)
 
 
-def write_int8(made: Int8Model, out: Path) -> None:
-    """Writes the model and its sidecar; the ``.xml`` comes last. Raises Error when that cannot be done."""
+def write_int8(model: Int8Model, out: Path) -> None:
+    """Writes the model and its sidecar, the ``.xml`` last. Raises Error if that fails."""
     import openvino
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".rmbg-", dir=out.parent) as folder:
             xml = Path(folder) / out.name
-            openvino.save_model(made.model, str(xml), compress_to_fp16=False)
-            write_sidecar(xml, sidecar_of(made, xml))
-            out.unlink(missing_ok=True)  # never an old one beside new weights
+            openvino.save_model(model.model, str(xml), compress_to_fp16=False)
+            write_sidecar(xml, sidecar_of(model, xml))
+            out.unlink(missing_ok=True)  # no old file beside new weights
             for file in (xml.with_suffix(".bin"), sidecar_path(xml), xml):
                 file.replace(out.with_name(file.name))
     except (OSError, RuntimeError) as error:  # OpenVINO raises the second for a full disk
         raise Error(f"{out} could not be written: {error}") from error
 
 
-def sidecar_of(made: Int8Model, xml: Path) -> Sidecar:
-    """What is known of a model, for its sidecar.
-
-    Args:
-        made: The model.
-        xml: Its file; where there is none, because the model was refused, there is no sha256.
-    """
-    given, matte = (tuple(each.shape) for each in (made.model.inputs[0], made.model.outputs[0]))
+def sidecar_of(model: Int8Model, xml: Path) -> Sidecar:
+    """The sidecar of a model. Its sha256 is empty if ``xml`` does not exist, because the model was refused."""
     versions = {name: importlib.metadata.version(name) for name in ("openvino", "nncf")}
     return Sidecar(
         artefact=xml.name,
         sha256=model_sha256(xml) if xml.is_file() else "",
-        input=Tensor("input", given),
-        output=Tensor("output", matte),
+        input=Tensor("input", tuple(model.model.inputs[0].shape)),
+        output=Tensor("output", tuple(model.model.outputs[0].shape)),
         precision="int8",
-        fp32_layers=tuple(made.fp32_layers),
+        fp32_layers=tuple(model.fp32_layers),
         normalisation={
-            "assumed": True,  # the file does not say
+            "assumed": True,  # the file does not tell
             "color": "rgb",
             "divide_by": "maximum",
             "mean": list(MEAN),
             "std": list(STD),
         },
-        source={"name": made.source.name, "sha256": made.source_sha256, "calibration": made.samples.what},
+        source={"name": model.source.name, "sha256": model.source_sha256, "calibration": model.samples.what},
         tools={"rmbg-trt": __version__, **versions},
-        verification=[made.check.to_dict()],
-        forced=not made.check.passed,
+        verification=[model.check.to_dict()],
+        forced=not model.check.passed,
     )
 
 
 def _fp32(core: Any, model: Any, path: Path) -> Predict:
-    """The network of a file in fp32 as the engine runs it: our own, or OpenVINO's where that has not all its layers.
+    """A file's network in fp32 as the engine runs it: on our own network, or on OpenVINO if that lacks a layer.
 
     Args:
         core: ``openvino.Core``.
-        model: The file's ``openvino.Model``, of the size that is wanted.
+        model: The file's ``openvino.Model`` at the wanted size.
         path: The file.
     """
     height, width = (int(side.get_length()) for side in model.inputs[0].partial_shape[2:])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process in which NNCF quantises. It changes logging, writes to stdout and keeps gigabytes: here it may.
+"""Quantises with NNCF in a child process, because NNCF changes logging, writes to stdout and keeps gigabytes.
 
-Run as a file by to_int8.py, with one argument, JSON. Prints a line of JSON for every picture that it has taken and,
-where NNCF refuses the model, one with the reason. Any other failure ends it with a traceback.
+to_int8.py runs this file with one JSON argument. It prints a line of JSON for every image that NNCF has read and, if
+NNCF refuses the model, one with the reason. Any other failure ends it with a traceback.
 """
 
 from __future__ import annotations
@@ -15,60 +15,60 @@ from pathlib import Path
 from typing import Any, TextIO
 
 
-def quantise(asked: dict[str, Any], told: TextIO) -> None:
+def quantise(task: dict[str, Any], messages: TextIO) -> None:
     """Quantises a model.
 
     Args:
-        asked: ``place``, a folder with model.xml and inputs.bin, float32 of this ``shape`` (pictures, 3, H, W), where
-            int8.xml is written; ``kept``, the names of layers that stay in float32.
-        told: For the lines.
+        task: ``place``, a folder with model.xml and inputs.bin, where int8.xml is written; ``shape`` (images, 3, H, W)
+            of the float32 inputs; ``kept``, the names of layers that stay in float32.
+        messages: Stream for the lines of JSON.
     """
     import nncf
     import numpy as np
     import openvino
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    place = Path(asked["place"])
+    place = Path(task["place"])
     model = openvino.Core().read_model(str(place / "model.xml"))
-    inputs = np.memmap(place / "inputs.bin", np.float32, "r", shape=tuple(asked["shape"]))
-    taken = 0
+    inputs = np.memmap(place / "inputs.bin", np.float32, "r", shape=tuple(task["shape"]))
+    done = 0
 
-    def take(index: int) -> Any:
-        nonlocal taken
-        taken += 1
-        _tell(told, taken=min(taken, len(inputs)))
+    def read(index: int) -> Any:
+        nonlocal done
+        done += 1
+        _send(messages, done=min(done, len(inputs)))
         return np.array(inputs[index : index + 1])
 
     try:
         quantised = nncf.quantize(
             model,
-            nncf.Dataset(range(len(inputs)), take),
+            nncf.Dataset(range(len(inputs)), read),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(inputs),
             advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
-            ignored_scope=nncf.IgnoredScope(names=asked["kept"]) if asked["kept"] else None,
+            ignored_scope=nncf.IgnoredScope(names=task["kept"]) if task["kept"] else None,
         )
     except (MemoryError, OSError):
-        raise  # not the model's fault
+        raise  # not because of the model
     except Exception as error:  # its own classes, and what its libraries raise
-        _tell(told, error=next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__))
+        _send(messages, error=next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__))
         raise SystemExit(1) from error
     openvino.save_model(quantised, str(place / "int8.xml"), compress_to_fp16=False)
 
 
-def _tell(told: TextIO, **what: Any) -> None:
-    told.write(json.dumps(what) + "\n")
-    told.flush()
+def _send(messages: TextIO, **message: Any) -> None:
+    messages.write(json.dumps(message) + "\n")
+    messages.flush()
 
 
 def _main() -> None:
-    asked = json.loads(sys.argv[1])
-    sys.path[:] = asked["path"]
+    task = json.loads(sys.argv[1])
+    sys.path[:] = task["path"]
     os.environ["NNCF_CI"] = "1"  # no telemetry
-    sys.modules["torch"] = None  # type: ignore[assignment]  # NNCF imports it if it is there, for seconds, for nothing
-    with os.fdopen(os.dup(1), "w") as told:
-        os.dup2(2, 1)  # what NNCF prints joins its errors
-        quantise(asked, told)
+    sys.modules["torch"] = None  # type: ignore[assignment]  # else NNCF imports it needlessly, which takes seconds
+    with os.fdopen(os.dup(1), "w") as messages:
+        os.dup2(2, 1)  # NNCF's prints go to stderr
+        quantise(task, messages)
 
 
 if __name__ == "__main__":

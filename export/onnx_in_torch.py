@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs an ONNX graph node by node in PyTorch, every value in the dtype that the graph gives it.
+"""Runs an ONNX graph node by node in PyTorch, with every value in the dtype that the graph declares.
 
 So a half-precision graph is checked with real half-precision values on any processor. (ONNX Runtime's CPU provider
 computes such graphs in float32 throughout, and PyTorch's own half convolution is up to 150 times slower than float.)
@@ -20,10 +20,8 @@ from torch import Tensor
 
 from ..errors import ModelError
 from ..runtimes.onnx_file import needed_nodes
-from . import onnx_operators, onnx_spatial  # noqa: F401 - they fill the table
-from .onnx_node import ANY, DTYPES, OPERATORS, Node, UnsupportedOperatorError
-
-__all__ = ["OnnxInTorch", "UnsupportedOperatorError"]
+from . import onnx_spatial  # noqa: F401 - registers its operators
+from .onnx_operators import ANY, DTYPES, OPERATORS, Node, UnsupportedOperatorError
 
 Observe = Callable[[Node, list[Tensor | None], Tensor], None]
 MIN_OPSET = 11  # before it, Resize and Clip have other inputs
@@ -34,48 +32,48 @@ class OnnxInTorch:
     """An ONNX model as a function of PyTorch tensors on the CPU.
 
     Args:
-        model: With one input that is no weight. Only its first output is computed; nodes that feed nothing but the
-            others are left out.
+        model: A model with one input that is not a weight. Only the first output, and the nodes it depends on, are
+            computed.
 
     Raises:
-        UnsupportedOperatorError: A node that is needed has an operator, attribute or dtype that is not here.
-        ModelError: The graph has not one input, or reads a value that nothing makes.
+        UnsupportedOperatorError: A needed node has an operator, attribute or dtype that is not supported.
+        ModelError: The graph does not have exactly one input, or reads a value that no node produces.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = model.graph
-        opset = max((each.version for each in model.opset_import if each.domain in _DOMAINS), default=1)
+        opset = max((entry.version for entry in model.opset_import if entry.domain in _DOMAINS), default=1)
         if opset < MIN_OPSET:
             raise UnsupportedOperatorError(f"the model is of opset {opset}; expected {MIN_OPSET} or later")
-        weights = {each.name: each for each in graph.initializer}
-        inputs = [each for each in graph.input if each.name not in weights]
+        weights = {weight.name: weight for weight in graph.initializer}
+        inputs = [value for value in graph.input if value.name not in weights]
         if len(inputs) != 1 or not graph.output:
-            names = ", ".join(each.name for each in inputs) or "none"
+            names = ", ".join(value.name for value in inputs) or "none"
             raise ModelError(f"the model has {len(graph.output)} outputs and these inputs: {names}; expected one input")
         self._input, self._output = inputs[0].name, graph.output[0].name
         self._dtype = _dtype(inputs[0].type.tensor_type.elem_type, self._input)
         self._nodes = [_node(proto, opset) for proto in needed_nodes(graph)]
-        # The node that is the last to read a value.
+        # The last node that reads each value.
         self._last = {name: index for index, node in enumerate(self._nodes) for name in node.inputs}
-        self._weights = {name: _tensor(each) for name, each in weights.items() if name in {*self._last, self._output}}
-        made = {"", self._input, *self._weights}
+        self._weights = {name: _tensor(w) for name, w in weights.items() if name in {*self._last, self._output}}
+        available = {"", self._input, *self._weights}
         for node in self._nodes:
-            if not made.issuperset(node.inputs):
-                raise ModelError(f"node {node.name!r} ({node.kind}) reads a value that nothing makes")
-            made.add(node.output)
-        if self._output not in made:
-            raise ModelError(f"no node makes the output {self._output!r}")
+            if not available.issuperset(node.inputs):
+                raise ModelError(f"node {node.name!r} ({node.kind}) reads a value that no node produces")
+            available.add(node.output)
+        if self._output not in available:
+            raise ModelError(f"no node produces the output {self._output!r}")
 
     def __call__(self, x: Tensor, observe: Observe | None = None) -> Tensor:
-        """Computes the first output. Inner values are freed as soon as no node needs them any more.
+        """Computes the first output. Inner values are freed after their last use.
 
         Args:
-            x: The input, such as (N, 3, H, W); it is converted to the dtype that the model takes.
+            x: The input, such as (N, 3, H, W); it is converted to the dtype of the model's input.
             observe: Called with each node that has a floating-point output, its inputs and that output.
 
         Raises:
-            UnsupportedOperatorError: A node met something that only its inputs tell.
-            ModelError: A node does not work with its inputs, as when the input has the wrong size.
+            UnsupportedOperatorError: A node has inputs that are not supported.
+            ModelError: A node does not work with its inputs, for example because of the input's size.
         """
         values = {**self._weights, self._input: x.to(self._dtype)}
         with torch.inference_mode():
@@ -94,13 +92,13 @@ def _run(node: Node, inputs: list[Tensor | None]) -> Tensor:
     try:
         return OPERATORS[node.kind].run(node, *inputs)
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
-        shapes = ", ".join(str(tuple(each.shape)) for each in inputs if each is not None)
+        shapes = ", ".join(str(tuple(x.shape)) for x in inputs if x is not None)
         reason = str(error).partition("\n")[0]
         raise ModelError(f"node {node.name!r} ({node.kind}) does not work with inputs {shapes}: {reason}") from error
 
 
 def _node(proto: onnx.NodeProto, opset: int) -> Node:
-    """Reads a node, and checks that it can be run."""
+    """Reads a node and checks that it is supported."""
     operator = OPERATORS.get(proto.op_type) if proto.domain in _DOMAINS else None
     name = proto.name or proto.output[0]
     if operator is None:
@@ -108,7 +106,7 @@ def _node(proto: onnx.NodeProto, opset: int) -> Node:
             f"node {name!r} is a {proto.op_type} of the domain {proto.domain or 'ai.onnx'}, which PyTorch cannot run "
             f"here; expected one of {', '.join(sorted(OPERATORS))}"
         )
-    attributes = {each.name: _attribute(each) for each in proto.attribute}
+    attributes = {attribute.name: _attribute(attribute) for attribute in proto.attribute}
     node = Node(name, proto.op_type, tuple(proto.input), proto.output[0], attributes, opset)
     for key, value in attributes.items():
         allowed = operator.attributes.get(key, ())
@@ -128,7 +126,7 @@ def _attribute(proto: onnx.AttributeProto) -> Any:
 
 def _tensor(proto: onnx.TensorProto) -> Tensor:
     _dtype(proto.data_type, proto.name)
-    return torch.from_numpy(np.array(numpy_helper.to_array(proto)))  # its own copy, which torch may write to
+    return torch.from_numpy(np.array(numpy_helper.to_array(proto)))  # a writable copy
 
 
 def _dtype(elem_type: int, name: str) -> torch.dtype:

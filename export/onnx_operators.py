@@ -1,16 +1,89 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators of `onnx_in_torch`: arithmetic on every element, matrices, reductions, and the arithmetic of shapes."""
+"""ONNX operators as functions of PyTorch tensors: element-wise, matrix, reduction and shape operators; see `OPERATORS`.
+
+Semantics and defaults follow the ONNX operator specification, opset 11 and later. Every operator declares the attribute
+values that it supports, so that a graph with others is refused before it runs. `onnx_spatial` adds convolution, pooling
+and resizing.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
+from onnx import TensorProto
 from torch import Tensor
 
-from .onnx_node import ANY, DTYPES, OPERATORS, Function, Node, Operator, operator, wide
+from ..errors import ModelError
+
+DTYPES: dict[int, torch.dtype] = {
+    TensorProto.FLOAT: torch.float32,
+    TensorProto.FLOAT16: torch.float16,
+    TensorProto.DOUBLE: torch.float64,
+    TensorProto.INT64: torch.int64,
+    TensorProto.INT32: torch.int32,
+    TensorProto.UINT8: torch.uint8,
+    TensorProto.BOOL: torch.bool,
+}
+ANY = None
+Function = Callable[..., Tensor]
+
+
+class UnsupportedOperatorError(ModelError):
+    """The graph has an operator, an attribute or a dtype that cannot be run in PyTorch."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of a graph; names of optional inputs that are absent are empty."""
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: dict[str, Any]
+    opset: int
+
+    def get(self, attribute: str, default: Any = None) -> Any:
+        """An attribute, or its default."""
+        return self.attributes.get(attribute, default)
+
+    def refuse(self, what: str) -> UnsupportedOperatorError:
+        """The error that this node cannot be run."""
+        return UnsupportedOperatorError(f"node {self.name!r} ({self.kind}) has {what}, which PyTorch cannot run here")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """``run(node, *inputs)`` returns the output; ``attributes`` maps each attribute to its allowed values, or ANY."""
+
+    run: Function
+    attributes: dict[str, Any]
+
+
+OPERATORS: dict[str, Operator] = {}
+
+
+def operator(*kinds: str, **attributes: Any) -> Callable[[Function], Function]:
+    """Registers a function as an operator, with the values that it supports for each attribute."""
+
+    def register(function: Function) -> Function:
+        OPERATORS.update(dict.fromkeys(kinds, Operator(function, attributes)))
+        return function
+
+    return register
+
+
+def wide(x: Tensor) -> Tensor:
+    """Half precision as float32, in which products are summed; other types unchanged."""
+    return x.float() if x.dtype == torch.float16 else x
+
+
+# --- Arithmetic ---
 
 
 def _elementwise(kind: str, function: Function) -> None:
@@ -30,13 +103,10 @@ _elementwise("Max", lambda *values: functools.reduce(torch.maximum, values))
 _elementwise("Min", lambda *values: functools.reduce(torch.minimum, values))
 
 
-# --- Other arithmetic ---
-
-
 @operator("BatchNormalization", epsilon=ANY, momentum=ANY, training_mode=(0,))
 def _batch_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     x_wide = wide(x)
-    scale, bias, mean, variance = (each.to(x_wide.dtype) for each in (scale, bias, mean, variance))
+    scale, bias, mean, variance = (p.to(x_wide.dtype) for p in (scale, bias, mean, variance))
     result = functional.batch_norm(x_wide, mean, variance, scale, bias, eps=node.get("epsilon", 1e-5))
     return result.to(x.dtype)
 
@@ -55,7 +125,7 @@ def _clip(node: Node, x: Tensor, low: Tensor | None = None, high: Tensor | None 
 def _softmax(node: Node, x: Tensor) -> Tensor:
     if node.opset >= 13:
         return torch.softmax(wide(x), node.get("axis", -1)).to(x.dtype)
-    flat = wide(x).flatten(node.get("axis", 1))  # older ones: over this axis and all that follow
+    flat = wide(x).flatten(node.get("axis", 1))  # before opset 13: over this axis and all after it
     return torch.softmax(flat, -1).reshape(x.shape).to(x.dtype)
 
 
@@ -66,7 +136,7 @@ def _matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 @operator("Gemm", alpha=ANY, beta=ANY, transA=ANY, transB=ANY)
 def _gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
-    left, right = (wide(each).T if node.get(flag, 0) else wide(each) for each, flag in ((a, "transA"), (b, "transB")))
+    left, right = (wide(x).T if node.get(flag, 0) else wide(x) for x, flag in ((a, "transA"), (b, "transB")))
     product = torch.mul(left @ right, node.get("alpha", 1.0))
     return (product if c is None else product + wide(c) * node.get("beta", 1.0)).to(a.dtype)
 
@@ -85,15 +155,15 @@ def _cast(node: Node, x: Tensor) -> Tensor:
     return x.to(DTYPES[node.get("to")])
 
 
-# --- Shapes and their arithmetic ---
+# --- Shapes ---
 
 
-def _axes(node: Node, given: Tensor | None) -> list[int]:
-    """``axes``, an attribute in old opsets and an input in new ones; empty where there are none."""
-    return node.get("axes", []) if given is None else [int(axis) for axis in given]
+def _axes(node: Node, axes: Tensor | None) -> list[int]:
+    """``axes``, an attribute in old opsets and an input in new ones; empty if there are none."""
+    return node.get("axes", []) if axes is None else [int(axis) for axis in axes]
 
 
-def _places(indices: Iterable[int]) -> Tensor:
+def _int64(indices: Iterable[int]) -> Tensor:
     return torch.tensor(list(indices), dtype=torch.int64)
 
 
@@ -108,7 +178,7 @@ def _constant(node: Node) -> Tensor:
 
 @operator("Shape", start=ANY, end=ANY)
 def _shape(node: Node, x: Tensor) -> Tensor:
-    return _places(x.shape[node.get("start", 0) : node.get("end")])
+    return _int64(x.shape[node.get("start", 0) : node.get("end")])
 
 
 @operator("Concat", axis=ANY)
@@ -131,7 +201,7 @@ def _slice(
     over = range(len(starts)) if axes is None else axes.tolist()
     strides = [1] * len(starts) if steps is None else steps.tolist()
     for axis, start, end, step in zip(over, starts.tolist(), ends.tolist(), strides, strict=True):
-        x = x.index_select(axis, _places(range(x.shape[axis])[start:end:step]))
+        x = x.index_select(axis, _int64(range(x.shape[axis])[start:end:step]))
     return x
 
 

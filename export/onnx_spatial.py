@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators of `onnx_in_torch` that know height and width: convolution, pooling and resizing."""
+"""ONNX operators on spatial axes as functions of PyTorch tensors: convolution, pooling and resizing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from .onnx_node import ANY, Node, operator, wide
+from .onnx_operators import ANY, Node, operator, wide
 
 # --- Convolution and pooling ---
 
 
 @dataclass(frozen=True)
 class _Window:
-    """How a window moves over (N, C, *lengths); one number for each spatial axis."""
+    """How a window moves over (N, C, *lengths): one number per spatial axis."""
 
     kernel: list[int]
     strides: list[int]
@@ -50,7 +50,7 @@ def _window(node: Node, x: Tensor, kernel: list[int]) -> _Window:
         pads = list(zip(flat[: len(kernel)], flat[len(kernel) :], strict=True))
     elif auto == "VALID":
         pads = [(0, 0) for _ in kernel]
-    else:  # as many outputs as strides fit into the input; an odd pixel goes to the side that is named
+    else:  # ceil(length / stride) outputs; an odd pixel of padding goes to the upper or lower end
         pads = []
         for length, size, stride, dilation in zip(x.shape[2:], kernel, strides, dilations, strict=True):
             total = max((-(-length // stride) - 1) * stride + dilation * (size - 1) + 1 - length, 0)
@@ -71,7 +71,7 @@ def _conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
 @operator("MaxPool", ceil_mode=ANY, storage_order=ANY, **_WINDOW)
 def _max_pool(node: Node, x: Tensor) -> Tensor:
     window = _pool_window(node, x)
-    padded = window.pad(wide(x), -torch.inf)  # in float32, which holds every half, it is faster
+    padded = window.pad(wide(x), -torch.inf)  # faster in float32, which holds every half exactly
     ceil = bool(node.get("ceil_mode", 0))
     return functional.max_pool2d(padded, window.kernel, window.strides, 0, window.dilations, ceil).to(x.dtype)
 
@@ -92,7 +92,7 @@ def _pool_window(node: Node, x: Tensor) -> _Window:
         raise node.refuse(f"a window of {len(kernel)} axes")
     window = _window(node, x, kernel)
     if node.get("ceil_mode", 0) and any(map(any, window.pads)):
-        raise node.refuse("ceil_mode with padding")  # on which runtimes differ
+        raise node.refuse("ceil_mode with padding")  # runtimes differ here
     return window
 
 
@@ -137,7 +137,7 @@ def _resize(
         return x
     result = wide(x)
     if x.ndim == 4 and changed.keys() == {2, 3} and mode != "asymmetric" and all(to > 1 for to, _ in changed.values()):
-        # PyTorch's own is many times faster; with an output of one pixel it has no "pytorch_half_pixel".
+        # PyTorch's own kernel is many times faster, but lacks "pytorch_half_pixel" for an output of one pixel.
         (height, y_scale), (width, x_scale) = changed[2], changed[3]
         corners = mode == "align_corners"
         result = torch.ops.aten.upsample_bilinear2d(result, [height, width], corners, y_scale, x_scale)
@@ -148,20 +148,20 @@ def _resize(
 
 
 def _changed(node: Node, x: Tensor, scales: Tensor | None, sizes: Tensor | None) -> dict[int, tuple[int, float | None]]:
-    """The axes that are resized, each with its new length and, where they are given, its scale."""
+    """The axes to resize, each with its new length and, if the node has scales, its scale."""
     axes = [axis % x.ndim for axis in node.get("axes", range(x.ndim))]
     if sizes is not None and sizes.numel():
         lengths = [(axis, int(length)) for axis, length in zip(axes, sizes, strict=True)]
         return {axis: (length, None) for axis, length in lengths if length != x.shape[axis]}
     if scales is None or not scales.numel():
         raise node.refuse("neither scales nor sizes")
-    # The product in float32, as runtimes have it: 0.7 of 10 is 7.
+    # The product in float32, as in other runtimes: 0.7 * 10 is 7.
     factors = [(axis, float(scale)) for axis, scale in zip(axes, scales, strict=True) if scale != 1.0]
     return {axis: (int(np.float32(x.shape[axis]) * np.float32(scale)), scale) for axis, scale in factors}
 
 
 def _positions(mode: str, before: int, after: int, scale: float | None) -> Tensor:
-    """Where the ``after`` outputs of an axis lie among its ``before`` inputs; (after,) float64."""
+    """The positions of the ``after`` outputs of an axis among its ``before`` inputs: (after,) float64."""
     index = torch.arange(after, dtype=torch.float64)
     step = before / after if scale is None else 1.0 / scale
     if after == 1 and mode in ("pytorch_half_pixel", "align_corners"):
@@ -172,7 +172,7 @@ def _positions(mode: str, before: int, after: int, scale: float | None) -> Tenso
 
 
 def _interpolate(x: Tensor, axis: int, at: Tensor) -> Tensor:
-    """Linear interpolation along one axis; the border is repeated outwards."""
+    """Interpolates linearly along one axis; positions outside are clamped."""
     last = x.shape[axis] - 1
     at = at.clamp(0, last)
     low = at.long()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks as plain functions of arrays, so that any two can be compared: under ONNX Runtime, and in PyTorch."""
+"""Networks as plain functions of arrays, to compare any two of them: ONNX Runtime, PyTorch, or a plan on the GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError, UnavailableError
+from ..errors import ModelError, NetworkError, UnavailableError
+from ..runtimes.gpu import Gpu
+from ..runtimes.tensorrt import TensorRt
+from ..runtimes.tensorrt_context import ContextMaker
+from ..runtimes.tensorrt_plan import deserialize, io_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -25,11 +29,11 @@ def onnx_runtime(model: bytes, threads: int = 2) -> Predict:
 
     Args:
         model: The file's bytes.
-        threads: How many threads a layer uses.
+        threads: Threads per layer.
 
     Raises:
         UnavailableError: ONNX Runtime is not installed.
-        ModelError: It refuses the model; the function raises it when it refuses the input.
+        ModelError: ONNX Runtime refuses the model. The function raises it when it refuses the input.
     """
     try:
         import onnxruntime
@@ -42,11 +46,11 @@ def onnx_runtime(model: bytes, threads: int = 2) -> Predict:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own classes, which have no common base
         raise ModelError(f"ONNX Runtime refuses the model: {_first_line(error)}") from error
-    given, made = session.get_inputs()[0].name, session.get_outputs()[0].name
+    input_name, output_name = session.get_inputs()[0].name, session.get_outputs()[0].name
 
     def predict(x: Floats) -> Floats:
         try:
-            result: Floats = session.run([made], {given: x})[0]
+            result: Floats = session.run([output_name], {input_name: x})[0]
         except Exception as error:
             raise ModelError(f"ONNX Runtime could not run the model on {x.shape}: {_first_line(error)}") from error
         return result
@@ -55,10 +59,10 @@ def onnx_runtime(model: bytes, threads: int = 2) -> Predict:
 
 
 def torch_predict(model: torch.nn.Module) -> Predict:
-    """A module of `rmbg_trt.training.models`, which gives a tuple of logits: the sigmoid of the first.
+    """The sigmoid of the first map of a module of `rmbg_trt.training.models`.
 
     Args:
-        model: On the CPU; it is put into evaluation mode.
+        model: A module on the CPU; it is put into evaluation mode.
     """
     import torch
 
@@ -72,8 +76,61 @@ def torch_predict(model: torch.nn.Module) -> Predict:
     return predict
 
 
+def why_no_gpu(gpu: Gpu | None) -> str | None:
+    """Why a plan cannot be run on this GPU (None: there is no GPU), or None if it can."""
+    import torch
+
+    if gpu is None:
+        return "there is no usable GPU here"
+    if torch.version.cuda is None:
+        return "this PyTorch has no CUDA"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return None if gpu.index < count else f"PyTorch sees {count} GPUs, and not cuda:{gpu.index}, {gpu.name}"
+
+
+def plan_predict(runtime: TensorRt, plan: bytes, gpu: Gpu) -> Predict:
+    """A plan on the GPU, for verification only: PyTorch's memory and stream, one frame at a time, no CUDA graph.
+
+    Args:
+        runtime: The runtime that the plan was built for.
+        plan: A plan with one input (N, 3, H, W) and one output (N, 1, h, w), float32 or float16.
+        gpu: The GPU to run it on. The calling thread keeps its current GPU.
+
+    Raises:
+        UnavailableError: The GPU cannot be used, or has too little memory.
+        ModelError: The plan does not load. The function raises it, or NetworkError, when the plan refuses the input.
+    """
+    import torch
+
+    device = torch.device("cuda", gpu.index)
+    with torch.cuda.device(device):
+        engine = deserialize(runtime, plan)
+        tensors = io_tensors(runtime, engine)
+        source = next(tensor for tensor in tensors if tensor.is_input)
+        target = next(tensor for tensor in tensors if not tensor.is_input)
+        contexts = ContextMaker(runtime, engine, plan, gpu.name, dynamic=-1 in source.shape)
+        context = contexts.make()
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def predict(x: Floats) -> Floats:
+        with torch.cuda.device(device), torch.cuda.stream(stream):
+            on_gpu = torch.from_numpy(x).to(device, getattr(torch, source.dtype)).contiguous()
+            if not context.set_input_shape(source.name, tuple(x.shape)):
+                raise ModelError(f"the plan refuses an input of {x.shape}: {contexts.said()}")
+            shape = tuple(context.get_tensor_shape(target.name))
+            result = torch.empty(shape, dtype=getattr(torch, target.dtype), device=device)
+            memory = {source.name: on_gpu.data_ptr(), target.name: result.data_ptr()}
+            bound = all(context.set_tensor_address(name, address) for name, address in memory.items())
+            if not (bound and context.execute_async_v3(stream.cuda_stream)):
+                raise NetworkError(f"the plan refused to run on an input of {x.shape}: {contexts.said()}")
+            host: Floats = result.float().cpu().numpy()
+            return host
+
+    return predict
+
+
 def remembered(predict: Predict) -> Predict:
-    """The same network, which answers a second time at once: one reference serves several comparisons."""
+    """The same network with its results cached: one reference serves several comparisons."""
     known: dict[bytes, Floats] = {}
 
     def run(x: Floats) -> Floats:
@@ -86,10 +143,10 @@ def remembered(predict: Predict) -> Predict:
 
 
 def in_batches(predict: Predict, batch: int) -> Predict:
-    """A network that takes only whole batches, as one that takes any number.
+    """A network of a fixed batch as one that takes any number of images.
 
-    The last batch is filled up with other pictures (mirrored ones of twice the contrast, and their negatives), so that
-    a network which mixes the pictures of a batch is found out.
+    The last batch is filled up with other images (mirrored, at twice the contrast, and their negatives), so that the
+    comparison notices a network that mixes the images of a batch.
     """
 
     def run(x: Floats) -> Floats:
@@ -97,8 +154,7 @@ def in_batches(predict: Predict, batch: int) -> Predict:
         for start in range(0, len(x), batch):
             part = x[start : start + batch]
             others = [part[:1, :, :, ::-1] * np.float32((2, -2)[n % 2]) for n in range(batch - len(part))]
-            filled = np.concatenate([part, *others])
-            parts.append(predict(filled)[: len(part)])
+            parts.append(predict(np.concatenate([part, *others]))[: len(part)])
         return np.concatenate(parts)
 
     return run

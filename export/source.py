@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is exported: a checkpoint, an official .pth, an ONNX file or a name of the catalogue."""
+"""Opens the source of an export: a catalogue model, a checkpoint, an official .pth or an ONNX file."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import models
-from ..errors import ModelError
+from .. import __version__, models
+from ..errors import ModelError, UnavailableError
 from ..files import file_sha256
 from ..runtimes.onnx_file import inputs_of, only_input
-from . import requirements
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,26 +22,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rmbg_trt.export")
 
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors")
+
 
 @dataclass(frozen=True)
 class Source:
-    """An opened source; `model`, `onnx` or both are there.
+    """An opened source; it has a `model`, an `onnx` graph or both."""
 
-    Attributes:
-        name: As the user called it.
-        path: The file.
-        sha256: Of the file, hexadecimal.
-        model: One of our modules in evaluation mode, or None for an ONNX graph of another architecture.
-        config: Of `model`, or None.
-        onnx: The file's graph, ``onnx.ModelProto``, or None for a checkpoint.
-    """
-
-    name: str
+    name: str  # as the user gave it
     path: Path
-    sha256: str
-    model: nn.Module | None
-    config: ModelConfig | None
-    onnx: Any
+    sha256: str  # of the file, hexadecimal
+    model: nn.Module | None  # one of our modules in evaluation mode; None for an ONNX graph of another architecture
+    config: ModelConfig | None  # of `model`
+    onnx: Any  # the file's graph, ``onnx.ModelProto``; None for a checkpoint
 
     @property
     def architecture(self) -> str | None:
@@ -48,8 +42,20 @@ class Source:
         return None if self.config is None else self.config.architecture
 
 
+def require_packages() -> None:
+    """Raises `UnavailableError`, with the command to install them, if packages for exporting are missing."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UnavailableError(f'export needs {", ".join(missing)}: pip install "rmbg-trt[export]"')
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of rmbg-trt and of the packages that exporting uses."""
+    return {"rmbg-trt": __version__, **{name: importlib.metadata.version(name) for name in PACKAGES}}
+
+
 def open_source(name: str, progress: models.Progress | None = None) -> Source:
-    """Reads what is to be exported.
+    """Reads the model to export.
 
     Args:
         name: A catalogue name (fetched if it is not cached), or the path of a ``.safetensors``, ``.pth``, ``.pt``,
@@ -58,10 +64,10 @@ def open_source(name: str, progress: models.Progress | None = None) -> Source:
 
     Raises:
         InputError: There is no such file or catalogue name.
-        ModelError: The file is damaged, would run code, or is no image-to-matte network.
+        ModelError: The file is damaged, would run code, or is not an image-to-matte network.
         UnavailableError: A package is missing, or the model cannot be fetched.
     """
-    requirements.check()
+    require_packages()
     path = models.resolve(name, progress=progress)
     sha256 = file_sha256(path)
     from ..training.models import ModelConfig, import_onnx, load_checkpoint
@@ -73,19 +79,16 @@ def open_source(name: str, progress: models.Progress | None = None) -> Source:
     try:
         model, architecture = import_onnx(graph)
     except ModelError as error:
-        log.info("%s is exported as the graph it is: %s", path.name, error)
+        log.info("%s is exported as a graph of another architecture: %s", path.name, error)
         return Source(name, path, sha256, None, None, graph)
     return Source(name, path, sha256, model, ModelConfig(architecture, 1, fixed_size(graph) or (320, 320)), graph)
 
 
 def read_onnx(path: Path) -> Any:
-    """Reads an ONNX file with one picture as its input.
-
-    Returns:
-        ``onnx.ModelProto``.
+    """Reads an ONNX file whose input is an image, as ``onnx.ModelProto``.
 
     Raises:
-        ModelError: It is damaged, or has another input than (N, 3, H, W) float32.
+        ModelError: It is damaged, or its input is not (N, 3, H, W) float32.
     """
     import onnx
 
@@ -100,12 +103,12 @@ def read_onnx(path: Path) -> Any:
     return graph
 
 
-def picture_input(graph: Any) -> Any:
-    """The input of an ONNX model that is no weight."""
+def image_input(graph: Any) -> Any:
+    """The input of an ONNX model that is not a weight."""
     return inputs_of(graph)[0]
 
 
 def fixed_size(graph: Any) -> tuple[int, int] | None:
-    """(height, width) that an ONNX model wants, or None where one of them is open."""
-    height, width = (side.dim_value for side in picture_input(graph).type.tensor_type.shape.dim[2:])
+    """(height, width) of an ONNX model's input, or None if one of them is open."""
+    height, width = (side.dim_value for side in image_input(graph).type.tensor_type.shape.dim[2:])
     return (height, width) if height and width else None

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an fp32 network to one of 8-bit integers for the CPU: NNCF's quantisation after training, with two exceptions.
+"""Quantises an fp32 network to int8 for the CPU: NNCF's post-training quantisation, with two exceptions.
 
-Where a channel of a layer's input hardly ever leaves a large constant, one step of 8 bit is larger than all that the
-other channels say. That alone makes U²-Net's matte collapse. Such layers are found beforehand (`step_noise`) and stay
-in float32: two of 119, and small ones. So does the first, whose errors everything after it inherits.
+If a channel of a layer's input is almost always near a large constant, one 8-bit step is larger than the content of
+all other channels. That alone makes U²-Net's matte collapse. `step_noise` finds such layers beforehand, and they stay
+in float32: two of 119, both small. So does the first layer, whose errors all later layers inherit.
 
-NNCF works in a process of its own (nncf_child.py): it takes over logging and stdout, which belong to the program that
-we are part of, and keeps its memory.
+NNCF runs in its own process (nncf_child.py), because it takes over logging and stdout and keeps its memory.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ from ..runtimes.progress import Progress
 
 log = logging.getLogger("rmbg_trt.export")
 
-MAX_NOISE = 0.1  # of what a layer's input says; in U²-Net healthy ones have up to 0.07, the others from 0.13
-FIRST = 1  # convolutions that stay in float32 at the beginning
-MEASURED_ON = 4  # pictures
-RECIPE = 2  # changes when the same pictures would give another model
+MAX_NOISE = 0.1  # relative to the layer's input; in U²-Net healthy layers have up to 0.07, the others from 0.13
+FIRST = 1  # convolutions at the beginning that stay in float32
+MEASURED_ON = 4  # images
+RECIPE = 2  # changes when the same images would give another model
 _CHILD = Path(__file__).with_name("nncf_child.py")
 
 Floats = NDArray[np.float32]
@@ -45,18 +44,18 @@ def to_int8(model: Any, inputs: Sequence[Floats], place: Path, progress: Progres
 
     Args:
         model: ``openvino.Model`` in fp32 of a static shape; its constants are folded in place.
-        inputs: Of the network, (1, 3, H, W) each, made of pictures of the kind that it is for. The same
-            ones in the same order give the same result.
-        place: An empty folder to work in, which the caller removes: the model goes there twice, and the inputs.
-        progress: Called as work goes on.
+        inputs: Inputs of the network, (1, 3, H, W) each, from images of the kind that it is for. The same inputs in
+            the same order give the same result.
+        place: An empty folder to work in, which the caller removes; it gets the inputs and two copies of the model.
+        progress: Called as the work goes on.
 
     Returns:
         The quantised ``openvino.Model``, and the names of the convolutions that stay in float32.
 
     Raises:
         UnavailableError: NNCF is not installed.
-        ModelError: NNCF cannot quantise it.
-        Error: The process in which NNCF works was ended, for instance for want of memory, or files cannot be written.
+        ModelError: NNCF cannot quantise the model.
+        Error: NNCF's process ended early, for example for lack of memory, or files cannot be written.
     """
     import openvino
 
@@ -71,60 +70,59 @@ def to_int8(model: Any, inputs: Sequence[Floats], place: Path, progress: Progres
         with (place / "inputs.bin").open("wb") as file:
             for x in inputs:
                 file.write(x.tobytes())
-        asked = {"place": str(place), "shape": [len(inputs), *inputs[0].shape[1:]], "kept": kept}
-        _run_child(asked, lambda taken: progress("calibrating", taken, len(inputs)))
-        # Read as bytes, because a file that is mapped to memory cannot be removed everywhere.
+        task = {"place": str(place), "shape": [len(inputs), *inputs[0].shape[1:]], "kept": kept}
+        _run_child(task, lambda done: progress("calibrating", done, len(inputs)))
+        # Read as bytes, because some systems cannot remove a file that is mapped to memory.
         xml, weights = ((place / name).read_bytes() for name in ("int8.xml", "int8.bin"))
     except (OSError, RuntimeError) as error:  # OpenVINO raises the second for a full disk
         raise Error(f"the model could not be quantised in {place}: {error}") from error
     return shared_core().read_model(xml, weights), kept
 
 
-def _run_child(asked: dict[str, Any], taken: Callable[[int], None]) -> None:
-    """Quantises in a process of its own, which has ended when this returns or raises."""
-    command, error = [sys.executable, str(_CHILD), json.dumps({"path": import_path(), **asked})], None
-    with tempfile.TemporaryFile("w+", errors="replace") as said:
+def _run_child(task: dict[str, Any], on_progress: Callable[[int], None]) -> None:
+    """Quantises in a child process, which has always ended when this returns or raises."""
+    command, error = [sys.executable, str(_CHILD), json.dumps({"path": import_path(), **task})], None
+    with tempfile.TemporaryFile("w+", errors="replace") as stderr:
         with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=stderr,
             text=True,
-            start_new_session=True,  # Ctrl-C comes to us, and we end it
+            start_new_session=True,  # Ctrl-C reaches only this process, which ends the child
         ) as child:
             try:
                 for line in child.stdout or ():
-                    told = json.loads(line)
-                    error = told.get("error", error)
-                    if "taken" in told:
-                        taken(told["taken"])
+                    message = json.loads(line)
+                    error = message.get("error", error)
+                    if "done" in message:
+                        on_progress(message["done"])
             except BaseException:
                 child.kill()
-                child.wait()  # after Ctrl-C the end of the block waits for a moment only
+                child.wait()  # after Ctrl-C, leaving the block waits only briefly
                 raise
         if child.returncode == 0:
             return
         if error is not None:
             raise ModelError(f"NNCF cannot quantise the model: {error}")
-        said.seek(0)
-        last = last_line(said.read())
+        stderr.seek(0)
+        last = last_line(stderr.read())
     why = "; there may be too little memory" if child.returncode == -9 else ""
-    raise Error(f"the process in which NNCF works ended with code {child.returncode}, and said: {last}{why}")
+    raise Error(f"NNCF's process ended with code {child.returncode}, and said: {last}{why}")
 
 
 def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:
-    """What one range for all channels of a convolution's input costs in 8 bit.
+    """The relative error of rounding each convolution's input to 8 bit with one range for all channels.
 
-    The rounding error of a channel is a twelfth of the step's square, and what the channel says is its variance; the
-    weights that read it count for both.
+    A channel's mean squared rounding error is the step's square / 12, and its content is its variance; both are
+    weighted with the weights that read the channel.
 
     Args:
         model: ``openvino.Model`` with folded constants.
         inputs: At least one.
 
     Returns:
-        For each convolution, by name and in their order, the worst picture's rms(error) / rms(content) over its
-        weighted channels.
+        For each convolution, by name and in order, rms(error) / rms(content) of the worst image.
     """
     import openvino
     from openvino import opset13 as ops
@@ -134,20 +132,22 @@ def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:
         weights = _weights(layer)
         if weights is None:
             continue
-        x = layer.input_value(0)
+        source = layer.input_value(0)
         plane, all_axes = np.array([2, 3], np.int64), np.array([0, 1, 2, 3], np.int64)
-        variance = ops.reduce_mean(ops.squared_difference(x, ops.reduce_mean(x, plane, keep_dims=True)), plane)
-        figures += [variance, ops.reduce_min(x, all_axes), ops.reduce_max(x, all_axes)]
+        variance = ops.reduce_mean(
+            ops.squared_difference(source, ops.reduce_mean(source, plane, keep_dims=True)), plane
+        )
+        figures += [variance, ops.reduce_min(source, all_axes), ops.reduce_max(source, all_axes)]
         layers.append((layer.get_friendly_name(), np.square(weights, dtype=np.float64).sum(axis=(0, 2, 3))))
     if not layers:
         return {}
-    probe = openvino.Model([each.output(0) for each in figures], model.get_parameters(), "probe")
+    probe = openvino.Model([figure.output(0) for figure in figures], model.get_parameters(), "probe")
     run = shared_core().compile_model(probe, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     noise: dict[str, float] = {}
-    for picture in inputs:
-        found = list(run([picture]).values())
+    for x in inputs:
+        values = [np.asarray(value, np.float64) for value in run([x]).values()]
         for index, (name, gain) in enumerate(layers):
-            variance, low, high = (np.asarray(each, np.float64) for each in found[3 * index : 3 * index + 3])
+            variance, low, high = values[3 * index : 3 * index + 3]
             step = (max(float(high), 0.0) - min(float(low), 0.0)) / 255
             content = float((variance.reshape(-1) * gain).sum())
             error = step * step / 12 * float(gain.sum())
@@ -156,7 +156,7 @@ def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:
 
 
 def fold_constants(model: Any) -> None:
-    """Computes what does not depend on the picture, such as a bias that is reshaped to its layer, in place."""
+    """Computes what does not depend on the input, such as a reshaped bias, in place."""
     from openvino.passes import ConstantFolding, Manager
 
     passes = Manager()
@@ -165,13 +165,13 @@ def fold_constants(model: Any) -> None:
 
 
 def require_nncf() -> None:
-    """Raises UnavailableError where NNCF is not installed."""
+    """Raises UnavailableError if NNCF is not installed."""
     if importlib.util.find_spec("nncf") is None:
         raise UnavailableError('int8 is made with NNCF, which is not installed: pip install "rmbg-trt[int8]"')
 
 
 def _weights(layer: Any) -> NDArray[Any] | None:
-    """The constant weights (O, I, h, w) of a convolution, or None for another layer."""
+    """The constant weights (O, I, h, w) of a convolution; None for other layers."""
     if layer.get_type_name() != "Convolution" or len(layer.input_value(0).get_partial_shape()) != 4:
         return None
     source = layer.input_value(1).get_node()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a PyTorch module to a clean ONNX graph: only the fused map, BatchNorm folded, names that say where a node is."""
+"""Exports a PyTorch module as a clean ONNX graph: fused map only, folded BatchNorm, readable node names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..training.models import fold_batch_norm
 from .graph import INPUT, OUTPUT, open_axes, tidy
-from .shape import InputShape
+from .options import InputShape
 
 
 class Matte(nn.Module):
@@ -23,7 +23,7 @@ class Matte(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = fold_batch_norm(model)
-        setattr(self.model, "outputs", 1)  # noqa: B010  # what feeds only the other maps is not computed
+        setattr(self.model, "outputs", 1)  # noqa: B010  # layers that feed only the other maps are skipped
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,8 +35,8 @@ def to_onnx(model: nn.Module, shape: InputShape) -> Any:
     """Exports a model of ``rmbg_trt.training.models``.
 
     Args:
-        model: With its weights; it is not changed.
-        shape: Lengths that are ranges become open axes ("batch", "height", "width"); all else is static.
+        model: The model with its weights; it is not changed.
+        shape: Lengths that are ranges become open axes ("batch", "height", "width"); the others are static.
 
     Returns:
         ``onnx.ModelProto``, fp32, with the input "input" (N, 3, H, W) and the output "matte" (N, 1, H, W). The same
@@ -59,7 +59,7 @@ def to_onnx(model: nn.Module, shape: InputShape) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks about packages that it would support."""
+    """Silences the exporter's warnings about optional packages."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From ONNX bytes to a TensorRT plan, by full TensorRT or TensorRT-RTX: one code for both, strongly typed.
+"""Builds a strongly typed plan from ONNX bytes, with full TensorRT or TensorRT-RTX.
 
-The build runs in a thread of its own, so that Ctrl-C works; progress and cancelling go through the vendor's monitor.
+The build runs in its own thread, so that Ctrl-C works. Progress and cancelling go through TensorRT's progress monitor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..files import atomic_file, check_writable
 from ..runtimes.gpu import Gpu, make_current
 from ..runtimes.tensorrt import TensorRt, parse_target
 from .build_watch import BuildWatch, Progress, run_in_thread
-from .shape import InputShape
+from .options import InputShape
 
 log = logging.getLogger("rmbg_trt.export")
 
@@ -31,20 +31,20 @@ _HINTS = (
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What a plan is built for.
+    """Options of a build.
 
     Attributes:
         shape: The input shapes; a range needs an ONNX model with open axes.
-        targets: For TensorRT-RTX: compute capabilities ("sm86", "8.9"), for plans that run on those GPUs only. Empty
-            is the vendor's default: a portable plan for every RTX GPU from Ampere on (8.x, 12.x), which Turing (7.5)
-            cannot run. Full TensorRT takes none: its plans are for GPUs of the kind that they are built on.
-        gpu: The one that full TensorRT builds on; None for CUDA's first. TensorRT-RTX uses none.
-        workspace_bytes: Scratch memory that a layer may use, or None for all there is.
-        timing_cache: For full TensorRT: file with the timings of earlier builds; it is read if it is there and
-            written after the build, and makes the next one faster. It fits one GPU and version.
+        targets: For TensorRT-RTX: compute capabilities ("sm86", "8.9"); the plan then runs on those GPUs only. Empty is
+            the vendor's default: a portable plan for every RTX GPU from Ampere on (8.x, 12.x), but not for Turing
+            (7.5). Must be empty for full TensorRT, whose plans run on the kind of GPU that they are built on.
+        gpu: The GPU that full TensorRT builds on; None for CUDA's first. TensorRT-RTX builds without one.
+        workspace_bytes: Scratch memory that a layer may use, or None for no limit.
+        timing_cache: For full TensorRT: file with the timings of earlier builds, for one GPU and version. It is read
+            if it exists and written after the build, and makes the next build faster.
 
     Raises:
-        InputError: The workspace is none.
+        InputError: The workspace is not positive.
     """
 
     shape: InputShape
@@ -60,45 +60,33 @@ class PlanOptions:
 
 @dataclass(frozen=True)
 class BuiltPlan:
-    """A plan, and what is to be known about it.
-
-    Attributes:
-        data: The plan.
-        runtime: "tensorrt" or "tensorrt_rtx".
-        runtime_version: Its version.
-        targets: Compute capabilities it was limited to, as "sm86"; empty for the default.
-        gpu: The one it was built on and for, as far as it is known; None for TensorRT-RTX, which uses none.
-        layers: Layers of the network before the builder fused them.
-        seconds: Time of the build.
-    """
+    """A plan and how it was built."""
 
     data: bytes
-    runtime: str
+    runtime: str  # "tensorrt" or "tensorrt_rtx"
     runtime_version: str
-    targets: tuple[str, ...]
-    gpu: Gpu | None
-    layers: int
-    seconds: float
+    targets: tuple[str, ...]  # compute capabilities that it is limited to, such as "sm86"; empty for the default
+    gpu: Gpu | None  # built on and for this GPU, if known; None for TensorRT-RTX
+    layers: int  # before the builder fused them
+    seconds: float  # time of the build
 
 
 def build_plan(
     onnx_model: bytes, runtime: TensorRt, options: PlanOptions, *, progress: Progress | None = None
 ) -> BuiltPlan:
-    """Builds a plan on a GPU (full TensorRT) or on the processor (TensorRT-RTX).
-
-    The calling thread keeps its current GPU.
+    """Builds a plan on a GPU (full TensorRT) or on the CPU (TensorRT-RTX). The calling thread keeps its current GPU.
 
     Args:
         onnx_model: A serialised ONNX model with one input (N, 3, H, W).
         runtime: From ``tensorrt_runtime.load``.
-        options: What it is for.
+        options: Options of the build.
         progress: Called from the builder's threads, one call at a time. An exception in it cancels the build and is
             raised here.
 
     Raises:
         InputError: The shape does not fit the model, or an option does not fit the runtime.
         ModelError: The parser or the builder refuses the model; the message has their reasons.
-        UnavailableError: The runtime cannot start: full TensorRT without a GPU.
+        UnavailableError: The runtime cannot start, for example full TensorRT without a GPU.
         CudaError: The GPU cannot be used.
         KeyboardInterrupt: Ctrl-C, after the build has ended.
     """
@@ -112,19 +100,18 @@ def build_plan(
 
 
 def check_options(runtime: TensorRt, options: PlanOptions) -> tuple[str, ...]:
-    """Finds out before any work whether the options fit the runtime.
+    """Checks before any work that the options fit the runtime.
 
     Returns:
-        The targets as "sm86", each once.
+        The targets in the form "sm86", without duplicates.
 
     Raises:
-        InputError: They do not.
+        InputError: They do not fit.
         Error: The timing cache cannot be written.
     """
-    # RTX keeps the calls for a timing cache, but they do nothing.
-    if options.timing_cache is not None and runtime.name == "tensorrt_rtx":
-        raise InputError("TensorRT-RTX has no timing cache: it times nothing when it builds; leave it out")
     if options.timing_cache is not None:
+        if runtime.name == "tensorrt_rtx":  # it still has the calls, but they do nothing
+            raise InputError("TensorRT-RTX has no timing cache: it times nothing when it builds; leave it out")
         check_writable(options.timing_cache)
     return tuple(dict.fromkeys(parse_target(runtime, text) for text in options.targets))
 
@@ -132,7 +119,7 @@ def check_options(runtime: TensorRt, options: PlanOptions) -> tuple[str, ...]:
 def _build(
     onnx_model: bytes, runtime: TensorRt, options: PlanOptions, targets: tuple[str, ...], watch: BuildWatch
 ) -> tuple[bytes, int]:
-    """All of the vendor's objects live in this call, and so in one thread: CUDA's current device is per thread."""
+    """Keeps all of TensorRT's objects in one thread, because CUDA's current device belongs to a thread."""
     runtime.clear()
     if options.gpu is not None and runtime.name == "tensorrt":
         make_current(options.gpu.index)  # the builder times its kernels there
@@ -168,18 +155,18 @@ def _parse(onnx_model: bytes, runtime: TensorRt, network: Any) -> None:
             for error in errors
         )
         raise ModelError(f"{runtime.title} cannot read the ONNX model: {reasons or '; '.join(runtime.errors())}")
-    # Many a damaged file is to the parser a model without nodes.
+    # The parser takes many damaged files for models without nodes.
     if network.num_inputs != 1 or not network.num_outputs or len(network.get_input(0).shape) != 4:
         shapes = ", ".join(str(tuple(network.get_input(i).shape)) for i in range(network.num_inputs)) or "none"
         raise ModelError(
             f"the ONNX model has inputs {shapes} and {network.num_outputs} outputs; expected one input "
-            "(N, 3, H, W) and a matte. Is it a whole ONNX file?"
+            "(N, 3, H, W) and a matte. Is the ONNX file complete?"
         )
 
 
 def _configure(runtime: TensorRt, config: Any, options: PlanOptions, targets: tuple[str, ...]) -> None:
     trt = runtime.module
-    if hasattr(trt.BuilderFlag, "TF32"):  # layers that are float32 are so for a reason; it would round them to 10 bits
+    if hasattr(trt.BuilderFlag, "TF32"):  # it would round the layers that must stay float32 to 10 bits
         config.clear_flag(trt.BuilderFlag.TF32)
     if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # the engine captures the network in its own CUDA graph
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
@@ -187,11 +174,10 @@ def _configure(runtime: TensorRt, config: Any, options: PlanOptions, targets: tu
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
     if targets:
         config.num_compute_capabilities = len(targets)
-        took = [
-            config.set_compute_capability(getattr(trt.ComputeCapability, t.upper()), i) for i, t in enumerate(targets)
-        ]
-        if not all(took):
-            raise InputError(f"{runtime.title} does not take the targets {', '.join(targets)}: {_said(runtime)}")
+        capabilities = [getattr(trt.ComputeCapability, target.upper()) for target in targets]
+        accepted = [config.set_compute_capability(value, index) for index, value in enumerate(capabilities)]
+        if not all(accepted):
+            raise InputError(f"{runtime.title} does not take the targets {', '.join(targets)}: {_reasons(runtime)}")
 
 
 def _set_profile(runtime: TensorRt, builder: Any, config: Any, network: Any, shape: InputShape) -> None:
@@ -199,8 +185,8 @@ def _set_profile(runtime: TensorRt, builder: Any, config: Any, network: Any, sha
     axes = zip(("batch", "channels", "height", "width"), tensor.shape, shape.smallest, shape.largest, strict=True)
     for name, length, low, high in axes:
         if length not in (-1, low) or length not in (-1, high):
-            asked = str(low) if low == high else f"{low} to {high}"
-            raise InputError(f"{name} {asked} is asked for, but in the ONNX model it is fixed to {length}")
+            wanted = str(low) if low == high else f"{low} to {high}"
+            raise InputError(f"{name} {wanted} was requested, but in the ONNX model it is fixed to {length}")
     if -1 not in tuple(tensor.shape):
         return
     profile = builder.create_optimization_profile()
@@ -211,7 +197,7 @@ def _set_profile(runtime: TensorRt, builder: Any, config: Any, network: Any, sha
 
 def _make_monitor(runtime: TensorRt, watch: BuildWatch) -> Any:
     class Monitor(runtime.module.IProgressMonitor):  # type: ignore[name-defined,misc]
-        """The watch, as the vendor wants it."""
+        """The watch behind TensorRT's interface."""
 
         def __init__(self) -> None:
             runtime.module.IProgressMonitor.__init__(self)
@@ -229,22 +215,22 @@ def _make_monitor(runtime: TensorRt, watch: BuildWatch) -> Any:
 
 
 def _read_timing_cache(config: Any, path: Path) -> None:
-    """Gives the builder the timings of earlier builds, or an empty cache to fill where they do not fit."""
+    """Gives the builder the timings of earlier builds, or an empty cache if they do not fit."""
     try:
-        known = path.read_bytes() if path.exists() else b""
+        timings = path.read_bytes() if path.exists() else b""
     except OSError as error:
         raise InputError(f"{path}: the timing cache cannot be read: {error.strerror or error}") from error
-    cache = config.create_timing_cache(known)
+    cache = config.create_timing_cache(timings)
     if cache is None or not config.set_timing_cache(cache, False):
-        log.warning("%s holds timings of another GPU or version, or is damaged: they are made anew", path)
+        log.warning("%s holds timings of another GPU or version, or is damaged: layers are timed again", path)
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
 def _refusal(runtime: TensorRt, shape: InputShape) -> str:
-    said = _said(runtime)
-    hints = [hint for pattern, hint in _HINTS if re.search(pattern, said, re.IGNORECASE)]
-    return f"{runtime.title} could not build a plan for {shape}: {said}" + "".join(f"; {hint}" for hint in hints[:1])
+    reasons = _reasons(runtime)
+    hint = next((f"; {hint}" for pattern, hint in _HINTS if re.search(pattern, reasons, re.IGNORECASE)), "")
+    return f"{runtime.title} could not build a plan for {shape}: {reasons}{hint}"
 
 
-def _said(runtime: TensorRt) -> str:
+def _reasons(runtime: TensorRt) -> str:
     return "; ".join(runtime.errors()) or "it gave no reason"

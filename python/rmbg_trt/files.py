@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files and folders that are whole or absent (written under a temporary name in the same folder, then renamed); hashes.
+"""Writes files and folders atomically (under a temporary name in the same folder, then renamed), and hashes files.
 
-A crash of the program, a full disk or Ctrl-C leaves the target as it was. (After a loss of power that is up to the
-file system: nothing is forced to the disk, which would cost a folder job more than its matting.)
+A crash of the program, a full disk or Ctrl-C leaves the target as it was. (A loss of power may not: files are not
+synced to disk, which would take a folder job longer than its matting.)
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ from .errors import Error, ModelError
 def atomic_file(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Opens ``target`` for writing bytes; it appears, or is replaced, when the block ends without an exception.
 
-    Folders on the way are made. A symbolic link keeps its place, and what it points to is replaced. What is not a
-    regular file (a pipe, a device) is written to directly.
+    Parent folders are created. For a symbolic link, its target is replaced. Anything but a regular file (a pipe, a
+    device) is written to directly.
 
     Raises:
         Error: The target cannot be written; the message has the system's reason.
     """
-    path = Path(os.path.realpath(target))
-    part = path.with_name(f".rmbg-{secrets.token_hex(6)}.part")
-    try:
+    with _real_path(target) as path:
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")
         if path.exists() and not path.is_file():
@@ -39,87 +37,88 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
                 yield stream
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _removed_on_failure(part), part.open("xb") as stream:
-            yield stream
-            stream.close()  # before the rename: a full disk may only show here
-            part.replace(path)
-    except OSError as error:
-        raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
+        part = _part(path)
+        try:
+            with part.open("xb") as stream:
+                yield stream
+                stream.close()  # before the rename: a full disk may only show here
+                part.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
 
 
 @contextlib.contextmanager
 def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a hidden name beside ``target``, for writers that open files themselves; else like `atomic_file`."""
-    path = Path(os.path.realpath(target))
-    part = path.with_name(f".rmbg-{secrets.token_hex(6)}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    """Yields a hidden path beside ``target``, for writers that open files themselves; else like `atomic_file`."""
+    with _real_path(target) as path:
+        part = _part(path, path.suffix)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            part.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink()
 
 
 @contextlib.contextmanager
 def atomic_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a hidden folder beside ``target`` to fill; it appears, or replaces what is there, when the block ends well.
+    """Yields a hidden folder to fill; it becomes ``target``, or replaces it, when the block ends without an exception.
 
-    Folders on the way are made. Whatever goes wrong, what was there is there again. Links in it are not followed.
+    Parent folders are created. If anything fails, the old folder is restored. Links in it are not followed.
 
     Raises:
-        Error: It cannot be made or put in place; the message has the system's reason.
+        Error: The folder cannot be created or put in place; the message has the system's reason.
     """
-    path = Path(os.path.realpath(target))
-    part = path.with_name(f".rmbg-{secrets.token_hex(6)}.part")
-    old = part.with_suffix(".old")
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if path.exists():
-            path.rename(old)
-        part.rename(path)
-    except OSError as error:
-        raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
-    finally:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        for each in (part, old):
-            shutil.rmtree(each, ignore_errors=True)
+    with _real_path(target) as path:
+        part = _part(path)
+        old = part.with_suffix(".old")
+        try:
+            part.mkdir(parents=True)
+            yield part
+            if path.exists():
+                path.rename(old)
+            part.rename(path)
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            for folder in (part, old):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_writable(target: str | os.PathLike[str]) -> None:
-    """Finds out before long work whether a file can be put there, by making an empty one and removing it.
+    """Checks before long work that a file can be written, by creating an empty one and removing it.
 
     Raises:
-        Error: It cannot; the message has the system's reason.
+        Error: It cannot be written; the message has the system's reason.
     """
-    path = Path(os.path.realpath(target))
-    probe = path.with_name(f".rmbg-{secrets.token_hex(6)}.part")
-    try:
+    with _real_path(target) as path:
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
+        probe = _part(path)
         probe.touch(exist_ok=False)
         probe.unlink()
+
+
+@contextlib.contextmanager
+def _real_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields the path with links resolved. An OSError in the block becomes `Error`."""
+    try:
+        yield Path(os.path.realpath(target))
     except OSError as error:
         raise Error(f"{os.fspath(target)} could not be written: {error.strerror or error}") from error
 
 
-@contextlib.contextmanager
-def _removed_on_failure(part: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
+def _part(path: Path, suffix: str = "") -> Path:
+    """A hidden path beside another one, for what is not complete yet."""
+    return path.with_name(f".rmbg-{secrets.token_hex(6)}.part{suffix}")
 
 
 def model_sha256(path: Path) -> str:
-    """The sha256 of a model, hexadecimal: of its file, and of the ``.bin`` beside an OpenVINO ``.xml``."""
+    """The sha256 of a model, hexadecimal; for an OpenVINO ``.xml`` it includes the ``.bin`` beside it."""
     weights = path.with_suffix(".bin")
     if path.suffix.lower() != ".xml" or not weights.is_file():
         return file_sha256(path)
@@ -127,12 +126,9 @@ def model_sha256(path: Path) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file, hexadecimal. Raises ModelError when it cannot be read."""
-    digest = hashlib.sha256()
+    """The sha256 of a file, hexadecimal. Raises ModelError if it cannot be read."""
     try:
         with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model files: what a name or path stands for, where catalogue models lie in the cache, and fetching them.
+"""Model files: resolves names and paths, finds catalogue models in the cache, and fetches them.
 
 A file in the cache is either complete or absent, whatever interrupts a pull.
 """
@@ -25,16 +25,13 @@ _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
 
 
-# ---- where a model lies ----------------------------------------------------------------------------------------
-
-
 def model_path(name: str) -> Path:
-    """Where the catalogue model ``name`` is, or would be. Raises `InputError` for an unknown name."""
+    """The path of the catalogue model ``name``, cached or not. Raises `InputError` for an unknown name."""
     return cache_dir() / "models" / _entry(name).file_name
 
 
 def content_sha256(path: Path) -> str:
-    """The sha256 of a model file, hexadecimal. That of a catalogue model is known: it was checked by `resolve`."""
+    """The sha256 of a model file, hexadecimal. A catalogue model is not hashed again: `resolve` has checked it."""
     for name, model in CATALOGUE.items():
         if path == model_path(name):
             return model.sha256
@@ -52,7 +49,7 @@ def _hashed(path: Path, state: tuple[tuple[int, int, int], ...]) -> str:
 
 
 def is_cached(name: str) -> bool:
-    """Whether the catalogue model ``name`` is in the cache, whole. Raises `InputError` for an unknown name."""
+    """Whether the catalogue model ``name`` is in the cache and complete. Raises `InputError` for an unknown name."""
     return _flaw(_entry(name), model_path(name)) is None
 
 
@@ -62,19 +59,19 @@ def offline() -> bool:
 
 
 def resolve(model: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
-    """Turn what a user calls a model into a file that is there.
+    """Resolves a path or catalogue name to an existing file.
 
     Args:
-        model: the path of an existing file, or the name of a catalogue model, which is pulled if it is not cached.
-        progress: called as ``progress(bytes_done, bytes_total)`` while a model is pulled.
+        model: The path of a file, or the name of a catalogue model, which is pulled if it is not cached.
+        progress: Called as ``progress(bytes_done, bytes_total)`` while a model is pulled.
 
     Returns:
         The path of the file.
 
     Raises:
-        InputError: it is neither a file nor a catalogue name.
-        ModelError: the cached file is damaged and could not be replaced, or a source sent a wrong file.
-        UnavailableError: the model is not here and could not be fetched.
+        InputError: It is neither a file nor a catalogue name.
+        ModelError: The cached file is damaged and could not be replaced, or a source sent a wrong file.
+        UnavailableError: The model is not cached and could not be fetched.
     """
     path, name = Path(model), os.fspath(model)
     try:
@@ -102,14 +99,11 @@ def _unknown(name: str) -> str:
     return f"no catalogue model is called {name!r}; there are: {', '.join(CATALOGUE)}.{hint}"
 
 
-# ---- is the cached file whole? ---------------------------------------------------------------------------------
-
-
 _MISSING = "it is not there"
 
 
 def _flaw(model: Model, path: Path) -> str | None:
-    """Say what is wrong with the file, or None. It is hashed once for each state; ``<file>.ok`` remembers that."""
+    """What is wrong with the file, or None. It is hashed only when it has changed; ``<file>.ok`` remembers that."""
     try:
         with path.open("rb") as file:
             stat = os.fstat(file.fileno())
@@ -140,27 +134,24 @@ def _read_text(path: Path) -> str:
         return ""
 
 
-# ---- fetching --------------------------------------------------------------------------------------------------
-
-
 def pull(name: str, *, force: bool = False, progress: Progress | None = None) -> Path:
-    """Bring a catalogue model into the cache, unless it is there, whole.
+    """Fetches a catalogue model into the cache, unless it is there and complete.
 
     Safe to run from several processes at once: each writes its own temporary file, and the renames are atomic.
 
     Args:
-        name: the name of a catalogue model.
-        force: fetch it even if it is there. The old file stays until the new one is whole.
-        progress: called as ``progress(bytes_done, bytes_total)``; not called when nothing is fetched.
+        name: The name of a catalogue model.
+        force: Fetch it even if it is cached. The old file stays until the new one is complete.
+        progress: Called as ``progress(bytes_done, bytes_total)``; not called when nothing is fetched.
 
     Returns:
         The path of the model.
 
     Raises:
-        InputError: there is no such model.
-        ModelError: the cached file is damaged and could not be replaced, or a source sent a wrong file.
-        UnavailableError: no source could deliver the model.
-        Error: the cache cannot be written.
+        InputError: There is no such model.
+        ModelError: The cached file is damaged and could not be replaced, or a source sent a wrong file.
+        UnavailableError: No source could deliver the model.
+        Error: The cache cannot be written.
     """
     model = _entry(name)
     path = model_path(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The normalisation that the core computes, and the check that a model was trained with just that one."""
+"""The normalisation that the core computes, and the check that a model was trained with it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .errors import ModelError
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 DEFAULT_SIDE = 320
-"""Height and width of the network's input where a model leaves them open."""
+"""Height and width of the network's input if a model leaves them open."""
 
 
 def check_normalisation(name: str, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Refuses a model that wants its pictures normalised in another way: its mattes would be wrong, and nobody told.
+    """Refuses a model that was trained with another normalisation, because its mattes would be silently wrong.
 
     Args:
-        name: Of the model, for the message.
-        mean: What the model wants subtracted from RGB in 0..1, a number a channel.
-        std: What it wants the difference divided by.
+        name: Name of the model, for the message.
+        mean: The model's mean of each channel, for RGB in 0..1.
+        std: The model's standard deviation of each channel.
 
     Raises:
         ModelError: They are not the recipe's.
@@ -29,6 +29,6 @@ def check_normalisation(name: str, mean: Sequence[float], std: Sequence[float]) 
     )
     if not same:
         raise ModelError(
-            f"{name} was trained on pictures normalised with mean {tuple(mean)} and std {tuple(std)}; the engine "
-            f"computes {MEAN} and {STD} only. Train it with these"
+            f"{name} was trained on images normalised with mean {tuple(mean)} and std {tuple(std)}; the engine "
+            f"supports only {MEAN} and {STD}. Train it with these"
         )

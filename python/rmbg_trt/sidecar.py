@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON file beside an exported model ("u2net.plan.json"): what it takes, where it is from, how it was checked."""
+"""The JSON file beside an exported model ("u2net.plan.json"): its inputs, origin and verification."""
 
 from __future__ import annotations
 
@@ -17,86 +17,55 @@ FORMAT = "rmbg-trt sidecar 1"
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of a network.
-
-    Attributes:
-        name: As the model has it.
-        shape: (N, C, H, W); -1 for an open length.
-        dtype: "float32" or "float16".
-        smallest: The smallest shape that an input with open lengths takes, else None.
-        usual: The shape it was tuned for, else None.
-        largest: The largest shape, else None.
-    """
+    """An input or output of a network."""
 
     name: str
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    smallest: tuple[int, ...] | None = None
-    usual: tuple[int, ...] | None = None
+    shape: tuple[int, ...]  # (N, C, H, W); -1 for an open length
+    dtype: str = "float32"  # or "float16"
+    smallest: tuple[int, ...] | None = None  # smallest shape of an input with open lengths
+    usual: tuple[int, ...] | None = None  # the shape that it was tuned for
     largest: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What is known about an exported model.
+    """Facts about an exported model; the names of the fields are the keys of the JSON."""
 
-    Attributes:
-        artefact: File name of the model.
-        sha256: Of the model, hexadecimal.
-        input: The picture.
-        output: The matte, a probability.
-        precision: "fp32", "fp16" or "int8".
-        fp32_layers: Layers of an fp16 model that stay in float32, because half precision would spoil them.
-        normalisation: How a picture becomes the input: "color", "divide_by", "mean" and "std".
-        source: What was exported: "name", "sha256", "architecture".
-        tools: Versions of the packages that took part.
-        runtime: "tensorrt" or "tensorrt_rtx" for a plan, else None.
-        runtime_version: Its version.
-        targets: Compute capabilities that a TensorRT-RTX plan was made for; empty: what the runtime takes by default.
-        gpu: Name of the GPU that the plan was built on, or None.
-        compute_capability: Of that GPU, as "9.0", or None.
-        verification: The comparisons that were made, figures and limits.
-        forced: Whether it was written although it failed one.
-    """
-
-    artefact: str
-    sha256: str
-    input: Tensor
-    output: Tensor
-    precision: str
-    normalisation: dict[str, Any]
-    source: dict[str, Any]
-    tools: dict[str, str]
-    runtime: str | None = None
+    artefact: str  # file name of the model
+    sha256: str  # of the model, hexadecimal
+    input: Tensor  # the image
+    output: Tensor  # the matte, a probability
+    precision: str  # "fp32", "fp16" or "int8"
+    normalisation: dict[str, Any]  # how an image becomes the input: "color", "divide_by", "mean" and "std"
+    source: dict[str, Any]  # of the export: "name", "sha256", "architecture"
+    tools: dict[str, str]  # versions of the packages that were used
+    runtime: str | None = None  # of a plan: "tensorrt" or "tensorrt_rtx"
     runtime_version: str | None = None
-    fp32_layers: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    gpu: str | None = None
-    compute_capability: str | None = None
-    verification: list[dict[str, Any]] = field(default_factory=list)
-    forced: bool = False
+    fp32_layers: tuple[str, ...] = ()  # layers that stay in float32, because the precision would spoil them
+    targets: tuple[str, ...] = ()  # compute capabilities of a TensorRT-RTX plan; empty for the runtime's default
+    gpu: str | None = None  # name of the GPU that the plan was built on
+    compute_capability: str | None = None  # of that GPU, such as "9.0"
+    verification: list[dict[str, Any]] = field(default_factory=list)  # the comparisons with figures and limits
+    forced: bool = False  # whether it was written although the verification failed
 
 
 def sidecar_path(model: Path) -> Path:
-    """Where the sidecar of a model lies."""
+    """The path of a model's sidecar."""
     return model.with_name(model.name + ".json")
 
 
 def write_sidecar(model: Path, sidecar: Sidecar) -> None:
-    """Writes the sidecar of a model; it is whole or absent. Raises Error when it cannot be written."""
+    """Writes the sidecar of a model; it is complete or absent. Raises Error if it cannot be written."""
     content = {"format": FORMAT, **dataclasses.asdict(sidecar)}
     with atomic_file(sidecar_path(model)) as file:
         file.write(json.dumps(content, indent=2, allow_nan=False).encode() + b"\n")
 
 
 def read_sidecar(model: Path) -> Sidecar | None:
-    """Reads the sidecar of a model.
-
-    Returns:
-        The sidecar, or None where there is none, as beside a plan that trtexec made.
+    """Reads the sidecar of a model; None if there is none, as for a plan from trtexec.
 
     Raises:
-        ModelError: It is damaged or of another format.
+        ModelError: The sidecar is damaged or of another format.
     """
     path = sidecar_path(model)
     try:
@@ -122,12 +91,12 @@ def _tensor(fields: dict[str, Any]) -> Tensor:
 
 
 def _check(sidecar: Sidecar) -> None:
-    """Raises ValueError where a field is of another kind than its users expect."""
+    """Raises ValueError if a field has the wrong type."""
     for name in ("normalisation", "source", "tools"):
         if not isinstance(getattr(sidecar, name), dict):
-            raise ValueError(f"{name} is no object")
-    if not isinstance(sidecar.verification, list) or not all(isinstance(each, dict) for each in sidecar.verification):
-        raise ValueError("verification is no list of objects")
+            raise ValueError(f"{name} is not an object")
+    if not isinstance(sidecar.verification, list) or not all(isinstance(entry, dict) for entry in sidecar.verification):
+        raise ValueError("verification is not a list of objects")
     for figures in sidecar.verification:
         for name, value in figures.items():
             if name in ("max_abs", "mean_alpha", "iou") and not isinstance(value, (int, float, type(None))):

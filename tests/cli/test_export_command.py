@@ -61,7 +61,7 @@ def test_options_arrive(caught: Caught) -> None:
         targets=("sm86", "sm89"),
         workspace_bytes=4 << 30,
         timing_cache=Path("times"),
-        pictures=Path("photos"),
+        images=Path("photos"),
         force=True,
         overwrite=True,
     )
@@ -95,11 +95,11 @@ def test_the_default_name(arguments: tuple[str, ...], out: str, caught: Caught) 
         (("u2net", "--dynamic", "1x2x3", 320, 640), "expected three sides or HxW"),
         (("u2net", "--dynamic", "a", "b", "c"), "expected whole numbers"),
         (("u2net", "--batch", "1:2"), "--batch is '1 2'; expected N or MIN:OPT:MAX"),
-        (("u2net", "--workspace", "lots"), "expected a size, as 512M or 4G"),
+        (("u2net", "--workspace", "lots"), "expected a size such as 512M or 4G"),
         (("u2net", "--onnx-only", "--targets", "sm86"), "are for plans, not for --onnx-only"),
         (("u2net", "--onnx-only", "--device", "cuda"), "are for plans, not for --onnx-only"),
         (("u2net", "--precision", "int8", "--device", "cuda"), "no options of plans"),
-        (("u2net", "--device", "cpu"), "device is 'cpu', and plans are for GPUs"),
+        (("u2net", "--device", "cpu"), "device is 'cpu', but plans are for GPUs"),
         (("u2net", "--device", "gpu1"), "device is 'gpu1'; expected 'auto'"),
     ],
 )
@@ -120,7 +120,7 @@ def test_an_export_and_what_is_in_it(small_model: Path, tmp_path: Path) -> None:
     assert "matte [1, 1, 48, 64] float" in shown.output
     again = _run(small_model, "-o", out, "--onnx-only")
     assert again.exit_code == 1
-    assert "is there already" in again.output
+    assert "already exists" in again.output
 
 
 def test_a_failure_says_why(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from tests.shared import once
 
 from rmbg_trt.export.graph import open_axes
-from rmbg_trt.export.shape import InputShape
+from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.to_onnx import to_onnx
 from rmbg_trt.training.models import build, import_onnx
 

@@ -14,10 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rmbg_trt.export.centre import fit_for_half
 from rmbg_trt.export.graph import node_counts, serialize
+from rmbg_trt.export.images import input_tensor, load_images
 from rmbg_trt.export.onnx_in_torch import OnnxInTorch
-from rmbg_trt.export.pictures import input_tensor, load_pictures
+from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.sensitivity import measure
-from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_fp16 import to_fp16
 
 SHAPE = InputShape(height=(64,) * 3, width=(96,) * 3)
@@ -71,7 +71,7 @@ def _half(model: Any, keep: list[str], x: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def x() -> Any:
-    return input_tensor(load_pictures(None, 1), *SHAPE.usual[2:])
+    return input_tensor(load_images(None, 1), *SHAPE.usual[2:])
 
 
 def test_a_constant_channel_is_taken_off_and_added_again(x: Any) -> None:

@@ -23,8 +23,8 @@ from tests import make, small_models
 from rmbg_trt import Engine
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.export import Options, Report, export, files, job
+from rmbg_trt.export.images import SHIPPED
 from rmbg_trt.export.inspect_file import inspect
-from rmbg_trt.export.pictures import SHIPPED
 from rmbg_trt.runtimes.tensorrt_plan import plan_kind
 from rmbg_trt.sidecar import read_sidecar
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
@@ -42,7 +42,7 @@ def u2netp_plan(u2netp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     for picture in (shipped[0], shipped[-1]):
         shutil.copy(picture, two)
     calls: list[Any] = []
-    options = Options(runtime="tensorrt_rtx", pictures=two)
+    options = Options(runtime="tensorrt_rtx", images=two)
     report = export("u2netp", out, options, progress=lambda *call: calls.append(call))
     return report, out, calls
 
@@ -107,7 +107,7 @@ def test_inspecting_a_plan_without_a_gpu(u2netp_plan: tuple[Report, Path, list[A
     assert "architecture u2netp" in facts["made from"]
     verified = [value for what, value in rows if what == "verified"]
     assert verified[0].startswith("source ONNX and PyTorch: max ")
-    assert verified[2].endswith("2 pictures, passed")
+    assert verified[2].endswith("2 images, passed")
     assert any("the plan itself was not run" in value for value in verified)
     assert "sidecar" not in facts
 
@@ -242,7 +242,7 @@ def test_what_cannot_be_checked_fails(tmp_path: Path) -> None:
 
 def test_files_that_are_there_are_kept(small_model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_text("mine")
-    with pytest.raises(InputError, match=r"x\.onnx is there already; give --overwrite"):
+    with pytest.raises(InputError, match=r"x\.onnx already exists; give --overwrite"):
         export(str(small_model), tmp_path / "x.onnx", ONNX)
     assert (tmp_path / "x.onnx").read_text() == "mine"
     export(str(small_model), tmp_path / "x.onnx", Options(onnx_only=True, precision="fp32", overwrite=True))
@@ -290,7 +290,7 @@ def test_a_full_disk_leaves_no_half_files(small_model: Path, tmp_path: Path, mon
         (Options(runtime="tensorrt_rtx", targets=("sm33",)), InputError, "sm33"),
         (Options(runtime="tensorrt_rtx", timing_cache=Path("t")), InputError, "no timing cache"),
         (Options(runtime="tensorrt"), UnavailableError, r"rmbg-trt\[tensorrt\]"),
-        (Options(runtime="tensorrt_rtx", size=SMALL, pictures=Path("no_such_folder")), InputError, "no_such_folder"),
+        (Options(runtime="tensorrt_rtx", size=SMALL, images=Path("no_such_folder")), InputError, "no_such_folder"),
         (Options(onnx_only=True), InputError, "an ONNX file, which ends in .onnx"),
     ],
 )

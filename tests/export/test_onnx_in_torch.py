@@ -17,9 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from rmbg_trt.errors import ModelError
+from rmbg_trt.export.images import input_tensor, load_images
 from rmbg_trt.export.onnx_in_torch import OnnxInTorch, UnsupportedOperatorError
-from rmbg_trt.export.onnx_node import Node
-from rmbg_trt.export.pictures import input_tensor, load_pictures
+from rmbg_trt.export.onnx_operators import Node
 
 Array = NDArray[Any]
 RNG = np.random.default_rng(7)
@@ -269,8 +269,8 @@ def test_what_it_does_not_have_is_refused_before_it_runs(graph: Any, message: st
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
-        ([helper.make_node("Add", ["x", "nothing"], ["y"], name="n")], "'n' .Add. reads a value that nothing makes"),
-        ([helper.make_node("Relu", ["x"], ["z"])], "no node makes the output 'y'"),
+        ([helper.make_node("Add", ["x", "nothing"], ["y"], name="n")], "'n' .Add. reads a value that no node produces"),
+        ([helper.make_node("Relu", ["x"], ["z"])], "no node produces the output 'y'"),
         ([helper.make_node("Add", ["x", "z"], ["y"]), helper.make_node("Relu", ["y"], ["z"])], "circle"),
     ],
 )
@@ -362,7 +362,7 @@ def _is_float(value: Any) -> bool:
 def test_the_official_model_agrees_with_onnx_runtime(u2netp_path: Path) -> None:
     """The large one has the same operators; test_verify.py has it in half precision."""
     graph = onnx.load(str(u2netp_path))
-    x = input_tensor(load_pictures(None)[:1], 320, 320)
+    x = input_tensor(load_images(None)[:1], 320, 320)
     expected, got = in_runtime(graph, x), in_torch(graph, x)
     # These networks enlarge rounding errors some 700 times: each of the two is up to 5e-5 off the result in double.
     np.testing.assert_allclose(got, expected, rtol=0, atol=5e-5)

@@ -20,8 +20,8 @@ from tests.runtimes import fake_gpu
 from rmbg_trt import _core
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
 from rmbg_trt.export import Options, checks, export, job
-from rmbg_trt.export.run_plan import no_gpu, plan_predict
-from rmbg_trt.export.shape import InputShape
+from rmbg_trt.export.options import InputShape
+from rmbg_trt.export.predict import plan_predict, why_no_gpu
 from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
 from rmbg_trt.runtimes.gpu import Gpu, current_gpu, find_gpu, make_current, usable_gpus
@@ -141,11 +141,11 @@ def test_an_input_that_the_plan_refuses(trt: Any, cuda: list[int]) -> None:
 
 
 def test_why_a_plan_cannot_be_tried(cuda: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [no_gpu(gpu) for gpu in (H200, L4)] == [None, None]
-    assert no_gpu(None) == "there is no usable GPU here"
-    assert no_gpu(Gpu(2, "NVIDIA T4", "7.5")) == "PyTorch sees 2 GPUs, and not cuda:2, NVIDIA T4"
+    assert [why_no_gpu(gpu) for gpu in (H200, L4)] == [None, None]
+    assert why_no_gpu(None) == "there is no usable GPU here"
+    assert why_no_gpu(Gpu(2, "NVIDIA T4", "7.5")) == "PyTorch sees 2 GPUs, and not cuda:2, NVIDIA T4"
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert no_gpu(H200) == "this PyTorch has no CUDA"
+    assert why_no_gpu(H200) == "this PyTorch has no CUDA"
 
 
 # The whole export.
@@ -172,7 +172,7 @@ def test_rtx_is_verified_on_the_gpu_asked_for(
     current: fake_gpu.Current, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(checks.run_plan, "no_gpu", lambda gpu: asked.append(gpu) or "it is pretended")
+    monkeypatch.setattr(checks, "why_no_gpu", lambda gpu: asked.append(gpu) or "it is pretended")
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", fake_tensorrt.make("1.7"))
     report = export(str(model), model.with_name("x.plan"), Options("fp32", runtime="tensorrt_rtx", device="cuda:1"))
     assert asked == [L4]

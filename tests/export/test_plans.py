@@ -13,7 +13,7 @@ import pytest
 from tests.export.conftest import RANGE
 
 from rmbg_trt.export.graph import serialize
-from rmbg_trt.export.shape import InputShape
+from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.to_fp16 import to_fp16
 from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime

@@ -18,7 +18,7 @@ from tests.export.conftest import RANGE
 
 from rmbg_trt import Engine
 from rmbg_trt.export.graph import node_counts, serialize
-from rmbg_trt.export.shape import InputShape
+from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.to_onnx import to_onnx
 from rmbg_trt.runtimes.openvino import shared_core
 
@@ -124,7 +124,7 @@ def test_exporting_does_not_change_the_model(module: Callable[..., Any]) -> None
 SCRIPT = """
 import hashlib, torch
 from rmbg_trt.export.graph import serialize
-from rmbg_trt.export.shape import InputShape
+from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.to_onnx import to_onnx
 from rmbg_trt.training.models import build
 torch.manual_seed(0)

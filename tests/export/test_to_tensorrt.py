@@ -21,7 +21,7 @@ from tests.runtimes import fake_gpu
 
 from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.export.build_watch import TOTAL, BuildWatch
-from rmbg_trt.export.shape import InputShape
+from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.to_tensorrt import BuiltPlan, PlanOptions, build_plan
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
 from rmbg_trt.runtimes.gpu import Gpu

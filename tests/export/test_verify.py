@@ -20,9 +20,9 @@ from tests import small_models
 from rmbg_trt.errors import ModelError, UnavailableError
 from rmbg_trt.export.centre import fit_for_half
 from rmbg_trt.export.graph import static
-from rmbg_trt.export.pictures import Picture, load_pictures
+from rmbg_trt.export.images import NamedImage, load_images
+from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.predict import remembered
-from rmbg_trt.export.shape import InputShape
 from rmbg_trt.export.to_fp16 import to_fp16
 from rmbg_trt.export.verify import (
     FP16_LIMITS,
@@ -39,7 +39,7 @@ from rmbg_trt.export.verify import (
 from rmbg_trt.training.models import build
 
 Floats = NDArray[np.float32]
-ONE, TWO = (Picture(name, np.full((4, 4, 3), 255, np.uint8)) for name in ("one.jpg", "two.jpg"))
+ONE, TWO = (NamedImage(name, np.full((4, 4, 3), 255, np.uint8)) for name in ("one.jpg", "two.jpg"))
 
 
 def giving(*values: list[float]) -> Predict:
@@ -175,9 +175,7 @@ def mean_sigmoid(x: Floats) -> Floats:
 def test_a_graph_that_is_right_in_half_passes() -> None:
     graph = chain(("up", "Mul", 16), ("down", "Mul", 1 / 16))  # powers of two: nothing is rounded
     steps: list[int] = []
-    comparison, inside = check_half(
-        graph, mean_sigmoid, load_pictures(None)[:2], (48, 64), step=lambda: steps.append(1)
-    )
+    comparison, inside = check_half(graph, mean_sigmoid, load_images(None)[:2], (48, 64), step=lambda: steps.append(1))
     assert comparison.failures() == inside.failures() == []
     assert comparison.limits == FP16_LIMITS
     assert 0 < comparison.max_abs < 1e-3
@@ -187,13 +185,13 @@ def test_a_graph_that_is_right_in_half_passes() -> None:
     assert 30 < inside.largest <= 2.64 * 16 + 0.05
     assert inside.headroom == pytest.approx(65504 / inside.largest)
     assert inside.to_dict()["not_finite_layer"] is None
-    from_bytes, _ = check_half(graph.SerializeToString(), mean_sigmoid, load_pictures(None)[:2], (48, 64))
+    from_bytes, _ = check_half(graph.SerializeToString(), mean_sigmoid, load_images(None)[:2], (48, 64))
     assert from_bytes == comparison
 
 
 def test_an_overflow_is_found_at_its_layer() -> None:
     graph = chain(("large", "Mul", 300), ("too_large", "Mul", 300), ("back", "Div", 60000), ("again", "Mul", 0.6))
-    comparison, inside = check_half(graph, mean_sigmoid, load_pictures(None)[:1], (48, 64))
+    comparison, inside = check_half(graph, mean_sigmoid, load_images(None)[:1], (48, 64))
     assert inside.not_finite_layer == "too_large"
     # What did not overflow there is at most 65504; on the way out the Infs become a sigmoid of 0 or 1.
     assert inside.layer == "too_large"
@@ -208,7 +206,7 @@ def test_an_overflow_is_found_at_its_layer() -> None:
 
 def test_an_overflow_that_reaches_the_output_is_counted() -> None:
     graph = chain(("far", "Mul", 60000), ("nothing", "Mul", 0))  # Inf times 0 is NaN
-    comparison, inside = check_half(graph, mean_sigmoid, load_pictures(None)[:1], (48, 64))
+    comparison, inside = check_half(graph, mean_sigmoid, load_images(None)[:1], (48, 64))
     assert inside.not_finite_layer == "far"
     assert 0 < comparison.not_finite <= 48 * 64
     (failure,) = comparison.failures()
@@ -218,7 +216,7 @@ def test_an_overflow_that_reaches_the_output_is_counted() -> None:
 
 def test_a_graph_that_loses_too_much_fails_its_limits() -> None:
     graph = chain(("coarse", "Add", 1024), ("fine_again", "Sub", 1024))  # whole numbers are left
-    comparison, inside = check_half(graph, mean_sigmoid, load_pictures(None)[:2], (48, 64))
+    comparison, inside = check_half(graph, mean_sigmoid, load_images(None)[:2], (48, 64))
     assert comparison.mean_alpha > 5
     assert comparison.iou < 0.99
     assert len(comparison.failures()) == 2
@@ -288,7 +286,7 @@ def test_half_precision_throughout_moves_the_edge_of_u2netp(u2netp_path: Path) -
     """The whole export, which does better, is in test_job.py."""
     graph = static(onnx.load(str(u2netp_path)), InputShape())
     reference = onnx_runtime(u2netp_path.read_bytes())
-    plain, _ = check_half(to_fp16(graph), reference, load_pictures(None)[-1:], (320, 320))
+    plain, _ = check_half(to_fp16(graph), reference, load_images(None)[-1:], (320, 320))
     assert plain.failures() != []
 
 
@@ -297,7 +295,7 @@ def test_half_precision_throughout_moves_the_edge_of_u2netp(u2netp_path: Path) -
 def test_u2net_in_half(u2net_path: Path) -> None:
     """On the photograph that plain half precision spoils."""
     graph = static(onnx.load(str(u2net_path)), InputShape())
-    reference, rocket = remembered(onnx_runtime(u2net_path.read_bytes())), load_pictures(None)[-1:]
+    reference, rocket = remembered(onnx_runtime(u2net_path.read_bytes())), load_images(None)[-1:]
     plain, _ = check_half(to_fp16(graph), reference, rocket, (320, 320))
     assert plain.failures() != []
     fit, keep = fit_for_half(graph, InputShape())

@@ -18,7 +18,7 @@ from tests.runtimes import fake_gpu
 
 from rmbg_trt import _core
 from rmbg_trt.errors import Error
-from rmbg_trt.export.shape import InputShape
+from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
 from rmbg_trt.networks import tensorrt as tensorrt_network
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime

@@ -19,7 +19,7 @@ if not torch.cuda.is_available():
         pytest.fail(f"RMBG_FAIL_WITHOUT_CUDA=1 and {names[0]} is here, but PyTorch finds no GPU", pytrace=False)
     pytest.skip("this PyTorch has no GPU", allow_module_level=True)
 
-from rmbg_trt.export.pictures import input_tensor, load_pictures  # noqa: E402
+from rmbg_trt.export.images import input_tensor, load_images  # noqa: E402
 from rmbg_trt.networks import torch as torch_network  # noqa: E402
 from rmbg_trt.networks.torch_tuning import cudnn_switches  # noqa: E402
 from rmbg_trt.runtimes.request import Request  # noqa: E402
@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     model = build("u2netp").eval()
     with torch.inference_mode():
-        logits = model(torch.from_numpy(input_tensor(load_pictures(None, 1), *SIZE)))[0]
+        logits = model(torch.from_numpy(input_tensor(load_images(None, 1), *SIZE)))[0]
     with torch.no_grad():  # an untrained network predicts nearly the same everywhere, which would hide mistakes
         scale = 2 / float(logits.std())
         model.outconv.weight.mul_(scale)
@@ -82,7 +82,7 @@ def test_replay_and_eager_write_the_same_bytes(checkpoint: Path, precision: str)
     target = torch.zeros(1, 1, *SIZE, device=device)
     slot.bind(source, target)
     side = torch.cuda.Stream()
-    for picture in load_pictures(None, 2):
+    for picture in load_images(None, 2):
         source.copy_(torch.from_numpy(input_tensor([picture], *SIZE)).permute(0, 2, 3, 1))
         poison()
         torch.cuda.synchronize()

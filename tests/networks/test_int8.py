@@ -28,9 +28,9 @@ from rmbg_trt import Engine, InputError, ModelError, UnavailableError
 from rmbg_trt.cache import cache_dir
 from rmbg_trt.errors import Error
 from rmbg_trt.export import calibration, int8_job, to_int8
+from rmbg_trt.export.images import NamedImage
 from rmbg_trt.export.int8_checks import check_int8, check_of
 from rmbg_trt.export.int8_job import export_int8
-from rmbg_trt.export.pictures import Picture
 from rmbg_trt.networks import int8_cache
 from rmbg_trt.runtimes.openvino import read_model, shared_core
 from rmbg_trt.sidecar import read_sidecar
@@ -186,7 +186,7 @@ def test_masks_are_the_truth(tmp_path: Path) -> None:
 
 def test_figures_by_hand() -> None:
     """A picture of four pixels in a row; the truth is the right half."""
-    picture = Picture("four", np.zeros((1, 4, 3), np.uint8))
+    picture = NamedImage("four", np.zeros((1, 4, 3), np.uint8))
     truth = np.array([[0, 0, 255, 255]], np.uint8)
 
     def gives(*values: float) -> Any:
@@ -212,7 +212,7 @@ def test_figures_by_hand() -> None:
     assert (same.loss, same.masks, same.failures()) == (0, False, [])
     with pytest.raises(ModelError, match="NaN or Inf on four"):
         check_int8(fp32, gives(0, float("nan"), 0, 1), [(picture, None)], (1, 4))
-    with pytest.raises(ModelError, match="no picture at all"):
+    with pytest.raises(ModelError, match="no readable image"):
         check_int8(fp32, int8, [], (1, 4))
 
 
@@ -255,7 +255,7 @@ def test_masks_are_no_photographs(tmp_path: Path) -> None:
 
 def test_no_such_calibration(model: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="there are no pictures in the folder"):
+    with pytest.raises(InputError, match="there are no images in the folder"):
         open_(model, calibration=tmp_path / "empty")
     with pytest.raises(InputError, match=r"'.*nowhere'; expected a folder of photographs"):
         open_(model, calibration=tmp_path / "nowhere")
@@ -431,7 +431,7 @@ def test_an_exported_file_is_opened_as_what_it_is(
         "leaky_int8.xml",
         "leaky_int8.xml.json",
     ]
-    with pytest.raises(InputError, match=r"is there already; give --overwrite"):
+    with pytest.raises(InputError, match=r"already exists; give --overwrite"):
         export_int8(str(model), out)
     frame = reference.photograph("rocket")
     with open_(model) as cached:
@@ -588,7 +588,7 @@ def test_ctrl_c_ends_the_child(model: Path, tmp_path: Path, monkeypatch: pytest.
     """The child takes a picture, and would then write a file for as long as it lives."""
     alive = tmp_path / "alive"
     (tmp_path / "child.py").write_text(
-        f"import os, time\nprint('{{\"taken\": 1}}', flush=True)\n"
+        f"import os, time\nprint('{{\"done\": 1}}', flush=True)\n"
         f"open({str(alive)!r}, 'w').write(str(os.getpid()))\nwhile True: time.sleep(0.01)"
     )
     monkeypatch.setattr(to_int8, "_CHILD", tmp_path / "child.py")

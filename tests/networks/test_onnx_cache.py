@@ -21,7 +21,7 @@ from tests import make, small_models
 from rmbg_trt import Engine, _core, networks
 from rmbg_trt.errors import Error, ModelError, UnavailableError
 from rmbg_trt.export import convert as export_convert
-from rmbg_trt.export import requirements, source, to_onnx
+from rmbg_trt.export import source, to_onnx
 from rmbg_trt.files import file_sha256
 from rmbg_trt.networks import onnx_cache
 from rmbg_trt.networks.onnx_cache import convert
@@ -124,7 +124,7 @@ def test_from_the_cache_nothing_is_needed(
     checkpoint: Path, exporter: FakeExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     convert(checkpoint)
-    monkeypatch.setattr(requirements, "PACKAGES", ("a_package_that_nobody_has",))
+    monkeypatch.setattr(source, "PACKAGES", ("a_package_that_nobody_has",))
     assert "from the cache" in reason(checkpoint)
 
 
@@ -237,14 +237,14 @@ def test_a_damaged_checkpoint(tmp_path: Path) -> None:
 
 def test_another_normalisation(checkpoint: Path, exporter: FakeExporter) -> None:
     exporter.config = ModelConfig("unet", 1, (48, 64), mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))
-    with pytest.raises(ModelError, match=r"best\.safetensors was trained on pictures normalised with mean"):
+    with pytest.raises(ModelError, match=r"best\.safetensors was trained on images normalised with mean"):
         open_(checkpoint)
     assert exporter.shapes == []
 
 
 def test_a_size_that_is_none(checkpoint: Path, exporter: FakeExporter) -> None:
     exporter.config = ModelConfig("unet", 1, (8, 8))
-    with pytest.raises(ModelError, match=r"best\.safetensors: no input of its size.*give size="):
+    with pytest.raises(ModelError, match=r"best\.safetensors: its input size does not work.*give size="):
         open_(checkpoint)
     with open_(checkpoint, size=64) as engine:
         assert engine.info.input_size == (64, 64)

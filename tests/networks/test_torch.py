@@ -28,7 +28,7 @@ from rmbg_trt import _core
 from rmbg_trt.errors import ModelError, NetworkError, UnavailableError
 from rmbg_trt.export import verify
 from rmbg_trt.export.graph import at_shape, serialize
-from rmbg_trt.export.pictures import input_tensor, load_pictures
+from rmbg_trt.export.images import input_tensor, load_images
 from rmbg_trt.export.predict import onnx_runtime
 from rmbg_trt.networks import torch as torch_network
 from rmbg_trt.networks.torch import Slot, prepare
@@ -67,7 +67,7 @@ class Constant(nn.Module):
 
 @pytest.fixture(scope="module")
 def photographs() -> list[torch.Tensor]:
-    return [torch.from_numpy(input_tensor([each], *SIZE)) for each in load_pictures(None, 2)]
+    return [torch.from_numpy(input_tensor([each], *SIZE)) for each in load_images(None, 2)]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_the_matte_is_that_of_the_onnx_file(u2netp_path: Path, size: tuple[int, 
     assert made_for == (320, 320)
     matte, precision, reason = prepare(model, size, CPU, "fp32")
     assert (precision, reason) == ("fp32", "fp32 because it was asked for")
-    for picture in load_pictures(None, 2):
+    for picture in load_images(None, 2):
         x = input_tensor([picture], *size)
         np.testing.assert_allclose(predict_with(matte, CPU)(x), expected(x), atol=1e-4)
 
@@ -181,7 +181,7 @@ def test_the_small_network_keeps_its_edge(u2netp_path: Path) -> None:
         "plain",
         predict_with(exact, CPU),
         predict_with(plain, CPU),
-        load_pictures(None, 2),
+        load_images(None, 2),
         (320, 320),
         verify.FP16_LIMITS,
     )
@@ -211,7 +211,7 @@ def test_layers_that_overflow_stay_in_float32(scale: float) -> None:
         model.second.weight *= scale
         model.last.weight[:, 2:] /= scale
     exact, plain = (predict_with(Matte(model, dtype), CPU) for dtype in (torch.float32, torch.float16))
-    x = input_tensor(load_pictures(None, 1), *SIZE)
+    x = input_tensor(load_images(None, 1), *SIZE)
     assert not np.abs(plain(x) - exact(x)).max() < 0.1
     _, precision, reason = prepare(model, SIZE, CPU, "fp16")
     assert (precision, "layers in fp32" in reason) == ("fp16", True)

@@ -272,7 +272,7 @@ def test_unknown_target_names_the_known(rtx: TensorRt, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def rtx_plan(rtx: TensorRt, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    from rmbg_trt.export.shape import InputShape
+    from rmbg_trt.export.options import InputShape
     from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
 
     model = small_models.matte(tmp_path_factory.mktemp("rtx") / "small.onnx", 32, 64).read_bytes()

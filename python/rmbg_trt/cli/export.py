@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rmbg-trt export``: a checkpoint or ONNX file becomes a verified plan; ``--inspect`` shows what a file holds."""
+"""``rmbg-trt export``: builds a verified plan from a checkpoint or ONNX file; ``--inspect`` describes a model file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import progress
+from rich.table import Table
+from rich.text import Text
 
 from ..errors import InputError
 from ..export import int8_job, job
 from ..export.inspect_file import inspect
-from ..export.options import Options
-from ..export.shape import Range
+from ..export.options import Options, Range
 from .console import EXIT_USAGE, VerboseOption, error_boundary, fail, out, say, setup_logging, stages_bar
 from .options import CalibrationOption
 
@@ -39,60 +41,60 @@ def export(
     ] = None,
     target: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="OUT", help="The file to write. Default: NAME.plan, or .int8.xml, here."),
+        typer.Option("--out", "-o", metavar="OUT", help="The file to write. Default: NAME.plan, .onnx or .int8.xml."),
     ] = None,
     runtime: Annotated[
-        _Runtime, typer.Option(help="auto takes TensorRT where there is a GPU, else TensorRT-RTX.")
+        _Runtime, typer.Option(help="auto: TensorRT if there is a GPU, else TensorRT-RTX.")
     ] = _Runtime.auto,
     precision: Annotated[
-        _Precision, typer.Option(help="Arithmetic of the convolutions; int8 makes an OpenVINO model for the CPU.")
+        _Precision, typer.Option(help="Arithmetic of the convolutions; int8 writes an OpenVINO model for the CPU.")
     ] = _Precision.fp16,
     size: Annotated[
-        tuple[int, int] | None, typer.Option(metavar="H W", help="Network input; the source's own by default.")
+        tuple[int, int] | None, typer.Option(metavar="H W", help="Network input. Default: the source's own.")
     ] = None,
     dynamic: Annotated[
         tuple[str, str, str] | None,
-        typer.Option(metavar="MIN OPT MAX", help="A range of inputs, each a side or HxW: 160 320 640."),
+        typer.Option(metavar="MIN OPT MAX", help="Range of input sizes, each a side or HxW: 160 320 640."),
     ] = None,
-    batch: Annotated[str, typer.Option(metavar="N|MIN:OPT:MAX", help="Pictures at once.")] = "1",
+    batch: Annotated[str, typer.Option(metavar="N|MIN:OPT:MAX", help="Images per batch.")] = "1",
     device: Annotated[
-        str, typer.Option(help="The GPU that builds the plan and runs it to verify it: auto, cuda or cuda:N.")
+        str, typer.Option(help="The GPU that builds and verifies the plan: auto, cuda or cuda:N.")
     ] = "auto",
     targets: Annotated[
         str | None, typer.Option(metavar="LIST", help="GPUs of a TensorRT-RTX plan: sm86,sm89,sm120.")
     ] = None,
     workspace: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory the builder may plan with: 512M, 4G.")
+        str | None, typer.Option(metavar="SIZE", help="Limit of the builder's scratch memory: 512M, 4G.")
     ] = None,
     timing_cache: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TensorRT's timings: read if there, and written.")
+        Path | None, typer.Option(metavar="FILE", help="TensorRT's timings; read if it exists, then written.")
     ] = None,
     onnx_only: Annotated[bool, typer.Option("--onnx-only", help="Stop at ONNX; needs no TensorRT.")] = False,
-    pictures: Annotated[
+    images: Annotated[
         Path | None,
         typer.Option(
-            "--verify", metavar="IMAGES", help="Up to 16 photographs (int8: 100) to verify with, not the four inside."
+            "--verify", metavar="IMAGES", help="Up to 16 images (int8: 100) to verify with. Default: four photographs."
         ),
     ] = None,
     calibration: CalibrationOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Write a model even if its verification fails.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write the model even if its verification fails.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     inspect: Annotated[
         Path | None,
-        typer.Option("--inspect", metavar="FILE", help="Show what a model file holds; does nothing else."),
+        typer.Option("--inspect", metavar="FILE", help="Describe a model file and do nothing else."),
     ] = None,
     verbose: VerboseOption = False,
 ) -> None:
-    """Make a verified plan for an NVIDIA GPU from a checkpoint or an ONNX file.
+    """Build a verified plan for an NVIDIA GPU from a checkpoint or an ONNX file.
 
-    The model goes to ONNX, to half precision, and through TensorRT's builder,
-    and each step is compared with the one before it on real photographs. A
-    model that fails is not written. Each file gets a JSON sidecar with shapes,
-    versions and the figures.
+    The model is exported to ONNX, converted to half precision and built with
+    TensorRT. Each step is compared with the one before it on real photographs,
+    and a model that fails is not written. Each file gets a JSON sidecar with
+    shapes, versions and the figures.
 
-    TensorRT builds on a GPU and for its kind: the first one, or that of
-    --device. TensorRT-RTX builds anywhere, for RTX GPUs from Ampere on or for
-    those in --targets.
+    TensorRT builds on a GPU, for GPUs of the same kind: the first GPU, or the
+    one of --device. TensorRT-RTX builds anywhere, for RTX GPUs from Ampere on
+    or for those in --targets.
 
     For example: [bold]rmbg-trt export u2net -o u2net.plan[/bold]
 
@@ -102,17 +104,17 @@ def export(
     ONNX for other programs:
     [bold]rmbg-trt export u2netp.pth -o u2netp.onnx --onnx-only --precision fp32[/bold]
 
-    8 bit for the CPU, made with photographs of yours and judged by masks:
+    int8 for the CPU, calibrated with your photographs and verified with masks:
     [bold]rmbg-trt export u2net -o u2net.xml --precision int8 --calibration photos --verify val[/bold]
 
-    What is inside: [bold]rmbg-trt export --inspect u2net.plan[/bold]
+    Describe a file: [bold]rmbg-trt export --inspect u2net.plan[/bold]
     """
     setup_logging(verbose)
-    if not verbose:  # the runtime's messages are quoted in our errors
+    if not verbose:  # our errors quote the runtime's messages
         logging.getLogger("rmbg_trt.tensorrt").setLevel(logging.CRITICAL + 1)
     if inspect is not None:
         if source is not None:
-            fail("--inspect shows one file; give it no SOURCE", EXIT_USAGE)
+            fail("--inspect describes one file; give it no SOURCE", EXIT_USAGE)
         _inspect(inspect)
         return
     if source is None:
@@ -120,9 +122,9 @@ def export(
     if precision is _Precision.int8:
         plans = runtime is not _Runtime.auto or onnx_only or targets or workspace or timing_cache or device != "auto"
         if plans or dynamic or batch != "1":
-            fail("--precision int8 is for the CPU and for one picture of one size; no options of plans", EXIT_USAGE)
+            fail("--precision int8 is for the CPU and for one image of one size; no options of plans", EXIT_USAGE)
         file = target or Path(Path(source).stem + ".int8.xml")
-        _int8(source, file, calibration=calibration, verify=pictures, size=size, force=force, overwrite=overwrite)
+        _int8(source, file, calibration=calibration, verify=images, size=size, force=force, overwrite=overwrite)
         return
     if calibration is not None:
         fail("--calibration is for --precision int8", EXIT_USAGE)
@@ -137,7 +139,7 @@ def export(
             targets=tuple(filter(None, (targets or "").split(","))),
             workspace_bytes=_bytes(workspace),
             timing_cache=timing_cache,
-            pictures=pictures,
+            images=images,
             force=force,
             overwrite=overwrite,
         )
@@ -145,49 +147,42 @@ def export(
         fail(str(error), EXIT_USAGE)
     chosen = target or Path(Path(source).stem + (".onnx" if onnx_only else ".plan"))
     report = _run(source, chosen, options)
-    _show(report)
-    _tell_failures(report.checks.failures(), written=report.written)
+    _print_report(report)
+    _report_failures(report.checks.failures(), written=report.written)
 
 
 def _run(source: str, target: Path, options: Options) -> job.Report:
-    from rich import progress
-
-    with stages_bar(job.STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as tell:
-        return job.export(source, target, options, progress=tell)
+    with stages_bar(job.STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as on_progress:
+        return job.export(source, target, options, progress=on_progress)
 
 
 def _int8(source: str, target: Path, **options: Any) -> None:
-    from rich import progress
-
-    with stages_bar(int8_job.STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as tell:
-        made = int8_job.export_int8(source, target, progress=tell, **options)
-    say(f"calibrated with {made.samples.what}; {made.check}")
-    say(f"in float32: {', '.join(made.fp32_layers) or 'nothing'}")
-    _tell_failures(made.check.failures(), written=options["force"])
+    with stages_bar(int8_job.STAGES, progress.TaskProgressColumn(), progress.TimeElapsedColumn()) as on_progress:
+        model = int8_job.export_int8(source, target, progress=on_progress, **options)
+    say(f"calibrated with {model.samples.what}; {model.check}")
+    say(f"in float32: {', '.join(model.fp32_layers) or 'nothing'}")
+    _report_failures(model.check.failures(), written=options["force"])
     size = (target.stat().st_size + target.with_suffix(".bin").stat().st_size) / 1e6
     typer.echo(f"{target}: int8, {size:.2f} MB")
 
 
-def _tell_failures(failures: list[str], *, written: bool) -> None:
-    """Says what failed in the verification; ends the command where nothing was written for it."""
+def _report_failures(failures: list[str], *, written: bool) -> None:
+    """Prints what failed in the verification, and ends the command if nothing was written."""
     if failures and not written:
         fail("nothing was written, because the verification failed (--force writes it anyway):\n" + _list(failures))
     if failures:
         say("Written although the verification failed:\n" + _list(failures), style="yellow")
 
 
-def _show(report: job.Report) -> None:
-    """Figures of the verification and the files, on stdout."""
-    from rich.table import Table
-    from rich.text import Text
-
+def _print_report(report: job.Report) -> None:
+    """Prints the figures of the verification and the files on stdout."""
     table = Table("Compared", title="Verification", title_justify="left")
-    for column in ("pictures", "max |d|", "mean |d|", "alpha /255", "IoU", "passed"):
+    for column in ("images", "max |d|", "mean |d|", "alpha /255", "IoU", "passed"):
         table.add_column(column, justify="right")
-    for each in report.checks.comparisons:
-        passed = Text("yes", "green") if not each.failures() else Text("NO", "bold red")
-        figures = (f"{each.max_abs:.2g}", f"{each.mean_abs:.2g}", f"{each.mean_alpha:.3f}", f"{each.iou:.5f}")
-        table.add_row(each.what, str(each.pictures), *figures, passed)
+    for result in report.checks.comparisons:
+        passed = Text("yes", "green") if not result.failures() else Text("NO", "bold red")
+        figures = (f"{result.max_abs:.2g}", f"{result.mean_abs:.2g}", f"{result.mean_alpha:.3f}", f"{result.iou:.5f}")
+        table.add_row(result.what, str(result.pictures), *figures, passed)
     out.print(table)
     inside = report.checks.activations
     if inside is not None:
@@ -195,24 +190,20 @@ def _show(report: job.Report) -> None:
     for note in report.checks.notes:
         say(note, style="yellow")
     times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items())
-    say(f"{report.source.architecture or 'the graph as it was'}, input {report.shape}; {times}")
+    say(f"{report.source.architecture or 'graph of another architecture'}, input {report.shape}; {times}")
     if report.written:
         for artefact in report.artefacts:
             nodes = f", {sum(artefact.nodes.values())} nodes" if artefact.nodes else ""
-            out.print(
-                Text(f"{artefact.path}: {artefact.precision}, {len(artefact.data) / 1e6:.2f} MB{nodes}"), soft_wrap=True
-            )
+            line = f"{artefact.path}: {artefact.precision}, {len(artefact.data) / 1e6:.2f} MB{nodes}"
+            out.print(Text(line), soft_wrap=True)
 
 
 def _inspect(path: Path) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(show_header=False, box=None)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for what, value in inspect(path):
-        table.add_row(what, Text(value))
+    for title, value in inspect(path):
+        table.add_row(title, Text(value))
     out.print(table)
 
 
@@ -226,7 +217,7 @@ def _options(**values: object) -> Options:
 
 
 def _size(size: tuple[int, int] | None, dynamic: tuple[str, str, str] | None) -> tuple[Range, Range] | None:
-    """Height and width asked for, each smallest, usual and largest, or None for the source's own."""
+    """Height and width, each as smallest, usual and largest; None for the source's own."""
     if size and dynamic:
         raise InputError("--size and --dynamic contradict each other; give one of them")
     if size:
@@ -234,9 +225,9 @@ def _size(size: tuple[int, int] | None, dynamic: tuple[str, str, str] | None) ->
         return (height, height, height), (width, width, width)
     if dynamic is None:
         return None
-    pairs = [each.lower().split("x") for each in dynamic]
+    pairs = [side.lower().split("x") for side in dynamic]
     if any(len(pair) > 2 for pair in pairs):
-        raise InputError(f"--dynamic is {' '.join(dynamic)!r}; expected three sides or HxW, as 160 320 640")
+        raise InputError(f"--dynamic is {' '.join(dynamic)!r}; expected three sides or HxW, such as 160 320 640")
     heights, widths = ([pair[index] for pair in pairs] for index in (0, -1))
     return _range(heights, "--dynamic", "whole numbers"), _range(widths, "--dynamic", "whole numbers")
 
@@ -249,13 +240,13 @@ def _range(parts: list[str], option: str, expected: str) -> Range:
 
 
 def _bytes(text: str | None) -> int | None:
-    """Reads 512M or 4G."""
+    """The number of bytes in a size such as 512M or 4G."""
     if text is None:
         return None
     units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
     number, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 1)
     if not (number.isascii() and number.isdigit() and int(number) > 0):
-        raise InputError(f"--workspace is {text!r}; expected a size, as 512M or 4G")
+        raise InputError(f"--workspace is {text!r}; expected a size such as 512M or 4G")
     return int(number) * unit
 
 

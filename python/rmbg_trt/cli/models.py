@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rmbg-trt models``: the catalogue of weights, what of it is cached, and how to fetch the rest."""
+"""``rmbg-trt models``: lists the catalogue of weights, fetches them and finds them in the cache."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from .. import models
 from ..errors import Error
@@ -32,9 +34,6 @@ def list_models() -> None:
 
     Example: [bold]rmbg-trt models list[/bold]
     """
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table("Name", title="Models", title_justify="left")
     table.add_column("Size", justify="right")
     for column in ("Licence", "Cached"):
@@ -52,12 +51,12 @@ def list_models() -> None:
 def pull(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Models to fetch.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Fetch the whole catalogue.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Fetch again what is cached already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch models again that are already cached.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Fetch models into the cache, verified by their sha256.
+    """Fetch models into the cache and verify their sha256.
 
-    Goes on past a model that fails, and then ends with exit code 1.
+    If a model fails, the others are still fetched, and the exit code is 1.
 
     Example: [bold]rmbg-trt models pull u2net u2netp[/bold]
     """
@@ -66,7 +65,7 @@ def pull(
         fail("give the names of the models to pull, or --all; see: rmbg-trt models list", EXIT_USAGE)
     wanted = list(models.CATALOGUE) if everything else list(dict.fromkeys(names or ()))
     for name in wanted:
-        models.model_path(name)  # refuses an unknown name before anything is fetched
+        models.model_path(name)  # raises for an unknown name before anything is fetched
 
     failed = 0
     for name in wanted:
@@ -85,8 +84,8 @@ def pull(
 
 @models_app.command("path")
 @error_boundary()
-def path_of(name: Annotated[str, typer.Argument(help="A name of the catalogue.")]) -> None:
-    """Print the path of a cached model and nothing else, for use in scripts.
+def path_of(name: Annotated[str, typer.Argument(help="A catalogue name.")]) -> None:
+    """Print only the path of a cached model, for use in scripts.
 
     Example: [bold]trtexec --onnx=$(rmbg-trt models path u2net)[/bold]
     """

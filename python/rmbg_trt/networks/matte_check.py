@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..export.images import NamedImage, load_images
 from ..export.int8_checks import agreement, recipe_matte
-from ..export.pictures import Picture, load_pictures
 from ..training.metrics import iou
 
 DARK = 0.3
@@ -59,8 +59,8 @@ def check_mattes(fp32: Predict, reduced: Predict, size: tuple[int, int]) -> Matt
     Raises:
         ModelError: A network gives NaN or Inf.
     """
-    photographs = load_pictures(None)
-    dark = [Picture(f"{image.name}, darkened", (image.rgb * DARK).astype(np.uint8)) for image in photographs]
+    photographs = load_images(None)
+    dark = [NamedImage(f"{image.name}, darkened", (image.rgb * DARK).astype(np.uint8)) for image in photographs]
     differences, ious, agreements, names = [], [], [], []
     for image in (*photographs, *dark):
         x = _core.preprocess(image.rgb, size, color="rgb")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..cache import entry_path, read_entry, warn_damaged, write_entry
 from ..errors import InputError
-from ..export.pictures import SHIPPED
+from ..export.images import SHIPPED
 from ..image import read_image
 from ..models import content_sha256
 from ..runtimes.devices import require_bf16

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from ..errors import ModelError, NetworkError, UnavailableError
-from ..export.pictures import input_tensor, load_pictures
+from ..export.images import input_tensor, load_images
 from ..export.source import fixed_size, read_onnx
 from ..export.verify import FP16_LIMITS, compare
 from ..recipe import check_normalisation
@@ -122,7 +122,7 @@ def fuse(matte: Matte, size: tuple[int, int], device: Any) -> str:
 
     from .torch_matte import choose_fused
 
-    image = torch.from_numpy(input_tensor(load_pictures(None, 1), *size)).to(device)
+    image = torch.from_numpy(input_tensor(load_images(None, 1), *size)).to(device)
     fused, pairs = choose_fused(matte, image)
     return f"{fused} of {pairs} convolutions fused with their ReLU"
 
@@ -173,7 +173,7 @@ def prepare(model: nn.Module, size: tuple[int, int], device: Any, precision: str
     exact = Matte(model).to(device)
     if precision == "fp32":
         return exact, "fp32", "fp32 because it was asked for"
-    images = load_pictures(None, PHOTOGRAPHS)
+    images = load_images(None, PHOTOGRAPHS)
     keep = layers_to_keep(exact, (torch.from_numpy(input_tensor([image], *size)).to(device) for image in images))
     half = Matte(model, torch.float16, keep).to(device)
     reference, candidate = predict_with(exact, device), predict_with(half, device)

@@ -12,7 +12,7 @@ from PIL import Image
 from tests import reference
 
 from rmbg_trt.errors import InputError
-from rmbg_trt.export.pictures import SHIPPED, Picture, input_tensor, load_pictures
+from rmbg_trt.export.images import SHIPPED, NamedImage, input_tensor, load_images
 
 
 def _save(path: Path, shade: int, mode: str = "RGB") -> None:
@@ -21,7 +21,7 @@ def _save(path: Path, shade: int, mode: str = "RGB") -> None:
 
 
 def test_four_photographs_are_shipped() -> None:
-    pictures = load_pictures(None)
+    pictures = load_images(None)
     shapes = {each.name: each.rgb.shape for each in pictures}
     assert shapes == {
         "astronaut.jpg": (400, 400, 3),
@@ -41,18 +41,18 @@ def test_a_folder_is_searched_in_order_through_all_levels(tmp_path: Path) -> Non
     for place, shade in (("b.png", 2), ("a.png", 1), ("deep/er/c.png", 3)):
         _save(tmp_path / place, shade)
     (tmp_path / "notes.txt").write_text("no picture")
-    pictures = load_pictures(tmp_path)
+    pictures = load_images(tmp_path)
     assert [(each.name, int(each.rgb[0, 0, 0])) for each in pictures] == [
         ("a.png", 1),
         ("b.png", 2),
         ("deep/er/c.png", 3),
     ]
-    assert [each.name for each in load_pictures(tmp_path, limit=2)] == ["a.png", "b.png"]
+    assert [each.name for each in load_images(tmp_path, limit=2)] == ["a.png", "b.png"]
 
 
 def test_one_file_and_alpha_is_left_out(tmp_path: Path) -> None:
     Image.new("RGBA", (3, 2), (10, 20, 30, 40)).save(tmp_path / "one.png")
-    (picture,) = load_pictures(tmp_path / "one.png")
+    (picture,) = load_images(tmp_path / "one.png")
     assert picture.name == "one.png"
     assert picture.rgb.shape == (2, 3, 3)
     assert picture.rgb.flags.c_contiguous
@@ -63,25 +63,25 @@ def test_bad_pictures_are_left_out_with_a_warning(tmp_path: Path, caplog: pytest
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff broken")
     _save(tmp_path / "b.png", 7)
     with caplog.at_level(logging.WARNING, "rmbg_trt.export"):
-        pictures = load_pictures(tmp_path, limit=1)
+        pictures = load_images(tmp_path, limit=1)
     assert [each.name for each in pictures] == ["b.png"]
     assert "a.jpg" in caplog.text
 
 
 def test_no_picture_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file or folder"):
-        load_pictures(tmp_path / "missing")
+        load_images(tmp_path / "missing")
     with pytest.raises(InputError, match="no images in the folder"):
-        load_pictures(tmp_path)
+        load_images(tmp_path)
     (tmp_path / "a.jpg").write_bytes(b"broken")
     with pytest.raises(InputError, match="none of the pictures"):
-        load_pictures(tmp_path)
+        load_images(tmp_path)
 
 
 @pytest.mark.parametrize(("height", "width"), [(320, 320), (33, 65)])
 def test_the_input_is_that_of_the_recipe(height: int, width: int) -> None:
-    pictures = load_pictures(None)[:2]
-    dark = Picture("dark", pictures[0].rgb // 3)  # its maximum is not 255
+    pictures = load_images(None)[:2]
+    dark = NamedImage("dark", pictures[0].rgb // 3)  # its maximum is not 255
     x = input_tensor([*pictures, dark], height, width)
     assert x.shape == (3, 3, height, width)
     assert x.dtype == np.float32
