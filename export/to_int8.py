@@ -134,9 +134,8 @@ def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:
             continue
         source = layer.input_value(0)
         plane, all_axes = np.array([2, 3], np.int64), np.array([0, 1, 2, 3], np.int64)
-        variance = ops.reduce_mean(
-            ops.squared_difference(source, ops.reduce_mean(source, plane, keep_dims=True)), plane
-        )
+        mean = ops.reduce_mean(source, plane, keep_dims=True)
+        variance = ops.reduce_mean(ops.squared_difference(source, mean), plane)
         figures += [variance, ops.reduce_min(source, all_axes), ops.reduce_max(source, all_axes)]
         layers.append((layer.get_friendly_name(), np.square(weights, dtype=np.float64).sum(axis=(0, 2, 3))))
     if not layers:

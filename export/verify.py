@@ -80,7 +80,7 @@ class Comparison:
         figures = {**dataclasses.asdict(self), "limits": limits, "passed": not self.failures()}
         del figures["advice"]
         return {
-            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in figures.items()
+            key: None if isinstance(value, float) and math.isnan(value) else value for key, value in figures.items()
         }
 
 

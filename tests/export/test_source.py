@@ -16,7 +16,7 @@ from onnx import helper
 from tests import small_models
 
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
-from rmbg_trt.export import graph, source
+from rmbg_trt.export import graph
 from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.source import open_source
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
@@ -85,7 +85,7 @@ def test_no_such_source() -> None:
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "PACKAGES", ("onnx", "not_there", "nor_this"))
+    monkeypatch.setattr("rmbg_trt.export.source.PACKAGES", ("onnx", "not_there", "nor_this"))
     with pytest.raises(UnavailableError, match=r'needs not_there, nor_this: pip install "rmbg-trt\[export\]"'):
         open_source("u2netp")
 

@@ -24,7 +24,7 @@ from tests.runtimes.fake_gpu import H200, L4
 from rmbg_trt import _core, models
 from rmbg_trt.cache import prune
 from rmbg_trt.errors import Error, ModelError, UnavailableError
-from rmbg_trt.export import Options, source
+from rmbg_trt.export import Options
 from rmbg_trt.networks import plan_cache
 from rmbg_trt.networks.plan_cache import open_built
 from rmbg_trt.runtimes.progress import build_progress
@@ -231,7 +231,7 @@ def test_a_cache_that_cannot_be_written(trt: Any, export: FakeExport, model: Pat
 
 
 def test_without_the_packages_for_building(trt: Any, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "PACKAGES", ("no_such_package",))
+    monkeypatch.setattr("rmbg_trt.export.source.PACKAGES", ("no_such_package",))
     with pytest.raises(UnavailableError, match=r'needs no_such_package: pip install "rmbg-trt\[export\]"'):
         open_built(model, "tensorrt", REQUEST)
     assert cached() == []
@@ -241,7 +241,7 @@ def test_a_cached_plan_needs_no_packages_for_building(
     trt: Any, export: FakeExport, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_built(model, "tensorrt", REQUEST)
-    monkeypatch.setattr(source, "PACKAGES", ("no_such_package",))
+    monkeypatch.setattr("rmbg_trt.export.source.PACKAGES", ("no_such_package",))
     assert open_built(model, "tensorrt", REQUEST).reason.endswith("from the cache")
 
 
