@@ -22,20 +22,9 @@ from rmbg_trt.export.centre import fit_for_half
 from rmbg_trt.export.graph import static
 from rmbg_trt.export.images import NamedImage, load_images
 from rmbg_trt.export.options import InputShape
-from rmbg_trt.export.predict import remembered
+from rmbg_trt.export.predict import Predict, onnx_runtime, remembered, torch_predict
 from rmbg_trt.export.to_fp16 import to_fp16
-from rmbg_trt.export.verify import (
-    FP16_LIMITS,
-    FP32_LIMITS,
-    Activations,
-    Comparison,
-    Limits,
-    Predict,
-    check_half,
-    compare,
-    onnx_runtime,
-    torch_predict,
-)
+from rmbg_trt.export.verify import FP16_LIMITS, FP32_LIMITS, Activations, Comparison, Limits, check_half, compare
 from rmbg_trt.training.models import build
 
 Floats = NDArray[np.float32]
