@@ -96,7 +96,7 @@ def test_maps_of_different_shape_are_an_error() -> None:
 
 def test_failures_name_figure_limit_and_picture() -> None:
     figures = Comparison("a and b", 3, 2e-4, 1e-5, 0.6, 0.9985, "cat.jpg", 0, Limits(1e-4, 0.5, 0.999), "do that")
-    end = "(worst picture: cat.jpg); do that"
+    end = "(worst image: cat.jpg); do that"
     assert figures.failures() == [
         f"a and b: the largest difference is 0.0002, expected at most 0.0001 {end}",
         f"a and b: the mean difference of alpha (of 255) is 0.6, expected at most 0.5 {end}",
