@@ -15,7 +15,7 @@ from rmbg_trt import doctor
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(ROOT.glob("csrc/*/*.cu"))
-# resample_tile.h: dynamic shared memory beside which kernels with a tile may have this much of their own.
+# resample_cuda.h: dynamic shared memory beside which kernels with a tile may have this much of their own.
 BESIDE_A_TILE = 1024
 
 pytestmark = [

@@ -267,7 +267,7 @@ def test_a_closed_engine_says_so_and_may_be_closed_again(engine: Engine, frame: 
     with engine as same:
         assert same is engine
     for call in (engine.run, engine.submit, lambda frame: list(engine.map([frame]))):
-        with pytest.raises(Error, match="the engine is closed; make a new one"):
+        with pytest.raises(Error, match="the engine is closed; create a new one"):
             call(frame)
     engine.close()
     assert engine.info.device == "cpu"

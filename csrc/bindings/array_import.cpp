@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds the protocol that an object supports, and uses it.
-#include "bindings/array_import.h"
+// Finds and uses the best protocol that an object supports.
+#include "bindings/foreign_array.h"
 
 #include <pybind11/numpy.h>
 
-#include "bindings/cuda_array_interface.h"
 #include "bindings/device_array.h"
-#include "bindings/dlpack_import.h"
 
 namespace rmbg {
 namespace {
@@ -14,7 +12,7 @@ namespace {
 namespace py = pybind11;
 using py::literals::operator""_a;
 
-/// Null when the object has no such attribute; errors of another kind pass.
+/// Null if the object has no such attribute; other errors pass through.
 py::object find(py::handle object, const char* name) {
   auto value = py::reinterpret_steal<py::object>(PyObject_GetAttrString(object.ptr(), name));
   if (value) return value;
@@ -23,7 +21,7 @@ py::object find(py::handle object, const char* name) {
   return value;
 }
 
-/// DLPack's number of the kind of device, or 0 when the object does not speak DLPack.
+/// DLPack's number of the kind of device, or 0 if the object does not support DLPack.
 int kind_by_dlpack(const Producer& producer) {
   const py::object device = producer.ask([&] {
     const py::object method = find(producer.object, "__dlpack_device__");
@@ -40,7 +38,7 @@ py::object find_interface(const Producer& producer) {
   return producer.ask([&] { return find(producer.object, "__cuda_array_interface__"); });
 }
 
-/// An array of ours: what a protocol would say of it, without one.
+/// One of our own arrays, without a protocol.
 ForeignArray take_own(const DeviceArray& own, const Producer& producer, std::uintptr_t stream) {
   const std::int64_t item_bytes = own.element().dlpack.bits / 8;
   ForeignArray array;
@@ -57,21 +55,21 @@ ForeignArray take_own(const DeviceArray& own, const Producer& producer, std::uin
 }
 
 ForeignArray take_by_dlpack(const Producer& producer, int kind, std::uintptr_t consumer_stream) {
-  // Only GPUs have streams: a maker on the host may refuse to hear of one.
+  // Only GPUs have streams: a host library may refuse one.
   const py::object stream = is_gpu(kind) ? py::object(py::int_(consumer_stream)) : py::none();
   const py::object capsule = producer.ask([&]() -> py::object {
     const py::object method = producer.object.attr("__dlpack__");
     try {
       return method("stream"_a = stream, "max_version"_a = py::make_tuple(1, 0));
     } catch (py::error_already_set& error) {
-      if (!error.matches(PyExc_TypeError)) throw;  // from before DLPack 1.0, where there is no max_version
+      if (!error.matches(PyExc_TypeError)) throw;  // before DLPack 1.0 there was no max_version
     }
     return method("stream"_a = stream);
   });
   return take_capsule(capsule, producer);
 }
 
-/// A class has the methods of its arrays, but is none.
+/// A class has the methods of its arrays but is not an array.
 bool is_class(py::handle object) { return PyType_Check(object.ptr()) != 0; }
 
 bool is_bytes(const DLDataType& type) { return type.code == kDLUInt && type.bits == 8 && type.lanes == 1; }
@@ -117,7 +115,7 @@ ForeignArray import_array(py::handle object, std::uintptr_t consumer_stream, con
     if (interface && !interface.is_none()) return from_cuda_array_interface(interface, producer);
   }
   producer.refuse(
-      "is no array that another library can share; expected __dlpack__ or __cuda_array_interface__ "
+      "is not an array that another library can share; expected __dlpack__ or __cuda_array_interface__ "
       "(PyTorch, CuPy, JAX, Numba, PyCUDA)");
 }
 

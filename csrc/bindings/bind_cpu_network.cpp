@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our own CPU network: a graph to fill from Python, and the networks, one a slot, that run it.
+// Our own CPU network: a graph that Python fills, and the networks, one per slot, that run it.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bindings/bindings.h"
+#include "bindings/option_names.h"
 #include "network/cpu/cpu_network.h"
 
 namespace rmbg {
@@ -19,22 +20,20 @@ using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 std::vector<float> to_vector(const Floats& array) { return {array.data(), array.data() + array.size()}; }
 
 cpu::Coordinates coordinates_of(const std::string& name) {
-  if (name == "half_pixel") return cpu::Coordinates::kHalfPixel;
-  if (name == "pytorch_half_pixel") return cpu::Coordinates::kPytorchHalfPixel;
-  if (name == "align_corners") return cpu::Coordinates::kAlignCorners;
-  throw std::invalid_argument("resize coordinates are '" + name +
-                              "'; expected half_pixel, pytorch_half_pixel or align_corners");
+  return by_name<cpu::Coordinates>("resize coordinates", name,
+                                   {{"half_pixel", cpu::Coordinates::kHalfPixel},
+                                    {"pytorch_half_pixel", cpu::Coordinates::kPytorchHalfPixel},
+                                    {"align_corners", cpu::Coordinates::kAlignCorners}});
 }
 
 cpu::Precision precision_of(const std::string& name) {
-  if (name == "fp32") return cpu::Precision::kFp32;
-  if (name == "bf16") return cpu::Precision::kBf16;
-  throw std::invalid_argument("precision is '" + name + "'; expected fp32 or bf16");
+  return by_name<cpu::Precision>("precision", name, {{"fp32", cpu::Precision::kFp32}, {"bf16", cpu::Precision::kBf16}});
 }
 
 void bind_graph(py::module_& m) {
   using cpu::Graph;
-  py::class_<Graph>(m, "CpuGraph", "Layers of a CPU network. Methods take and return value numbers; 0 is the input.")
+  py::class_<Graph>(m, "CpuGraph",
+                    "Layers of a CPU network. Methods take and return numbers of values; 0 is the input.")
       .def(py::init([](int channels, int height, int width) { return Graph({channels, height, width}); }),
            py::arg("channels"), py::arg("height"), py::arg("width"))
       .def(
@@ -67,7 +66,7 @@ void bind_graph(py::module_& m) {
           py::arg("value"));
 }
 
-/// Binds the network to arrays of the caller's: for tests and tools; the engine binds the pipeline's memory instead.
+/// Binds the network to the caller's arrays, for tests and tools. The engine binds the pipeline's memory instead.
 Floats bind(Network& network, const Floats& input) {
   const TensorSpec& out = network.spec().output;
   Floats result(std::vector<py::ssize_t>(out.shape.begin(), out.shape.end()));

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this build and this machine can do, for Engine.info and `rmbg-trt doctor`.
+// Facts about this build and machine, for Engine.info and `rmbg-trt doctor`; streams and the current GPU.
 #include <pybind11/stl.h>
 
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
 #include <string>
 
 #include "bindings/bindings.h"
+#include "bindings/option_names.h"
 #include "core/buffer.h"
 #include "core/cpu_features.h"
 #include "core/device.h"
-#include "core/launch.h"
+#include "core/thread_pool.h"
 #include "preprocess/resample_kernels.h"
 
 namespace rmbg {
@@ -47,10 +47,9 @@ py::list cuda_devices() {
 }
 
 std::int64_t bytes_in_use(const std::string& memory) {
-  if (memory == "host") return Buffer::bytes_in_use(MemoryKind::kHost);
-  if (memory == "pinned") return Buffer::bytes_in_use(MemoryKind::kPinned);
-  if (memory == "device") return Buffer::bytes_in_use(MemoryKind::kDevice);
-  throw std::invalid_argument("memory is '" + memory + "'; expected 'host', 'pinned' or 'device'");
+  return Buffer::bytes_in_use(by_name<MemoryKind>(
+      "memory", memory,
+      {{"host", MemoryKind::kHost}, {"pinned", MemoryKind::kPinned}, {"device", MemoryKind::kDevice}}));
 }
 
 py::dict cpu_info() {

@@ -21,8 +21,8 @@ py::tuple shape_of(const DeviceArray& array) { return py::tuple(py::cast(array.s
 
 std::uintptr_t pointer_of(const DeviceArray& array) { return reinterpret_cast<std::uintptr_t>(array.data()); }
 
-/// CUDA Array Interface 3. Who reads it is to put its work behind the stream that it names; so the memory counts as
-/// used on that stream. A thread's default stream (2) is the reader's own: we put that one behind the writer's.
+/// CUDA Array Interface 3. A reader orders its work after the stream named here, so the memory counts as used on it.
+/// The per-thread default stream (2) is the reader's own, so we make it wait for the writer's.
 py::dict cuda_array_interface(const DeviceArray& array) {
   const std::uintptr_t stream = array.memory()->stream();
   if (stream == 2) array.memory()->make_wait(stream);
@@ -40,8 +40,7 @@ py::dict cuda_array_interface(const DeviceArray& array) {
 [[noreturn]] void refuse_export(const std::string& message) { throw py::buffer_error(message); }
 
 void check_request(const DeviceArray& array, std::optional<Pair> device, std::optional<bool> copy) {
-  if (copy.value_or(false))
-    refuse_export("copy=True: a copy cannot be made here; copy the array that you get, or use .numpy()");
+  if (copy.value_or(false)) refuse_export("copy=True is not supported; copy the imported array, or use .numpy()");
   if (!device) return;
   const std::string request =
       "dl_device=(" + std::to_string(device->first) + ", " + std::to_string(device->second) + ")";
@@ -51,7 +50,7 @@ void check_request(const DeviceArray& array, std::optional<Pair> device, std::op
     refuse_export(request + ", but " + here + "; take it there and copy it to the other GPU");
 }
 
-/// DLPack: we put the consumer's stream behind our work. None is the legacy default stream; -1 asks for no order.
+/// DLPack: makes the consumer's stream wait for our work. None is the legacy default stream; -1 asks for no order.
 py::object dlpack(const DeviceArray& array, std::optional<std::int64_t> stream, std::optional<Pair> max_version,
                   std::optional<Pair> dl_device, std::optional<bool> copy) {
   const std::int64_t handle = stream.value_or(1);
@@ -76,9 +75,9 @@ py::array to_numpy(const DeviceArray& array) {
   return result;
 }
 
-/// Without it NumPy would wrap the object in an array of dtype object.
+/// Without this NumPy would wrap the object in an array of dtype object.
 void no_implicit_copy(const DeviceArray&, const py::args&, const py::kwargs&) {
-  throw py::type_error("a DeviceArray is on a GPU and is not copied to the host by itself; use .numpy()");
+  throw py::type_error("a DeviceArray is on a GPU and is not copied to the host implicitly; use .numpy()");
 }
 
 std::size_t length(const DeviceArray& array) {

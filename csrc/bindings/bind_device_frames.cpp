@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames in GPU memory, for Python: arrays of other libraries in, DeviceArrays out, all in the order of the caller's
-// stream. Nothing here waits for the GPU.
+// Frames in GPU memory: arrays of other libraries in, DeviceArrays out, ordered on the caller's stream. Nothing here
+// waits for the GPU.
 #include <pybind11/stl.h>
 
 #include <cstdint>
@@ -9,10 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "bindings/array_import.h"
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
-#include "bindings/frame_options.h"
+#include "bindings/foreign_array.h"
 #include "bindings/option_names.h"
 #include "core/device.h"
 #include "pipeline/pipeline.h"
@@ -24,7 +23,7 @@ namespace py = pybind11;
 
 Stream stream_of(std::uintptr_t handle) { return {reinterpret_cast<void*>(handle)}; }
 
-/// Whether two handles are one stream for sure: each thread has its own behind handle 2.
+/// Whether two handles certainly are one stream: handle 2 differs in each thread.
 bool same_stream(std::uintptr_t a, std::uintptr_t b) { return a == b && a != 2; }
 
 /// An array of another library, ready to be used on `stream`.
@@ -32,13 +31,13 @@ ForeignArray import_ordered(const py::object& object, const Pipeline& pipeline, 
                             const char* what) {
   ForeignArray array = import_array(object, stream, what);
   if (!array.has_stream || same_stream(array.stream, stream)) return array;
-  // An event recorded there would become a part of that capture, and our wait for it would spoil it.
+  // An event recorded there would become part of that capture, and our wait for it would invalidate it.
   check_not_capturing(stream_of(array.stream), (std::string("the stream of ") + what).c_str());
   order_streams(pipeline.device(), stream_of(array.stream), stream_of(stream));
   return array;
 }
 
-/// The maker's stream goes on after our work, so that its allocator gives the memory to nobody else before.
+/// Makes the producer's stream wait for our work, so that its allocator does not reuse the memory before.
 void release_ordered(const ForeignArray& array, const Pipeline& pipeline, std::uintptr_t stream) {
   if (array.has_stream && !same_stream(array.stream, stream))
     order_streams(pipeline.device(), stream_of(stream), stream_of(array.stream));
@@ -57,7 +56,7 @@ DeviceArray new_result(Pipeline& pipeline, Size frame, Output output, Stream str
 /// Returns `out`, or a new DeviceArray.
 py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::object& out, const std::string& color,
                          const PyFrameOptions& options, std::uintptr_t stream, Track* track) {
-  // Before anything is put on it, which would end the capture.
+  // Check before putting work on it, which would invalidate the capture.
   check_not_capturing(stream_of(stream), "the stream");
   const ForeignArray source = import_ordered(frame, pipeline, stream, "frame");
   FrameJob job;
@@ -67,7 +66,7 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
   job.track = track;
   job.memory = job.background_memory = MemoryKind::kDevice;
   job.stream = stream_of(stream);
-  check_frame(job);  // before a result is made in its size
+  check_frame(job);  // before creating a result of its size
 
   const Output output = job.options.output;
   ForeignArray image, target;
@@ -89,7 +88,7 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
     py::gil_scoped_release no_gil;
     pipeline.run(job);
   }
-  if (!memory && py::isinstance<DeviceArray>(out))  // a result of before is written again
+  if (!memory && py::isinstance<DeviceArray>(out))  // an earlier result is overwritten
     memory = std::dynamic_pointer_cast<ResultMemory>(out.cast<const DeviceArray&>().memory());
   if (memory) memory->written_on(job.stream);
   for (const ForeignArray* array : {&source, &std::as_const(image), &std::as_const(target)})
@@ -102,13 +101,14 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
 void register_device_frames(py::module_& m) {
   m.def(
       "lies_on_gpu", [](const py::object& object) { return lies_on_gpu(object); }, py::arg("object"),
-      "Whether an array says that it is GPU memory.");
+      "Whether an array is in GPU memory.");
   m.def(
       "current_stream", [](const py::object& object) { return current_stream(object); }, py::arg("object"),
       "The stream that an array's library works on now, its handle; 0 where only Python code knows.");
   m.def("run_on_device", &run_on_device, py::arg("pipeline"), py::arg("frame"), py::arg("out"), py::arg("color"),
         py::arg("options"), py::arg("stream"), py::arg("track") = py::none(),
-        "Puts one frame that lies on the pipeline's GPU on a stream (its handle); returns `out` or a new DeviceArray.");
+        "Runs one frame in the memory of the pipeline's GPU on a stream (its handle); returns `out` or a new "
+        "DeviceArray.");
 }
 
 }  // namespace rmbg

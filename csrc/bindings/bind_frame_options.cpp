@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options of a frame: the one place where Python's values become those of C++.
+// The one place where a frame's options are converted from Python.
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -7,7 +7,6 @@
 #include <string>
 
 #include "bindings/bindings.h"
-#include "bindings/frame_options.h"
 #include "bindings/option_names.h"
 
 namespace rmbg {

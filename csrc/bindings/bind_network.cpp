@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Networks written in Python: callables bind(), enqueue() and, where there is one, graph() behind CallbackNetwork.
+// Networks written in Python: callables bind(), enqueue() and optionally graph() behind CallbackNetwork.
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -11,7 +12,6 @@
 
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
-#include "bindings/gc_pause.h"
 #include "bindings/image_views.h"
 #include "bindings/option_names.h"
 #include "core/device.h"
@@ -24,17 +24,36 @@ namespace {
 
 namespace py = pybind11;
 
-/// A Python object that any thread may drop.
-std::shared_ptr<py::object> shared(py::object object) {
-  return {new py::object(std::move(object)), [](py::object* held) {
-            if (Py_IsInitialized() == 0) return;  // the interpreter is gone, and the object with it
-            py::gil_scoped_acquire gil;
-            delete held;
-          }};
-}
+/// Switches Python's garbage collector off for the whole process while work is captured into a CUDA graph; nested
+/// pauses count. The collector may run whenever an object is created and free another library's GPU memory, which
+/// invalidates the capture. Constructed and destroyed with the GIL.
+class GcPause {
+ public:
+  GcPause() {
+    const std::lock_guard lock(state().mutex);
+    if (state().pauses++ == 0) state().was_on = PyGC_Disable() != 0;
+  }
+  ~GcPause() {
+    const std::lock_guard lock(state().mutex);
+    if (--state().pauses == 0 && state().was_on) PyGC_Enable();
+  }
+  GcPause(const GcPause&) = delete;
+  GcPause& operator=(const GcPause&) = delete;
 
-/// Calls Python with the GIL; its exception becomes a NetworkError that keeps the message. What does not derive from
-/// Exception (Ctrl-C, SystemExit) is no failure of the network and passes through.
+ private:
+  struct State {
+    std::mutex mutex;  // for builds of Python without the GIL
+    int pauses = 0;
+    bool was_on = false;
+  };
+  static State& state() {
+    static State only;
+    return only;
+  }
+};
+
+/// Calls Python with the GIL. An exception becomes a NetworkError with its message, unless it does not derive from
+/// Exception (Ctrl-C, SystemExit).
 template <typename F>
 void call_python(const char* what, F&& call) {
   py::gil_scoped_acquire gil;
@@ -47,7 +66,7 @@ void call_python(const char* what, F&& call) {
   }
 }
 
-/// A tensor of the pipeline's, which outlives every use of it by the network.
+/// A tensor of the pipeline, which outlives the network's use of it.
 class TensorMemory : public SettledMemory {
  public:
   TensorMemory(void* data, int device) : data_(data), device_(device) {}
@@ -73,7 +92,7 @@ struct HeldPause {
 
 CallbackNetwork::Graph graph_callback(const py::object& graph) {
   if (graph.is_none()) return nullptr;
-  return [held = shared(graph)] {
+  return [held = share_across_threads(py::object(graph))] {
     std::uintptr_t handle = 0;
     call_python("the network could not be recorded", [&] { handle = (*held)().cast<std::uintptr_t>(); });
     return reinterpret_cast<void*>(handle);
@@ -83,8 +102,8 @@ CallbackNetwork::Graph graph_callback(const py::object& graph) {
 std::shared_ptr<Network> python_network(const TensorSpec& input, const TensorSpec& output, py::object bind,
                                         py::object enqueue, bool capturable, const py::object& graph,
                                         std::string why_eager) {
-  auto bind_held = shared(std::move(bind));
-  auto enqueue_held = shared(std::move(enqueue));
+  auto bind_held = share_across_threads(std::move(bind));
+  auto enqueue_held = share_across_threads(std::move(enqueue));
   return std::make_shared<CallbackNetwork>(
       NetworkSpec{input, output},
       [bind_held](const TensorView& in, const TensorView& out) {

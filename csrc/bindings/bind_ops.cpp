@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single ops, for tests, benchmarks and the few places that need one outside the pipeline.
+// Single ops, for tests, benchmarks and other uses outside the pipeline.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 

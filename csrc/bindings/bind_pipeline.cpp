@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pipeline for Python: arrays become jobs, and the GIL is released while a frame runs.
+// The pipeline: arrays become jobs, and the GIL is released while a frame runs.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "bindings/bindings.h"
-#include "bindings/frame_options.h"
 #include "bindings/image_views.h"
 #include "bindings/option_names.h"
 #include "pipeline/pipeline.h"
@@ -21,15 +20,9 @@ namespace {
 
 namespace py = pybind11;
 
-/// What a submitted job works on. Dropped by the slot's thread, which then needs the GIL.
+/// What a submitted job works on. The slot's thread drops it.
 struct JobArrays {
   py::object frame, result, background, track;
-
-  static void drop(JobArrays* arrays) {
-    if (Py_IsInitialized() == 0) return;
-    py::gil_scoped_acquire gil;
-    delete arrays;
-  }
 };
 
 FrameJob to_job(const py::array& frame, py::array& result, const std::string& color, const PyFrameOptions& options,
@@ -43,7 +36,7 @@ FrameJob to_job(const py::array& frame, py::array& result, const std::string& co
   job.track = track;
   if (options.image) {
     if (!py::isinstance<py::array>(options.image))
-      throw std::invalid_argument("the background is on a GPU and the frame is not; expected a NumPy array");
+      throw std::invalid_argument("the background is on a GPU but the frame is not; expected a NumPy array");
     job.options.background.image = to_view(options.image.cast<py::array>(), color, "background");
   }
   return job;
@@ -59,7 +52,7 @@ void run(Pipeline& pipeline, const py::array& frame, py::array& result, const st
 std::shared_ptr<Completion> submit(Pipeline& pipeline, const py::array& frame, py::array& result,
                                    const std::string& color, const PyFrameOptions& options, const py::object& track) {
   const FrameJob job = to_job(frame, result, color, options, track.is_none() ? nullptr : track.cast<Track*>());
-  std::shared_ptr<void> arrays(new JobArrays{frame, result, options.image, track}, JobArrays::drop);
+  std::shared_ptr<void> arrays = share_across_threads(JobArrays{frame, result, options.image, track});
   py::gil_scoped_release no_gil;
   return pipeline.submit(job, std::move(arrays));
 }
@@ -79,7 +72,7 @@ bool wait(const Completion& completion, double seconds) {
   return completion.wait(0);
 }
 
-/// Its threads may need the GIL to end.
+/// Releases the GIL, which the pipeline's threads may need to end.
 void close_and_delete(Pipeline* pipeline) {
   py::gil_scoped_release no_gil;
   delete pipeline;
@@ -115,12 +108,12 @@ py::list measure(Pipeline& pipeline, int repeats) {
 
 void register_pipeline(py::module_& m) {
   py::class_<Completion, std::shared_ptr<Completion>>(m, "Completion", "The outcome of a submitted frame.")
-      .def("wait", &wait, py::arg("seconds") = -1.0, "True once the frame is done; negative seconds wait for ever.")
+      .def("wait", &wait, py::arg("seconds") = -1.0, "True once the frame is done; negative seconds wait forever.")
       .def("rethrow", &Completion::rethrow, "Raises the frame's error, if it had one.");
 
-  py::class_<Track>(m, "Track", "What frames that follow one another carry over; of one pipeline.")
+  py::class_<Track>(m, "Track", "The state that consecutive frames carry over, in one pipeline.")
       .def(py::init<bool, bool>(), py::arg("stabilize"), py::arg("running_stretch") = false)
-      .def("reset", &Track::reset, "The next frame starts anew.");
+      .def("reset", &Track::reset, "The next frame starts afresh.");
 
   py::class_<Pipeline, std::shared_ptr<Pipeline>>(m, "Pipeline", "Slots that frames run through; see rmbg_trt.Engine.")
       .def(py::init([](std::vector<std::shared_ptr<Network>> networks, const std::string& filter,
@@ -141,7 +134,7 @@ void register_pipeline(py::module_& m) {
            py::arg("track") = py::none())
       .def("recent_times", &recent_times, "A dict of stage times in milliseconds for each frame, oldest first.")
       .def("measure", &measure, py::arg("repeats"), "On a GPU: the same for more frames like the last, from events.")
-      .def("modes", &Pipeline::modes, "How each slot runs: 'cpu', 'graph' or 'eager' and why.")
+      .def("modes", &Pipeline::modes, "How each slot runs: 'cpu', 'graph', or 'eager' with the reason.")
       .def_property_readonly("device", &Pipeline::device)
       .def_property_readonly("frames", &Pipeline::frames)
       .def_property_readonly("slots", &Pipeline::slots)

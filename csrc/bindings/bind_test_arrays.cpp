@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "bindings/array_import.h"
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
+#include "bindings/foreign_array.h"
 #include "bindings/frame_options.h"
 
 namespace rmbg {

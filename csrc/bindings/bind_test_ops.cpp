@@ -12,7 +12,7 @@
 #include "bindings/image_views.h"
 #include "bindings/option_names.h"
 #include "core/cuda_stream.h"
-#include "postprocess/blur_cuda.h"
+#include "postprocess/blur.h"
 #include "postprocess/postprocess_cuda.h"
 #include "preprocess/preprocess_cuda.h"
 

@@ -4,9 +4,11 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
+#include <utility>
+
 namespace rmbg {
 
-void register_errors();
 void register_device(pybind11::module_& m);
 void register_network(pybind11::module_& m);
 void register_cpu_network(pybind11::module_& m);
@@ -15,6 +17,16 @@ void register_frame_options(pybind11::module_& m);
 void register_device_frames(pybind11::module_& m);
 void register_ops(pybind11::module_& m);
 void register_pipeline(pybind11::module_& m);
+
+/// A Python object, or a struct of some, that any thread may drop.
+template <typename T>
+std::shared_ptr<T> share_across_threads(T value) {
+  return {new T(std::move(value)), [](T* held) {
+            if (Py_IsInitialized() == 0) return;  // the interpreter is gone, and the objects with it
+            pybind11::gil_scoped_acquire gil;
+            delete held;
+          }};
+}
 
 // Only in builds for tests (RMBG_TESTS).
 void register_test_arrays(pybind11::module_& m);

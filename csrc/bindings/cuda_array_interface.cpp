@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the dictionary, key by key.
-#include "bindings/cuda_array_interface.h"
+// Reads the dictionary.
+#include "bindings/foreign_array.h"
 
 #include <cctype>
 #include <string>
@@ -10,12 +10,12 @@ namespace {
 
 namespace py = pybind11;
 
-/// The dictionary with what messages need.
+/// The dictionary, and the producer for messages.
 struct Interface {
   py::dict entries;
   const Producer& producer;
 
-  /// None when the key is not there.
+  /// None if the key is missing.
   py::object find(const char* key) const {
     return entries.contains(key) ? py::object(entries[key]) : py::object(py::none());
   }
@@ -105,8 +105,8 @@ void read_stream(const Interface& interface, ForeignArray& array) {
     interface.refuse("stream", "is " + std::to_string(handle) +
                                    "; expected None, 1 (legacy default stream), 2 (the thread's default stream) or a "
                                    "stream's handle");
-  // The protocol forbids 0, which could be either default stream. Numba gives it for arrays of cuda.default_stream(),
-  // CUDA's legacy one.
+  // The protocol forbids 0, which could be either default stream. Numba uses it for cuda.default_stream(), the legacy
+  // one.
   array.stream = handle == 0 ? 1 : static_cast<std::uintptr_t>(handle);
   array.has_stream = true;
 }

@@ -26,13 +26,13 @@ std::size_t bytes_of(const std::vector<std::int64_t>& shape, const ElementType& 
   for (const std::int64_t side : shape) {
     const auto count = static_cast<std::size_t>(side);
     if (side < 0 || (count > 0 && bytes > std::numeric_limits<std::size_t>::max() / 2 / count))
-      throw std::invalid_argument("the array's shape is " + tuple_text(shape) + "; no memory can have it");
+      throw std::invalid_argument("the array's shape is " + tuple_text(shape) + "; that is larger than any memory");
     bytes *= count;
   }
   return bytes;
 }
 
-/// A tensor with all that it points to. The deleter frees the whole.
+/// A tensor with everything that it points to; the deleter frees it all.
 template <typename Managed>
 struct Export {
   Managed managed{};
@@ -55,7 +55,7 @@ struct Export {
   }
 };
 
-/// The end of a capsule: its tensor is still there if nobody took it.
+/// Destroys a capsule, and its tensor if nobody took it.
 template <typename Managed>
 void drop_capsule(PyObject* capsule) {
   constexpr const char* kName = DLCapsule<Managed>::kName;

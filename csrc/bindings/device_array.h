@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our own array on a GPU, which other libraries use without a copy: _core.DeviceArray.
-// It supports DLPack (https://data-apis.org/array-api, "Data interchange") and CUDA Array Interface 3 (Numba's manual).
+// _core.DeviceArray: our own array on a GPU, which other libraries use without a copy, by DLPack
+// (https://data-apis.org/array-api, "Data interchange") or CUDA Array Interface 3 (Numba's manual).
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -16,14 +16,14 @@
 
 namespace rmbg {
 
-/// A type of elements under its names in every protocol.
+/// An element type and its names in each protocol.
 struct ElementType {
   const char* name;
   const char* typestr;
   DLDataType dlpack;
 };
 
-/// C-contiguous; does not change. The memory may be dropped on any thread, without the GIL.
+/// C-contiguous and immutable. The memory may be dropped on any thread, without the GIL.
 class DeviceArray {
  public:
   /// dtype: "uint8", "float32" or "float16". Throws std::invalid_argument.
@@ -33,7 +33,7 @@ class DeviceArray {
   const std::vector<std::int64_t>& shape() const { return shape_; }
   const ElementType& element() const { return *element_; }
   std::size_t bytes() const { return bytes_; }
-  /// Null when there is no element, as both protocols want it.
+  /// Null if there are no elements, as both protocols require.
   void* data() const { return bytes_ == 0 ? nullptr : memory_->data(); }
 
  private:
@@ -43,8 +43,8 @@ class DeviceArray {
   std::size_t bytes_;
 };
 
-/// A new capsule, versioned (DLPack 1.0) or of the old form. Its tensor keeps the memory; the deleter touches no
-/// Python object.
+/// A new capsule, versioned (DLPack 1.0) or unversioned. Its tensor keeps the memory; the deleter uses no Python
+/// object.
 pybind11::object to_dlpack_capsule(const DeviceArray& array, bool versioned);
 
 }  // namespace rmbg

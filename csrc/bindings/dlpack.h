@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The binary interface of DLPack 1.x, the parts that we use, written from its specification:
+// The parts of DLPack 1.x's binary interface that we use, written from its specification:
 // https://dmlc.github.io/dlpack/latest/c_api.html (structs) and .../python_spec.html (capsules and their names).
-// Every layout here is fixed for all 1.x versions; DLManagedTensor is the form from before version 1.
+// The layouts are fixed for all 1.x versions; DLManagedTensor is the form before version 1.
 #pragma once
 
 #include <cstdint>
 
 namespace rmbg {
 
-/// Where memory lies. Kinds that are not listed are those of other makers' GPUs.
+/// Where memory is. Other kinds are GPUs of other vendors.
 enum DLDeviceKind : std::int32_t { kDLCpu = 1, kDLCuda = 2, kDLCudaHost = 3, kDLCudaManaged = 13 };
 
 enum DLTypeCode : std::uint8_t { kDLInt = 0, kDLUInt = 1, kDLFloat = 2, kDLBfloat = 4, kDLComplex = 5, kDLBool = 6 };
@@ -48,7 +48,7 @@ struct DLPackVersion {
 constexpr std::uint64_t kDLFlagReadOnly = 1;
 constexpr std::uint64_t kDLFlagIsCopied = 2;
 
-/// Of another major version only what stands before `flags` may be touched.
+/// With another major version, only the members before `flags` may be used.
 struct DLManagedTensorVersioned {
   DLPackVersion version;
   void* manager_ctx;
@@ -57,7 +57,7 @@ struct DLManagedTensorVersioned {
   DLTensor dl_tensor;
 };
 
-/// The names of a capsule before and after somebody has taken the tensor out of it.
+/// The names of a capsule before and after its tensor was taken.
 template <typename Managed>
 struct DLCapsule;
 template <>
@@ -76,14 +76,14 @@ struct DLPackExchangeHeader {
   DLPackExchangeHeader* older;  // the same table for an older major version, or null
 };
 
-/// C functions that a type of arrays offers as its `__dlpack_c_exchange_api__`, a capsule of this name (DLPack 1.3).
-/// They return 0, or -1 with a Python exception set.
+/// C functions of an array type, in a capsule of this name at `__dlpack_c_exchange_api__` (DLPack 1.3). They return 0,
+/// or -1 with a Python exception set.
 struct DLPackExchange {
   static constexpr const char* kCapsuleName = "dlpack_exchange_api";
 
   DLPackExchangeHeader header;
   void* allocate;
-  int (*managed_from_object)(void* object, DLManagedTensorVersioned** out);  // puts nothing in order
+  int (*managed_from_object)(void* object, DLManagedTensorVersioned** out);  // does not order streams
   void* object_from_managed;
   int (*tensor_from_object)(void* object, DLTensor* out);  // borrowed; may be null
   int (*current_stream)(std::int32_t device_type, std::int32_t device_id, void** out);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading DLPack's structs. Nothing of a tensor is trusted before its version is known, and its deleter is armed
-// before anything can fail.
-#include "bindings/dlpack_import.h"
+// Reads DLPack's structs: never a tensor before its version is checked, and never before its deleter is armed.
+#include "bindings/foreign_array.h"
 
 #include <string>
 #include <utility>
@@ -66,7 +65,7 @@ void release(Managed* managed) {
   if (managed->deleter != nullptr) managed->deleter(managed);
 }
 
-/// The end of an owner. It may come while an exception is on its way, which the maker's code must not see.
+/// Drops an owner, possibly while an exception is set, which the producer's code must not see.
 template <typename Managed>
 void drop_owner(PyObject* owner) {
   const py::error_scope keep;
@@ -80,7 +79,7 @@ ForeignArray take(PyObject* capsule, const Producer& producer) {
   ForeignArray array;
   array.owner = py::reinterpret_steal<py::object>(PyCapsule_New(managed, Names::kUsedName, nullptr));
   if (!array.owner || PyCapsule_SetName(capsule, Names::kUsedName) != 0) throw py::error_already_set();
-  PyCapsule_SetDestructor(array.owner.ptr(), drop_owner<Managed>);  // from here on the tensor is ours to delete
+  PyCapsule_SetDestructor(array.owner.ptr(), drop_owner<Managed>);  // from now on we own the tensor
   read(*managed, producer, array);
   return array;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checks that an array of another library has to pass, whatever protocol it came by.
+// Checks for arrays of other libraries, by any protocol.
 #include "bindings/foreign_array.h"
 
 #include <algorithm>
@@ -24,7 +24,7 @@ void Producer::refuse_if_bad_argument(const py::error_already_set& error) const 
     if (error.matches(type))
       refuse("cannot be shared: " + error.type().attr("__name__").cast<std::string>() + ": " +
              py::str(error.value()).cast<std::string>() +
-             "; expected a dense array that its library lets others use (for PyTorch: frame.detach())");
+             "; expected a dense array that its library can share (for PyTorch: frame.detach())");
 }
 
 std::vector<std::int64_t> strides_in_bytes(const std::vector<std::int64_t>& shape, const std::int64_t* strides,
@@ -33,9 +33,9 @@ std::vector<std::int64_t> strides_in_bytes(const std::vector<std::int64_t>& shap
   std::int64_t size = item_bytes;
   for (std::size_t axis = shape.size(); axis-- > 0;) {
     if (shape[axis] < 0 || (shape[axis] > 0 && size > kLargest / shape[axis]))
-      producer.refuse("describes memory that cannot be: shape " + tuple_text(shape));
+      producer.refuse("describes impossible memory: shape " + tuple_text(shape));
     if (strides != nullptr && (strides[axis] > kLargest / step_bytes || strides[axis] < -kLargest / step_bytes))
-      producer.refuse("describes memory that cannot be: stride " + std::to_string(strides[axis]));
+      producer.refuse("describes impossible memory: stride " + std::to_string(strides[axis]));
     result[axis] = strides != nullptr ? strides[axis] * step_bytes : size;
     size *= shape[axis];
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks of an array's dtype, shape and strides. The messages say what to do.
+// Checks of an array's dtype, shape and strides.
 #include "bindings/image_views.h"
 
 #include <stdexcept>
@@ -21,17 +21,7 @@ PixelFormat format_of(std::int64_t channel_count, const std::string& color) {
   return bgr ? PixelFormat::kBgra8 : PixelFormat::kRgba8;
 }
 
-ArrayLayout array_layout(const py::array& array) {
-  const auto axes = static_cast<std::size_t>(array.ndim());
-  const bool bytes = py::isinstance<py::array_t<std::uint8_t>>(array);
-  return {const_cast<void*>(array.data()),
-          {array.shape(), array.shape() + axes},
-          {array.strides(), array.strides() + axes},
-          bytes ? "uint8" : py::str(array.dtype()).cast<std::string>(),
-          !array.writeable()};
-}
-
-/// Channels of a pixel; throws when the shape is no image's.
+/// Channels of a pixel; throws if the shape is not an image's.
 std::int64_t check_shape(const std::vector<std::int64_t>& shape, const char* what) {
   constexpr std::int64_t kLargestSide = 1 << 20;
   const std::int64_t channel_count = shape.size() == 2 ? 1 : shape.size() == 3 ? shape[2] : 0;
@@ -51,8 +41,7 @@ std::int64_t check_shape(const std::vector<std::int64_t>& shape, const char* wha
   return channel_count;
 }
 
-/// Bytes from row to row; throws when the samples of a row do not lie side by side. The stride of an axis of length 1
-/// means nothing.
+/// The pitch in bytes; throws if a row is not contiguous. The stride of an axis of length 1 means nothing.
 std::ptrdiff_t check_strides(const ArrayLayout& array, std::int64_t channel_count, const char* what) {
   const std::vector<std::int64_t>& shape = array.shape;
   const std::vector<std::int64_t>& strides = array.strides_bytes;
@@ -68,6 +57,13 @@ std::ptrdiff_t check_strides(const ArrayLayout& array, std::int64_t channel_coun
 }
 
 }  // namespace
+
+ArrayLayout::ArrayLayout(const py::array& array)
+    : data(const_cast<void*>(array.data())),
+      shape(array.shape(), array.shape() + array.ndim()),
+      strides_bytes(array.strides(), array.strides() + array.ndim()),
+      dtype(py::isinstance<py::array_t<std::uint8_t>>(array) ? "uint8" : py::str(array.dtype()).cast<std::string>()),
+      read_only(!array.writeable()) {}
 
 std::string tuple_text(const std::vector<std::int64_t>& values) {
   std::string text = "(";
@@ -86,18 +82,10 @@ ConstImageView to_view(const ArrayLayout& array, const std::string& color, const
           static_cast<int>(array.shape[0]), pitch, format_of(channel_count, color)};
 }
 
-ConstImageView to_view(const py::array& array, const std::string& color, const char* what) {
-  return to_view(array_layout(array), color, what);
-}
-
 ImageView to_mutable_view(const ArrayLayout& array, const std::string& color, const char* what) {
   const ConstImageView view = to_view(array, color, what);
   if (array.read_only) refuse(what, "is read-only; expected a writeable array");
   return {static_cast<std::uint8_t*>(array.data), view.width, view.height, view.pitch_bytes, view.format};
-}
-
-ImageView to_mutable_view(const py::array& array, const std::string& color, const char* what) {
-  return to_mutable_view(array_layout(array), color, what);
 }
 
 std::vector<std::int64_t> memory_shape(const TensorView& tensor) {

@@ -1,6 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// The extension module rmbg_trt._core.
+// The extension module rmbg_trt._core, and how C++ exceptions become Python's.
+#include <stdexcept>
+
 #include "bindings/bindings.h"
+#include "core/error.h"
+
+namespace rmbg {
+namespace {
+
+namespace py = pybind11;
+
+void raise(const char* class_name, const std::exception& error) {
+  py::set_error(py::module_::import("rmbg_trt.errors").attr(class_name), error.what());
+}
+
+/// C++ exceptions become the classes of rmbg_trt.errors.
+void register_errors() {
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const CudaError& error) {
+      raise("CudaError", error);
+    } catch (const NetworkError& error) {
+      raise("NetworkError", error);
+    } catch (const UnavailableError& error) {
+      raise("UnavailableError", error);
+    } catch (const Error& error) {
+      raise("Error", error);
+    } catch (const std::invalid_argument& error) {
+      raise("InputError", error);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace rmbg
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The C++ core of rmbg_trt. Private: use rmbg_trt.Engine.";

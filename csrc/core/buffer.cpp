@@ -5,6 +5,10 @@
 #include <atomic>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace rmbg {
 namespace {
 
@@ -36,6 +40,16 @@ bool Buffer::reserve(std::size_t bytes) {
   g_allocations.fetch_add(1, std::memory_order_relaxed);
   bytes_of(kind_).fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
   return true;
+}
+
+void reserve_huge(Buffer& buffer, std::size_t bytes) {
+  buffer.reserve(bytes);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr std::uintptr_t kPage = 4096;
+  const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(buffer.as<char>()) + kPage - 1) / kPage * kPage;
+  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(buffer.as<char>()) + bytes) / kPage * kPage;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
 }
 
 void Buffer::release() noexcept {

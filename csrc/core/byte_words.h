@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four bytes in a word, taken together: one instruction each on a GPU (PTX ISA: shf, prmt, dp4a), the same in plain
-// C++ elsewhere. Byte 0 is the lowest, which lies first in memory.
+// Operations on four bytes in a word: one instruction each on a GPU (PTX ISA: shf, prmt, dp4a), plain C++ elsewhere.
+// Byte 0 is the lowest, which comes first in memory.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ RMBG_HD void bytes_of(std::uint32_t word, std::uint8_t* bytes) {
   for (int i = 0; i < 4; ++i) bytes[i] = static_cast<std::uint8_t>(word >> 8 * i);
 }
 
-/// The word that begins `bits` (0 to 31) into `low` and goes on in `high`.
+/// The word that begins `bits` (0 to 31) into `low` and continues in `high`.
 RMBG_HD std::uint32_t word_between(std::uint32_t low, std::uint32_t high, int bits) {
 #if defined(__CUDA_ARCH__)
   return __funnelshift_r(low, high, static_cast<unsigned>(bits));
@@ -28,7 +28,7 @@ RMBG_HD std::uint32_t word_between(std::uint32_t low, std::uint32_t high, int bi
 #endif
 }
 
-/// Byte i of the result is the one that hexadecimal digit i of `which` names: 0 to 3 in `a`, 4 to 7 in `b`.
+/// Hexadecimal digit i of `which` selects byte i of the result: 0 to 3 from `a`, 4 to 7 from `b`.
 RMBG_HD std::uint32_t pick_bytes(std::uint32_t a, std::uint32_t b, std::uint32_t which) {
 #if defined(__CUDA_ARCH__)
   return __byte_perm(a, b, which);
@@ -40,7 +40,7 @@ RMBG_HD std::uint32_t pick_bytes(std::uint32_t a, std::uint32_t b, std::uint32_t
 #endif
 }
 
-/// Four words of four bytes to four others: byte i of result k is byte k of word i.
+/// Transposes a 4 x 4 matrix of bytes: byte i of result k is byte k of word i.
 RMBG_HD void transpose_bytes(const std::uint32_t* words, std::uint32_t* columns) {
   const std::uint32_t top_left = pick_bytes(words[0], words[1], 0x5140);
   const std::uint32_t top_right = pick_bytes(words[0], words[1], 0x7362);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the compiler's runtime, which also checks that the operating system saves the wide registers, and CPUID for
-// what older compilers do not know by name.
+// The compiler's runtime also checks that the operating system saves the wide registers. CPUID tells the features that
+// older compilers have no name for.
 #include "core/cpu_features.h"
 
 #include <algorithm>
@@ -19,13 +19,15 @@
 namespace rmbg {
 namespace {
 
+constexpr const char* kNames[] = {"generic", "avx2", "avx512", "avx512_bf16", "amx"};  // in the order of CpuIsa
+
 #if defined(__x86_64__)
 struct Leaf7 {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   explicit Leaf7(unsigned subleaf) { __get_cpuid_count(7, subleaf, &eax, &ebx, &ecx, &edx); }
 };
 
-/// Linux gives a process the 8 KiB of tile registers on request only (since 5.16; the threads share the permission).
+/// Linux grants a process the 8 KiB of tile registers only on request (since 5.16; for all its threads).
 bool allow_tiles() {
 #if defined(__linux__) && defined(SYS_arch_prctl)
   constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
@@ -64,8 +66,8 @@ CpuIsa detect() { return CpuIsa::kGeneric; }
 CpuIsa allowed() {
   const char* text = std::getenv("RMBG_ISA");
   if (text == nullptr || *text == '\0') return CpuIsa::kAmx;
-  for (const CpuIsa isa : {CpuIsa::kGeneric, CpuIsa::kAvx2, CpuIsa::kAvx512, CpuIsa::kAvx512Bf16, CpuIsa::kAmx})
-    if (std::string(text) == cpu_isa_name(isa)) return isa;
+  for (int i = 0; i <= static_cast<int>(CpuIsa::kAmx); ++i)
+    if (std::string(text) == kNames[i]) return static_cast<CpuIsa>(i);
   throw std::invalid_argument("RMBG_ISA is '" + std::string(text) +
                               "'; it may be generic, avx2, avx512, avx512_bf16 or amx");
 }
@@ -77,21 +79,7 @@ CpuIsa cpu_isa() {
   return isa;
 }
 
-const char* cpu_isa_name(CpuIsa isa) {
-  switch (isa) {
-    case CpuIsa::kAmx:
-      return "amx";
-    case CpuIsa::kAvx512Bf16:
-      return "avx512_bf16";
-    case CpuIsa::kAvx512:
-      return "avx512";
-    case CpuIsa::kAvx2:
-      return "avx2";
-    case CpuIsa::kGeneric:
-      break;
-  }
-  return "generic";
-}
+const char* cpu_isa_name(CpuIsa isa) { return kNames[static_cast<int>(isa)]; }
 
 bool cpu_has_bf16() { return cpu_isa() >= CpuIsa::kAvx512Bf16; }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Only the driver knows contexts; its functions are fetched through the runtime, so nothing has to be linked.
+// Contexts exist only in the driver API. The runtime looks its functions up, so nothing has to be linked.
 #include "core/cuda_context.h"
 
 #include <cuda_runtime_api.h>
@@ -31,7 +31,7 @@ Function driver_function(const char* name) {
   return reinterpret_cast<Function>(function);
 }
 
-/// The driver's calls; all null where one of them is not to be had.
+/// The driver's calls; all null if one of them is missing.
 struct Driver {
   int (*get_current)(void** context) = driver_function<int (*)(void**)>("cuCtxGetCurrent");
   int (*push)(void* context) = driver_function<int (*)(void*)>("cuCtxPushCurrent");
@@ -51,14 +51,13 @@ const Driver& driver() {
 
 constexpr int kDevices = 64;
 
-/// A device's primary context; nullptr where it is not to be had. It is kept for good once it was asked for, as the
-/// runtime keeps it too.
+/// A device's primary context, or nullptr. Once retained it is never released; the runtime does not release it either.
 void* primary_context(int device) {
   static std::atomic<void*> known[kDevices];
   if (driver().retain == nullptr || device < 0 || device >= kDevices) return nullptr;
   void* context = known[device].load(std::memory_order_acquire);
   if (context != nullptr) return context;
-  // Two threads may both retain it: once too often does no harm.
+  // Two threads may both retain it, which does no harm.
   if (driver().retain(&context, device) != 0) return nullptr;
   known[device].store(context, std::memory_order_release);
   return context;
@@ -68,14 +67,14 @@ void* primary_context(int device) {
 
 void check_context(int device) {
   void* current = nullptr;
-  // None is current in a new thread: the runtime will take the primary one.
+  // A new thread has none: the runtime will take the primary one.
   if (driver().get_current == nullptr || driver().get_current(&current) != 0 || current == nullptr) return;
   void* const primary = primary_context(device);
   int of_current = device;
   if (primary == nullptr || current == primary) return;
   if (cudaGetDevice(&of_current) != cudaSuccess || of_current != device) return;
   throw CudaError(
-      "another CUDA context than the GPU's primary one is current in this thread; with PyCUDA, import "
+      "this thread's current CUDA context is not the GPU's primary one; with PyCUDA, import "
       "pycuda.autoprimaryctx instead of pycuda.autoinit");
 }
 

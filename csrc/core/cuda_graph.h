@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A CUDA graph that is built as a chain of nodes, made executable once, and replayed; arguments of its nodes can be
-// changed in place (CUDA programming guide, "CUDA Graphs").
+// A CUDA graph: a chain of nodes, instantiated once and replayed. Arguments of its nodes can be changed in place (CUDA
+// programming guide, "CUDA Graphs").
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <utility>
 
-#include "core/cuda_capture_mode.h"
 #include "core/cuda_check.h"
 
 namespace rmbg {
@@ -21,19 +20,19 @@ struct KernelLaunch {
   void** arguments;
 };
 
-/// Bytes from one place to another, in whatever memory each lies. One stretch: only such copies can be changed in a
-/// graph (CUDA runtime API, cudaGraphExecMemcpyNodeSetParams).
+/// Copies contiguous bytes between any two kinds of memory. Only contiguous copies can be changed in a graph (CUDA
+/// runtime API, cudaGraphExecMemcpyNodeSetParams).
 struct Copy {
   void* to;
   const void* from;
   std::size_t bytes;
 };
 
-/// Owned cudaGraph_t: the plan of a graph.
+/// Owned cudaGraph_t.
 class CudaGraph {
  public:
-  CudaGraph() { check(cudaGraphCreate(&graph_, 0), "making a graph"); }
-  /// Takes over a graph that stream capture made; nullptr is no graph.
+  CudaGraph() { check(cudaGraphCreate(&graph_, 0), "creating a graph"); }
+  /// Takes ownership of a captured graph, or nullptr.
   explicit CudaGraph(cudaGraph_t graph) : graph_(graph) {}
   ~CudaGraph() {
     if (graph_ != nullptr) cudaGraphDestroy(graph_);
@@ -48,7 +47,7 @@ class CudaGraph {
 
   cudaGraph_t get() const { return graph_; }
 
-  /// Each adds a node that runs after the one added before it.
+  /// Each adds a node that runs after the previous one.
   cudaGraphNode_t add(const KernelLaunch& launch);
   cudaGraphNode_t add(const Copy& copy);
   void add_record(cudaEvent_t event);
@@ -62,11 +61,11 @@ class CudaGraph {
   cudaGraphNode_t last_ = nullptr;
 };
 
-/// Ends what cudaStreamBeginCapture began; the graph is empty (nullptr) where recording failed.
+/// Ends a capture. The graph is empty (nullptr) if recording failed.
 CudaGraph end_recording(cudaStream_t stream) noexcept;
 
-/// What `enqueue()` puts on the stream, as a graph; nothing of it runs. It may neither wait nor allocate GPU memory.
-/// If it throws, the recording is ended and the stream is as before. Throws CudaError where nothing was recorded.
+/// Records what `enqueue()` puts on the stream, without running it. enqueue() may neither wait nor allocate GPU memory.
+/// If it throws, the capture ends and the stream is as before. Throws CudaError if nothing was recorded.
 template <typename Enqueue>
 CudaGraph record(cudaStream_t stream, Enqueue&& enqueue) {
   check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "beginning to record the network");
@@ -82,16 +81,16 @@ CudaGraph record(cudaStream_t stream, Enqueue&& enqueue) {
   return graph;
 }
 
-/// Owned cudaGraphExec_t: a graph that can be launched.
+/// Owned cudaGraphExec_t: an instantiated graph.
 class CudaGraphExec {
  public:
   CudaGraphExec() = default;
-  /// Keeps the plan, whose nodes name its own.
+  /// Keeps the graph: its nodes are the handles for set().
   explicit CudaGraphExec(CudaGraph graph) : CudaGraphExec(graph.get()) { graph_ = std::move(graph); }
-  /// From another owner's plan, which is not needed any more. Its nodes cannot be changed.
+  /// From another owner's graph, which is not needed afterwards. Its nodes cannot be changed.
   explicit CudaGraphExec(cudaGraph_t graph) {
     const CaptureModeScope relaxed;  // it may allocate
-    check(cudaGraphInstantiate(&exec_, graph, 0), "making the graph executable");
+    check(cudaGraphInstantiate(&exec_, graph, 0), "instantiating the graph");
   }
   ~CudaGraphExec() {
     if (exec_ == nullptr) return;

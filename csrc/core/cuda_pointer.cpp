@@ -25,7 +25,7 @@ PinnedOrigin origin_of(const void* data) {
   unsigned flags = 0;
   if (cudaHostGetFlags(&flags, const_cast<void*>(data)) == cudaSuccess) return {static_cast<int>(flags), found.device};
   cudaGetLastError();
-  return {PinnedOrigin::kRegistered, found.device};  // only memory of cudaHostAlloc has flags
+  return {PinnedOrigin::kRegistered, found.device};  // only cudaHostAlloc sets flags
 }
 
 const void* last_byte(const void* data, std::size_t bytes) { return static_cast<const char*>(data) + bytes - 1; }
@@ -47,12 +47,12 @@ void check_on_device(const void* data, std::size_t bytes, int device, const char
   for (const void* byte : {data, last_byte(data, bytes)}) {
     const cudaPointerAttributes found = attributes_of(byte);
     if (found.type != cudaMemoryTypeDevice && found.type != cudaMemoryTypeManaged)
-      throw std::invalid_argument(std::string(what) + " is no memory of " + gpu +
-                                  ": it was freed, or it is the processor's; expected memory of this GPU");
+      throw std::invalid_argument(std::string(what) + " is not memory of " + gpu +
+                                  ": it was freed, or it is host memory; expected memory of this GPU");
     if (found.type == cudaMemoryTypeDevice && found.device != device)
-      throw std::invalid_argument(std::string(what) + " lies on cuda:" + std::to_string(found.device) +
-                                  " and this engine runs on " + gpu +
-                                  "; copy it there, or make an engine for that GPU");
+      throw std::invalid_argument(std::string(what) + " is on cuda:" + std::to_string(found.device) +
+                                  ", but this engine runs on " + gpu +
+                                  "; copy it there, or create an engine for that GPU");
   }
 }
 

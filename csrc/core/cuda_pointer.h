@@ -6,8 +6,8 @@
 
 namespace rmbg {
 
-/// Where page-locked host memory came from: a copy in a graph may be given other addresses of the same origin only
-/// (CUDA runtime API, cudaGraphExecMemcpyNodeSetParams: the same context, and unchanged mappings).
+/// The origin of page-locked host memory. A copy in a graph can only change to an address of the same origin (CUDA
+/// runtime API, cudaGraphExecMemcpyNodeSetParams: the same context and unchanged mappings).
 struct PinnedOrigin {
   static constexpr int kNotPinned = -1;
   static constexpr int kRegistered = -2;  // cudaHostRegister
@@ -20,15 +20,15 @@ struct PinnedOrigin {
   }
 };
 
-/// The origin of these bytes of host memory. Not pinned where they are of more than one.
+/// The origin of these bytes of host memory; kNotPinned if they have more than one.
 PinnedOrigin pinned_origin(const void* data, std::size_t bytes);
 
-/// Whether the GPU copies from and to these bytes of host memory by itself.
+/// Whether the GPU can copy from and to these bytes of host memory directly.
 inline bool is_pinned(const void* data, std::size_t bytes) {
   return pinned_origin(data, bytes).flags != PinnedOrigin::kNotPinned;
 }
 
-/// The GPU whose memory this is; below 0 for other memory.
+/// The GPU whose memory this is, or -1.
 int device_of(const void* data);
 
 /// Throws std::invalid_argument unless these bytes are memory of this GPU. `what` names them.

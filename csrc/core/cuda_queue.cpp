@@ -15,7 +15,7 @@ std::vector<unsigned char> bytes_of(const KernelLaunch& launch, const std::size_
   return bytes;
 }
 
-/// Whether the arguments are those recorded; takes them over if not.
+/// Whether the arguments equal the recorded ones; records them if not.
 bool same_arguments(RecordedNode& node, const KernelLaunch& launch, const std::size_t* sizes, int count) {
   bool same = true;
   unsigned char* recorded = node.arguments.data();
@@ -30,7 +30,7 @@ bool same_arguments(RecordedNode& node, const KernelLaunch& launch, const std::s
 }  // namespace
 
 RecordedNode& CudaQueue::next_node() {
-  if (cursor_ == nodes_->size()) throw Error("internal: a graph is given more work than it was recorded with");
+  if (cursor_ == nodes_->size()) throw Error("internal error: a graph gets more work than was recorded");
   return (*nodes_)[cursor_++];
 }
 

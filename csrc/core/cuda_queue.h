@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work for the GPU, in order. The same code puts a frame's kernels on a stream, builds a graph of them, and later gives
-// the graph's nodes new arguments: the queue decides what a launch does.
+// Work for the GPU, in order. The same code launches a frame's kernels on a stream, records them into a graph, and
+// later updates the graph's arguments: the queue decides what a launch does.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -13,7 +13,7 @@
 
 namespace rmbg {
 
-/// The node of one launch or copy in a graph, and the bytes of its arguments, to see whether they change.
+/// One launch or copy in a graph, with the bytes of its arguments, to detect changes.
 struct RecordedNode {
   cudaGraphNode_t node;
   std::vector<unsigned char> arguments;
@@ -21,14 +21,14 @@ struct RecordedNode {
 
 class CudaQueue {
  public:
-  /// Runs the work: on this stream.
+  /// Runs the work on this stream.
   explicit CudaQueue(cudaStream_t stream) : stream_(stream) {}
-  /// Records the work: as nodes at the end of this graph.
+  /// Records the work as nodes at the end of this graph.
   CudaQueue(CudaGraph& graph, std::vector<RecordedNode>& nodes) : graph_(&graph), nodes_(&nodes) {}
-  /// Changes recorded work: the same calls in the same order, with other pointers in the same kernels.
+  /// Updates recorded work: the same calls in the same order, with other pointers.
   CudaQueue(CudaGraphExec& exec, std::vector<RecordedNode>& nodes) : exec_(&exec), nodes_(&nodes) {}
 
-  /// sizes: bytes of each argument. Throws CudaError, at once for a launch that the GPU cannot do.
+  /// sizes: bytes of each argument. Throws CudaError.
   void launch(const KernelLaunch& launch, const std::size_t* sizes, int count);
   void copy(const Copy& copy);
 
@@ -42,7 +42,7 @@ class CudaQueue {
   std::size_t cursor_ = 0;
 };
 
-/// What names a kernel in CUDA's calls. (tests/cuda_stand_in, where kernels are functions of the CPU, has its own.)
+/// The kernel's handle for CUDA's calls. (In tests/cuda_stand_in kernels are CPU functions.)
 template <typename... P>
 const void* kernel_entry(void (*kernel)(P...)) {
 #if defined(RMBG_CUDA_STAND_IN)

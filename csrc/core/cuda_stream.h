@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owned streams and events. Destructors never throw. Making and waiting do not disturb captures of other threads.
+// Owned streams and events. Destructors never throw. Creating and waiting do not disturb captures of other threads.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <utility>
 
-#include "core/cuda_capture_mode.h"
 #include "core/cuda_check.h"
 #include "core/cuda_context.h"
 #include "core/stream.h"
@@ -21,7 +20,7 @@ class CudaStream {
  public:
   CudaStream() {
     const CaptureModeScope relaxed;
-    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
   }
   ~CudaStream() {
     const CaptureModeScope relaxed;
@@ -41,12 +40,12 @@ class CudaStream {
   cudaStream_t stream_ = nullptr;
 };
 
-/// A point in a stream's work. Without timing it is cheaper.
+/// A point in a stream's work. Events without timing are cheaper.
 class CudaEvent {
  public:
   explicit CudaEvent(bool timing = false) {
     const CaptureModeScope relaxed;
-    check(cudaEventCreateWithFlags(&event_, timing ? cudaEventDefault : cudaEventDisableTiming), "making an event");
+    check(cudaEventCreateWithFlags(&event_, timing ? cudaEventDefault : cudaEventDisableTiming), "creating an event");
   }
   ~CudaEvent() {
     if (event_ == nullptr) return;
@@ -61,14 +60,14 @@ class CudaEvent {
 
   cudaEvent_t get() const { return event_; }
   void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "recording an event"); }
-  /// Work put on `stream` from now on starts after the point; at once if none was recorded.
+  /// Later work on `stream` starts after the event, or at once if it was never recorded.
   void make_wait(cudaStream_t stream) const { check(cudaStreamWaitEvent(stream, event_, 0), "waiting for an event"); }
 
  private:
   cudaEvent_t event_ = nullptr;
 };
 
-/// For what is brought to the GPU once: host memory of any kind, and it is there on return.
+/// Copies any host memory to the GPU and waits; for what is copied once.
 inline void copy_and_wait(void* to, const void* from, std::size_t bytes, cudaStream_t stream) {
   const CaptureModeScope others_ignored(cudaStreamCaptureModeThreadLocal);
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream), "copying to the GPU");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a network's tensors are made of.
+// Type and memory layout of a network's tensors.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@ namespace rmbg {
 
 enum class DataType { kFloat32, kFloat16 };
 
-/// The order of a tensor (1, C, H, W) in memory: planes, or the channels of a pixel side by side ("channels last").
+/// A tensor (1, C, H, W) in memory: planes, or the channels of a pixel side by side ("channels last").
 enum class Layout { kNchw, kNhwc };
 
 constexpr std::size_t size_of(DataType type) { return type == DataType::kFloat32 ? 4 : 2; }

@@ -24,32 +24,30 @@ struct DeviceReport {
   bool built_with_cuda = false;
   std::string cuda_version;   // of the toolkit this was built with; empty without CUDA
   std::string architectures;  // as given to CMake
-  std::string problem;        // why there are no devices, in CUDA's words; empty when there are some
+  std::string problem;        // CUDA's reason why there are no devices, or empty
   std::vector<DeviceInfo> devices;
 };
 
 DeviceReport cuda_report();
 
-/// Makes a GPU current for the calling thread. Returns the one that was. Throws CudaError, UnavailableError.
+/// Makes a GPU current for the calling thread. Returns the previous one. Throws CudaError, UnavailableError.
 int select_device(int device);
 
-/// Makes a GPU current for the calling thread until the returned object is dropped there; then restores exactly what
-/// was current before, even if that was nothing. pushed: the GPU's primary context also becomes the driver's current
-/// context, even in a thread that has not used CUDA yet. Throws CudaError, UnavailableError.
+/// A DeviceScope (core/cuda_context.h), to be dropped on the same thread. Throws CudaError, UnavailableError.
 std::shared_ptr<void> hold_device(int device, bool pushed = false);
 
-/// A stream of the current GPU that does not wait for the legacy default stream. It lives as long as the returned
-/// object. Throws CudaError, UnavailableError.
+/// Creates a stream of the current GPU that does not wait for the legacy default stream. It lives as long as the
+/// returned object. Throws CudaError, UnavailableError.
 std::shared_ptr<void> make_stream(Stream& stream);
 
-/// Whether the stream is being captured into a CUDA graph; false where CUDA does not say.
+/// Whether the stream is being captured into a CUDA graph; false if CUDA cannot tell.
 bool is_capturing(Stream stream);
 
-/// Throws CudaError where the stream is being captured: a frame's work cannot become a part of another graph. `whose`
-/// says in the message which stream it is.
+/// Throws CudaError if the stream is being captured: a frame's work cannot become part of another graph. `whose` names
+/// the stream in the message.
 void check_not_capturing(Stream stream, const char* whose);
 
-/// Work put on `later` from now on runs after what is on `earlier`. Throws CudaError, UnavailableError.
+/// Later work on `later` runs after the work that is on `earlier` now. Throws CudaError, UnavailableError.
 void order_streams(int device, Stream earlier, Stream later);
 
 /// Copies within GPU memory, on a stream. Throws CudaError, UnavailableError.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the CUDA runtime. Any error means "no GPU": without a driver the count is not even written.
+// Devices, streams and copies by the CUDA runtime. Without a driver the device count is not even written.
 #include "core/cuda_stream.h"
 #include "core/device.h"
 
@@ -47,7 +47,7 @@ std::shared_ptr<void> make_stream(Stream& stream) {
 
 bool is_capturing(Stream stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  // An error says that another stream is being captured, which this one is not to wait for: what follows will say so.
+  // An error means that a stream which this one waits for is being captured: the calls that follow will report it.
   if (cudaStreamIsCapturing(cuda_stream(stream), &status) == cudaSuccess) return status != cudaStreamCaptureStatusNone;
   cudaGetLastError();
   return false;
@@ -57,8 +57,7 @@ void check_not_capturing(Stream stream, const char* whose) {
   if (!is_capturing(stream)) return;
   throw CudaError(
       std::string(whose) +
-      " is being captured into a CUDA graph, which a frame's work cannot become a part of (it is a graph of "
-      "its own); run the engine outside of the capture");
+      " is being captured into a CUDA graph, and a frame is a graph of its own; run the engine outside of the capture");
 }
 
 void order_streams(int device, Stream earlier, Stream later) {

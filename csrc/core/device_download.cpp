@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies GPU memory to ordinary host memory: while the GPU fills one chunk of pinned memory, the processor empties the
-// other. The stream and the chunks are kept, one set for each GPU. (CUDA does the same for pageable memory, but with
-// one core and on a stream that waits for others.)
+// Copies GPU memory to pageable host memory: while the GPU fills one chunk of pinned memory, the CPU empties the other.
+// Each GPU keeps one stream and two chunks. (CUDA does the same, but with one core and on a stream that waits for
+// others.)
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -12,13 +12,13 @@
 #include "core/buffer.h"
 #include "core/cuda_pointer.h"
 #include "core/cuda_stream.h"
-#include "core/launch.h"
+#include "core/thread_pool.h"
 
 namespace rmbg {
 namespace {
 
 constexpr std::size_t kChunk = std::size_t{2} << 20;
-constexpr std::int64_t kPiece = 256 << 10;  // that a core copies
+constexpr std::int64_t kPiece = 256 << 10;  // bytes a core copies at a time
 constexpr int kDevices = 64;
 
 void copy_on_all_cores(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
@@ -27,7 +27,7 @@ void copy_on_all_cores(std::uint8_t* to, const std::uint8_t* from, std::size_t b
   });
 }
 
-/// Made for the GPU that is current, and used with it.
+/// For the GPU that is current when it is created.
 class Downloader {
  public:
   void copy(std::uint8_t* to, const std::uint8_t* from, std::size_t bytes) {
@@ -64,10 +64,10 @@ class Downloader {
 
 struct SharedDownloader {
   std::mutex mutex;
-  std::unique_ptr<Downloader> downloader;  // from its first use on
+  std::unique_ptr<Downloader> downloader;  // created at first use
 };
 
-/// Never destroyed: at the end of a process the driver may be gone before us.
+/// Never destroyed: the driver may shut down earlier at the end of the process.
 SharedDownloader& downloader_of(int device) {
   static auto* const all = new SharedDownloader[kDevices];
   if (device < 0 || device >= kDevices) throw std::invalid_argument("copying to the host: expected memory of a GPU");
@@ -81,7 +81,7 @@ void copy_to_host(void* to, const void* from, std::size_t bytes) {
   const int device = device_of(from);
   SharedDownloader& shared = downloader_of(device);
   const DeviceScope scope(device);
-  // Not relaxed: a network that reads results while it is recorded is wrong, and is to be found out.
+  // Not relaxed: a network that reads results while it is recorded must fail.
   const CaptureModeScope others_ignored(cudaStreamCaptureModeThreadLocal);
   const std::lock_guard lock(shared.mutex);
   if (shared.downloader == nullptr) shared.downloader = std::make_unique<Downloader>();

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// GPU memory that other libraries may use too. Streams are handles, as in Stream: 1 the legacy default, 2 the
-// per-thread default. No CUDA header is needed to hold one.
+// GPU memory that other libraries may use too. Streams are handles: 1 is the legacy default stream, 2 the per-thread
+// default stream. No CUDA header is needed.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "core/memory.h"
+#include "core/buffer.h"
 
 namespace rmbg {
 
-/// Any thread may call and drop it. Nothing here waits for the GPU but to_host().
+/// Any thread may call and drop it. Only to_host() waits for the GPU.
 class DeviceMemory {
  public:
   virtual ~DeviceMemory() = default;
@@ -18,16 +18,16 @@ class DeviceMemory {
   virtual int device() const = 0;
   /// The stream whose work writes the memory, or 0 when nothing is pending.
   virtual std::uintptr_t stream() const = 0;
-  /// Work put on `stream` from now on runs after what writes this memory.
+  /// Later work on `stream` runs after the work that writes this memory.
   virtual void make_wait(std::uintptr_t stream) = 0;
-  /// A consumer uses the memory on this stream, which must live until the memory is dropped: it is not written again
-  /// before that work is done.
+  /// Tells that a consumer uses the memory on this stream, which must live until the memory is dropped. The memory is
+  /// not reused before that work is done.
   virtual void used_on(std::uintptr_t stream) = 0;
-  /// Copies `bytes` from the beginning to the host, and waits for them.
+  /// Copies the first `bytes` to the host, and waits for them.
   virtual void to_host(void* to, std::size_t bytes) = 0;
 };
 
-/// Memory with nothing pending that lives longer than all who use it: there is nothing to put in order.
+/// Memory that has no pending work and outlives all its users, so nothing has to be ordered.
 class SettledMemory : public DeviceMemory {
  public:
   std::uintptr_t stream() const override { return 0; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The errors of the core. Bad arguments are std::invalid_argument; everything else derives from Error.
-// A message says what was got, what was expected, and what to do.
+// The core's errors. Bad arguments are std::invalid_argument; everything else derives from Error. A message says what
+// was received, what was expected, and what to do.
 #pragma once
 
 #include <stdexcept>

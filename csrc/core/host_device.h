@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RMBG_HD marks a function that both the CPU and the CUDA launchers call. Every function of a
-// *_pixel.h carries it, so that the arithmetic the GPU runs is the arithmetic the CPU tests check.
+// RMBG_HD marks a function for both CPU and GPU: every function of a *_pixel.h, so that CPU tests check the arithmetic
+// that the GPU runs.
 #pragma once
 
 #if defined(__CUDACC__)

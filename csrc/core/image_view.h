@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Non-owning views of images: what every stage takes and gives.
+// Non-owning views of images: the input and output of every stage.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ constexpr int channel_offset(PixelFormat format, int c) {
   return format == PixelFormat::kBgr8 || format == PixelFormat::kBgra8 ? 2 - c : c;
 }
 
-/// Rows of `width` pixels, `pitch_bytes` apart (at least width * channels). In whatever memory.
+/// Rows of `width` pixels, `pitch_bytes` apart (at least width * channels), in any memory.
 template <typename Byte>
 struct BasicImageView {
   Byte* data = nullptr;
@@ -39,13 +39,13 @@ constexpr std::ptrdiff_t row_bytes(int width, PixelFormat format) {
   return static_cast<std::ptrdiff_t>(width) * channels(format);
 }
 
-/// From an image's first byte to its last; padding behind the last row is not its own.
+/// From an image's first byte to its last, without the padding after the last row.
 template <typename Byte>
 std::size_t extent_bytes(const BasicImageView<Byte>& view) {
   return static_cast<std::size_t>((view.height - 1) * view.pitch_bytes + row_bytes(view.width, view.format));
 }
 
-/// How far apart rows of so many bytes lie in GPU memory of our own: 16-byte aligned.
+/// The pitch of rows of so many bytes in our own GPU memory: 16-byte aligned.
 constexpr std::ptrdiff_t padded_row_bytes(std::ptrdiff_t bytes) { return (bytes + 15) / 16 * 16; }
 
 /// Whether rows can be read or written in 4-byte words.

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pinned and device memory. Freeing waits until the GPU is done with it, as cudaFree does. Neither spoils a capture of
-// another thread or of this one, and memory that a capture keeps from being freed is freed later.
+// Pinned and device memory. Freeing waits for the GPU, as cudaFree does. Neither call invalidates a capture; memory
+// that cannot be freed because of a capture is freed later.
 #include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <vector>
 
-#include "core/cuda_capture_mode.h"
+#include "core/buffer.h"
 #include "core/cuda_check.h"
-#include "core/memory.h"
 
 namespace rmbg {
 namespace {
@@ -19,7 +18,7 @@ struct Unfreed {
   std::size_t bytes;
 };
 
-/// Memory that could not be freed. Never destroyed: buffers may be freed at the very end of the process.
+/// Never destroyed: buffers may be freed at the very end of the process.
 struct UnfreedList {
   std::mutex mutex;
   std::vector<Unfreed> blocks;
@@ -32,18 +31,17 @@ UnfreedList& unfreed() {
   return *list;
 }
 
-/// Errors that mean "not now": the call was refused because of a capture and nothing was freed. Behind all others there
-/// is nothing to try again. The driver is gone or the context is lost, and the memory with it; or an error of earlier
-/// work is reported by a call that freed, and its address may be somebody else's by now.
+/// Whether a capture refused the call, so that nothing was freed. After any other error there is nothing to try again:
+/// the driver or context is gone, and the memory with it, or the call did free and reports an error of earlier work.
 bool is_refusal(cudaError_t error) {
   return error == cudaErrorStreamCaptureUnsupported || error == cudaErrorStreamCaptureImplicit;
 }
 
-/// False where the memory is still there.
+/// Returns false if the memory still exists.
 bool free_now(MemoryKind kind, void* data) noexcept {
   const CaptureModeScope relaxed;
   const cudaError_t error = kind == MemoryKind::kPinned ? cudaFreeHost(data) : cudaFree(data);
-  if (error != cudaSuccess) cudaGetLastError();  // nobody is to see it: a destructor called
+  if (error != cudaSuccess) cudaGetLastError();  // called by destructors: clear the error
   return !is_refusal(error);
 }
 

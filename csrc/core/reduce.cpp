@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reductions in independent lanes: the compiler may not reorder float comparisons by itself, so the
-// lanes are written out, and it turns them into vector instructions.
+// The compiler may not reorder float comparisons, so the lanes are written out for it to vectorize.
 #include "core/reduce.h"
 
 #include <algorithm>

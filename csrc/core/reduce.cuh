@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/launch.cuh"
-#include "core/reduce_cuda.h"
+#include "core/reduce.h"
 
 namespace rmbg {
 
@@ -16,7 +16,7 @@ struct LargerByte {
 struct WiderRange {
   using Value = MinMax;
   static __device__ Value neutral() { return {__builtin_huge_valf(), -__builtin_huge_valf()}; }
-  // A NaN is never smaller nor larger, so it never gets in.
+  // Comparisons with NaN are false, so a NaN never gets in.
   static __device__ Value join(Value a, Value b) {
     return {b.min < a.min ? b.min : a.min, b.max > a.max ? b.max : a.max};
   }
@@ -35,20 +35,13 @@ __device__ typename Op::Value join_block(typename Op::Value value, typename Op::
   return scratch[0];
 }
 
-/// The join of what `count` blocks left.
+/// The join of the partial results of `count` blocks.
 template <typename Op, int kThreads>
 __device__ typename Op::Value join_partials(const typename Op::Value* partials, int count, typename Op::Value* scratch,
                                             int thread) {
   typename Op::Value value = Op::neutral();
   for (int i = thread; i < count; i += kThreads) value = Op::join(value, partials[i]);
   return join_block<Op, kThreads>(value, scratch, thread);
-}
-
-/// The result of a reduction's first step (reduce_cuda.h).
-template <typename Op, int kThreads>
-__device__ typename Op::Value join_partials(const typename Op::Value* partials, typename Op::Value* scratch,
-                                            int thread) {
-  return join_partials<Op, kThreads>(partials, kPartials, scratch, thread);
 }
 
 }  // namespace rmbg

@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kThreads)
   const int thread = static_cast<int>(threadIdx.x);
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kThreads;
   typename Op::Value value = Op::neutral();
-  if (first >= count) {  // fewer samples than threads: nothing for this block
+  if (first >= count) {  // no samples for this block
     if (thread == 0) partials[blockIdx.x] = value;
     return;
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The queue that work is put on. It is an explicit, last argument everywhere; on the CPU it is empty
-// and work has ended when the call returns.
+// The stream is an explicit, last argument everywhere. On the CPU it is empty, and calls return when the work is done.
 #pragma once
 
 #include <atomic>
@@ -8,16 +7,16 @@
 
 namespace rmbg {
 
-/// A cudaStream_t as an opaque handle, so that no CUDA header is needed to pass it on.
+/// A cudaStream_t as an opaque handle, so that passing it needs no CUDA header.
 struct Stream {
   void* handle = nullptr;
 };
 
-/// What tells a stream from all others. A handle does, but for 2, the default stream of a thread, which is another one
-/// in each thread; threads are counted, for their ids are given again.
+/// Identifies a stream. The handle is enough, except for 2, the per-thread default stream, which differs in each
+/// thread. Threads are numbered here, because the system reuses thread ids.
 struct StreamKey {
   std::uintptr_t handle = 0;
-  std::uint64_t thread = 0;  // 0 where the handle says it all
+  std::uint64_t thread = 0;  // 0 unless the handle is 2
 
   friend bool operator==(const StreamKey& a, const StreamKey& b) {
     return a.handle == b.handle && a.thread == b.thread;
@@ -25,7 +24,7 @@ struct StreamKey {
   friend bool operator!=(const StreamKey& a, const StreamKey& b) { return !(a == b); }
 };
 
-/// Of the stream that a handle means to this thread.
+/// The key of a handle in this thread.
 inline StreamKey stream_key(std::uintptr_t handle) {
   constexpr std::uintptr_t kPerThread = 2;  // cudaStreamPerThread
   static std::atomic<std::uint64_t> threads{0};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A job is a range with an atomic cursor: threads take pieces from it until it is empty.
+// A job is a range with an atomic cursor, from which threads take pieces until it is empty.
 #include "core/thread_pool.h"
 
 #include <algorithm>
@@ -15,8 +15,8 @@
 namespace rmbg {
 namespace {
 
-// A thread out of work looks for more this long before it sleeps: the stages of a frame follow each other
-// within microseconds, and waking a thread costs tens of them.
+// An idle thread spins this long before it sleeps: the stages of a frame follow each other within microseconds, and
+// waking a thread takes tens of them.
 constexpr std::chrono::microseconds kSpin{50};
 
 int usable_cores() {
@@ -142,7 +142,7 @@ void ThreadPool::run(std::int64_t count, std::int64_t grain, RangeFunction body)
     job.cursor.store(job.count);
   }
   std::unique_lock lock(mutex_);
-  Job** link = &jobs_;  // off the list first: from here on no thread can join
+  Job** link = &jobs_;  // off the list first, so that no other thread can join
   while (*link != &job) link = &(*link)->next;
   *link = job.next;
   lock.unlock();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pool of threads for the whole program. The caller of run() works too, so a pool without threads
-// (one core, or a forked child that lost them) still finishes; several callers may run at once.
+// One pool of threads for the whole program, and parallel loops on it. The caller works too, so a pool without threads
+// (one core, or a forked child that lost them) still finishes. Several callers may run loops at once.
 #pragma once
 
 #include <atomic>
@@ -29,7 +29,7 @@ class RangeFunction {
 
 class ThreadPool {
  public:
-  /// The pool, made at first use with one thread a usable core (RMBG_NUM_THREADS overrides).
+  /// The pool, created at first use with one thread per usable core (RMBG_NUM_THREADS overrides).
   static ThreadPool& instance();
 
   /// Threads that can work on one run(), the caller included.
@@ -52,5 +52,29 @@ class ThreadPool {
   Job* jobs_ = nullptr;                   // intrusive list of running jobs; each lives on its caller's stack
   std::vector<std::thread> threads_;
 };
+
+/// Threads that may work on one parallel_for, the caller included.
+inline int parallel_workers() { return ThreadPool::instance().workers(); }
+
+/// Calls body(begin, end) for pieces of [0, count) of at most `grain`, on all cores, and waits for them.
+template <typename F>
+void parallel_for(std::int64_t count, std::int64_t grain, F&& body) {
+  auto call = [&body](std::int64_t begin, std::int64_t end, int) { body(begin, end); };
+  ThreadPool::instance().run(count, grain, call);
+}
+
+/// The same with body(begin, end, worker): worker is in [0, parallel_workers()) and unique within this call, to index
+/// the caller's scratch memory.
+template <typename F>
+void parallel_for_worker(std::int64_t count, std::int64_t grain, F&& body) {
+  ThreadPool::instance().run(count, grain, body);
+}
+
+/// Rows of a piece so that it is worth a thread's while: about 32 Ki samples.
+inline std::int64_t rows_per_piece(std::int64_t samples_per_row) {
+  constexpr std::int64_t kSamples = 32 * 1024;
+  return samples_per_row >= kSamples ? 1
+                                     : (kSamples + samples_per_row - 1) / (samples_per_row > 0 ? samples_per_row : 1);
+}
 
 }  // namespace rmbg

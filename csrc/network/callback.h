@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network behind plain callables: how the Python adapters of each runtime plug in (bindings add the GIL).
+// A network made of callables: how Python adapters plug in (the bindings add the GIL).
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The plug between preprocessing and postprocessing: four methods, whatever runs behind them.
-// Contract: one instance serves one slot, so calls never overlap on it.
+// The interface between pre- and postprocessing: four methods for any runtime. One instance serves one slot, so calls
+// never overlap.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@
 
 namespace rmbg {
 
-/// Batch 1. The shape is NCHW, whatever the layout in memory.
+/// Batch 1. The shape is NCHW for any layout in memory.
 struct TensorSpec {
   std::string name;
   std::array<std::int64_t, 4> shape{};
@@ -25,14 +25,13 @@ struct TensorSpec {
   }
 };
 
-/// Input (1, 3, H, W), normalised RGB; output (1, 1, h, w), the foreground's probability.
+/// Input (1, 3, H, W), normalized RGB; output (1, 1, h, w), the probability of foreground.
 struct NetworkSpec {
   TensorSpec input;
   TensorSpec output;
 };
 
-/// Contiguous memory, 64-byte aligned, owned by the pipeline. The shape is NCHW, whatever the layout. device: the GPU
-/// it lies on, or -1.
+/// Contiguous, 64-byte aligned memory of the pipeline. The shape is NCHW for any layout. device: the GPU, or -1.
 struct TensorView {
   void* data = nullptr;
   std::array<std::int64_t, 4> shape{};
@@ -47,20 +46,20 @@ class Network {
 
   virtual const NetworkSpec& spec() const = 0;
 
-  /// The memory to read from and write to at every enqueue() from now on. It outlives the network's use.
+  /// Sets the memory that each later enqueue() reads and writes. It outlives the network's use.
   virtual void bind(const TensorView& input, const TensorView& output) = 0;
 
-  /// Puts one run on the stream. On the CPU it runs to the end. Throws NetworkError.
+  /// Puts one run on the stream; on the CPU, runs to the end. Throws NetworkError.
   virtual void enqueue(Stream stream) = 0;
 
   /// Whether enqueue() may be recorded into a CUDA graph.
   virtual bool capturable() const = 0;
 
-  /// Why it is not, for users.
+  /// The reason if it may not, for users.
   virtual std::string why_not_capturable() const { return "the network cannot be recorded into a graph"; }
 
-  /// One run as a cudaGraph_t, for networks that record themselves: it is then used instead of recording enqueue().
-  /// It stays the network's, which keeps it alive. nullptr: there is none.
+  /// One run as a cudaGraph_t, for networks that record themselves; used instead of recording enqueue(). The network
+  /// keeps ownership. nullptr if there is none.
   virtual void* graph() { return nullptr; }
 };
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/buffer.h"
-#include "core/launch.h"
+#include "core/thread_pool.h"
 #include "pipeline/frame_plan.h"
 #include "pipeline/slot.h"
 #include "postprocess/foreground_pixel.h"
@@ -27,8 +27,6 @@ const NetworkSpec& checked(const NetworkSpec& spec) {
     throw std::invalid_argument("the network's output is float16; expected float32 on the CPU");
   return spec;
 }
-
-std::size_t area(Size size) { return static_cast<std::size_t>(size.width) * size.height; }
 
 /// Buffers only grow, so a slot that has seen its largest frame allocates nothing.
 class CpuSlot : public Slot {
@@ -58,7 +56,7 @@ class CpuSlot : public Slot {
   Buffer alpha_, front_rows_, block_means_, block_rows_, wide_means_, near_means_, grounds_, ground_places_,
       foreground_scratch_;
   Buffer blur_, blur_scratch_;
-  Buffer color_;  // of an NV12 frame
+  Buffer color_;  // colours of an NV12 frame
 };
 
 CpuSlot::CpuSlot(std::shared_ptr<Network> network, const PipelineOptions& options)
@@ -91,10 +89,10 @@ StageTimes CpuSlot::process(const FrameJob& original, TrackTurn& turn) {
   return times;
 }
 
-/// An NV12 frame as an image in three colours.
+/// Converts an NV12 frame to three colours.
 ConstImageView CpuSlot::colored(const FrameJob& job) {
   const Size size = frame_size(job);
-  color_.reserve(3 * area(size));
+  color_.reserve(3 * size.area());
   const ImageView color{color_.as<std::uint8_t>(), size.width, size.height, static_cast<std::ptrdiff_t>(size.width) * 3,
                         job.nv12_color};
   nv12_to_color(job.frame, *job.options.nv12, color, stream_);
@@ -103,22 +101,22 @@ ConstImageView CpuSlot::colored(const FrameJob& job) {
 
 void CpuSlot::preprocess_frame(const FrameJob& job, const FramePlan& plan) {
   resample_between_.reserve(preprocess_between_bytes(plan.to_network, channels(job.frame.format)));
-  resized_.reserve(3 * area(plan.to_network.out()));
+  resized_.reserve(3 * plan.to_network.out().area());
   const TensorSpec& input = network_->spec().input;
   const PreprocessWorkspace workspace{&plan.to_network, resample_between_.as<std::uint8_t>(),
                                       resized_.as<std::uint8_t>()};
   preprocess(job.frame, options_.normalization, workspace, {input.dtype, input.layout}, tensor_.as<void>(), stream_);
 }
 
-/// What the frame takes over from those before it, once they are done with it. Returns the range of a fixed stretch.
+/// Waits for the frame's turn and updates the track. Returns the range of a fixed stretch.
 MinMax CpuSlot::update_track(const FrameJob& job, TrackTurn& turn) {
   MinMax range = options_.range;
   if (!turn) return range;
   const Size size = output_size(network_->spec());
-  const std::size_t guide_bytes = 3 * area(input_size(network_->spec()));
-  temporal_scratch_.reserve(4 * area(size) * sizeof(float));
+  const std::size_t guide_bytes = 3 * input_size(network_->spec()).area();
+  temporal_scratch_.reserve(4 * size.area() * sizeof(float));
   turn.wait();
-  const bool first = turn.begin({job.frame.width, job.frame.height}, area(size), guide_bytes, MemoryKind::kHost);
+  const bool first = turn.begin({job.frame.width, job.frame.height}, size.area(), guide_bytes, MemoryKind::kHost);
   const TemporalFrame frame{prediction_.as<float>(), size, resized_.as<std::uint8_t>(),
                             static_cast<std::int64_t>(guide_bytes)};
   if (turn.track().stabilizes()) stabilize(frame, first, turn.state(), temporal_scratch_.as<float>(), stream_);
@@ -131,8 +129,8 @@ PostprocessWorkspace CpuSlot::workspace_for(const FrameJob& job, const FramePlan
                                             const PostprocessOptions& options) {
   const std::size_t workers = static_cast<std::size_t>(parallel_workers());
   const Size matte = plan.to_frame.in(), frame{job.frame.width, job.frame.height};
-  matte_.reserve(area(matte));
-  alpha_between_.reserve(area(plan.to_frame.between()));
+  matte_.reserve(matte.area());
+  alpha_between_.reserve(plan.to_frame.between().area());
   alpha_rows_.reserve(static_cast<std::size_t>(frame.width) * workers);
   PostprocessWorkspace workspace{&plan.to_frame, matte_.as<std::uint8_t>(), alpha_between_.as<std::uint8_t>(),
                                  alpha_rows_.as<std::uint8_t>()};
@@ -144,14 +142,14 @@ PostprocessWorkspace CpuSlot::workspace_for(const FrameJob& job, const FramePlan
     workspace.guided_scratch = guided_scratch_.as<std::uint8_t>();
   }
   if (over_blur(options)) {
-    blur_.reserve(3 * area(frame));
-    blur_scratch_.reserve((shows_foreground(options) ? 8 : 3) * area(frame));
+    blur_.reserve(3 * frame.area());
+    blur_scratch_.reserve((shows_foreground(options) ? 8 : 3) * frame.area());
     workspace.blurred = blur_.as<std::uint8_t>();
     workspace.blur_scratch = blur_scratch_.as<std::uint8_t>();
   }
   if (shows_foreground(options)) {
     const BlockGrid grid = block_grid(frame);
-    alpha_.reserve(area(frame));
+    alpha_.reserve(frame.area());
     front_rows_.reserve(static_cast<std::size_t>(row_bytes(frame.width, job.frame.format)) * workers);
     for (Buffer* means : {&block_means_, &block_rows_, &wide_means_, &near_means_})
       means->reserve(kBlockMeans * grid.area() * sizeof(std::uint32_t));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames on a GPU: their kinds, what is kept for each kind, and where the parts of one frame lie.
+// Frames on a GPU: which of them share graphs, what is kept for those, and where the parts of one frame are.
 #pragma once
 
 #include <cstdint>
@@ -14,30 +14,30 @@
 
 namespace rmbg {
 
-/// Where one frame's parts lie on the GPU, and what is copied there and back. Copies of no bytes are left out.
+/// Where one frame's parts are on the GPU, and its copies there and back. Empty copies are skipped.
 struct CudaTask {
-  ConstImageView frame;  // in colours (of an NV12 frame: made from `nv12` on the GPU), or gray
+  ConstImageView frame;  // colours (of an NV12 frame: converted from `nv12` on the GPU), or gray
   ConstImageView nv12;
-  ImageView color;  // where the colours of an NV12 frame go
+  ImageView color;  // receives the colours of an NV12 frame
   ImageView result;
   Background background;
   TemporalState temporal{};  // of the frame's track
-  bool first = false;        // nothing is carried over to it
+  bool first = false;        // nothing is carried over to this frame
   Copy copy_in{};
   Copy copy_background{};
   Copy copy_out{};
 };
 
-/// Everything that decides which kernels a frame needs, with which grids, and what its copies may be changed to. Two
-/// frames with the same key differ in pointers and row distances only, and share graphs.
+/// Everything that decides a frame's kernels and grids, and which addresses its copies can change to. Frames with the
+/// same key differ only in pointers and pitches, and share graphs.
 struct GraphKey {
   int width, height;
   PixelFormat format;
-  FrameOptions options;  // those that matter for its output; of the background only the kind
+  FrameOptions options;  // those that affect its output; only the kind of the background
   bool stabilize, running_stretch;
   MemoryKind memory, background_memory;
-  bool words;  // the frame's rows, and those of its NV12, can be read in words
-  PinnedOrigin frame_origin, background_origin, result_origin;  // of what is copied, on the host
+  bool words;  // rows of the frame, and of its NV12, can be read in words
+  PinnedOrigin frame_origin, background_origin, result_origin;  // of the host side of copies
 
   friend bool operator==(const GraphKey& a, const GraphKey& b) {
     return a.width == b.width && a.height == b.height && a.format == b.format && same_work(a.options, b.options) &&
@@ -49,7 +49,7 @@ struct GraphKey {
 
 GraphKey graph_key(const FrameJob& job, const CudaTask& task);
 
-/// A frame's way, in this order. Carrying over is all that frames of a track do in turns.
+/// The stages of a frame, in order. Only kCarryOver has to wait for the previous frame of a track.
 enum class Stage { kCopyIn, kPreprocess, kNetwork, kCarryOver, kPostprocess, kCopyOut };
 constexpr int kStages = static_cast<int>(Stage::kCopyOut) + 1;
 
@@ -57,21 +57,21 @@ constexpr int kStages = static_cast<int>(Stage::kCopyOut) + 1;
 struct StageRange {
   Stage first, last;
 };
-/// What a frame needs besides the network and what it carries over: each is a graph, the same for all frames of a key.
+/// The stages that become graphs, shared by all frames of a key: all but the network and kCarryOver.
 constexpr StageRange kFrameGraphs[] = {{Stage::kCopyIn, Stage::kPreprocess}, {Stage::kPostprocess, Stage::kCopyOut}};
 
-/// A range of stages as a graph, with its nodes, which are given each frame's addresses.
+/// A range of stages as a graph, with its nodes, which receive each frame's addresses.
 struct FrameGraph {
   StageRange stages;
   CudaGraphExec exec;
   std::vector<RecordedNode> nodes;
 };
 
-/// When to try again what failed: after one more request, then after 2, 4 and so on.
+/// When to retry after a failure: after one more request, then after 2, 4 and so on.
 class Backoff {
  public:
   bool ready() { return wait_ == 0 || wait_-- == 0; }
-  /// Gives the requests that will be refused.
+  /// Returns how many requests will be refused.
   int fail() {
     wait_ = next_wait_;
     next_wait_ = next_wait_ < kLongest ? next_wait_ * 2 : kLongest;
@@ -87,27 +87,27 @@ class Backoff {
   int wait_ = 0, next_wait_ = 1;
 };
 
-/// What is kept for a kind of frame.
+/// What is kept for the frames of one key.
 struct CudaFramePlan {
   GraphKey key{};
   std::uint64_t last_use = 0;
-  int frames = 0;  // seen so far
+  int frames = 0;  // so far
   DevicePlan to_network, to_frame;
   Buffer tables{MemoryKind::kDevice};  // of both
   std::vector<FrameGraph> graphs;      // kFrameGraphs, or none
-  Backoff backoff;                     // of making and changing them
+  Backoff backoff;                     // after failures to record or update them
 };
 
-/// Plans by kind; the one used longest ago makes room.
+/// Plans by key; the least recently used one is replaced.
 class CudaFramePlanCache {
  public:
   static constexpr int kCapacity = 8;
 
-  /// Both are valid until the next call. find(): nullptr where there is none yet. make(): `host` has the tables, which
-  /// `stream` brings to the GPU; the copy of the plan made before must have ended.
+  /// Both results are valid until the next call. find() returns nullptr if there is none yet. make() copies the tables
+  /// of `host` on `stream`; the previous plan's copy must have ended.
   CudaFramePlan* find(const GraphKey& key);
   CudaFramePlan& make(const GraphKey& key, const FramePlan& host, cudaStream_t stream);
-  /// The plan used last, or nullptr.
+  /// The most recently used plan, or nullptr.
   CudaFramePlan* latest();
   void forget_graphs();
   void clear() { plans_.clear(); }
@@ -115,7 +115,7 @@ class CudaFramePlanCache {
  private:
   std::uint64_t uses_ = 0;
   std::vector<CudaFramePlan> plans_;
-  Buffer staging_{MemoryKind::kPinned};  // of tables on their way
+  Buffer staging_{MemoryKind::kPinned};  // for copies of tables
 };
 
 }  // namespace rmbg

@@ -67,7 +67,7 @@ void CudaRecorder::run_network(cudaStream_t stream) {
   warm_ = true;
 }
 
-/// Events between the stages, in graphs, so that what lies between two of them is the GPU's time.
+/// Events between the stages, inside the graphs, measure GPU time.
 std::vector<StageTimes> CudaRecorder::measure(const CudaFramePlan& plan, const CudaTask& task, int repeats) {
   std::vector<CudaEvent> events;
   for (int i = 0; i <= kStages; ++i) events.emplace_back(/*timing=*/true);
@@ -107,11 +107,10 @@ std::vector<StageTimes> CudaRecorder::measure(const CudaFramePlan& plan, const C
 void CudaRecorder::failed(Backoff& backoff, std::string& problem, const Error& error) {
   const int wait = backoff.fail();
   const std::lock_guard lock(problem_mutex_);
-  problem =
-      std::string(error.what()) + "; tries again after " + std::to_string(wait) + (wait == 1 ? " frame" : " frames");
+  problem = std::string(error.what()) + "; retries after " + std::to_string(wait) + (wait == 1 ? " frame" : " frames");
 }
 
-/// The problem of frames may be that of another kind, which may never come again: it goes as well.
+/// The problem may come from frames of another key, which may never appear again: it is cleared as well.
 void CudaRecorder::succeeded(Backoff& backoff, std::string& problem) {
   backoff.succeed();
   const std::lock_guard lock(problem_mutex_);

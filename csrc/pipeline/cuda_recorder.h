@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CUDA graphs of a slot: one of the network, launched for every frame, and those of what each key needs before and
-// after it. Each is made once; another frame's addresses are put into it. Events in such graphs measure a frame's
-// stages.
+// A slot's CUDA graphs: the network's, launched for every frame, and for each key the stages before and after it. Each
+// is recorded once and then updated with every frame's addresses. Also measures the stages of a frame.
 #pragma once
 
 #include <memory>
@@ -17,28 +16,28 @@
 
 namespace rmbg {
 
-/// Of a slot, whose stages and stream live longer.
+/// Belongs to a slot, whose stages and stream outlive it.
 class CudaRecorder {
  public:
   CudaRecorder(std::shared_ptr<Network> network, const CudaStages& stages, cudaStream_t stream);
 
-  /// Makes the plan's graphs, with this frame's addresses. Where that fails there are none: the frame runs as plain
-  /// launches, and after some more of them the graphs are tried again.
+  /// Records the plan's graphs with this frame's addresses. If that fails there are none: the frame runs as plain
+  /// launches, and some frames later recording is tried again.
   void record(CudaFramePlan& plan, const CudaTask& task);
 
-  /// Puts a frame's addresses into the graphs. False where one cannot take them: the graphs are useless then.
+  /// Updates the graphs with a frame's addresses. Returns false if one cannot take them; the graphs are useless then.
   bool change(CudaFramePlan& plan, const CudaTask& task);
 
-  /// Puts the network on a stream: as one launch of its graph, which is made once the network has run.
+  /// Runs the network on a stream: as one launch of its graph, which is recorded after the first run.
   void run_network(cudaStream_t stream);
   bool has_network_graph() const { return static_cast<bool>(network_exec_); }
-  /// After a failure: its graph is made anew.
+  /// After a failure: the graph is recorded again.
   void forget_network() noexcept { network_exec_ = CudaGraphExec(); }
 
-  /// Device times of a frame's stages, of each of `repeats` runs. The network must be capturable.
+  /// Device times of a frame's stages for `repeats` runs. The network must be capturable.
   std::vector<StageTimes> measure(const CudaFramePlan& plan, const CudaTask& task, int repeats);
 
-  /// See Slot::mode. Any thread may ask.
+  /// See Slot::mode. Any thread may call it.
   std::string mode() const;
 
  private:
@@ -52,9 +51,9 @@ class CudaRecorder {
   cudaStream_t stream_;
   CudaGraphExec network_exec_;
   Backoff network_backoff_;
-  bool warm_ = false;  // the network has run: what is lazy in it is done
+  bool warm_ = false;  // the network has run, so its lazy initialization is done
   mutable std::mutex problem_mutex_;
-  std::string problem_of_network_, problem_of_frames_;  // why graphs of these are missing, or empty
+  std::string problem_of_network_, problem_of_frames_;  // why their graphs are missing, or empty
 };
 
 }  // namespace rmbg

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A frame on a GPU: copy in, preprocess, network, postprocess, copy out, on one stream. The first frame of a kind runs
-// as plain launches around the network. The network's own graph is recorded after its first run. From the second frame
-// on, a frame is three launches: a graph before the network, the network's, and a graph after it. A frame of a track
-// also updates the track, after the network and with a few plain launches. Only that waits for the frame before: all
-// else overlaps with it.
+// A frame on a GPU: copy in, preprocess, network, postprocess, copy out, on one stream. The first frame of a key runs
+// as plain launches, and the network's graph is recorded after its first run. From then on a frame is three graph
+// launches: before the network, the network, and after it. A frame of a track also updates the track, after the
+// network, with a few plain launches. Only these wait for the previous frame.
 #include <chrono>
 #include <utility>
 
-#include "core/cuda_capture_mode.h"
+#include "core/cuda_check.h"
 #include "core/cuda_context.h"
 #include "core/cuda_pointer.h"
 #include "core/cuda_stream.h"
@@ -51,8 +50,8 @@ class CudaSlot : public Slot {
   std::shared_ptr<Network> network_;
   PipelineOptions options_;
   CudaStream stream_;
-  CudaEvent ready_, done_;     // of a caller's stream: what was put on it so far; of ours: the last frame's work
-  bool left_running_ = false;  // the last frame, on a caller's stream: done_ tells its end
+  CudaEvent ready_, done_;     // the caller's work so far; the end of the last frame
+  bool left_running_ = false;  // the last frame may still run, on a caller's stream, until done_
   FramePlanCache host_plans_;
   CudaFramePlanCache plans_;
   CudaStaging staging_;
@@ -75,7 +74,7 @@ CudaSlot::CudaSlot(std::shared_ptr<Network> network, const PipelineOptions& opti
 CudaSlot::~CudaSlot() {
   try {
     scope_.enter();
-  } catch (const CudaError&) {  // the driver is gone: so is all that would be freed
+  } catch (const CudaError&) {  // the driver is gone, and all that would be freed with it
   }
   const CaptureModeScope relaxed;
   cudaStreamSynchronize(stream_.get());
@@ -117,9 +116,9 @@ void CudaSlot::check_memory(const FrameJob& job) const {
     check_view_on_device(background.image, options_.device, "background");
 }
 
-/// Lays the frame out, makes room for everything it needs, and finds what is kept for its key.
+/// Places the frame, reserves memory for everything it needs, and finds the plan of its key.
 CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
-  // The frame before may still be reading the pinned memory that this one's background will be put into.
+  // The previous frame may still read the pinned memory that this one's background goes to.
   if (job.options.output == Output::kComposite && job.background_memory == MemoryKind::kHost &&
       job.options.background.kind == BackgroundKind::kImage)
     wait_for_callers();
@@ -132,7 +131,7 @@ CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
     host = &host_plans_.get(key.width, key.height);
     grown |= stages_.reserve(*host, key);
   }
-  // Freeing memory has waited for its users; tables and graphs that are replaced may still be in use.
+  // Freeing memory waits for its users, but tables and graphs that are replaced may still be in use.
   if (grown || plan == nullptr) wait_for_callers();
   if (grown) plans_.forget_graphs();  // they know the old addresses
   return plan != nullptr ? *plan : plans_.make(key, *host, stream_.get());
@@ -140,7 +139,7 @@ CudaFramePlan& CudaSlot::prepare(const FrameJob& job, CudaTask& task) {
 
 /// Waits for the last frame if it was left running on a caller's stream.
 void CudaSlot::wait_for_callers() {
-  if (left_running_) check(cudaEventSynchronize(done_.get()), "waiting for the frame before");
+  if (left_running_) check(cudaEventSynchronize(done_.get()), "waiting for the previous frame");
   left_running_ = false;
 }
 
@@ -152,13 +151,13 @@ void CudaSlot::run(CudaFramePlan& plan, CudaTask& task, const FrameJob& job, Tra
   const cudaStream_t stream = stream_of(job);
   if (left_running_) done_.make_wait(stream);
   const bool known = plan.frames++ > 0;
-  if (!plan.graphs.empty() && !recorder_.change(plan, task)) {  // no failure of the frame: they are made anew later
+  if (!plan.graphs.empty() && !recorder_.change(plan, task)) {  // not an error: they are recorded again later
     wait_for_callers();
     plan.graphs.clear();
   } else if (plan.graphs.empty() && known) {
     recorder_.record(plan, task);
   }
-  // Plain launches are put on our own stream, which networks prefer to a default stream, in the order of the caller's.
+  // Plain launches go on our own stream, which networks prefer to a default stream, ordered with the caller's.
   const bool graphs = !plan.graphs.empty() && recorder_.has_network_graph();
   const bool elsewhere = !graphs && stream != stream_.get();
   if (elsewhere) {
@@ -189,8 +188,8 @@ void CudaSlot::run_on(cudaStream_t stream, const CudaFramePlan& plan, CudaTask& 
   run(1);
 }
 
-/// Frames of a track carry over in their order, on whatever streams they are: each waits for the one before to have
-/// done so. No graph holds these launches, for what they work on is known only once the turn has come.
+/// Frames of a track carry over in order, even on different streams: each waits for the previous one. These launches
+/// are in no graph, because the state is known only when it is the frame's turn.
 void CudaSlot::update_track(const CudaFramePlan& plan, CudaTask& task, TrackTurn& turn, cudaStream_t stream) {
   if (!turn) return;
   const TensorView prediction = stages_.prediction();
@@ -208,7 +207,7 @@ void CudaSlot::update_track(const CudaFramePlan& plan, CudaTask& task, TrackTurn
   turn.pass();
 }
 
-/// After a failure: nothing of this frame is left on a stream, and its graphs are not trusted any more.
+/// After a failure: waits until nothing of this frame is left on a stream, and drops its graphs.
 void CudaSlot::give_up(CudaFramePlan* plan, const FrameJob& job) noexcept {
   cudaStreamSynchronize(stream_.get());
   cudaStreamSynchronize(stream_of(job));
@@ -217,12 +216,12 @@ void CudaSlot::give_up(CudaFramePlan* plan, const FrameJob& job) noexcept {
   if (plan != nullptr) {
     plan->graphs.clear();
   } else {
-    plans_.clear();  // a buffer that was to grow may be gone, and known kinds ask for no room
+    plans_.clear();  // a growing buffer may be gone, and known keys would not reserve it again
   }
   recorder_.forget_network();
 }
 
-/// Memory in the place of a track's.
+/// Memory that stands in for a track's.
 TemporalState CudaSlot::rehearsed_state() {
   const TensorView prediction = stages_.prediction();
   const auto floats = static_cast<std::size_t>(prediction.shape[2] * prediction.shape[3]);

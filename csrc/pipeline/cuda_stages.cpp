@@ -4,19 +4,13 @@
 #include <algorithm>
 
 #include "pipeline/slot.h"
-#include "postprocess/foreground_cuda.h"
+#include "postprocess/foreground.h"
 #include "postprocess/postprocess_cuda.h"
-#include "postprocess/refine_cuda.h"
-#include "postprocess/stabilize_cuda.h"
-#include "preprocess/nv12_cuda.h"
+#include "postprocess/refine.h"
+#include "postprocess/stabilize.h"
+#include "preprocess/nv12.h"
 
 namespace rmbg {
-namespace {
-
-std::size_t area(Size size) { return static_cast<std::size_t>(size.width) * size.height; }
-
-}  // namespace
-
 CudaStages::CudaStages(const NetworkSpec& spec, const PipelineOptions& options, cudaStream_t stream)
     : spec_(spec),
       device_(options.device),
@@ -25,12 +19,12 @@ CudaStages::CudaStages(const NetworkSpec& spec, const PipelineOptions& options, 
       tables_(options.normalization, spec.input.dtype, stream),
       tensor_(spec.input.bytes(), MemoryKind::kDevice),
       prediction_(spec.output.bytes(), MemoryKind::kDevice) {
-  resized_.reserve(3 * area(input_size(spec)));
-  matte_.reserve(area(output_size(spec)));
+  resized_.reserve(3 * input_size(spec).area());
+  matte_.reserve(output_size(spec).area());
   partials_.reserve(std::max(resample_blocks_bound(input_size(spec)), kPartials * sizeof(MinMax)));
 }
 
-std::size_t CudaStages::guide_bytes() const { return 3 * area(input_size(spec_)); }
+std::size_t CudaStages::guide_bytes() const { return 3 * input_size(spec_).area(); }
 
 bool CudaStages::reserve(const FramePlan& plan, const GraphKey& key) {
   bool grown = between_.reserve(preprocess_device_between_bytes(plan.to_network, channels(key.format)));
@@ -44,8 +38,8 @@ bool CudaStages::reserve(const FramePlan& plan, const GraphKey& key) {
   }
   if (key.stabilize) grown |= temporal_.reserve(stabilize_device_bytes(matte));
   if (key.options.blur_sigma > 0) {
-    grown |= blur_.reserve(3 * area(frame));
-    grown |= blur_scratch_.reserve((key.options.decontaminate ? 8 : 3) * area(frame));
+    grown |= blur_.reserve(3 * frame.area());
+    grown |= blur_scratch_.reserve((key.options.decontaminate ? 8 : 3) * frame.area());
   }
   return grown;
 }

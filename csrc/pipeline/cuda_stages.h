@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pre- and postprocessing on the GPU, and their memory. Each frame goes through the stages in one order, whatever the
-// queue makes of them: launches, nodes of a graph, or changes to such nodes.
+// Pre- and postprocessing on the GPU, and their memory. The order of the stages is the same whether the queue launches
+// them, records them into a graph or updates one.
 #pragma once
 
 #include "core/buffer.h"
@@ -13,7 +13,7 @@ namespace rmbg {
 
 class CudaStages {
  public:
-  /// Waits for `stream`, which brings tables to the GPU.
+  /// Copies tables on `stream` and waits for it.
   CudaStages(const NetworkSpec& spec, const PipelineOptions& options, cudaStream_t stream);
 
   /// What the network reads and writes.
@@ -22,13 +22,13 @@ class CudaStages {
   }
   TensorView prediction() const { return {prediction_.as<void>(), spec_.output.shape, spec_.output.dtype, device_}; }
 
-  /// Bytes of the frame as the network sees it, before normalisation.
+  /// Bytes of the resized frame before normalization.
   std::size_t guide_bytes() const;
 
-  /// Makes room for a kind of frame; whether something moved.
+  /// Reserves memory for the frames of a key. Returns whether a buffer moved.
   bool reserve(const FramePlan& plan, const GraphKey& key);
 
-  /// Puts stages on a queue. The network is not known here: its stage is nothing.
+  /// Puts stages on a queue. The network's stage does nothing here.
   void put(Stage stage, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const;
   void put(const StageRange& stages, CudaQueue& queue, const CudaFramePlan& plan, const CudaTask& task) const {
     for (int i = static_cast<int>(stages.first); i <= static_cast<int>(stages.last); ++i)

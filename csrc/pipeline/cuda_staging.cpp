@@ -5,7 +5,7 @@
 
 #include "core/cuda_check.h"
 #include "core/cuda_pointer.h"
-#include "core/launch.h"
+#include "core/thread_pool.h"
 
 namespace rmbg {
 namespace {
@@ -18,17 +18,17 @@ void copy_rows(const std::uint8_t* from, std::ptrdiff_t from_pitch, std::uint8_t
   });
 }
 
-/// Makes room in pinned memory. Padding between rows is copied along, so no byte of it may be one that nobody wrote.
+/// Reserves pinned memory and clears it: padding between rows is copied too, so every byte must be initialized.
 bool reserve_written(Buffer& pinned, std::size_t bytes) {
   if (!pinned.reserve(bytes)) return false;
   std::memset(pinned.as<void>(), 0, bytes);
   return true;
 }
 
-/// A host image to the GPU: `copy` is what the stream must do, and the answer where the image then lies.
+/// Prepares the copy of a host image to the GPU, and returns where the image will be.
 ConstImageView bring(const ConstImageView& view, Buffer& device, Buffer& pinned, Copy& copy, bool& grown) {
   const std::ptrdiff_t row = row_bytes(view.width, view.format);
-  // Padding is copied along: worth it only while there is little.
+  // Padding is copied too, which pays only if there is little of it.
   const bool direct = view.pitch_bytes <= row + row / 4 && is_pinned(view.data, extent_bytes(view));
   const std::ptrdiff_t pitch = direct ? view.pitch_bytes : padded_row_bytes(row);
   grown |= device.reserve(static_cast<std::size_t>(view.height * pitch));
@@ -81,7 +81,7 @@ void CudaStaging::deliver(const FrameJob& job, const CudaTask& task) const {
 }
 
 CudaTask CudaStaging::rehearse(const GraphKey& key, cudaStream_t stream, bool& grown) {
-  // Where an image that the GPU reads comes from: `copy` brings it from pinned memory, or it is black.
+  // An input image: copied from pinned memory, or black GPU memory.
   const auto bring = [&](Buffer& device, Buffer& pinned, PixelFormat format, int height, MemoryKind from, Copy& copy) {
     const std::ptrdiff_t pitch = padded_row_bytes(row_bytes(key.width, format));
     const auto bytes = static_cast<std::size_t>(height * pitch);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies host frames to the GPU and results back: through pinned memory, or directly where the caller's own memory is
-// pinned. Frames in GPU memory are used where they are.
+// Copies host frames to the GPU and results back: through pinned memory, or directly if the caller's memory is pinned.
+// Frames in GPU memory are used in place.
 #pragma once
 
 #include "core/buffer.h"
@@ -10,19 +10,19 @@ namespace rmbg {
 
 class CudaStaging {
  public:
-  /// Makes room (`grown`: something moved) and says where everything of this job lies; what is not pinned is copied
-  /// to pinned memory now, on all cores. The copies of the job before must have ended.
+  /// Reserves memory (`grown`: a buffer moved) and returns where the job's parts are. Copies what is not pinned to
+  /// pinned memory now, on all cores. The previous job's copies must have ended.
   CudaTask stage(const FrameJob& job, bool& grown);
 
-  /// Once copy_out has ended: copies the result to where the caller wants it, unless it is there already.
+  /// After copy_out: copies the result to the caller's memory, unless it is there already.
   void deliver(const FrameJob& job, const CudaTask& task) const;
 
-  /// A job of this kind over the slot's own memory: the content of a host frame before, where it went through it, and
-  /// black. What must be written for that is, or will be on `stream`.
+  /// A job of this key in the slot's own memory, to measure: with the last host frame if it was staged, else black,
+  /// which `stream` writes.
   CudaTask rehearse(const GraphKey& key, cudaStream_t stream, bool& grown);
 
  private:
-  /// The frame of a task is NV12: makes room for its colours, which take its place.
+  /// For an NV12 frame: reserves its colours, which become the task's frame.
   void take_for_nv12(CudaTask& task, Size size, PixelFormat format, bool& grown);
 
   Buffer frame_{MemoryKind::kDevice}, background_{MemoryKind::kDevice}, result_{MemoryKind::kDevice};

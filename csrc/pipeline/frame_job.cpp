@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checks of a job. Python has checked before, with friendlier messages; these protect the memory.
+// Checks of a job. Python has checked with friendlier messages; these protect the memory.
 #include "pipeline/frame_job.h"
 
 #include <cstdlib>

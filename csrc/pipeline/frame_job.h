@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The job of one frame: where it lies, what to make of it, and the times it took.
+// The job of one frame: its memory, its options, and the times it took.
 #pragma once
 
+#include "core/buffer.h"
 #include "core/image_view.h"
-#include "core/memory.h"
 #include "core/stream.h"
 #include "pipeline/track.h"
 #include "postprocess/postprocess.h"
@@ -25,12 +25,12 @@ struct FrameJob {
   ConstImageView frame;  // any format, at least 1 x 1; NV12: both planes as one gray image
   ImageView result;      // output_channels() channels, the frame's size and channel order
   FrameOptions options;
-  PixelFormat nv12_color = PixelFormat::kBgr8;  // the colours that are made of an NV12 frame: kBgr8 or kRgb8
+  PixelFormat nv12_color = PixelFormat::kBgr8;  // what an NV12 frame is converted to: kBgr8 or kRgb8
 
-  Track* track = nullptr;  // of a frame that carries something over from the frame before; outlives the job
+  Track* track = nullptr;  // of a frame that depends on the previous one; outlives the job
   TrackPlace place;        // set by the pipeline
 
-  // On a GPU. The work on a frame in its memory goes on `stream`, the caller's, and so does the result.
+  // On a GPU. Work on a frame in GPU memory goes on the caller's `stream`.
   MemoryKind memory = MemoryKind::kHost;             // of frame and result
   MemoryKind background_memory = MemoryKind::kHost;  // of the background's image
   Stream stream;
@@ -45,10 +45,10 @@ inline PixelFormat frame_format(const FrameJob& job) { return job.options.nv12 ?
 /// Throws std::invalid_argument when the frame itself is wrong.
 void check_frame(const FrameJob& job);
 
-/// Throws std::invalid_argument when the views of a job do not fit each other.
+/// Throws std::invalid_argument when the views of a job do not match.
 void check(const FrameJob& job);
 
-/// Times of one frame, in milliseconds: wall-clock on the CPU. On a GPU process() knows the total alone, and measure()
+/// Times of one frame in milliseconds: wall-clock on the CPU. On a GPU process() gives only the total; measure() gives
 /// the stages, from events.
 struct StageTimes {
   double preprocess_ms = 0;

@@ -12,7 +12,6 @@
 #include "core/error.h"
 
 namespace rmbg {
-
 namespace {
 
 std::uint64_t next_id() {
@@ -20,7 +19,30 @@ std::uint64_t next_id() {
   return ++last;
 }
 
+std::string describe(const TensorSpec& tensor) {
+  std::string text = "'" + tensor.name + "' (";
+  for (int i = 0; i < 4; ++i) text += (i ? ", " : "") + std::to_string(tensor.shape[i]);
+  return text + ")";
+}
+
+Size size_of(const TensorSpec& tensor) {
+  return {static_cast<int>(tensor.shape[3]), static_cast<int>(tensor.shape[2])};
+}
+
 }  // namespace
+
+const NetworkSpec& check_shapes(const NetworkSpec& spec) {
+  const auto& in = spec.input.shape;
+  const auto& out = spec.output.shape;
+  if (in[0] != 1 || in[1] != 3 || in[2] < 1 || in[3] < 1)
+    throw std::invalid_argument("network input " + describe(spec.input) + "; expected (1, 3, height, width)");
+  if (out[0] != 1 || out[1] != 1 || out[2] < 1 || out[3] < 1)
+    throw std::invalid_argument("network output " + describe(spec.output) + "; expected (1, 1, height, width)");
+  return spec;
+}
+
+Size input_size(const NetworkSpec& spec) { return size_of(spec.input); }
+Size output_size(const NetworkSpec& spec) { return size_of(spec.output); }
 
 bool Completion::wait(double seconds) const {
   std::unique_lock lock(mutex_);
@@ -48,7 +70,7 @@ struct Pipeline::Lane {
 
   std::unique_ptr<Slot> slot;
   bool busy = false;
-  StreamKey stream;            // of the last frame that lay on the GPU
+  StreamKey stream;            // of the last frame in GPU memory
   std::uint64_t last_use = 0;  // by such a frame
   bool has_job = false;
   FrameJob job;
@@ -77,14 +99,14 @@ void Pipeline::check_job(const FrameJob& job) const {
   check(job);
   const Size in = input_size(spec_), out = output_size(spec_);
   if (job.options.refine && (in.width != out.width || in.height != out.height))
-    throw std::invalid_argument("refining needs a network whose output is as large as its input; this one makes " +
-                                std::to_string(out.width) + "x" + std::to_string(out.height) + " of " +
-                                std::to_string(in.width) + "x" + std::to_string(in.height) + "; leave refine out");
+    throw std::invalid_argument("refine needs a network whose output is as large as its input; this one maps " +
+                                std::to_string(in.width) + "x" + std::to_string(in.height) + " to " +
+                                std::to_string(out.width) + "x" + std::to_string(out.height) + "; leave refine out");
   if (job.track != nullptr) job.track->belong_to(id_);
 }
 
-/// Null when all are busy. A frame on the GPU leaves its lane before its work is done: frames of one stream keep to one
-/// lane, and those of two streams take two, so that they do not wait for each other. Other frames take the first.
+/// Null when all are busy. A frame in GPU memory leaves its lane before its work is done, so each stream keeps to a
+/// lane of its own and streams do not wait for each other. Other frames take the first free lane.
 Pipeline::Lane* Pipeline::free_lane(const FrameJob* job) {
   const bool on_gpu = job != nullptr && job->memory == MemoryKind::kDevice;
   Lane* best = nullptr;
@@ -97,12 +119,12 @@ Pipeline::Lane* Pipeline::free_lane(const FrameJob* job) {
   return best;
 }
 
-/// A free lane, and the job's place on its track: whoever has a place has a lane too, so no place waits for a lane.
+/// Waits for a free lane, and issues the job's place on its track together with it, so that no place waits for a lane.
 Pipeline::Lane& Pipeline::acquire(FrameJob* job) {
   std::unique_lock lock(mutex_);
   Lane* free = nullptr;
   freed_.wait(lock, [&] { return closed_ || (free = free_lane(job)) != nullptr; });
-  if (closed_) throw Error("the engine is closed; make a new one");
+  if (closed_) throw Error("the engine is closed; create a new one");
   free->busy = true;
   if (job != nullptr && job->memory == MemoryKind::kDevice) {
     free->stream = stream_key(job->stream);
@@ -148,7 +170,7 @@ std::shared_ptr<Completion> Pipeline::submit(FrameJob job, std::shared_ptr<void>
   Lane& lane = acquire(&job);
   try {
     if (!lane.thread.joinable()) lane.thread = std::thread([this, &lane] { serve(lane); });
-  } catch (...) {  // no thread to be had: nobody else ends what was begun
+  } catch (...) {  // the thread could not start: end the turn and free the lane here
     {
       const TrackTurn turn(job.track, job.place);
     }
@@ -167,7 +189,7 @@ std::shared_ptr<Completion> Pipeline::submit(FrameJob job, std::shared_ptr<void>
 void Pipeline::serve(Lane& lane) {
   std::unique_lock lock(mutex_);
   for (;;) {
-    posted_.wait(lock, [&] { return lane.has_job || (closed_ && !lane.busy); });  // busy: a job is on its way
+    posted_.wait(lock, [&] { return lane.has_job || (closed_ && !lane.busy); });  // busy: a job will follow
     if (!lane.has_job) return;
     const FrameJob job = lane.job;
     std::shared_ptr<Completion> completion = std::move(lane.completion);
@@ -180,7 +202,7 @@ void Pipeline::serve(Lane& lane) {
     } catch (...) {
       error = std::current_exception();
     }
-    owner.reset();  // before the job counts as done, so that whoever waits sees its memory released
+    owner.reset();  // before the job counts as done: callers that waited find its memory released
     release(lane);
     completion->finish(std::move(error));
     completion.reset();

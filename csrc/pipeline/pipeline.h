@@ -17,12 +17,12 @@
 
 namespace rmbg {
 
-/// The outcome of a submitted job. Shared by the pipeline and whoever waits.
+/// The outcome of a submitted job, shared by the pipeline and its caller.
 class Completion {
  public:
-  /// Waits up to `seconds` (negative: for ever); true when the job has ended.
+  /// Waits up to `seconds` (negative: forever). Returns whether the job has ended.
   bool wait(double seconds) const;
-  /// Rethrows the job's error, if it had one. Call after wait() said true.
+  /// Rethrows the job's error, if any. Call it after wait() returned true.
   void rethrow() const;
 
  private:
@@ -49,23 +49,23 @@ class Pipeline {
   ResultPool* results() const { return results_.get(); }
   int slots() const { return static_cast<int>(lanes_.size()); }
 
-  /// Runs a job to its end on the calling thread; waits for a free slot. Thread-safe; allocates nothing once
-  /// the slots have seen frames this large. Throws std::invalid_argument, NetworkError, Error (closed).
+  /// Waits for a free slot and runs a job on the calling thread. Thread-safe; allocates nothing once the slots have
+  /// seen frames this large. Throws std::invalid_argument, NetworkError, Error (closed).
   void run(FrameJob job);
 
-  /// Starts a job on a slot's own thread and returns; waits only while all slots are busy. `owner` is released
-  /// when the job has ended: it keeps the memory of the views alive.
+  /// Starts a job on a slot's own thread; waits only while all slots are busy. `owner`, which keeps the memory of the
+  /// views alive, is released when the job has ended.
   std::shared_ptr<Completion> submit(FrameJob job, std::shared_ptr<void> owner);
 
-  /// Times of the frames run last, oldest first, at most kHistory.
+  /// Times of the last frames, oldest first, at most kHistory.
   std::vector<StageTimes> recent_times() const;
-  /// On a GPU: device times of more frames like the last one that a free slot has run; see Slot::measure.
+  /// On a GPU: device times, on a free slot; see Slot::measure.
   std::vector<StageTimes> measure(int repeats);
   /// How the frames of each slot run; see Slot::mode.
   std::vector<std::string> modes() const;
   std::int64_t frames() const;
 
-  /// Waits for the jobs in flight; from then on run and submit throw Error. May be called again.
+  /// Waits for the jobs in flight; afterwards run and submit throw Error. May be called again.
   void close();
 
  private:
@@ -79,14 +79,14 @@ class Pipeline {
   void process(Lane& lane, const FrameJob& job);
   void serve(Lane& lane);
 
-  const std::uint64_t id_;  // no other pipeline has or had it
+  const std::uint64_t id_;  // unique in this process
   NetworkSpec spec_;
   int device_ = -1;
   std::shared_ptr<ResultPool> results_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   mutable std::mutex mutex_;
-  std::condition_variable freed_;   // a lane became free
-  std::condition_variable posted_;  // a lane got a job, or closing
+  std::condition_variable freed_;   // a lane is free, or closing
+  std::condition_variable posted_;  // a lane has a job, or closing
   std::uint64_t uses_ = 0;
   std::vector<StageTimes> history_;
   std::int64_t frames_ = 0;

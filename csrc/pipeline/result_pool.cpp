@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/buffer.h"
-#include "core/cuda_capture_mode.h"
+#include "core/cuda_check.h"
 #include "core/cuda_stream.h"
 
 namespace rmbg {
@@ -21,13 +21,13 @@ std::uintptr_t handle_of(cudaStream_t stream) {
   return stream == nullptr ? 1 : reinterpret_cast<std::uintptr_t>(stream);
 }
 
-/// A stretch of memory and the streams that had to do with it.
+/// A block of memory and the streams that used it.
 struct Block {
   Buffer memory{MemoryKind::kDevice};
   CudaEvent written;
   std::uintptr_t writer = 0;
   std::vector<StreamKey> users;
-  std::vector<CudaEvent> left;  // one for each user, recorded when the block was given back
+  std::vector<CudaEvent> left;  // one per user, recorded when the block was given back
 };
 
 class Pool : public ResultPool, public std::enable_shared_from_this<Pool> {
@@ -53,7 +53,7 @@ class Pool : public ResultPool, public std::enable_shared_from_this<Pool> {
   std::vector<std::unique_ptr<Block>> free_;
 };
 
-/// A block that a caller has.
+/// A block in a caller's hands.
 class PooledMemory : public ResultMemory {
  public:
   PooledMemory(std::shared_ptr<Pool> pool, std::unique_ptr<Block> block)
@@ -71,7 +71,7 @@ class PooledMemory : public ResultMemory {
   }
 
   void make_wait(std::uintptr_t stream) override {
-    if (block_->writer == 0) return;  // the same handle may be another stream: 2 is, in another thread
+    if (block_->writer == 0) return;  // equal handles may be different streams: 2 is, in another thread
     const DeviceScope scope(device());
     block_->written.make_wait(stream_of(stream));
   }
@@ -105,7 +105,7 @@ std::unique_ptr<Block> Pool::smallest_with(std::size_t bytes) {
     if ((*it)->memory.capacity() >= bytes &&
         (best == free_.end() || (*it)->memory.capacity() < (*best)->memory.capacity()))
       best = it;
-  // A block far too large is better kept for the frames it was made for.
+  // Keep a far larger block for larger frames.
   if (best == free_.end() || (*best)->memory.capacity() > 4 * bytes) return std::make_unique<Block>();
   std::unique_ptr<Block> found = std::move(*best);
   free_.erase(best);
@@ -127,7 +127,7 @@ void Pool::give_back(std::unique_ptr<Block> block) noexcept {
     const DeviceScope scope(device_);
     const CaptureModeScope relaxed;
     for (const StreamKey& user : block->users) {
-      if (user != stream_key(user.handle)) {  // another thread's default stream, which cannot be reached from here
+      if (user != stream_key(user.handle)) {  // another thread's default stream, out of reach from here
         check(cudaDeviceSynchronize(), "waiting for the GPU");
         continue;
       }
@@ -139,7 +139,7 @@ void Pool::give_back(std::unique_ptr<Block> block) noexcept {
     const std::lock_guard lock(mutex_);
     if (free_.size() == kKept) free_.erase(free_.begin());
     free_.push_back(std::move(block));
-  } catch (...) {  // the driver is gone, or it knows that a stream is: freeing waits for all work
+  } catch (...) {  // the driver or a stream is gone: the block is freed, which waits for all work
   }
 }
 

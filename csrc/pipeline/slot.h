@@ -11,20 +11,20 @@
 
 namespace rmbg {
 
-/// Calls never overlap on a slot. After an exception it is as good as before.
+/// Calls never overlap on a slot. It stays usable after an exception.
 class Slot {
  public:
   virtual ~Slot() = default;
 
-  /// Runs a checked job: to its end, or, when its frame is in GPU memory, onto the job's stream. Its turn on its track
-  /// is passed on as soon as the frame has had it.
+  /// Runs a checked job to its end or, if its frame is in GPU memory, puts it on the job's stream. Passes the turn on
+  /// as early as possible.
   virtual StageTimes process(const FrameJob& job, TrackTurn& turn) = 0;
 
-  /// On a GPU: device times of `repeats` more frames like the last one, each stage between events. None on the CPU, or
-  /// where the network cannot be recorded.
+  /// On a GPU: device times of the stages, for `repeats` more frames like the last one. Empty on the CPU, or if the
+  /// network cannot be recorded.
   virtual std::vector<StageTimes> measure(int repeats) = 0;
 
-  /// How frames run: "cpu", "graph", or "eager", why, and after how many frames a graph is tried again.
+  /// How frames run: "cpu", "graph", or "eager: " with the reason and when a graph is tried again.
   virtual std::string mode() const = 0;
 };
 
@@ -33,7 +33,7 @@ std::unique_ptr<Slot> make_cpu_slot(std::shared_ptr<Network> network, const Pipe
 /// Throws UnavailableError in a build without CUDA, CudaError.
 std::unique_ptr<Slot> make_cuda_slot(std::shared_ptr<Network> network, const PipelineOptions& options);
 
-/// What both need of a network: (1, 3, H, W) and (1, 1, h, w), or std::invalid_argument.
+/// Throws std::invalid_argument unless the network maps (1, 3, H, W) to (1, 1, h, w).
 const NetworkSpec& check_shapes(const NetworkSpec& spec);
 Size input_size(const NetworkSpec& spec);
 Size output_size(const NetworkSpec& spec);

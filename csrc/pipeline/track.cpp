@@ -20,7 +20,8 @@ void Track::reset() {
 void Track::belong_to(std::uint64_t pipeline) {
   const std::lock_guard lock(mutex_);
   if (pipeline_ == 0) pipeline_ = pipeline;
-  if (pipeline_ != pipeline) throw std::invalid_argument("the track is another engine's; make one for this engine");
+  if (pipeline_ != pipeline)
+    throw std::invalid_argument("the track belongs to another engine; create one for this engine");
 }
 
 void Track::wait(std::uint64_t number) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A track: frames of one video in their order, and the state that is carried from frame to frame. Networks of several
-// frames may run at once; after its network each frame takes its turn at the state. On a GPU the turn is only to put
-// work on a stream; last_work() then tells when that work is done.
+// A track: the frames of one video in order, and the state carried from frame to frame. Networks of several frames may
+// run at once; after its network, each frame takes its turn to update the state. On a GPU a turn only puts work on a
+// stream, and last_work() tells when that work is done.
 #pragma once
 
 #include <condition_variable>
@@ -27,11 +27,11 @@ class Track {
   bool stabilizes() const { return stabilize_; }
   bool runs_stretch() const { return running_stretch_; }
 
-  /// The next place. Whoever has one ends, or those behind it wait for ever.
+  /// The next place. Its TrackTurn must end, or later frames wait forever.
   TrackPlace issue();
-  /// The next frame starts anew.
+  /// The next frame starts afresh.
   void reset();
-  /// Ties the track to one pipeline, for good; std::invalid_argument if it is another one's.
+  /// Binds the track to a pipeline. Throws std::invalid_argument if it belongs to another one.
   void belong_to(std::uint64_t pipeline);
 
  private:
@@ -44,17 +44,18 @@ class Track {
   std::condition_variable passed_;
   std::uint64_t pipeline_ = 0;
   std::uint64_t issued_ = 0;
-  std::uint64_t turn_ = 0;  // whose it is
+  std::uint64_t turn_ = 0;  // the place that has the turn
   bool reset_ = true;
 
-  // Of whoever has the turn.
+  // For the frame that has the turn:
   bool fresh_ = true;
   Size frame_{};
   Buffer matte_, guide_, range_;
   std::shared_ptr<void> last_work_;
 };
 
-/// A frame's turn, passed on at the latest when it ends; where that is too early, it waits. Nothing without a track.
+/// A frame's turn, passed on by its destructor at the latest, which waits for the turn first. Does nothing without a
+/// track.
 class TrackTurn {
  public:
   TrackTurn(Track* track, const TrackPlace& place) : track_(track), place_(place) {}
@@ -65,14 +66,14 @@ class TrackTurn {
   explicit operator bool() const { return track_ != nullptr; }
   const Track& track() const { return *track_; }
 
-  /// Until the frames before have had their turn.
+  /// Waits until the previous frames have had their turn.
   void wait();
-  /// After wait(): makes room, and says whether nothing is carried over to this frame.
+  /// After wait(): reserves the state. Returns true if nothing is carried over to this frame.
   bool begin(Size frame, std::size_t prediction_floats, std::size_t guide_bytes, MemoryKind memory);
   TemporalState state() const;
-  /// What the frame before left for this one to wait for; a slot's own.
+  /// What the previous frame's slot left for this one to wait for.
   std::shared_ptr<void>& last_work() { return track_->last_work_; }
-  /// The state is whole. (A turn that ends without makes the next frame start anew, if it had begun.)
+  /// The state is complete. Without this call, a turn that had begun makes the next frame start afresh.
   void pass();
 
  private:

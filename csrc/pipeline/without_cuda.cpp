@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a build without CUDA says when it is asked for a GPU.
+// GPU functions in a build without CUDA: they throw UnavailableError.
+#include "core/buffer.h"
 #include "core/device.h"
 #include "core/error.h"
-#include "core/memory.h"
 #include "pipeline/result_pool.h"
 #include "pipeline/slot.h"
 

@@ -8,7 +8,9 @@
 
 namespace rmbg {
 
-/// The box whose kBoxPasses-fold use approximates a Gaussian of standard deviation `sigma` pixels (> 0).
+class CudaQueue;
+
+/// The box of which kBoxPasses passes approximate a Gaussian of standard deviation `sigma` pixels (> 0).
 BoxKernel gaussian_box(float sigma);
 
 /// src: any format. dst: 3 channels in the frame's order (gray is repeated), same size, no row padding,
@@ -16,10 +18,15 @@ BoxKernel gaussian_box(float sigma);
 /// Runs on all cores; allocates nothing.
 void gaussian_blur(const ConstImageView& src, float sigma, std::uint8_t* dst, std::uint8_t* scratch, Stream stream);
 
-/// The same of what is not the subject: each pixel counts by 255 - alpha, so that the subject's colours do not glow
-/// around it. alpha: the image's size, without row padding. dst: as above; black where all around is subject.
-/// scratch: width * height * 8 bytes.
+/// Blurs the background only: each pixel is weighted by 255 - alpha, so that the subject's colours do not bleed into
+/// it. alpha: the image's size, without row padding. dst: as above; black where there is only subject nearby. scratch:
+/// width * height * 8 bytes.
 void blur_surroundings(const ConstImageView& src, const std::uint8_t* alpha, float sigma, std::uint8_t* dst,
                        std::uint8_t* scratch, Stream stream);
+
+/// Both in GPU memory, with the same bytes. Rows of alpha lie alpha_pitch_bytes apart.
+void gaussian_blur(CudaQueue& queue, const ConstImageView& src, float sigma, std::uint8_t* dst, std::uint8_t* scratch);
+void blur_surroundings(CudaQueue& queue, const ConstImageView& src, const std::uint8_t* alpha,
+                       std::int64_t alpha_pitch_bytes, float sigma, std::uint8_t* dst, std::uint8_t* scratch);
 
 }  // namespace rmbg

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blur on the CPU: running sums, so the cost does not depend on the radius. Along rows a row is blurred three
-// times in a line buffer; along columns a strip of columns moves down together, which vectorises.
+// Blur on the CPU with running sums, so that the cost does not depend on the radius. A row is blurred three times in a
+// line buffer; down the columns a strip of columns moves together, which vectorizes.
 #include <algorithm>
 #include <cmath>
 
-#include "core/launch.h"
 #include "core/multiversion.h"
+#include "core/thread_pool.h"
 #include "postprocess/blur.h"
 
 namespace rmbg {
@@ -34,7 +34,7 @@ RMBG_MULTIVERSION void box_line(const std::uint8_t* in, std::uint8_t* out, int s
   }
 }
 
-/// Three passes there and back between two lines; the result ends in b.
+/// Three passes between two lines; the result is in b.
 template <int kLanes>
 void box_passes(std::uint8_t* a, std::uint8_t* b, int size, std::int64_t step, const BoxKernel& kernel) {
   static_assert(kBoxPasses == 3, "a -> b -> a -> b");
@@ -79,7 +79,7 @@ BoxKernel gaussian_box(float sigma) {
 
 namespace {
 
-/// Blurs an image of kSamples bytes a pixel; copy_row(y, out) gives its rows. The result is in dst.
+/// Blurs an image of kSamples bytes per pixel, whose rows come from copy_row(y, out), to dst.
 template <int kSamples, typename CopyRow>
 void blur(int width, int height, float sigma, CopyRow&& copy_row, std::uint8_t* dst, std::uint8_t* scratch) {
   const BoxKernel kernel = gaussian_box(sigma);

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Box passes along columns only, where neighbouring threads read neighbouring bytes: for the passes along rows the
-// image is turned, and turned back. A thread slides its window over a stretch of four columns.
+// Box passes run along columns only, where neighbouring threads read neighbouring bytes; for the passes along rows the
+// image is transposed and back. A thread slides its window down a stretch of four columns.
 #include "core/launch.cuh"
 #include "postprocess/blur.h"
-#include "postprocess/blur_cuda.h"
 
 namespace rmbg {
 namespace {
 
 constexpr int kColors = 3;
 constexpr int kThreads = 128;
-constexpr int kColumns = 4;   // neighbouring ones that a thread makes
-constexpr int kStretch = 32;  // samples of a column that it makes
+constexpr int kColumns = 4;   // neighbouring columns per thread
+constexpr int kStretch = 32;  // samples of a column per thread
 constexpr int kTile = 32;     // pixels
 constexpr int kTileRows = 8;  // of threads
 
-// What a turned pixel is made of.
+// How a transposed pixel is made.
 template <int kChannels>
 struct Colors {
   static constexpr int kSamples = kColors;
@@ -39,7 +38,7 @@ struct Same {
   }
 };
 
-/// dst(x, y) = Make of src(y, x); dst has no row padding. alpha: of the pixel, where Make looks at it.
+/// dst(x, y) = Make of src(y, x); dst has no row padding. alpha: if Make uses it.
 template <typename Make, int kChannels>
 __global__ void __launch_bounds__(kTile* kTileRows)
     turn_kernel(const std::uint8_t* src, std::int64_t pitch_bytes, const std::uint8_t* alpha,
@@ -61,8 +60,7 @@ __global__ void __launch_bounds__(kTile* kTileRows)
     }
 }
 
-/// One pass along columns of `samples` bytes a row, without padding; four neighbouring columns a thread. kWords: rows
-/// are whole words.
+/// One pass along columns of an image with `samples` bytes per row, without padding. kWords: rows are word-aligned.
 template <bool kWords>
 __global__ void __launch_bounds__(kThreads)
     box_kernel(const std::uint8_t* in, std::uint8_t* out, std::int64_t samples, int height, BoxKernel kernel) {
@@ -125,7 +123,7 @@ void turn(CudaQueue& queue, const ConstImageView& src, const std::uint8_t* alpha
   run(queue, src, alpha, alpha_pitch_bytes, dst);
 }
 
-/// kBoxPasses there and back between two images of kSamples bytes a pixel; the result ends in b.
+/// kBoxPasses between two images of kSamples bytes per pixel; the result is in b.
 template <int kSamples>
 void box_passes(CudaQueue& queue, std::uint8_t* a, std::uint8_t* b, int width, int height, const BoxKernel& kernel) {
   static_assert(kBoxPasses == 3, "a -> b -> a -> b");

@@ -5,8 +5,7 @@
 
 #include <cstdint>
 
-#include "core/color_pixel.h"
-#include "core/linear_pixel.h"
+#include "core/mix_pixel.h"
 
 namespace rmbg {
 
@@ -24,7 +23,7 @@ RMBG_HD std::uint8_t box_blur_pixel(std::uint32_t sum, std::uint32_t ends, const
   return static_cast<std::uint8_t>((sum * kernel.weight + ends * kernel.end_weight + (1u << 23)) >> 24);
 }
 
-/// A pixel's colours weighted by how little of it is subject, and that weight.
+/// A pixel's colours weighted by 255 - alpha, and that weight.
 template <int kChannels>
 RMBG_HD void weighted_pixel(const std::uint8_t* pixel, std::uint8_t alpha, std::uint8_t* out) {
   const auto weight = static_cast<std::uint8_t>(255 - alpha);
@@ -32,7 +31,7 @@ RMBG_HD void weighted_pixel(const std::uint8_t* pixel, std::uint8_t alpha, std::
   out[3] = weight;
 }
 
-/// A colour out of the sum of weighted ones; 0 where there is no weight.
+/// The colour of a weighted sum; 0 if there is no weight.
 RMBG_HD std::uint8_t unweighted(std::uint8_t sum, std::uint8_t weight) {
   const unsigned divisor = weight == 0 ? 1u : weight;
   const unsigned color = (sum * 255u + divisor / 2u) / divisor;

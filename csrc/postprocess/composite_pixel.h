@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pixel of each output from a frame's pixel and its alpha (Porter & Duff 1984). Channel order is the
-// frame's; a gray pixel stands for three equal colours.
+// From the network's probability to a byte of matte, as in U^2-Net's recipe (rembg), and from a frame's pixel and its
+// alpha to one pixel of each output (Porter & Duff 1984). Channel order is the frame's; gray counts as three equal
+// colours.
 #pragma once
 
 #include <cstdint>
 
-#include "core/color_pixel.h"
 #include "core/host_device.h"
+#include "core/mix_pixel.h"
 
 namespace rmbg {
+
+/// (value - min) / (max - min) in 0..1, as a truncated byte. A constant image (max <= min) and NaN give 0.
+RMBG_HD std::uint8_t matte_byte(float value, float min, float max) {
+  if (!(max > min)) return 0;
+  const float unit = (value - min) / (max - min);
+  if (!(unit > 0.0f)) return 0;
+  return static_cast<std::uint8_t>((unit < 1.0f ? unit : 1.0f) * 255.0f);
+}
 
 /// The matte under the frame's own alpha, when it has four channels.
 template <int kChannels>

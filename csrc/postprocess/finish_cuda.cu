@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One kernel over the frame: it makes four pixels of alpha from the pass along columns and finishes them at once.
+// One kernel over the frame: it resamples four pixels of alpha along columns and finishes them at once.
 #include "core/byte_words.h"
 #include "core/launch.cuh"
 #include "postprocess/composite_pixel.h"
-#include "postprocess/finish_cuda.h"
+#include "postprocess/postprocess_cuda.h"
 #include "preprocess/packed_taps.h"
 #include "preprocess/resample_pixel.h"
 
@@ -13,7 +13,7 @@ namespace {
 constexpr int kRows = 8;    // of a block
 constexpr int kPixels = 4;  // a thread
 
-/// Rows of bytes, and whether they can be read or written in words.
+/// Rows of bytes; words: they can be read and written in words.
 struct Rows {
   std::uint8_t* data;
   std::int64_t pitch_bytes;
@@ -24,7 +24,7 @@ struct FinishTask {
   Rows frame;
   Rows back;  // of an image
   Rows out;
-  std::uint8_t color[8];  // of a plain background: three are used
+  std::uint8_t color[8];  // of a plain background; three are used, the rest is for alignment
   int width;
   int height;
 };
@@ -50,7 +50,7 @@ __device__ void store(const Rows& rows, int y, std::int64_t byte, int valid, con
   }
 }
 
-/// Alpha of up to four neighbouring pixels: `matte` is the matte at the frame's width and the table's height.
+/// Alpha of up to four neighbouring pixels. `matte` has the frame's width and the table's height.
 __device__ void alpha_of(const DevicePlanes& matte, const DeviceTable& table, int x, int y, int count,
                          std::uint8_t* alpha) {
   const std::uint8_t* const column = matte.data + x;
@@ -61,7 +61,7 @@ __device__ void alpha_of(const DevicePlanes& matte, const DeviceTable& table, in
     bytes_of(four, alpha);
     return;
   }
-  // The rest of a word is padding that nobody wrote.
+  // The rest of a word is uninitialized padding.
   for (int i = 0; i < kPixels; ++i) {
     if (i >= count) {
       alpha[i] = 0;
@@ -74,7 +74,7 @@ __device__ void alpha_of(const DevicePlanes& matte, const DeviceTable& table, in
   }
 }
 
-// What is made of one pixel: `kBytes` of it.
+// How an output pixel of `kBytes` is made.
 struct MakeAlpha {
   static constexpr int kBytes = 1;
   static constexpr bool kBack = false;
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kWarp* kRows) finish_kernel(DevicePlanes matte
   const int count = min(kPixels, task.width - x);
   std::uint8_t alpha[kPixels], in[kPixels * kChannels], back[kPixels * 3], out[kPixels * Make::kBytes];
   alpha_of(matte, table, x, y, count, alpha);
-  // Alpha alone needs of the frame only the frame's own alpha.
+  // For alpha only the frame's own alpha is needed.
   if (Make::kBytes != 1 || kChannels == 4)
     load<kPixels * kChannels>(task.frame, y, static_cast<std::int64_t>(x) * kChannels, count * kChannels, in);
   if (Make::kBack) load<kPixels * 3>(task.back, y, static_cast<std::int64_t>(x) * 3, count * 3, back);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The subject's own colours at its edge, without those of the old background: no halo over a new one.
+// The subject's own colours at its edge, without the old background's, to avoid a halo over a new background.
 #pragma once
 
 #include <cstddef>
@@ -12,13 +12,16 @@
 
 namespace rmbg {
 
-/// How a frame is cut into blocks of side x side pixels; those at the right and at the bottom may be smaller.
+class CudaQueue;
+struct DevicePlanes;
+
+/// A frame cut into blocks of side x side pixels; the last ones may be smaller.
 struct BlockGrid {
   Size frame{};
   int side = 1;
   Size blocks{};
 
-  std::size_t area() const { return static_cast<std::size_t>(blocks.width) * blocks.height; }
+  std::size_t area() const { return blocks.area(); }
 };
 BlockGrid block_grid(Size frame);
 
@@ -30,7 +33,7 @@ struct GroundPlanes {
   GridPlaces places;  // of the frame's columns
 };
 
-/// What estimate_grounds() works with; owned by the caller.
+/// The memory of estimate_grounds(); owned by the caller.
 struct ForegroundWorkspace {
   std::uint32_t* means;    // kBlockMeans * grid area
   std::uint32_t* rows;     // as many
@@ -42,16 +45,24 @@ struct ForegroundWorkspace {
 };
 std::size_t foreground_scratch_words(const BlockGrid& grid);
 
-/// The means of one row of blocks, on the calling thread. alpha: the frame's size, rows alpha_pitch bytes apart.
+/// The means of one row of blocks, on the calling thread. alpha: the frame's size, with a pitch of alpha_pitch bytes.
 void block_row_means(const ConstImageView& frame, const std::uint8_t* alpha, std::ptrdiff_t alpha_pitch,
                      const BlockGrid& grid, int block_row, std::uint32_t* scratch, std::uint32_t* means);
 
 /// From the means of all blocks. Runs on all cores; allocates nothing.
 GroundPlanes estimate_grounds(const BlockGrid& grid, const ForegroundWorkspace& workspace, Stream stream);
 
-/// One row of the frame with, near edges, the foreground's colours, in the frame's format; its own alpha is kept.
+/// One row of the frame, with the foreground's colours near edges, in the frame's format; its own alpha is kept.
 /// scratch: one worker's. out may not be the frame.
 void foreground_row(const GroundPlanes& grounds, const ConstImageView& frame, const std::uint8_t* alpha, int y,
                     std::uint32_t* scratch, std::uint8_t* out);
+
+/// Bytes of the workspace of show_foreground().
+std::size_t foreground_device_bytes(Size frame);
+
+/// All of the above in GPU memory, with the same bytes. front: the result, in the frame's format; it may not be the
+/// frame. alpha: one plane of the frame's size.
+void show_foreground(CudaQueue& queue, const ConstImageView& frame, const DevicePlanes& alpha, void* workspace,
+                     const ImageView& front);
 
 }  // namespace rmbg

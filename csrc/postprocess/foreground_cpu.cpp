@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Foreground estimation on the CPU. A row of blocks is summed down its columns first, which vectorises; windows are
-// running sums along rows and, many columns side by side, down the columns.
+// Foreground estimation on the CPU. A row of blocks is summed down its columns first, which vectorizes. Windows are
+// sums along rows and running sums down the columns, many columns at a time.
 #include "postprocess/foreground.h"
 
 #include <algorithm>
 
-#include "core/launch.h"
-#include "core/linear_pixel.h"
+#include "core/mix_pixel.h"
 #include "core/multiversion.h"
+#include "core/thread_pool.h"
 #include "postprocess/foreground_pixel.h"
 #include "postprocess/grid_row.h"
 
@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kStrip = 64;  // columns that a window moves down together
 
-/// Alpha beside each byte of a row.
+/// Repeats alpha for each byte of a row.
 template <int kChannels>
 RMBG_MULTIVERSION void repeat(const std::uint8_t* __restrict alpha, int width, std::uint8_t* __restrict repeated) {
   for (int x = 0; x < width; ++x)
@@ -71,15 +71,15 @@ void reduce(const std::uint32_t* sums, int step, const BlockGrid& grid, int rows
   }
 }
 
-/// out[i]: the sum of 2 * radius + 1 samples of a row around sample i; the outermost count for what is beyond. Sums of
-/// 1, 2, 4, ... neighbours are made of one another, and those added that make up the window. padded: size + 2 * radius.
+/// out[i]: the sum of 2 * radius + 1 samples around sample i; the outermost samples are repeated at the border. Builds
+/// sums of 1, 2, 4, ... neighbours and adds those that make up the window. padded: size + 2 * radius.
 RMBG_MULTIVERSION void window_along_row(const std::uint32_t* __restrict in, int size, int radius,
                                         std::uint32_t* __restrict padded, std::uint32_t* __restrict out) {
   std::fill_n(padded, radius, in[0]);
   std::copy_n(in, size, padded + radius);
   std::fill_n(padded + radius + size, radius, in[size - 1]);
   std::fill_n(out, size, 0u);
-  int begin = 0;  // of what is still missing of each window
+  int begin = 0;  // of the part of each window that is still missing
   for (int span = 1, left = 2 * radius + 1; left > 0; span *= 2, left /= 2) {
     if (left % 2 == 1) {
       for (int i = 0; i < size; ++i) out[i] += padded[begin + i];

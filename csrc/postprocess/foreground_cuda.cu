@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels: the means of each block, window sums along rows and down columns, both grounds of each block, the frame.
+// Kernels: means of each block, window sums along rows and down columns, both grounds of each block, and the frame.
 #include "core/launch.cuh"
-#include "core/linear_pixel.h"
-#include "postprocess/foreground_cuda.h"
+#include "core/mix_pixel.h"
+#include "postprocess/foreground.h"
 #include "postprocess/foreground_pixel.h"
+#include "preprocess/resample_cuda.h"
 
 namespace rmbg {
 namespace {

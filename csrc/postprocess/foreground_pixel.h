@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Estimation of foreground colours: what the subject's colour is where a pixel shows subject and background at once.
-// In windows of growing fineness, foreground F and background B are those constant colours that explain the pixels best
-// as I = alpha F + (1 - alpha) B, drawn towards the estimate of the coarser window; the start is the blur of
-// Forte 2021 ("Approximate fast foreground colour estimation"), and so is the last step, which gives each pixel's own
-// deviation back. Pixels are summed over blocks at the frame's full resolution, so that strands of hair, which a
-// smaller image has lost, still tell the two colours apart.
+// Estimates the subject's colour where a pixel mixes subject and background. From coarse to fine windows, foreground F
+// and background B are the constant colours that best explain the pixels as I = alpha F + (1 - alpha) B, pulled towards
+// the coarser window's estimate. The start is the blur of Forte 2021 ("Approximate fast foreground colour estimation"),
+// and so is the last step, which restores each pixel's own deviation. Sums run over the frame's full resolution, where
+// strands of hair, which a smaller image loses, still separate the two colours.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +33,7 @@ struct Grounds {
   float of[kGroundTerms];  // three colours of F, three of B
 };
 
-// Both sides of a choice are always worked out here: that is what vectorises.
+// Always computes both sides of a choice, so that it vectorizes.
 RMBG_HD float clamp_color(float value) {
   const float low = value > 0.0f ? value : 0.0f;
   return low < 255.0f ? low : 255.0f;
@@ -45,7 +44,7 @@ struct WindowMeans {
   float alpha, alpha2, color[3], alpha_color[3];
 };
 
-/// Sums stay below 2^31, and processors turn signed integers into numbers faster.
+/// Sums stay below 2^31, and CPUs convert signed integers faster.
 RMBG_HD float number(std::uint32_t sum) { return static_cast<float>(static_cast<std::int32_t>(sum)); }
 
 RMBG_HD WindowMeans window_means(const std::uint32_t* sums, int blocks) {
@@ -60,7 +59,7 @@ RMBG_HD WindowMeans window_means(const std::uint32_t* sums, int blocks) {
   return means;
 }
 
-/// The colours weighted by alpha, and by 1 - alpha; where there is none of one, the mean colour.
+/// The colours weighted by alpha and by 1 - alpha; the mean colour if a weight is 0.
 RMBG_HD Grounds blurred_grounds(const WindowMeans& means) {
   constexpr float kNothing = 1e-3f;
   const float back = 1.0f - means.alpha;
@@ -74,7 +73,7 @@ RMBG_HD Grounds blurred_grounds(const WindowMeans& means) {
   return grounds;
 }
 
-/// Least squares in a window; `ridge` draws towards `from`. The 2 x 2 system is the same for the three colours.
+/// Least squares in a window; `ridge` pulls towards `from`. The 2 x 2 system is the same for the three colours.
 RMBG_HD Grounds fit_grounds(const WindowMeans& means, const Grounds& from, float ridge) {
   const float both = means.alpha - means.alpha2;
   const float front = means.alpha2 + ridge;
@@ -101,13 +100,13 @@ RMBG_HD Grounds block_grounds(const std::uint32_t* wide, const std::uint32_t* ne
 }
 
 /// Whether a block is near the subject's edge: its near window is neither all background nor all foreground. Elsewhere
-/// a frame's colours are left as they are.
+/// the frame's colours stay unchanged.
 RMBG_HD bool near_edge(std::uint32_t alpha_in_near_window) {
   constexpr std::uint32_t kNear = (2 * kForegroundNear + 1) * (2 * kForegroundNear + 1);
   return alpha_in_near_window != 0u && alpha_in_near_window != kNear * kMeanOne;
 }
 
-/// One colour of the foreground of a pixel: what the two grounds do not explain is the foreground's.
+/// One colour of a pixel's foreground, which receives what the two grounds do not explain.
 RMBG_HD float foreground_color(std::uint8_t color, std::uint8_t alpha, float front, float back) {
   const float share = static_cast<float>(alpha) / 255.0f;
   const float explained = share * front + (1.0f - share) * back;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options of one frame: what Python calls FrameOptions. Everything here may differ from frame to frame; what is
-// fixed for the life of a pipeline is in PipelineOptions.
+// The options of one frame (Python's FrameOptions), which may differ from frame to frame. PipelineOptions holds what is
+// fixed for a pipeline.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ constexpr int output_channels(Output output) {
   return output == Output::kAlpha ? 1 : output == Output::kCutout ? 4 : 3;
 }
 
-/// A format with that many channels. The order of its colours is the frame's, so BGR stands for both orders here.
+/// A format with that many channels. The colour order is the frame's, so BGR stands for both orders here.
 constexpr PixelFormat output_format(Output output) {
   return output == Output::kAlpha    ? PixelFormat::kGray8
          : output == Output::kCutout ? PixelFormat::kBgra8
@@ -27,7 +27,7 @@ constexpr PixelFormat output_format(Output output) {
 
 enum class BackgroundKind { kColor, kImage };
 
-/// What a composite is put over. Colours and channels are in the frame's order.
+/// The background of a composite. Colours and channels are in the frame's order.
 struct Background {
   BackgroundKind kind = BackgroundKind::kColor;
   std::uint8_t color[3] = {0, 0, 0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "postprocess/grid_row.h"
 
-#include "core/linear_pixel.h"
+#include "core/mix_pixel.h"
 #include "core/multiversion.h"
 
 namespace rmbg {

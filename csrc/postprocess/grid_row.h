@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A row of a frame on a coarse grid of floats: the grid's planes are mixed between two of its rows once, and each pixel
-// then lies between two neighbours of that row.
+// Interpolates a coarse grid of floats along a row of the frame: once between two rows of the grid, then for each pixel
+// between two neighbours of the result.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace rmbg {
 
-/// Planes of floats behind one another, each `cells` large; row y lies at (y + 1/2) * scale_y - 1/2.
+/// Contiguous planes of floats, each `cells` large; row y is at (y + 1/2) * scale_y - 1/2.
 struct FloatGrid {
   const float* data;
   int planes;
@@ -18,7 +18,7 @@ struct FloatGrid {
   float scale_y;  // cells a pixel, down the columns
 };
 
-/// Where the pixels of any row lie: pixel x between cell[x] and the next one, `share` of the way.
+/// Where the pixels of any row are on the grid: pixel x is `share` of the way from cell[x] to the next one.
 class GridPlaces {
  public:
   static std::size_t words(int width) { return 2 * static_cast<std::size_t>(width); }

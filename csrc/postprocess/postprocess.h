@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Network output to result: stretch, truncate, resize to the frame (bit-exact with Pillow), and, in the same
-// pass over the frame, alpha, cutout or composite. On request alpha is refined by the frame's colours, and the
-// subject's colours are freed from the old background's.
+// Network output to result: stretch, truncate, resize to the frame (bit-exact with Pillow) and, in the same pass,
+// alpha, cutout or composite. Optionally refines alpha by the frame's colours and decontaminates the subject's colours.
 #pragma once
 
 #include <cstdint>
@@ -16,34 +15,34 @@
 namespace rmbg {
 
 /// kMinMax stretches each image to the full range (the reference recipe). kFixed stretches a given range; 0..1 keeps
-/// the probability: right for video, where a stretch of each frame flickers, and for scenes that may be empty.
+/// the probability, for video, where stretching each frame flickers, and for scenes that may be empty.
 enum class Stretch { kMinMax, kFixed };
 constexpr MinMax kProbabilities{0.0f, 1.0f};
 
-/// What the frame asks for, and the stretch, which the pipeline decides.
+/// The frame's options, and the stretch, which the pipeline decides.
 struct PostprocessOptions : FrameOptions {
   Stretch stretch = Stretch::kMinMax;
   MinMax range = kProbabilities;  // of kFixed
 };
 
-/// Everything postprocess() works with, sized for one frame; owned by the caller. A worker's part is one of
-/// parallel_workers() parts behind one another.
+/// The memory of postprocess(), sized for one frame; owned by the caller. "For each worker" means parallel_workers()
+/// contiguous parts.
 struct PostprocessWorkspace {
   const ResamplePlan* plan;  // network size -> frame size
   std::uint8_t* matte;       // network height * network width bytes
   std::uint8_t* between;     // as many bytes as plan->between() has pixels
   std::uint8_t* alpha_rows;  // frame width bytes for each worker
 
-  // Where options.refine is asked for.
+  // With options.refine:
   const std::uint8_t* guide = nullptr;     // the frame at the matte's size: planes red, green, blue
   void* lines = nullptr;                   // guided_lines_bytes()
   std::uint8_t* guided_scratch = nullptr;  // guided_scratch_bytes() for each worker
 
-  // Where over_blur().
+  // If over_blur():
   std::uint8_t* blurred = nullptr;       // frame height * frame width * 3 bytes
   std::uint8_t* blur_scratch = nullptr;  // as many; where shows_foreground(), too, 8 for each pixel
 
-  // Where shows_foreground().
+  // If shows_foreground():
   std::uint8_t* alpha = nullptr;       // frame height * frame width bytes
   std::uint8_t* front_rows = nullptr;  // a row of the frame for each worker
   ForegroundWorkspace foreground{};

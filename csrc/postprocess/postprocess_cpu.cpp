@@ -4,12 +4,11 @@
 
 #include <algorithm>
 
-#include "core/launch.h"
 #include "core/multiversion.h"
 #include "core/reduce.h"
+#include "core/thread_pool.h"
 #include "postprocess/blur.h"
 #include "postprocess/composite_pixel.h"
-#include "postprocess/matte_pixel.h"
 #include "postprocess/refine.h"
 
 namespace rmbg {
@@ -69,7 +68,7 @@ void stretch_to_bytes(const float* prediction, std::int64_t count, const Postpro
   });
 }
 
-/// The first pass of the resize; the second is done row by row, with what follows it.
+/// The first pass of the resize; the second runs row by row, fused with the next step.
 ConstImageView first_pass(const ConstImageView& matte, const ResamplePlan& plan, std::uint8_t* between, Stream stream) {
   const Size size = plan.between();
   const ImageView result{between, size.width, size.height, size.width, PixelFormat::kGray8};
@@ -154,7 +153,7 @@ void finish(const AlphaRows& rows, const ConstImageView& frame, const Postproces
   });
 }
 
-/// Colours near the edge depend on many rows, so all of alpha is made before.
+/// Colours near the edge depend on many rows, so all of alpha is computed first.
 void finish_with_foreground(const AlphaRows& rows, const ConstImageView& frame, const PostprocessOptions& options,
                             const PostprocessWorkspace& workspace, const ImageView& dst, Stream stream) {
   const ForegroundWorkspace& foreground = workspace.foreground;

@@ -3,12 +3,11 @@
 #include "core/half_pixel.h"
 #include "core/launch.cuh"
 #include "core/reduce.cuh"
-#include "postprocess/blur_cuda.h"
-#include "postprocess/finish_cuda.h"
-#include "postprocess/foreground_cuda.h"
-#include "postprocess/matte_pixel.h"
+#include "postprocess/blur.h"
+#include "postprocess/composite_pixel.h"
+#include "postprocess/foreground.h"
 #include "postprocess/postprocess_cuda.h"
-#include "postprocess/refine_cuda.h"
+#include "postprocess/refine.h"
 
 namespace rmbg {
 namespace {
@@ -24,8 +23,8 @@ __global__ void __launch_bounds__(kThreads)
                    std::uint8_t* matte) {
   __shared__ MinMax scratch[kThreads];
   const int thread = static_cast<int>(threadIdx.x);
-  const MinMax range =
-      partials == nullptr ? MinMax{low, high} : join_partials<WiderRange, kThreads>(partials, scratch, thread);
+  const MinMax range = partials == nullptr ? MinMax{low, high}
+                                           : join_partials<WiderRange, kThreads>(partials, kPartials, scratch, thread);
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + thread;
   if (i < count) matte[i] = matte_byte(number_of(prediction[i]), range.min, range.max);
 }
@@ -44,7 +43,7 @@ DevicePlanes plane(std::uint8_t* data, Size size) {
 }  // namespace
 
 std::size_t postprocess_device_between_bytes(const ResamplePlan& plan) {
-  // Columns first leaves the matte at the frame's size to the kernel over the frame.
+  // With columns first, the kernel over the frame receives the matte at the frame's size.
   return plane(nullptr, plan.between()).bytes() + (plan.columns_first ? plane(nullptr, plan.out()).bytes() : 0);
 }
 
@@ -101,7 +100,7 @@ AlphaSource refined(CudaQueue& queue, const ConstImageView& frame, const Postpro
   return whole(alpha, workspace.plan->along_y);
 }
 
-/// All of alpha, for those who look at more than one pixel of it.
+/// Computes all of alpha, for ops that need more than one pixel of it.
 AlphaSource gathered(CudaQueue& queue, const AlphaSource& source, const PostprocessDeviceWorkspace& workspace) {
   if (source.table.in_size == source.table.out_size) return source;
   const DevicePlanes alpha = plane(workspace.alpha, workspace.plan->out);

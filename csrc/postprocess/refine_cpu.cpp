@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Guided refinement on the CPU. Lines are fitted row by row from sums along columns; applying them takes a row of
-// lines between two rows of the grid (grid_row.h).
+// Guided refinement on the CPU. Lines are fitted row by row from sums along columns, and applied with a row of lines
+// that is interpolated between two rows of the grid (grid_row.h).
 #include "postprocess/refine.h"
 
 #include <algorithm>
 
-#include "core/launch.h"
-#include "core/linear_pixel.h"
+#include "core/mix_pixel.h"
 #include "core/multiversion.h"
+#include "core/thread_pool.h"
 #include "postprocess/grid_row.h"
 #include "postprocess/refine_pixel.h"
 
@@ -48,7 +48,7 @@ RMBG_MULTIVERSION void fit_row(const std::int32_t* __restrict columns, std::size
 
 void sum_columns(const std::uint8_t* guide, const std::uint8_t* matte, Size size, int y, std::int32_t* columns) {
   const std::size_t step = padded_width(size.width);
-  const std::size_t area = static_cast<std::size_t>(size.width) * size.height;
+  const std::size_t area = size.area();
   std::fill_n(columns, kGuideSums * step, 0);
   for (int dy = -kFitRadius; dy <= kFitRadius; ++dy) {
     const std::size_t row = static_cast<std::size_t>(clamp_index(y + dy, size.height)) * size.width;
@@ -89,7 +89,7 @@ RMBG_MULTIVERSION void close_row(const std::uint8_t* __restrict r, const std::ui
     offset[x] = closing_offset({{red[x], green[x], blue[x]}, offset[x]}, r[x], g[x], b[x], alpha[x]);
 }
 
-/// Of each pixel the first three bytes, in which the frame's colours lie, or gray's only one.
+/// Uses the first three bytes of each pixel, which hold the colours, or gray's only one.
 template <int kChannels>
 RMBG_MULTIVERSION void apply_row(const std::int32_t* __restrict cell, const float* __restrict share,
                                  const GridLine* terms, const std::uint8_t* __restrict frame, int width,
@@ -108,7 +108,7 @@ RMBG_MULTIVERSION void apply_row(const std::int32_t* __restrict cell, const floa
   }
 }
 
-/// Where the matte is the same all around, alpha does not depend on the frame's colours.
+/// Where the matte is constant, alpha does not depend on the frame's colours.
 bool flat(const GridLine* terms, int cell) {
   for (int i = 0; i < kLineTerms; ++i)
     if (terms[i].step[cell] != 0.0f || (i < 3 && terms[i].line[cell] != 0.0f)) return false;
@@ -118,7 +118,7 @@ bool flat(const GridLine* terms, int cell) {
 }  // namespace
 
 std::size_t guided_lines_bytes(Size matte, int frame_width) {
-  const std::size_t area = static_cast<std::size_t>(matte.width) * matte.height;
+  const std::size_t area = matte.area();
   return sizeof(float) * (2 * kLineTerms * area + GridPlaces::words(frame_width));
 }
 
@@ -128,7 +128,7 @@ std::size_t guided_scratch_bytes(Size matte) {
 
 GuidedLines fit_lines(const std::uint8_t* guide, const std::uint8_t* matte, Size size, int frame_width, void* memory,
                       std::uint8_t* scratch, Stream) {
-  const std::size_t area = static_cast<std::size_t>(size.width) * size.height;
+  const std::size_t area = size.area();
   auto* const smooth = static_cast<float*>(memory);
   float* const fitted = smooth + kLineTerms * area;
   const std::size_t scratch_bytes = guided_scratch_bytes(size);
@@ -160,7 +160,7 @@ void guided_row(const GuidedLines& lines, const ConstImageView& frame, int y, st
                 std::uint8_t* alpha) {
   const float scale_y = static_cast<float>(lines.size.height) / static_cast<float>(frame.height);
   const GridRow row({lines.data, kLineTerms, lines.size, scale_y}, y, scratch);
-  // Terms in the order of the frame's bytes. (The sum is the same: it runs in that order on the GPU, too.)
+  // Terms in the order of the frame's bytes, as on the GPU, so that sums are equal.
   const bool bgr = channel_offset(frame.format, 0) == 2;
   const GridLine terms[] = {row.plane(bgr ? 2 : 0), row.plane(1), row.plane(bgr ? 0 : 2), row.plane(3)};
   const int count = channels(frame.format);

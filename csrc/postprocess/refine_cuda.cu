@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels: a line for each cell of the matte, the mean of neighbouring lines, and alpha of four neighbouring pixels.
+// Kernels: a line for each cell of the matte, the mean of neighbouring lines, and alpha for four neighbouring pixels.
 #include "core/launch.cuh"
-#include "core/linear_pixel.h"
-#include "postprocess/refine_cuda.h"
+#include "core/mix_pixel.h"
+#include "postprocess/refine.h"
 #include "postprocess/refine_pixel.h"
+#include "preprocess/resample_cuda.h"
 
 namespace rmbg {
 namespace {
@@ -79,9 +80,7 @@ __global__ void __launch_bounds__(kWarp* kRows)
 
 }  // namespace
 
-std::size_t refine_device_bytes(Size matte) {
-  return 2 * kLineTerms * sizeof(float) * static_cast<std::size_t>(matte.width) * matte.height;
-}
+std::size_t refine_device_bytes(Size matte) { return 2 * kLineTerms * sizeof(float) * matte.area(); }
 
 void refine(CudaQueue& queue, const std::uint8_t* guide, const std::uint8_t* matte, Size size, float* lines,
             const ConstImageView& frame, const DevicePlanes& alpha) {

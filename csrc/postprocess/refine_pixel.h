@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Guided refinement of a coarse matte (He, Sun & Tang 2010, "Guided image filtering"; He & Sun 2015, "Fast guided
-// filter"): around each cell of the coarse matte alpha is fitted as a line in the frame's colours, and the line is then
-// applied to the colours of the whole frame. New here: the lines are made to meet the coarse matte (closing_offset).
-// Sums are integers, so that their order does not matter.
+// filter"): around each cell, alpha is fitted as a linear function of the frame's colours, which is then applied to the
+// full-size frame. New here: closing_offset() makes the function meet the coarse matte. Sums are integers, so that
+// their order does not matter.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ constexpr int kFitRadius = 2;     // cells around a cell that its line is fitted
 constexpr int kSmoothRadius = 1;  // cells over which neighbouring lines are averaged
 constexpr float kSmoothCells = (2 * kSmoothRadius + 1) * (2 * kSmoothRadius + 1);
 constexpr int kFitCells = (2 * kFitRadius + 1) * (2 * kFitRadius + 1);
-// Variance of colour, on the scale 0..1 as 1e-4 (two and a half levels of 255), below which a fit is rather flat.
+// The ridge: colour variance (1e-4 on the scale 0..1, or 2.5 levels of 255) below which the fit becomes flat.
 constexpr std::int32_t kFitRidge = static_cast<std::int32_t>(1e-4 * 255 * 255 * kFitCells * kFitCells);
 
 constexpr int kGuideSums = 13;
@@ -37,7 +37,7 @@ struct GuidedLine {
   float offset;
 };
 
-/// The line of least squares through kFitCells cells, with a ridge; the 3 x 3 system is solved as L D L^T.
+/// Ridge regression through kFitCells cells; solves the 3 x 3 system as L D L^T.
 RMBG_HD GuidedLine fit_line(const GuideSums& sums) {
   const std::int32_t* const s = sums.of;
   const auto covariance = [s](int product, int a, int b) {
@@ -68,8 +68,8 @@ RMBG_HD GuidedLine fit_line(const GuideSums& sums) {
   return line;
 }
 
-/// The offset with which the line leads a cell's own colours back to its own alpha. What colours do not explain (soft
-/// edges, an error of the fit) is thus resized as any matte is, and only what they do explain is added to it.
+/// The offset with which the line maps a cell's own colours to its own alpha. So what colours do not explain (soft
+/// edges, errors of the fit) is resized like any matte, and only what they explain is added.
 RMBG_HD float closing_offset(const GuidedLine& line, std::uint8_t r, std::uint8_t g, std::uint8_t b,
                              std::uint8_t alpha) {
   const float fit = line.slope[0] * static_cast<float>(r) + line.slope[1] * static_cast<float>(g) +

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Temporal stabilisation on the CPU: the range around each cell along rows, then along columns and used at once.
+// Temporal stabilization on the CPU: the range around each cell along rows, then along columns, where it is used.
 #include "postprocess/stabilize.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "core/launch.h"
 #include "core/multiversion.h"
+#include "core/thread_pool.h"
 #include "postprocess/stabilize_pixel.h"
 
 namespace rmbg {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels: how much the guide has changed (and it becomes the state's), the range around each cell along rows, the
-// same down columns with the filter itself; and the running range.
+// Kernels: the change of the guide, which also updates the state's; the range around each cell along rows; the same
+// down columns, with the filter; and the running range.
 #include "core/half_pixel.h"
 #include "core/launch.cuh"
-#include "core/linear_pixel.h"
+#include "core/mix_pixel.h"
 #include "core/reduce.cuh"
-#include "postprocess/stabilize_cuda.h"
+#include "postprocess/stabilize.h"
 #include "postprocess/stabilize_pixel.h"
 
 namespace rmbg {
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(kWarp* kRows)
                      const std::uint64_t* partials, std::int64_t guide_bytes, int first, float* state) {
   __shared__ std::uint64_t scratch[kWarp * kRows];
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
-  const std::uint64_t changed = join_partials<Sum, kWarp * kRows>(partials, scratch, thread);
+  const std::uint64_t changed = join_partials<Sum, kWarp * kRows>(partials, kPartials, scratch, thread);
   const int x = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
   const int y = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);
   if (x >= width || y >= height) return;
@@ -87,7 +87,7 @@ __global__ void __launch_bounds__(kWarp* kRows)
 __global__ void __launch_bounds__(kPartials) range_kernel(MinMax* partials, int first, MinMax* range) {
   __shared__ MinMax scratch[kPartials];
   const int thread = static_cast<int>(threadIdx.x);
-  const MinMax now = join_partials<WiderRange, kPartials>(partials, scratch, thread);
+  const MinMax now = join_partials<WiderRange, kPartials>(partials, kPartials, scratch, thread);
   const MinMax before = first ? MinMax{0.0f, 0.0f} : *range;
   const MinMax next = followed_range(now, before, first != 0);
   __syncthreads();  // everyone has read what is written now
@@ -106,8 +106,7 @@ void filter(CudaQueue& queue, void* prediction, Size size, const float* low, con
 }  // namespace
 
 std::size_t stabilize_device_bytes(Size prediction) {
-  return kPartials * sizeof(std::uint64_t) +
-         2 * sizeof(float) * static_cast<std::size_t>(prediction.width) * prediction.height;
+  return kPartials * sizeof(std::uint64_t) + 2 * sizeof(float) * prediction.area();
 }
 
 void stabilize(CudaQueue& queue, void* prediction, DataType dtype, Size size, const std::uint8_t* guide,

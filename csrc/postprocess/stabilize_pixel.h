@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Temporal stabilisation of a matte: a recursive filter that takes a change over at once where it is likely (an edge
-// that moved: the new value was seen close by in the frame before) and large, and slowly elsewhere (flicker, and
-// objects that appear out of nothing). The neighbourhood's range as a measure of what is likely is that of temporal
-// anti-aliasing (Karis 2014, "High-quality temporal supersampling"), turned from the past to the present.
+// Temporal stabilization of a matte: a recursive filter that follows a change at once if it is large and likely (an
+// edge moved: the new value was nearby in the previous frame), and slowly otherwise (flicker, objects from nowhere).
+// "Likely" means inside the neighbourhood's range, as in temporal anti-aliasing (Karis 2014, "High-quality temporal
+// supersampling"), but applied to the present instead of the past.
 #pragma once
 
 #include "core/host_device.h"
@@ -10,16 +10,15 @@
 
 namespace rmbg {
 
-constexpr int kStabilizeReach = 7;       // cells of the network's output that an edge moves in a frame at most
-constexpr float kStabilizeSlow = 0.1f;   // share of a small or unlikely change that a frame takes over
-constexpr float kStabilizeLarge = 0.5f;  // a likely change of so much is taken over whole
-constexpr float kStabilizeSure = 0.02f;  // a probability so near to 0 or 1 leaves no doubt, and is taken over ...
-constexpr float kStabilizeQuick =
-    0.5f;                      // ... by this share at least, if likely: nothing lingers where an edge has left
-constexpr int kSceneCut = 40;  // mean difference of two frames' bytes from which on nothing is carried over
+constexpr int kStabilizeReach = 7;       // cells of the network's output that an edge moves per frame, at most
+constexpr float kStabilizeSlow = 0.1f;   // share of a small or unlikely change that a frame follows
+constexpr float kStabilizeLarge = 0.5f;  // a likely change of this size is followed completely
+constexpr float kStabilizeSure = 0.02f;  // a probability this close to 0 or 1 is certain
+constexpr float kStabilizeQuick = 0.5f;  // least share of a likely change to a certain value, so that nothing lingers
+constexpr int kSceneCut = 40;            // mean difference of two frames' bytes that resets the state
 
-/// now, before: probabilities. low, high: the range of `before` within kStabilizeReach. A NaN or an infinity changes
-/// nothing, and one that a first frame left is forgotten.
+/// now, before: probabilities. low, high: the range of `before` within kStabilizeReach. NaN and infinity are ignored in
+/// both.
 RMBG_HD float stabilized(float now, float before, float low, float high) {
   if (!(now - now == 0.0f)) return before;
   if (!(before - before == 0.0f)) return now;
@@ -33,8 +32,8 @@ RMBG_HD float stabilized(float now, float before, float low, float high) {
   return before + share * change + kStabilizeSlow * (now - likely);
 }
 
-/// The range of a running stretch after a frame whose own range is `now`. Nothing but NaN (max < min), and an infinity,
-/// change nothing.
+/// The range of a running stretch after a frame whose own range is `now`. Ignores a frame of NaNs (max < min) or with
+/// an infinity.
 RMBG_HD MinMax followed_range(MinMax now, MinMax before, bool first) {
   constexpr float kShare = 0.1f;
   constexpr float kFinite = 3e38f;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a byte to the number the network was trained on: (value / max - mean) / std, as U^2-Net's recipe
-// does it (Qin et al. 2020, and rembg), in double and rounded once to float32; for float16 that is rounded again.
+// Normalizes a byte as in U^2-Net's recipe (Qin et al. 2020, and rembg): (value / max - mean) / std, in double, rounded
+// to float32; for float16 that is rounded again.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ RMBG_HD float normalize_byte(std::uint8_t value, std::uint8_t max, ChannelStatis
   return static_cast<float>((static_cast<double>(value) / top - statistics.mean) / statistics.std);
 }
 
-/// A normalised value as what a tensor is made of: float, or the bits of a float16.
+/// A normalized value as a tensor stores it: a float, or the bits of a float16.
 template <typename Number>
 RMBG_HD Number to_number(float value);
 template <>
@@ -35,7 +35,7 @@ RMBG_HD std::uint16_t to_number<std::uint16_t>(float value) {
   return to_half(value);
 }
 
-/// Where the value of colour `color` of pixel `pixel` lies in a tensor of `pixels` pixels, in values.
+/// The index of colour `color` of pixel `pixel` in a tensor of `pixels` pixels.
 RMBG_HD std::int64_t tensor_index(Layout layout, std::int64_t pixels, std::int64_t pixel, int color) {
   return layout == Layout::kNchw ? color * pixels + pixel : pixel * 3 + color;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
-#include "core/launch.h"
 #include "core/multiversion.h"
+#include "core/thread_pool.h"
 #include "preprocess/nv12.h"
 
 namespace rmbg {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thread makes four by two pixels, of which each two by two share their chroma: three words of each row.
+// A thread converts 4 x 2 pixels: three words of each row. Each 2 x 2 pixels share their chroma.
 #include "core/byte_words.h"
 #include "core/launch.cuh"
-#include "preprocess/nv12_cuda.h"
+#include "preprocess/nv12.h"
 
 namespace rmbg {
 namespace {
@@ -10,7 +10,7 @@ namespace {
 constexpr int kRows = 8;
 constexpr int kPixels = 4;
 
-/// Bytes `x` to x + 3 of a row; only the first two where it ends there. kWords: rows begin at words.
+/// Bytes x to x + 3 of a row, or only two at its end. kWords: rows are word-aligned.
 template <bool kWords>
 __device__ void load(const std::uint8_t* row, int x, int width, std::uint8_t* bytes) {
   if (kWords && x + kPixels <= width) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights of resampling for sums of byte products: a 22-bit weight is low + 2^8 middle + 2^16 high with signed high, so
-// that three exact sums over bytes make the exact sum over weights, at four samples an instruction.
+// Resampling weights for sums of byte products. A 22-bit weight is low + 2^8 middle + 2^16 high with signed high, so
+// three exact sums over bytes give the exact weighted sum, at four samples per instruction.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@ struct alignas(16) PackedTaps {
   std::uint32_t low, middle, high, unused;
 };
 
-/// How many of them hold so many weights.
+/// Groups for so many weights.
 constexpr int packed_groups(int taps) { return (taps + kPackedTaps - 1) / kPackedTaps; }
 
-/// Weights first to first + 3 of `count`; zeros where there are none. Each is in -2^23..2^23-1, as all of
-/// resample_table.h are.
+/// Weights first to first + 3 of `count`, zero outside. Each is in -2^23..2^23-1, as all weights of resample_plan.h
+/// are.
 inline PackedTaps pack_taps(const std::int32_t* weights, int count, int first) {
   PackedTaps packed{};
   for (int i = 0; i < kPackedTaps; ++i) {
@@ -34,7 +34,7 @@ inline PackedTaps pack_taps(const std::int32_t* weights, int count, int first) {
   return packed;
 }
 
-/// A weighted sum of bytes on its way; resample_pixel() makes the same of them one by one.
+/// A weighted sum of bytes in progress; the result equals resample_pixel()'s.
 struct PackedSum {
   std::uint32_t low = 0, middle = 0;
   std::int32_t high = 0;
@@ -50,8 +50,7 @@ struct PackedSum {
   }
 };
 
-/// The colours of four neighbouring pixels, a word for each, out of the pixels' own words in memory order. Pixels of
-/// one byte are their only plane; of four bytes the last, alpha, is left out.
+/// Splits the words of four neighbouring pixels into one word per colour. Alpha is dropped.
 template <int kChannels>
 struct FourPixels;
 
@@ -81,7 +80,7 @@ struct FourPixels<4> {
   }
 };
 
-/// Four neighbouring samples of one row, made of rows `pitch_bytes` apart: a byte each.
+/// Resamples four neighbouring columns from rows `pitch_bytes` apart: one byte each.
 RMBG_HD std::uint32_t resample_four(const std::uint8_t* window, std::int64_t pitch_bytes, const PackedTaps* taps,
                                     int groups) {
   PackedSum sum[4];

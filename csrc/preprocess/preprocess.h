@@ -20,7 +20,7 @@ using Normalization = std::array<ChannelStatistics, 3>;
 /// ImageNet's statistics, which U^2-Net was trained with.
 constexpr Normalization kImageNetNormalization{{{0.485, 0.229}, {0.456, 0.224}, {0.406, 0.225}}};
 
-/// Everything preprocess() works with, sized for one frame; owned by the caller.
+/// The memory of preprocess(), sized for one frame; owned by the caller.
 struct PreprocessWorkspace {
   const ResamplePlan* plan;  // frame size -> network size
   std::uint8_t* between;     // preprocess_between_bytes()
@@ -39,7 +39,7 @@ inline std::int64_t preprocess_between_bytes(const ResamplePlan& plan, int frame
   return static_cast<std::int64_t>(size.width) * size.height * (frame_channels > 3 ? frame_channels : 3);
 }
 
-/// frame: any format, any pitch, at least 1 x 1; alpha is not looked at, gray counts for all three colours.
+/// frame: any format, any pitch, at least 1 x 1; alpha is ignored, gray counts for all three colours.
 /// tensor: float32 or float16, of 3 * network height * network width values in the order red, green, blue: planes
 /// (kNchw) or pixels (kNhwc). float16 is the float32 value rounded to nearest even.
 /// Nothing may overlap. Runs on all cores; allocates nothing.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Preprocessing on the CPU. Inputs are bytes, so normalising is a look-up in 256 numbers a channel.
+// Preprocessing on the CPU. Inputs are bytes, so normalization is a look-up in 256 numbers per channel.
 #include "preprocess/preprocess.h"
 
-#include "core/launch.h"
 #include "core/reduce.h"
+#include "core/thread_pool.h"
 
 namespace rmbg {
 namespace {

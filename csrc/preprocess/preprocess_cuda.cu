@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Three kernels: two passes of resampling, of which the second leaves the first step of the maximum, and the look-up.
+// Three kernels: two resampling passes, of which the second also computes partial maxima, and the normalization
+// look-up.
 #include "core/cuda_stream.h"
 #include "core/launch.cuh"
 #include "core/reduce.cuh"
@@ -30,7 +31,7 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * kThreads + thread) * 4;
   const std::uint8_t* const in = samples + plane * plane_samples + at;
   Number* const out = tensor + plane * plane_samples + at;
-  // Asked for before the maximum is known: it is long on its way.
+  // Load before the maximum is known, to hide the latency.
   const std::uint32_t word = kWords && at < plane_samples ? *reinterpret_cast<const std::uint32_t*>(in) : 0;
   const int max = join_partials<LargerByte, kThreads>(partials, partial_count, scratch, thread);
   table[thread] = tables[max * kTableValues + plane * 256 + thread];
@@ -53,7 +54,7 @@ __global__ void __launch_bounds__(kThreads)
   const int thread = static_cast<int>(threadIdx.x);
   const std::int64_t at = (static_cast<std::int64_t>(blockIdx.x) * kThreads + thread) * 4;
   const bool whole = kWords && at < pixels;
-  std::uint32_t word[kColors];  // asked for before the maximum is known, as above
+  std::uint32_t word[kColors];  // loaded early, as above
   for (int c = 0; c < kColors; ++c)
     word[c] = whole ? *reinterpret_cast<const std::uint32_t*>(samples + c * pixels + at) : 0;
   const int max = join_partials<LargerByte, kThreads>(partials, partial_count, scratch, thread);
@@ -104,7 +105,7 @@ DevicePlanes between_of(Size between, bool columns_first, int frame_channels, st
   return {data, columns_first ? 1 : kColors, row, between.height, padded_row_bytes(row)};
 }
 
-/// Gives the number of partial maxima.
+/// Returns the number of partial maxima.
 int resample_to(CudaQueue& queue, const ConstImageView& frame, const PreprocessDeviceWorkspace& workspace,
                 const DevicePlanes& resized) {
   const DevicePlan& plan = *workspace.plan;

@@ -12,8 +12,8 @@
 
 namespace rmbg {
 
-/// Every table of normalisation there can be, in GPU memory: 256 maxima x 3 colours x 256 bytes, as float32 or
-/// float16. They are made on the host, in double, by the function that the CPU uses; the GPU only looks up.
+/// All possible normalization tables in GPU memory: 256 maxima x 3 colours x 256 bytes, as float32 or float16. The host
+/// computes them with the CPU's function, in double.
 class NormalizationTables {
  public:
   NormalizationTables(const Normalization& normalization, DataType dtype, cudaStream_t stream);
@@ -25,7 +25,7 @@ class NormalizationTables {
   DataType dtype_;
 };
 
-/// Everything preprocess() works with, in GPU memory, sized for one frame; owned by the caller.
+/// The GPU memory of preprocess(), sized for one frame; owned by the caller.
 struct PreprocessDeviceWorkspace {
   const DevicePlan* plan;  // frame size -> network size
   std::uint8_t* between;   // preprocess_device_between_bytes()

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Separable resampling, bit-exact with Pillow 13: one pass along rows, one along columns, rounded to bytes in
-// between. Preprocessing and postprocessing each fuse something different into the second pass, so the passes are
-// ops of their own.
+// Separable resampling, bit-exact with Pillow 13: a pass along rows and one along columns, rounded to bytes in between.
+// The passes are ops of their own, because pre- and postprocessing fuse different work into the second one.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inner loops of resampling with AVX2. vpmaddwd multiplies two neighbouring taps and adds them in one
-// instruction; with weights split into 12 low bits and the rest (resample_table.h) two of them are exact.
+// instruction; with weights split into 12 low bits and the rest (resample_plan.h) two of them are exact.
 // Sums wrap modulo 2^32 on the way, and the total, which fits, comes out right.
 #include <immintrin.h>
 
@@ -93,8 +93,8 @@ template <int kChannels>
 void rows_interleaved(const ConstImageView& src, const ResampleTable& table, const int* plane_offset,
                       const PlanesView& dst, int begin, int end) {
   constexpr int kRows = 4;
-  // A 16-byte load of four 3-byte pixels reads into the next two: outputs whose window ends that close to
-  // the border take the plain path. Windows move right with x, so these are the last ones.
+  // A 16-byte load of four 3-byte pixels also reads the next two, so the last outputs, whose windows end at the border,
+  // take the plain path.
   const int spare = kChannels == 3 ? 2 : 0;
   int fast = table.out_size;
   while (fast > 0 && table.packed_first[fast - 1] + table.packed_taps + spare > table.in_size) --fast;

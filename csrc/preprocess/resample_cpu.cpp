@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resampling on the CPU: the plain inner loops, the choice of a better set, and the rows in parallel.
+// Resampling on the CPU: the plain inner loops, the choice of kernels, and parallel rows.
 #include <algorithm>
 
 #include "core/cpu_features.h"
-#include "core/launch.h"
+#include "core/thread_pool.h"
 #include "preprocess/resample.h"
 #include "preprocess/resample_kernels.h"
 #include "preprocess/resample_pixel.h"

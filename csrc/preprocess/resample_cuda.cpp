@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host's side of resampling on the GPU: cutting rows into tiles, and the tables' way there.
+// The host side of resampling on the GPU: cutting rows into tiles, and uploading tables.
 #include <algorithm>
 #include <cstring>
 
@@ -28,8 +28,7 @@ int widest_step(const ResampleTable& table, int groups, int outputs) {
   return widest;
 }
 
-/// What a table's copy is made of: the packed weights, which are read sixteen bytes at a time, and behind them the
-/// numbers.
+/// The layout of a table's copy: the packed weights, which are read 16 bytes at a time, then the other numbers.
 struct Layout {
   int groups;
   std::size_t packed, numbers;  // how many
@@ -39,11 +38,11 @@ struct Layout {
         packed(static_cast<std::size_t>(table.out_size) * groups),
         numbers(static_cast<std::size_t>(table.out_size) * (3 + static_cast<std::size_t>(table.taps))) {}
   std::size_t packed_bytes() const { return packed * sizeof(PackedTaps); }
-  /// Of all, and some more, so that the next table's begin is aligned as well.
+  /// Of everything, padded so that the next table is aligned.
   std::size_t bytes() const { return packed_bytes() + (numbers * sizeof(std::int32_t) + 15) / 16 * 16; }
 };
 
-/// Writes a table to the host's copy of the memory, and gives it as it will lie on the device.
+/// Writes a table to the staging memory, and returns the table as it will be on the device.
 DeviceTable place(const ResampleTable& table, const Layout& layout, std::uint8_t* host, std::uint8_t* device) {
   auto* packed = reinterpret_cast<PackedTaps*>(host);
   auto* const numbers = reinterpret_cast<std::int32_t*>(host + layout.packed_bytes());
@@ -93,7 +92,7 @@ TableUpload::TableUpload(std::initializer_list<const ResamplePlan*> plans, Buffe
 DevicePlan TableUpload::add(const ResamplePlan& plan, int rows_bytes_per_pixel, int rows_planes) {
   const auto place_next = [this](const ResampleTable& table) {
     const Layout layout(table);
-    std::memset(host_ + bytes_ + layout.bytes() - 16, 0, 16);  // what aligns the next table is copied along
+    std::memset(host_ + bytes_ + layout.bytes() - 16, 0, 16);  // the padding is copied too
     const DeviceTable placed = place(table, layout, host_ + bytes_, device_ + bytes_);
     bytes_ += layout.bytes();
     return placed;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels of resampling. Along rows through a tile in shared memory (resample_tile.h), four samples an instruction
-// (packed_taps.h); along columns straight from memory, four neighbouring samples a thread, where a warp reads and
-// writes whole lines.
-#include "core/async_copy.cuh"
+// Resampling kernels. The pass along rows uses a tile in shared memory (resample_cuda.h) and four samples per
+// instruction (packed_taps.h). The pass along columns reads memory directly, four neighbouring samples per thread, so
+// that a warp reads and writes whole lines.
 #include "core/launch.cuh"
 #include "core/reduce.cuh"
 #include "preprocess/packed_taps.h"
@@ -26,7 +25,7 @@ struct Offsets {
   int plane[3];
 };
 
-/// Leaves the largest of all threads' bytes at the block's place in `largest`, if there is one.
+/// Stores the largest byte of the block in `largest`, unless it is null.
 __device__ void leave_largest(std::uint8_t value, std::uint8_t* largest) {
   if (largest == nullptr) return;
   __shared__ std::uint8_t scratch[kThreads];
@@ -35,13 +34,13 @@ __device__ void leave_largest(std::uint8_t value, std::uint8_t* largest) {
   if (thread == 0) largest[(blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x] = value;
 }
 
-/// Bytes into a word at which a row of the tile begins: as in memory, so that both are read in words.
+/// Where in a word a row of the tile begins: as in memory, so that both are read in words.
 __device__ int start_in_word(const std::uint8_t* from) {
   return static_cast<int>(reinterpret_cast<std::uintptr_t>(from) & 3u);
 }
 
-/// A warp begins to copy bytes `begin` to `end` of a row of `size` bytes to the tile: all words they lie in, as far as
-/// those lie in the row. Only rows that do not end at words have bytes to wait for.
+/// A warp begins to copy bytes `begin` to `end` of a row of `size` bytes to the tile: asynchronously in whole words,
+/// and byte by byte where a word crosses the row's begin or end.
 __device__ void load_row(const std::uint8_t* row, int size, int begin, int end, unsigned char* to, int lane) {
   begin -= start_in_word(row + begin);
   end = begin + ((end - begin + 3) & ~3);
@@ -91,7 +90,7 @@ __device__ void resample_colors(const unsigned char* row, int byte, const Packed
   for (int plane = 0; plane < Pixels::kPlanes; ++plane) samples[plane] = sum[plane].rounded();
 }
 
-/// samples[index], without an index into registers.
+/// samples[index], without indexing registers.
 template <int kCount>
 __device__ std::uint8_t pick(const std::uint8_t* samples, int index) {
   std::uint8_t picked = samples[0];
@@ -154,7 +153,7 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(Source src, DeviceTable 
   leave_largest(most, largest);
 }
 
-/// For windows too wide for a tile: a thread makes one sample from where the image lies.
+/// For windows too wide for a tile: a thread computes one sample directly from the image.
 template <int kChannels, int kPlanes>
 __global__ void __launch_bounds__(kThreads)
     rows_direct_kernel(Source src, DeviceTable table, Offsets offset, DevicePlanes dst, std::uint8_t* largest) {
@@ -196,7 +195,7 @@ int rows(CudaQueue& queue, const ConstImageView& src, const DevicePlan& plan, co
   return count_of(grid);
 }
 
-/// Four neighbouring samples of one output row a thread. kWords: rows are whole words, and there are enough of them.
+/// Four neighbouring samples of one output row per thread. kWords: rows are word-aligned and packed weights exist.
 template <bool kWords>
 __global__ void __launch_bounds__(kThreads)
     columns_kernel(const std::uint8_t* src, std::int64_t src_pitch, std::int64_t src_plane, DeviceTable table,

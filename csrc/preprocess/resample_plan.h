@@ -1,17 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-// A resampling of a whole image: a table for each axis, and which axis comes first. The order matters to the
-// bit, because the result of the first pass is rounded to bytes.
+// The weights of a resampling as Pillow computes them (Resample.c: precompute_coeffs and normalize_coeffs_8bpc): window
+// and weights in double, then rounded to 22-bit fixed point. A table is one axis; a plan is both, and their order.
 #pragma once
 
-#include "preprocess/resample_table.h"
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 
 namespace rmbg {
 
-struct Size {
-  int width;
-  int height;
+/// Pillow's LANCZOS (support 3), BILINEAR (support 1) and BOX (support 0.5, area averaging).
+/// When an image shrinks the kernel widens with it, so none of them aliases.
+enum class ResampleFilter { kLanczos, kBilinear, kBox };
+
+struct ResampleTable {
+  /// Replaces the contents; reuses the memory. Sizes in samples, both positive.
+  void build(ResampleFilter filter, int in_size, int out_size);
+
+  bool identity() const { return in_size == out_size; }
+  const std::int32_t* weights_of(int x) const { return weights.data() + static_cast<std::int64_t>(x) * taps; }
+  const std::int16_t* packed_of(int x) const { return packed.data() + static_cast<std::int64_t>(x) * packed_taps * 2; }
+
+  ResampleFilter filter = ResampleFilter::kLanczos;
+  int in_size = 0;
+  int out_size = 0;
+  int taps = 0;                       // weights kept for each output sample
+  std::vector<std::int32_t> first;    // (out_size) first input sample of the window
+  std::vector<std::int32_t> count;    // (out_size) samples in the window, at most taps
+  std::vector<std::int32_t> weights;  // (out_size, taps) 22-bit fixed point
+
+  // The same for 16-bit vector multiplies. A weight is high * 2^12 + low with 0 <= low < 2^12, so both
+  // halves fit 16 bits and the sum is exact: sum(high * p) * 2^12 + sum(low * p). Windows are widened to packed_taps
+  // and shifted to stay inside the input. packed_taps is 0 if the input is narrower than that.
+  static constexpr int kLowBits = 12;
+  static constexpr int kGroup = 8;         // taps in a group: 8 high halves, then 8 low halves
+  int packed_taps = 0;                     // a multiple of kGroup
+  std::vector<std::int32_t> packed_first;  // (out_size)
+  std::vector<std::int16_t> packed;        // (out_size, packed_taps / kGroup, 2, kGroup)
+
+ private:
+  void pack();
+  std::vector<double> window_;  // the weights of one output sample before rounding
 };
 
+struct Size {
+  int width, height;
+
+  constexpr std::size_t area() const { return static_cast<std::size_t>(width) * static_cast<std::size_t>(height); }
+};
+
+/// A table for each axis, and which comes first: it matters to the bit, as the first pass is rounded to bytes.
 struct ResamplePlan {
   /// Replaces the contents; reuses the memory.
   void build(ResampleFilter filter, Size in, Size out) {

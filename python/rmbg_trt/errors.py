@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exceptions of rmbg_trt. The C++ core raises them too (csrc/bindings/bind_errors.cpp)."""
+"""The exceptions of rmbg_trt. The C++ core raises them too (csrc/bindings/module.cpp)."""
 
 from __future__ import annotations
 

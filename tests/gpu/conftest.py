@@ -70,5 +70,5 @@ def gpu_is_lost() -> bool:
     try:
         _core.cuda_upload(np.zeros(1, np.uint8)).numpy()
     except Exception as error:
-        return "is lost to this process" in str(error)
+        return "can no longer use the GPU" in str(error)
     return False

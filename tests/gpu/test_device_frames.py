@@ -194,7 +194,7 @@ def test_what_is_no_frame_of_this_gpu_is_refused() -> None:
     frame = np.zeros((20, 30, 3), np.uint8)
     good = _core.cuda_upload(frame)
     host = Interface(frame, data=(frame.ctypes.data, False))
-    with pytest.raises(InputError, match="frame is no memory of cuda:0: it was freed, or it is the processor's"):
+    with pytest.raises(InputError, match="frame is not memory of cuda:0: it was freed, or it is host memory"):
         run(pipeline, host)
     with pytest.raises(InputError, match="result is 31x20 with 1 channels; expected 30x20"):
         run(pipeline, good, out=_core.cuda_upload(np.zeros((20, 31), np.uint8)))

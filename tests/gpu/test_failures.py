@@ -91,7 +91,7 @@ def test_recording_that_fails_once_is_tried_again(stand_in: StandIn, call: str, 
     stand_in.fail(call, UNKNOWN, after)
     check(pipeline, 1)
     assert stand_in.live("graph_execs") == graphs_left
-    assert pipeline.modes()[0].endswith("; tries again after 1 frame")
+    assert pipeline.modes()[0].endswith("; retries after 1 frame")
     for seed in range(2, 5):
         check(pipeline, seed)
     assert pipeline.modes() == ["graph"]
@@ -124,7 +124,7 @@ def test_recording_that_fails_for_long_is_tried_less_and_less(stand_in: StandIn)
             stand_in.fail("cudaGraphInstantiate", INVALID_VALUE, after)
         check(pipeline, seed)
     assert pipeline.modes()[0].startswith("eager: making the graph executable: ")
-    assert pipeline.modes()[0].endswith("; tries again after 32 frames")
+    assert pipeline.modes()[0].endswith("; retries after 32 frames")
     assert stand_in.live("graph_execs") == 0
     assert stand_in.calls("cudaGraphInstantiate") == 2 * 6  # after 1, 2, 4, 8 and 16 frames, of frames and the network
     stand_in.reset()
@@ -164,7 +164,7 @@ def test_graphs_that_cannot_be_changed_for_long_are_made_less_and_less(stand_in:
         stand_in.fail("cudaGraphExecKernelNodeSetParams", INVALID_VALUE)
         run()
     assert pipeline.modes()[0].startswith("eager: changing a kernel of the graph: ")
-    assert pipeline.modes()[0].endswith("; tries again after 8 frames")
+    assert pipeline.modes()[0].endswith("; retries after 8 frames")
     assert stand_in.calls("cudaGraphInstantiate") - made == 1 + 4 * 2  # the network's; after 1, 2 and 4 frames
     stand_in.reset()
     for _ in range(6):
@@ -176,7 +176,7 @@ def test_a_lost_gpu_is_told(stand_in: StandIn) -> None:
     pipeline, _ = gpu.pipeline()
     check(pipeline, 0)
     stand_in.fail("cudaStreamSynchronize", ILLEGAL_ADDRESS)
-    with pytest.raises(CudaError, match="the GPU is lost to this process: end it and start again"):
+    with pytest.raises(CudaError, match="this process can no longer use the GPU: restart it"):
         check(pipeline, 1)
     with pytest.raises(CudaError):
         check(pipeline, 2)
@@ -227,7 +227,7 @@ def test_a_frame_on_another_gpu_is_refused(stand_in: StandIn) -> None:
         pytest.skip("there is one GPU only")
     pipeline, _ = gpu.pipeline()
     frame = _core.cuda_upload(np.zeros((20, 30, 3), np.uint8), device=1)
-    with pytest.raises(ValueError, match="frame lies on cuda:1 and this engine runs on cuda:0"):
+    with pytest.raises(ValueError, match="frame is on cuda:1, but this engine runs on cuda:0"):
         gpu.run_on_gpu(pipeline, frame)
 
 

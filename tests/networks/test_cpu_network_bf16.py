@@ -246,7 +246,7 @@ def test_centres_are_the_means_and_keep_small_differences() -> None:
 @pytest.mark.parametrize(
     ("precision", "size", "words"),
     [
-        ("bf16", 3, "table of 3 centres; expected 16"),
+        ("bf16", 3, "table has 3 centres; expected 16"),
         ("fp32", 16, "for a network in bf16"),
         ("fp16", 0, "fp32 or bf16"),
     ],

@@ -271,7 +271,7 @@ def test_close_wakes_those_who_wait_for_a_slot() -> None:
     time.sleep(0.05)
     closing.start()
     waiting.join(TIMEOUT_S)
-    assert errors == ["the engine is closed; make a new one"]
+    assert errors == ["the engine is closed; create a new one"]
     assert closing.is_alive(), "close() must wait for the frame in flight"
     go.set()
     closing.join(TIMEOUT_S)

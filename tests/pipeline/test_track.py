@@ -136,7 +136,7 @@ def test_a_track_belongs_to_one_pipeline() -> None:
     first, second, track = pipeline_of(), pipeline_of(), _core.Track(True)
     run(first, moving(1), track)
     for call in (run, Submitted):
-        with pytest.raises(InputError, match="the track is another engine's; make one for this engine"):
+        with pytest.raises(InputError, match="the track belongs to another engine; create one for this engine"):
             call(second, moving(2), track)
     for got, alpha in zip([run(first, moving(2), track)], one_by_one((1, 2), _core.Track(True))[1:], strict=True):
         np.testing.assert_array_equal(got, alpha)

@@ -232,7 +232,7 @@ def test_nv12_frames_are_led_by_their_colours() -> None:
 def test_a_network_whose_output_has_another_size_cannot_be_refined() -> None:
     pipeline = _core.Pipeline([fakes.network(lambda _: 0.5, (40, 56), (20, 28))], stretch="fixed")
     frame, result = noise(10, 33, 44, 3), np.zeros((33, 44), np.uint8)
-    with pytest.raises(InputError, match=r"refining needs .* as large as its input; this one makes 28x20 of 56x40"):
+    with pytest.raises(InputError, match=r"refine needs .* as large as its input; this one maps 56x40 to 28x20"):
         pipeline.run(frame, result, "rgb", _core.FrameOptions("alpha", refine=True))
     pipeline.run(frame, result, "rgb", _core.FrameOptions())
     assert (result == 127).all()

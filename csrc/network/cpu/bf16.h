@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations in bfloat16: [row][column][channel], with a border that convolutions read instead of checking for
-// edges. What is stored is the value minus its channel's centre (its mean over a few images), and the border holds
-// minus the centre, a value of 0: so small differences around a large mean survive 8 bits of mantissa.
+// Activations in bfloat16: [row][column][channel], with a border that convolutions read instead of checking for edges.
+// Each stored number is the value minus its channel's centre (the mean over a few images), so that small differences
+// around a large mean survive 8 bits of mantissa. The border holds minus the centre: a value of 0.
 #pragma once
 
 #include <cstring>
@@ -10,10 +10,10 @@
 
 namespace rmbg::cpu {
 
-/// Pixels behind a tensor's last one that may be read, though never used: a tile is 16 pixels whatever the width.
+/// Pixels after a tensor's last one that may be read but are never used: a tile is always 16 pixels.
 constexpr int kGuardPixels = kTilePixels;
 
-/// To nearest, ties to even, as the processors' instructions do; NaN stays NaN.
+/// Rounds to nearest, ties to even, as the CPU's instructions do; NaN stays NaN.
 inline Bf16 to_bf16(float value) {
   std::uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// What surrounds the products in bfloat16: a convolution's last step, sums, pooling, interpolation. Included only by
+// The bfloat16 kernels other than products: a convolution's last step, sums, pooling, interpolation. Included only by
 // kernels_impl.h.
 #pragma once
 
 #include <cmath>
 
-#include "network/cpu/simd_bf16.h"
+#include "network/cpu/simd.h"
 
 namespace rmbg::cpu {
 namespace {
 
 template <bool has_residual>
 RMBG_INLINE void finish_pixels(const FinishTask& task) {
-  const FinishTask t = task;  // a vector store may alias anything: its fields would be read again
+  const FinishTask t = task;  // a copy: a vector store may alias the task, and its fields would be reloaded
   for (int k = 0; k < kBlock; k += kLanes) {
     const Vec bias = load(t.bias + k), shift = load(t.shift + k);
     const Vec floor = t.relu ? Vec{} : splat(-__builtin_inff());
@@ -54,7 +54,7 @@ void pointwise_bf16(const PointwiseTask& task) {
   }
 }
 
-/// The values are rounded already, so rounding them again changes nothing.
+/// The values are already rounded, so rounding them again changes nothing.
 void pool_row_bf16(const Bf16* top, const Bf16* bottom, std::ptrdiff_t pixel, int width, int channels, Bf16* out,
                    std::ptrdiff_t out_pixel) {
   for (int x = 0; x < width; x += 2, out += out_pixel) {

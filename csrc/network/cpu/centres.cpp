@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Centres of the activations of a bf16 plan: measured ones from the table, the others from where the data comes from.
+// Measured centres come from the table; a tensor without one of its own has the centre of its source.
+#include "network/cpu/centres.h"
+
 #include <algorithm>
 #include <stdexcept>
 #include <string>
-
-#include "network/cpu/bf16.h"
-#include "network/cpu/plan.h"
 
 namespace rmbg::cpu {
 namespace {
@@ -37,7 +36,7 @@ void set_centres(Plan& plan, const std::vector<float>& table) {
   std::size_t expected = 0;
   for (const int tensor : centred) expected += static_cast<std::size_t>(at(plan, tensor).shape.channels);
   if (!table.empty() && table.size() != expected)
-    throw std::invalid_argument("a table of " + std::to_string(table.size()) + " centres; expected " +
+    throw std::invalid_argument("the table has " + std::to_string(table.size()) + " centres; expected " +
                                 std::to_string(expected) + " for this network");
   for (Tensor& tensor : plan.tensors) tensor.centre.assign(static_cast<std::size_t>(tensor.blocks()) * 16, 0.0f);
   if (table.empty()) return;
@@ -50,12 +49,53 @@ void set_centres(Plan& plan, const std::vector<float>& table) {
     const Tensor& source = at(plan, step.inputs[0]);
     std::vector<float> values = source.centre;
     if (own) values.assign(next, next + output.shape.channels);
-    // Then 0, the most frequent value behind a ReLU, is stored exactly.
+    // Rounded, so that 0, the most frequent value after a ReLU, is stored exactly.
     for (float& value : values) value = to_float(to_bf16(value));
     if (own) next += output.shape.channels;
     const int channels = own ? output.shape.channels : source.shape.channels;
     set_centre(plan, step.output, step.first_channel, values, channels);
     if (step.pooled >= 0) set_centre(plan, step.pooled, 0, values, channels);
+  }
+}
+
+OutputCentre::OutputCentre(const Plan& plan, const Step& step) {
+  const std::vector<float>& centre = plan.tensors[static_cast<std::size_t>(step.output)].centre;
+  shift_.reserve(centre.size() * sizeof(float));
+  for (std::size_t i = 0; i < centre.size(); ++i) {
+    border_.push_back(to_bf16(-centre[i]));
+    shift_.as<float>()[i] = -centre[i];
+    if (step.residual >= 0) shift_.as<float>()[i] += plan.tensors[static_cast<std::size_t>(step.residual)].centre[i];
+  }
+}
+
+void append_means(const Activations& activations, int tensor, std::vector<float>& means) {
+  const Tensor& t = activations.plan->tensors[static_cast<std::size_t>(tensor)];
+  const Pixels pixels = activations.pixels(tensor);
+  const auto channels = static_cast<std::size_t>(t.shape.channels);
+  std::vector<double> sums(channels);
+  std::vector<float> row(channels);
+  for (int y = 0; y < pixels.height; ++y) {
+    std::fill(row.begin(), row.end(), 0.0f);
+    for (int x = 0; x < pixels.width; ++x) {
+      const Bf16* pixel = pixels.at(y, x);
+      for (std::size_t i = 0; i < channels; ++i) row[i] += to_float(pixel[i]);
+    }
+    for (std::size_t i = 0; i < channels; ++i) sums[i] += row[i];
+  }
+  for (std::size_t i = 0; i < channels; ++i)
+    means.push_back(static_cast<float>(sums[i] / static_cast<double>(t.plane())) + t.centre[i]);
+}
+
+void pack_centred_bias(const Node& node, const Tensor& input, int blocks, float* out) {
+  std::fill(out, out + blocks * 16, 0.0f);
+  const std::size_t cin = static_cast<std::size_t>(input.shape.channels),
+                    taps = node.weights.size() / node.bias.size() / cin;
+  const float* weight = node.weights.data();
+  for (std::size_t o = 0; o < node.bias.size(); ++o) {
+    double sum = node.bias[o];
+    for (std::size_t i = 0; i < cin; ++i)
+      for (std::size_t tap = 0; tap < taps; ++tap) sum += static_cast<double>(*weight++) * input.centre[i];
+    out[o] = static_cast<float>(sum);
   }
 }
 

@@ -6,10 +6,10 @@
 #include <cstring>
 
 #include "core/buffer.h"
-#include "core/launch.h"
+#include "core/thread_pool.h"
+#include "network/cpu/centres.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
-#include "network/cpu/output_centre.h"
 
 namespace rmbg::cpu {
 namespace {
@@ -17,25 +17,22 @@ namespace {
 class DirectLayer : public Layer {
  public:
   DirectLayer(const Plan& plan, const Step& step)
-      : step_(step),
-        in_(plan.tensors[step.inputs[0]]),
-        out_(plan.tensors[step.output]),
+      : Layer(plan, step),
         kernel_(step.node->kernel),
         dilation_(step.node->dilation),
-        lanes_(in_.planar() ? 1 : kBlock),
-        planes_(in_.planar() ? in_.shape.channels : in_.blocks()),
+        lanes_(in_.lanes()),
+        planes_(in_.planes()),
         groups_{out_.blocks(), kernels().group},
         centre_(plan, step) {
     pack_weights(*step.node);
     bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
     pack_bias(*step.node, out_.blocks(), bias_.as<float>());
-    step_.node = nullptr;  // the graph does not outlive construction
   }
 
   std::size_t scratch_floats() const override { return worker_floats() * static_cast<std::size_t>(parallel_workers()); }
 
   void run(const Activations& activations) const override {
-    // Groups outermost: a group's weights stay in the cache for all rows.
+    // Groups are the outer loop: a group's weights stay in the cache for all rows.
     const int height = out_.shape.height;
     parallel_for_worker(static_cast<std::int64_t>(groups_.count()) * height, 1,
                         [&](std::int64_t begin, std::int64_t end, int worker) {
@@ -57,7 +54,7 @@ class DirectLayer : public Layer {
     return (line_floats() + 15) / 16 * 16 + sums_floats() + (offsets_floats() + 15) / 16 * 16;
   }
 
-  /// [group][tap row][plane][tap column][lane][group's channels]: a row of taps can be left out.
+  /// [group][tap row][plane][tap column][lane][group's channels], so that a row of taps can be skipped.
   void pack_weights(const Node& node) {
     const int cin = in_.shape.channels, cout = out_.shape.channels;
     const std::size_t depth = static_cast<std::size_t>(taps()) * planes_ * lanes_;
@@ -114,7 +111,7 @@ class DirectLayer : public Layer {
     }
   }
 
-  /// The network's first convolution, in bf16: only what it writes is rounded.
+  /// The network's first convolution in bf16 rounds only its output.
   void finish_pixels(const Activations& activations, const float* sums, int y, int channel) const {
     const Pixels out = activations.pixels(step_.output).from_channel(channel);
     const Pixels residual = step_.residual >= 0 ? activations.pixels(step_.residual).from_channel(channel) : Pixels{};
@@ -131,8 +128,6 @@ class DirectLayer : public Layer {
     std::fill(line + pad + inside, line + pad + inside + pad, 0.0f);
   }
 
-  Step step_;
-  Tensor in_, out_;
   int kernel_, dilation_, lanes_, planes_;
   Groups groups_;
   OutputCentre centre_;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions from bf16 activations to at most eight planar channels: U²-Net's side outputs, where the matte's edge
-// is decided. Half of a tile's 16 outputs multiply the rounded weights, the other half what the rounding lost, so the
-// weights count with 16 bits.
+// Convolutions from bf16 activations to at most eight planar channels: U²-Net's side outputs, which decide the matte's
+// edge. Half of a tile's 16 outputs multiply the rounded weights, the other half the rounding errors, so that weights
+// have 16 bits of precision.
 #include <algorithm>
 
 #include "core/buffer.h"
-#include "core/launch.h"
+#include "core/thread_pool.h"
+#include "network/cpu/centres.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
-#include "network/cpu/output_centre.h"
 #include "network/cpu/tile_weights.h"
 
 namespace rmbg::cpu {
@@ -22,16 +22,13 @@ static_assert(2 * kPlanarChannels == kBlock);
 class DotLayer : public Layer {
  public:
   DotLayer(const Plan& plan, const Step& step)
-      : step_(step),
-        in_(plan.tensors[step.inputs[0]]),
-        out_(plan.tensors[step.output]),
+      : Layer(plan, step),
         steps_(make_tile_steps(pixels_of(plan, step.inputs[0], nullptr), in_.blocks(), step.node->kernel,
                                step.node->dilation)) {
     for (const TileStep& tile_step : steps_.steps) offsets_.push_back(tile_step.offset);
     weights_.reserve(steps_.steps.size() * static_cast<std::size_t>(steps_.depth) * kBlock * sizeof(Bf16));
     pack_tile_weights(split(*step.node), steps_, Groups{1, 1}, weights_.as<Bf16>());
     pack_centred_bias(*step.node, in_, 1, bias_);
-    step_.node = nullptr;  // the graph does not outlive construction
   }
 
   std::size_t scratch_floats() const override { return kRunSums * static_cast<std::size_t>(parallel_workers()); }
@@ -49,7 +46,7 @@ class DotLayer : public Layer {
   }
 
  private:
-  /// The node with 16 outputs: weights, and at kLow their rounding errors.
+  /// The node with 16 outputs: the weights and, from kLow on, their rounding errors.
   static Node split(const Node& node) {
     Node result{OpKind::kConv, {}};
     result.kernel = node.kernel;
@@ -78,8 +75,6 @@ class DotLayer : public Layer {
     }
   }
 
-  Step step_;
-  Tensor in_, out_;
   TileSteps steps_;
   std::vector<std::ptrdiff_t> offsets_;
   Buffer weights_;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions with few output channels, kept planar: U²-Net's side outputs (many channels to one: dot products
-// over channels in the lanes) and their fusion (six channels to one: shifted rows added up).
+// Convolutions with few, planar output channels: U²-Net's side outputs (dot products over many channels) and their
+// fusion (six channels to one, as a sum of shifted rows).
 #include <algorithm>
 
 #include "core/buffer.h"
-#include "core/launch.h"
+#include "core/thread_pool.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
 
@@ -14,16 +14,13 @@ namespace {
 class PlanarLayer : public Layer {
  public:
   PlanarLayer(const Plan& plan, const Step& step)
-      : step_(step),
-        in_(plan.tensors[step.inputs[0]]),
-        out_(plan.tensors[step.output]),
+      : Layer(plan, step),
         kernel_(step.node->kernel),
         dilation_(step.node->dilation),
-        lanes_(in_.planar() ? 1 : kBlock),
-        planes_(in_.planar() ? in_.shape.channels : in_.blocks()),
+        lanes_(in_.lanes()),
+        planes_(in_.planes()),
         bias_(step.node->bias) {
     pack_weights(*step.node);
-    step_.node = nullptr;  // the graph does not outlive construction
   }
 
   void run(const Activations& activations) const override {
@@ -76,8 +73,6 @@ class PlanarLayer : public Layer {
     if (step_.relu) kernels().relu(out, width, out);
   }
 
-  Step step_;
-  Tensor in_, out_;
   int kernel_, dilation_, lanes_, planes_;
   std::vector<float> bias_;
   Buffer weights_;

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions in bf16 as tile products. A run of up to 64 neighbouring positions is multiplied with two blocks of
-// outputs at a time, and its sums go through bias, ReLU, residual and rounding while they are in the first-level
-// cache. On narrow maps positions run on from row to row through the border (what is computed there is dropped), so
-// that tiles are full.
+// Convolutions in bf16 as tile products. A run of up to 64 neighbouring positions is multiplied for two blocks of
+// outputs at a time; bias, ReLU, residual and rounding follow while the sums are in the L1 cache. On narrow maps a run
+// continues into the next row through the border, whose results are dropped, so that tiles are full.
 #include <algorithm>
 
 #include "core/buffer.h"
-#include "core/launch.h"
-#include "network/cpu/huge_pages.h"
+#include "core/thread_pool.h"
+#include "network/cpu/centres.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
-#include "network/cpu/output_centre.h"
 #include "network/cpu/tile_weights.h"
 
 namespace rmbg::cpu {
@@ -28,7 +26,7 @@ class TileLayer : public Layer {
 
  private:
   struct Piece {
-    Pixels in, out, residual, pooled;  // only the first two where there are no others
+    Pixels in, out, residual, pooled;  // the last two may be empty
     float* sums;
     int first_group, last_group;
   };
@@ -38,24 +36,20 @@ class TileLayer : public Layer {
   void finish(const Piece& piece, int group, int y, int first, int count, int stride) const;
   void complete_rows(const Piece& piece, int begin, int end) const;
 
-  Step step_;
-  Tensor in_, out_;
   Pixels layout_;  // of the input
   TileSteps steps_;
   std::vector<std::ptrdiff_t> offsets_;
   Groups groups_;
   OutputCentre centre_;
-  int run_;                        // positions multiplied at a time
-  bool flat_;                      // positions run on from row to row
+  int run_;                        // positions per product
+  bool flat_;                      // runs continue from row to row
   int chunk_groups_, chunks_ = 1;  // groups of outputs a piece
   int band_rows_, bands_ = 1;      // rows a piece
   Buffer weights_, bias_;
 };
 
 TileLayer::TileLayer(const Plan& plan, const Step& step)
-    : step_(step),
-      in_(plan.tensors[step.inputs[0]]),
-      out_(plan.tensors[step.output]),
+    : Layer(plan, step),
       layout_(pixels_of(plan, step.inputs[0], nullptr)),
       steps_(make_tile_steps(layout_, in_.blocks(), step.node->kernel, step.node->dilation)),
       groups_{out_.blocks(), kGroup},
@@ -66,10 +60,9 @@ TileLayer::TileLayer(const Plan& plan, const Step& step)
   pack_tile_weights(*step.node, steps_, groups_, weights_.as<Bf16>());
   bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
   pack_centred_bias(*step.node, in_, out_.blocks(), bias_.as<float>());
-  step_.node = nullptr;  // the graph does not outlive construction
 
   const int width = in_.shape.width, pitch = width + 2 * layout_.border;
-  // All groups of outputs read a run's rows: they should stay in the first-level cache.
+  // All groups of outputs read a run's rows, which should stay in the L1 cache.
   constexpr std::size_t kResidentBytes = 28 << 10;
   const std::size_t run_bytes = std::size_t{3} * kMaxRun * in_.blocks() * kBlock * sizeof(Bf16);
   run_ = groups_.blocks > 1 && run_bytes > kResidentBytes ? kMaxRun / 2 : kMaxRun;
@@ -77,10 +70,10 @@ TileLayer::TileLayer(const Plan& plan, const Step& step)
   choose_pieces();
 }
 
-/// Large weights are split among the pieces, so that each part is read from memory once and stays in the cache of
-/// its core; else rows are.
+/// Splits large weights among the pieces, so that each part is read from memory once and stays in its core's cache;
+/// otherwise splits the rows.
 void TileLayer::choose_pieces() {
-  constexpr std::size_t kResidentBytes = std::size_t{1} << 19;  // a part of the second-level cache
+  constexpr std::size_t kResidentBytes = std::size_t{1} << 19;  // part of the L2 cache
   const int height = in_.shape.height, wanted = 4 * parallel_workers();
   const std::size_t bytes = weights_.capacity();
   if (bytes > kResidentBytes)
@@ -123,7 +116,7 @@ void TileLayer::run_rows(const Piece& piece, int begin, int end) const {
   }
 }
 
-/// Positions count from (y, 0) on; a row of them is a row of the input with its border.
+/// Positions count from (y, 0); a row of them is a row of the input with its border.
 void TileLayer::run_positions(const Piece& piece, int y, int count) const {
   const std::size_t block_values = offsets_.size() * static_cast<std::size_t>(steps_.depth) * kBlock;
   for (int first = 0; first < count; first += run_) {
@@ -154,7 +147,7 @@ void TileLayer::finish(const Piece& piece, int group, int y, int first, int coun
   }
 }
 
-/// The border, and the pooled rows: their sources are still in the cache.
+/// Fills the border and pools rows while their sources are in the cache.
 void TileLayer::complete_rows(const Piece& piece, int begin, int end) const {
   const int channel = piece.first_group * kGroup * kBlock, height = in_.shape.height;
   const int channels = std::min(piece.last_group * kGroup, groups_.blocks) * kBlock - channel;

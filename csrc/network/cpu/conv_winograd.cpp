@@ -5,16 +5,67 @@
 #include <algorithm>
 
 #include "core/buffer.h"
-#include "core/launch.h"
-#include "network/cpu/huge_pages.h"
+#include "core/thread_pool.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
-#include "network/cpu/winograd_weights.h"
 
 namespace rmbg::cpu {
 namespace {
 
 constexpr int kMaxBlocks = 512;  // of input channels; offsets are a table on the stack
+
+// G of F(m, 3) for m = 2, 4, 6; the data side is in winograd_tile.h.
+using Row = double[3];
+
+constexpr Row kG2[] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+constexpr Row kG4[] = {{1. / 4, 0, 0},
+                       {-1. / 6, -1. / 6, -1. / 6},
+                       {-1. / 6, 1. / 6, -1. / 6},
+                       {1. / 24, 1. / 12, 1. / 6},
+                       {1. / 24, -1. / 12, 1. / 6},
+                       {0, 0, 1}};
+constexpr Row kG6[] = {{1, 0, 0},
+                       {-2. / 9, -2. / 9, -2. / 9},
+                       {-2. / 9, 2. / 9, -2. / 9},
+                       {1. / 90, 1. / 45, 2. / 45},
+                       {1. / 90, -1. / 45, 2. / 45},
+                       {32. / 45, 16. / 45, 8. / 45},
+                       {32. / 45, -16. / 45, 8. / 45},
+                       {0, 0, 1}};
+
+/// out[x * size + y] = (G g G^T)[y][x]: column by column, as the kernels number frequencies.
+void transform(const Row* g_rows, int size, const float* g, double* out) {
+  double half[8][3];
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < 3; ++x) half[y][x] = g_rows[y][0] * g[x] + g_rows[y][1] * g[3 + x] + g_rows[y][2] * g[6 + x];
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x)
+      out[x * size + y] = half[y][0] * g_rows[x][0] + half[y][1] * g_rows[x][1] + half[y][2] * g_rows[x][2];
+}
+
+/// Packs G g G^T, computed in double, to [group][frequency][input channel, padded][group's output channels] floats.
+void pack_winograd_weights(const Node& node, int m, int cin_blocks, Groups groups, float* out) {
+  const Row* g_rows = m == 2 ? kG2 : m == 4 ? kG4 : kG6;
+  const int size = m + 2, frequencies = size * size;
+  const int cout = static_cast<int>(node.bias.size());
+  const int cin = static_cast<int>(node.weights.size()) / (9 * cout), padded = cin_blocks * kBlock;
+  parallel_for(groups.count(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (int group = static_cast<int>(begin); group < end; ++group) {
+      const int width = groups.size(group) * kBlock;
+      float* base = out + static_cast<std::size_t>(group) * groups.group * kBlock * frequencies * padded;
+      for (int i = 0; i < padded; ++i) {
+        for (int j = 0; j < width; ++j) {
+          const int o = group * groups.group * kBlock + j;
+          double u[64] = {};
+          if (i < cin && o < cout)
+            transform(g_rows, size, node.weights.data() + (static_cast<std::size_t>(o) * cin + i) * 9, u);
+          for (int f = 0; f < frequencies; ++f)
+            base[(static_cast<std::size_t>(f) * padded + i) * width + j] = static_cast<float>(u[f]);
+        }
+      }
+    }
+  });
+}
 
 class WinogradLayer : public Layer {
  public:
@@ -25,7 +76,7 @@ class WinogradLayer : public Layer {
  private:
   WinogradTask task(const Activations& activations) const;
   WinogradStrides strides(int blocks, int tiles) const {
-    // One line more than needed, so that the frequencies of a tile do not compete for one cache set.
+    // One cache line more than needed, so that a tile's frequencies do not compete for one cache set.
     const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(tiles) * kBlock;
     return {block * blocks + kBlock, block};
   }
@@ -40,15 +91,13 @@ class WinogradLayer : public Layer {
   void run_block(const WinogradTask& task, std::int64_t first, int tiles, float* scratch) const;
   void run_staged(const WinogradTask& task, float* scratch) const;
 
-  Step step_;
-  Tensor in_, out_;
   int dilation_;
   const WinogradKernels& kernels_;
   int frequencies_;
   Groups groups_;
   int tiles_y_, tiles_x_;
   std::int64_t tiles_;
-  int run_tiles_;  // tiles a block, or a stage
+  int run_tiles_;  // tiles per block, or per stage
   bool staged_;
   Buffer weights_, bias_;
 };
@@ -56,9 +105,7 @@ class WinogradLayer : public Layer {
 const WinogradKernels& kernels_of(ConvMethod method) { return kernels().winograd[static_cast<int>(method)]; }
 
 WinogradLayer::WinogradLayer(const Plan& plan, const Step& step)
-    : step_(step),
-      in_(plan.tensors[step.inputs[0]]),
-      out_(plan.tensors[step.output]),
+    : Layer(plan, step),
       dilation_(step.node->dilation),
       kernels_(kernels_of(step.method)),
       frequencies_((kernels_.tile + 2) * (kernels_.tile + 2)),
@@ -73,9 +120,8 @@ WinogradLayer::WinogradLayer(const Plan& plan, const Step& step)
   pack_winograd_weights(*step.node, kernels_.tile, in_.blocks(), groups_, weights_.as<float>());
   bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
   pack_bias(*step.node, out_.blocks(), bias_.as<float>());
-  step_.node = nullptr;  // the graph does not outlive construction
 
-  constexpr std::size_t kResidentFloats = std::size_t{5} << 18;  // 5 MB: more would be read again for every block
+  constexpr std::size_t kResidentFloats = std::size_t{5} << 18;  // 5 MB: more would be reloaded for every block
   staged_ = count > kResidentFloats || tiles_ < 28 * parallel_workers();
   const int wanted = in_.blocks() >= 8 ? 14 : 28;
   run_tiles_ = static_cast<int>(std::min<std::int64_t>(tiles_, staged_ ? 224 : wanted));
@@ -153,7 +199,7 @@ void WinogradLayer::run_staged(const WinogradTask& task, float* scratch) const {
     parallel_for(in_.blocks(), 1, [&](std::int64_t begin, std::int64_t end) {
       kernels_.input(task, first, tiles, static_cast<int>(begin), static_cast<int>(end), v, v_strides);
     });
-    // Frequencies outermost: a frequency's V stays in the cache while its weights pass by.
+    // Frequencies are the outer loop: a frequency's V stays in the cache while its weights stream through.
     const int groups = groups_.count();
     parallel_for(static_cast<std::int64_t>(frequencies_) * groups, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {

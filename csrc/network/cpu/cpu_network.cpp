@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles a graph into layers and runs them in order.
+// Compiles a graph into layers, and runs, measures and describes them.
 #include "network/cpu/cpu_network.h"
 
 #include <algorithm>
@@ -10,11 +10,14 @@
 
 #include "core/cpu_features.h"
 #include "core/error.h"
-#include "network/cpu/huge_pages.h"
-#include "network/cpu/output_centre.h"
+#include "network/cpu/centres.h"
 
 namespace rmbg::cpu {
 namespace {
+
+// Names in a profile, in the order of OpKind and ConvMethod.
+constexpr const char* kKinds[] = {"conv", "max pool", "concat", "resize", "add", "relu", "sigmoid", "copy"};
+constexpr const char* kMethods[] = {"winograd 2", "winograd 4", "winograd 6", "direct", "tiles"};
 
 TensorSpec spec_of(const char* name, const Shape& shape) {
   return {name, {1, shape.channels, shape.height, shape.width}, DataType::kFloat32};
@@ -43,7 +46,7 @@ CpuModel::CpuModel(const Graph& graph, Precision precision, const std::vector<fl
   spec_.output = spec_of("output", graph.shape(graph.output()));
   for (Step& step : plan_.steps) {
     layers_.push_back(make_layer(plan_, step));
-    step.node = nullptr;  // the graph may go now
+    step.node = nullptr;  // the graph does not outlive construction
   }
 }
 
@@ -98,6 +101,18 @@ std::vector<double> CpuNetwork::profile() {
     times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   return times;
+}
+
+std::string describe(const Plan& plan, const Step& step) {
+  const Shape& in = plan.tensors[static_cast<std::size_t>(step.inputs[0])].shape;
+  const Shape& out = plan.tensors[static_cast<std::size_t>(step.output)].shape;
+  std::string text = std::string(kKinds[static_cast<int>(step.kind)]) + " " + to_string(in) + " -> " + to_string(out);
+  if (step.kind != OpKind::kConv) return text;
+  text += std::string(", ") + kMethods[static_cast<int>(step.method)];
+  if (step.relu) text += ", relu";
+  if (step.residual >= 0) text += ", sum";
+  if (step.pooled >= 0) text += ", pool";
+  return text;
 }
 
 const char* isa() { return cpu_isa_name(cpu_isa()); }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network on the CPU without any runtime: fp32 with Winograd convolutions,
-// or bf16 with tiles; activations laid out for the vector unit.
-// CpuModel is what slots share; CpuNetwork is one slot's memory.
+// The CPU network: fp32 with Winograd convolutions, or bf16 with tiles. Slots share a CpuModel; a CpuNetwork is one
+// slot's memory.
 #pragma once
 
 #include <memory>
@@ -15,10 +14,10 @@
 
 namespace rmbg::cpu {
 
-/// A compiled graph; immutable. Throws std::invalid_argument for a graph that it cannot run.
+/// A compiled, immutable graph. Throws std::invalid_argument for a graph that it cannot run.
 class CpuModel {
  public:
-  /// centres: for bf16, see set_centres(); of fp32 it must be empty.
+  /// centres: see set_centres(); must be empty for fp32.
   explicit CpuModel(const Graph& graph, Precision precision = Precision::kFp32, const std::vector<float>& centres = {});
 
   const NetworkSpec& spec() const { return spec_; }
@@ -42,8 +41,8 @@ class CpuNetwork : public Network {
   void enqueue(Stream stream) override;
   bool capturable() const override { return false; }
 
-  /// Runs once in bf16 and returns the mean of every channel that has a centre, in the order of a table of centres:
-  /// what is measured with a poor table, or none, is a good one.
+  /// Runs once in bf16 and returns the mean of every channel that has a centre, in the order of a table of centres. The
+  /// result is a good table even if this network had none.
   std::vector<float> channel_means();
 
   /// Runs once and returns each layer's time in ms.
@@ -57,10 +56,10 @@ class CpuNetwork : public Network {
   Activations activations_{};
 };
 
-/// What a step is, for reports: "conv 64 -> 16 at 320 x 320, winograd 4".
+/// A step in words, for reports.
 std::string describe(const Plan& plan, const Step& step);
 
-/// What cpu_isa_name() says.
+/// cpu_isa_name(cpu_isa()).
 const char* isa();
 
 }  // namespace rmbg::cpu

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The matrix product under every convolution. A tile of rows x output vectors stays in registers while k runs; a
-// value of the left side is broadcast, weights are streamed once a tile. Included only by kernels_impl.h.
+// The matrix product of the fp32 convolutions. A tile of rows x output vectors stays in registers; values of the left
+// side are broadcast, and weights are streamed once per tile. Included only by kernels_impl.h.
 #pragma once
 
 #include "network/cpu/simd.h"
@@ -8,7 +8,7 @@
 namespace rmbg::cpu {
 namespace {
 
-// Registers: rows x vectors sums, the vectors of weights and one broadcast value.
+// Registers: rows x vectors of sums, the vectors of weights, and one broadcast value.
 #if defined(__AVX512F__)
 constexpr int kGroup = 2, kTileRows = 14;  // 28 + 2 + 1 of 32
 #elif defined(__AVX2__)
@@ -48,7 +48,7 @@ void gemm_tile(const GemmTask& task, int first) {
     store(task.m + j * kLanes / kBlock * task.block_stride + (first + r) * kBlock + j * kLanes % kBlock, sums[r][j]);
 }
 
-/// Calls the tile of exactly `rows` rows.
+/// Calls gemm_tile() for exactly `count` rows.
 template <int blocks, bool planar, int rows = kTileRows>
 RMBG_INLINE void gemm_rows(const GemmTask& task, int first, int count) {
   if constexpr (rows > 1) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds and checks the graph; nothing is computed here.
+// Builds and checks the graph.
 #include "network/cpu/graph.h"
 
 #include <limits>
@@ -14,7 +14,7 @@ namespace {
 void check_size(const Shape& shape) {
   if (shape.channels < 1 || shape.height < 1 || shape.width < 1)
     refuse("a tensor has shape " + to_string(shape) + "; every side must be at least 1");
-  // Offsets inside a row are ints in the kernels; whole tensors are addressed with 64 bits.
+  // The kernels use int offsets within a plane and 64 bits for whole tensors.
   if (static_cast<std::int64_t>(shape.height) * shape.width > std::numeric_limits<int>::max() / 64)
     refuse("a tensor has shape " + to_string(shape) + ", which is too large; use a smaller network size");
 }

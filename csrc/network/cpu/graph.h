@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network as the importer states it: values of static shape and the few kinds of layers that U²-Nets are made of.
-// Batch 1; every convolution has stride 1 and "same" zero padding. The methods check shapes as the graph grows.
+// A network as imported: values of static shape, and the few kinds of layers that U²-Nets have. Batch 1; convolutions
+// have stride 1 and "same" zero padding. The methods check shapes as the graph grows.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,7 @@ class Graph {
 
   /// kernel 1 or 3; weights (cout, cin, kernel, kernel), bias (cout).
   int conv(int x, std::vector<float> weights, std::vector<float> bias, int kernel, int dilation);
-  /// 2x2, stride 2; an odd last row or column counts alone (ceil mode).
+  /// 2x2, stride 2, ceil mode: an odd last row or column is pooled alone.
   int max_pool(int x);
   int concat(std::vector<int> values);                                // along channels
   int resize(int x, int height, int width, Coordinates coordinates);  // bilinear

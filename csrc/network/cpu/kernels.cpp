@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The choice of the kernel table, once, by what the processor has.
+// Chooses the kernel table by the CPU's instruction set.
 #include "network/cpu/kernels.h"
 
 #include "core/cpu_features.h"
@@ -9,7 +9,7 @@ namespace rmbg::cpu {
 const Kernels& kernels() {
 #if defined(RMBG_HAVE_X86_KERNELS)
   switch (cpu_isa()) {
-    case CpuIsa::kAmx:  // cpu_isa() gives no set that this build has no kernels for
+    case CpuIsa::kAmx:  // cpu_isa() returns only sets that this build has kernels for
 #if defined(RMBG_HAVE_AMX)
       return kernels_amx();
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inner loops of the CPU network as a table of functions: one table an instruction set, from one source
+// The inner loops of the CPU network as a table of functions: one table per instruction set, from one source
 // (kernels_impl.h), chosen at run time. Activations are blocked: [channel / 16][row][column][16] floats, 64-byte
-// aligned, so a convolution keeps output channels in vector lanes and a concatenation is two neighbours in memory.
+// aligned, so that output channels fill vector lanes and concatenated tensors are neighbours in memory.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace rmbg::cpu {
 /// Channels of a block; one AVX-512 vector of floats.
 constexpr int kBlock = 16;
 
-/// A same-padded, stride-1 3x3 convolution and what follows it. Pointers: blocked activations.
+/// A same-padded, stride-1 3x3 convolution with fused bias, ReLU, residual and pooling. Activations are blocked.
 struct WinogradTask {
   const float* input;     // (cin, height, width)
   float* output;          // (cout, height, width)
@@ -33,10 +33,10 @@ struct WinogradStrides {
 
 struct WinogradKernels {
   int tile;  // outputs a side: F(tile x tile, 3 x 3) has (tile + 2)^2 frequencies
-  /// V of `tiles` tiles from `first` on, for input channel blocks [block_begin, block_end).
+  /// Computes V of `tiles` tiles from `first`, for input channel blocks [block_begin, block_end).
   void (*input)(const WinogradTask& task, std::int64_t first, int tiles, int block_begin, int block_end, float* v,
                 WinogradStrides strides);
-  /// Output channel blocks [block_begin, block_end) of these tiles from M, whose first block is block_begin.
+  /// Computes output channel blocks [block_begin, block_end) of these tiles from M, whose first block is block_begin.
   void (*output)(const WinogradTask& task, std::int64_t first, int tiles, int block_begin, int block_end,
                  const float* m, WinogradStrides strides);
 };
@@ -56,8 +56,8 @@ struct GemmTask {
 struct Kernels {
   int group;  // output channel blocks that gemm computes at once; weights are packed for it
   WinogradKernels winograd[3];
-  void (*gemm)(const GemmTask& task);         // a row to the next: 16 floats
-  void (*gemm_planar)(const GemmTask& task);  // a row to the next: 1 float
+  void (*gemm)(const GemmTask& task);         // rows are 16 floats apart
+  void (*gemm_planar)(const GemmTask& task);  // rows are 1 float apart
   /// out = relu?(m + bias) + residual, over `count` pixels of one block.
   void (*finish)(const float* m, int count, const float* bias, bool relu, const float* residual, float* out);
   /// Row y of one planar output channel: bias plus 3x3 or 1x1 dot products over all channels of a blocked input.
@@ -82,7 +82,7 @@ const Kernels& kernels_avx512();
 const Kernels& kernels_avx512_bf16();
 const Kernels& kernels_amx();
 
-/// The fastest that the processor has; see cpu_isa().
+/// The fastest table for this CPU; see cpu_isa().
 const Kernels& kernels();
 
 }  // namespace rmbg::cpu

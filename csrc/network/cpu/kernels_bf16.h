@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inner loops in bfloat16, a part of the table of kernels. Products of bf16 are summed up in float; everything
-// else is computed in float and rounded once. For the layout of activations see bf16.h.
+// The bfloat16 part of the kernel table. Products are summed in float; everything else is computed in float and rounded
+// once. Activations are laid out as in bf16.h.
 #pragma once
 
 #include <cstddef>
@@ -55,7 +55,7 @@ struct PointwiseTask {
 };
 
 struct Bf16Kernels {
-  /// Around calls of multiply with one depth, on each thread: the tile registers must be set up, and given back.
+  /// Call these before and after multiply(), on each thread, to set up and release the tile registers.
   void (*begin)(int depth);
   void (*end)();
   void (*multiply)(const TileTask& task);

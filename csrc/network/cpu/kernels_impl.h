@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel table of one instruction set: that of the compile options of the file that includes this.
-// No standard library templates here or below: the linker could keep a copy compiled for the wrong processor.
+// The kernel table for the instruction set that the including file is compiled for. These headers use no standard
+// library templates: the linker could keep a copy that was compiled for another CPU.
 #pragma once
 
 #include "network/cpu/bf16_kernels.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The choice of the layer for a step, and the layers that are one call of a kernel.
+// Chooses the layer for a step. Also the layers that are one call of a kernel, and copies.
 #include "network/cpu/layer.h"
 
 #include <algorithm>
 
-#include "core/launch.h"
+#include "core/thread_pool.h"
 #include "network/cpu/kernels.h"
 
 namespace rmbg::cpu {
@@ -14,44 +14,33 @@ constexpr std::int64_t kValuesPerPiece = 1 << 14;
 
 class AddLayer : public Layer {
  public:
-  AddLayer(const Plan& plan, const Step& step) : step_(step), count_(plan.tensors[step.output].size()) {}
+  using Layer::Layer;
   void run(const Activations& activations) const override {
     const float *a = activations.data(step_.inputs[0]), *b = activations.data(step_.inputs[1]);
     float* out = activations.data(step_.output);
-    parallel_for(count_, kValuesPerPiece, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(out_.size(), kValuesPerPiece, [&](std::int64_t begin, std::int64_t end) {
       kernels().add(a + begin, b + begin, end - begin, out + begin);
     });
   }
-
- private:
-  Step step_;
-  std::int64_t count_;
 };
 
 class ActivationLayer : public Layer {
  public:
-  ActivationLayer(const Plan& plan, const Step& step)
-      : step_(step),
-        count_(plan.tensors[step.output].size()),
-        function_(step.kind == OpKind::kRelu ? kernels().relu : kernels().sigmoid) {}
+  using Layer::Layer;
   void run(const Activations& activations) const override {
+    const auto function = step_.kind == OpKind::kRelu ? kernels().relu : kernels().sigmoid;
     const float* in = activations.data(step_.inputs[0]);
     float* out = activations.data(step_.output);
-    parallel_for(count_, kValuesPerPiece,
-                 [&](std::int64_t begin, std::int64_t end) { function_(in + begin, end - begin, out + begin); });
+    parallel_for(out_.size(), kValuesPerPiece,
+                 [&](std::int64_t begin, std::int64_t end) { function(in + begin, end - begin, out + begin); });
   }
-
- private:
-  Step step_;
-  std::int64_t count_;
-  void (*function_)(const float*, std::int64_t, float*);
 };
 
 class PoolLayer : public Layer {
  public:
-  PoolLayer(const Plan& plan, const Step& step) : step_(step), in_(plan.tensors[step.inputs[0]]) {}
+  using Layer::Layer;
   void run(const Activations& activations) const override {
-    const int lanes = in_.planar() ? 1 : kBlock, planes = in_.planar() ? in_.shape.channels : in_.blocks();
+    const int lanes = in_.lanes(), planes = in_.planes();
     const int height = in_.shape.height, width = in_.shape.width, rows = (height + 1) / 2;
     const std::ptrdiff_t row_floats = static_cast<std::ptrdiff_t>(width) * lanes;
     const std::ptrdiff_t out_floats = static_cast<std::ptrdiff_t>((width + 1) / 2) * lanes;
@@ -67,10 +56,37 @@ class PoolLayer : public Layer {
                    }
                  });
   }
+};
+
+/// Moves channels between any two layouts: the network's wide inputs and outputs, and concatenations that need a copy
+/// because a slice would begin inside a block of 16 channels.
+class CopyLayer : public Layer {
+ public:
+  using Layer::Layer;
+
+  void run(const Activations& activations) const override {
+    const float* in = activations.data(step_.inputs[0]);
+    float* out = activations.data(step_.output);
+    const int channels = in_.shape.channels, last = step_.first_channel + channels;
+    // Padding lanes are multiplied by zero weights, so they only have to be finite.
+    const int padded = last == out_.shape.channels && !out_.planar() ? out_.blocks() * kBlock : last;
+    parallel_for(padded - step_.first_channel, rows_per_piece(in_.plane()), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        copy_channel(i < channels ? channel(in, in_, i) : nullptr, channel(out, out_, step_.first_channel + i));
+    });
+  }
 
  private:
-  Step step_;
-  Tensor in_;
+  template <typename T>
+  static T* channel(T* data, const Tensor& tensor, std::int64_t index) {
+    if (tensor.planar()) return data + index * tensor.plane();
+    return data + index / kBlock * kBlock * tensor.plane() + index % kBlock;
+  }
+
+  void copy_channel(const float* in, float* out) const {
+    const int in_step = in_.lanes(), out_step = out_.lanes();
+    for (std::int64_t i = 0; i < in_.plane(); ++i) out[i * out_step] = in == nullptr ? 0.0f : in[i * in_step];
+  }
 };
 
 std::unique_ptr<Layer> make_conv(const Plan& plan, const Step& step) {
@@ -98,11 +114,11 @@ std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step) {
     case OpKind::kRelu:
     case OpKind::kSigmoid:
       return std::make_unique<ActivationLayer>(plan, step);
-    case OpKind::kConcat:  // the plan has made copies of what it could not alias
+    case OpKind::kConcat:  // the plan replaced it by slices and copies
     case OpKind::kCopy:
       break;
   }
-  return make_copy(plan, step);
+  return std::make_unique<CopyLayer>(plan, step);
 }
 
 Pixels pixels_of(const Plan& plan, int tensor, char* arena) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A step ready to run: its weights packed for this processor's kernels. Layers are immutable and shared by all
-// slots; what one run touches comes in through Activations.
+// A step ready to run, with weights packed for this CPU's kernels. All slots share the immutable layers; Activations
+// holds the memory of a run.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace rmbg::cpu {
 
-/// A tensor of Layout::kPixels in an arena; null: only its layout counts.
+/// A tensor of Layout::kPixels in an arena; with null, only its layout.
 Pixels pixels_of(const Plan& plan, int tensor, char* arena);
 
 /// The memory of one network instance.
@@ -21,23 +21,31 @@ struct Activations {
   float* external[2];  // the bound input and output
   float* scratch;
 
-  /// Of a planar or blocked tensor.
+  /// For a planar or blocked tensor.
   float* data(int tensor) const {
     const Tensor& t = plan->tensors[static_cast<std::size_t>(tensor)];
     if (t.parent >= 0) return data(t.parent) + t.first_channel * t.plane();
     return t.external >= 0 ? external[t.external] : reinterpret_cast<float*>(arena + t.offset);
   }
 
-  /// Of a tensor of Layout::kPixels.
+  /// For a tensor of Layout::kPixels.
   Pixels pixels(int tensor) const { return pixels_of(*plan, tensor, arena); }
 };
 
 class Layer {
  public:
+  Layer(const Plan& plan, const Step& step)
+      : step_(step), in_(plan.tensors[step.inputs[0]]), out_(plan.tensors[step.output]) {
+    step_.node = nullptr;  // the graph does not outlive construction
+  }
   virtual ~Layer() = default;
   virtual void run(const Activations& activations) const = 0;
-  /// Scratch that run() needs, for all workers together.
+  /// Scratch of run(), for all workers together.
   virtual std::size_t scratch_floats() const { return 0; }
+
+ protected:
+  Step step_;
+  Tensor in_, out_;  // the first input, the output
 };
 
 std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step);
@@ -47,7 +55,6 @@ std::unique_ptr<Layer> make_winograd(const Plan& plan, const Step& step);      /
 std::unique_ptr<Layer> make_direct(const Plan& plan, const Step& step);        // conv_direct.cpp: to blocked
 std::unique_ptr<Layer> make_planar(const Plan& plan, const Step& step);        // conv_planar.cpp: to planar
 std::unique_ptr<Layer> make_resize(const Plan& plan, const Step& step);        // resize.cpp
-std::unique_ptr<Layer> make_copy(const Plan& plan, const Step& step);          // copy.cpp
 std::unique_ptr<Layer> make_tiles(const Plan& plan, const Step& step);         // conv_tiles.cpp: bf16 to bf16
 std::unique_ptr<Layer> make_dot(const Plan& plan, const Step& step);           // conv_dot.cpp: bf16 to planar
 std::unique_ptr<Layer> make_pixel_resize(const Plan& plan, const Step& step);  // resize.cpp: bf16

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The light layers in bf16, where no convolution takes them in: sums, activation functions, pooling, and copies
-// between layouts. Each writes its output's border too.
+// Light layers in bf16 that are not fused into a convolution: sums, activation functions, pooling, and copies between
+// layouts. Each also writes its output's border.
 #include <algorithm>
 
-#include "core/launch.h"
+#include "core/thread_pool.h"
+#include "network/cpu/centres.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
-#include "network/cpu/output_centre.h"
 
 namespace rmbg::cpu {
 namespace {
 
 class PixelPointwiseLayer : public Layer {
  public:
-  PixelPointwiseLayer(const Plan& plan, const Step& step)
-      : step_(step), in_(plan.tensors[step.inputs[0]]), centre_(plan, step) {
+  PixelPointwiseLayer(const Plan& plan, const Step& step) : Layer(plan, step), centre_(plan, step) {
     const std::size_t count = in_.centre.size();
     before_.reserve(count * sizeof(float));
     std::copy(in_.centre.begin(), in_.centre.end(), before_.as<float>());
@@ -41,8 +40,6 @@ class PixelPointwiseLayer : public Layer {
   }
 
  private:
-  Step step_;
-  Tensor in_;
   OutputCentre centre_;
   Buffer before_;
 };
@@ -50,7 +47,7 @@ class PixelPointwiseLayer : public Layer {
 class PixelPoolLayer : public Layer {
  public:
   PixelPoolLayer(const Plan& plan, const Step& step)
-      : step_(step), channels_(plan.tensors[step.inputs[0]].blocks() * kBlock), centre_(plan, step) {}
+      : Layer(plan, step), channels_(in_.blocks() * kBlock), centre_(plan, step) {}
 
   void run(const Activations& activations) const override {
     const Pixels in = activations.pixels(step_.inputs[0]), out = activations.pixels(step_.output);
@@ -64,20 +61,18 @@ class PixelPoolLayer : public Layer {
   }
 
  private:
-  Step step_;
   int channels_;
   OutputCentre centre_;
 };
 
-/// One value at a time: only unusual networks need it.
+/// Copies one value at a time: only unusual networks need it.
 class PixelCopyLayer : public Layer {
  public:
-  PixelCopyLayer(const Plan& plan, const Step& step)
-      : step_(step), in_(plan.tensors[step.inputs[0]]), out_(plan.tensors[step.output]), centre_(plan, step) {}
+  PixelCopyLayer(const Plan& plan, const Step& step) : Layer(plan, step), centre_(plan, step) {}
 
   void run(const Activations& activations) const override {
     const int height = in_.shape.height, first = step_.first_channel;
-    const bool last = first + in_.shape.channels == out_.shape.channels;  // the padding is this one's to write
+    const bool last = first + in_.shape.channels == out_.shape.channels;  // then this step writes the padding
     const int channels = (last && !out_.planar() ? out_.blocks() * kBlock : first + in_.shape.channels) - first;
     parallel_for(height, rows_per_piece(static_cast<std::int64_t>(in_.shape.width) * channels),
                  [&](std::int64_t begin, std::int64_t end) {
@@ -111,8 +106,6 @@ class PixelCopyLayer : public Layer {
     }
   }
 
-  Step step_;
-  Tensor in_, out_;
   OutputCentre centre_;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fusion and aliasing. A convolution takes in the ReLU, the sum and the pooling that follow it, so that a map is
-// read and written once.
+// Fusion and aliasing. A convolution absorbs the ReLU, the sum and the pooling after it, so that a map is read and
+// written once.
 #include "network/cpu/plan.h"
 
 #include <algorithm>
@@ -10,6 +10,42 @@
 
 namespace rmbg::cpu {
 namespace {
+
+// Costs in multiply-adds (measured): one weight read from memory, and one value that a transform reads or writes.
+constexpr double kPerWeight = 30.0;
+constexpr double kPerTransformed = 5.0;
+
+double winograd_cost(const Shape& in, int cout, int dilation, int m) {
+  const auto tiles = [&](int size) { return ((size + dilation - 1) / dilation + m - 1) / m * dilation; };
+  const double frequencies = (m + 2.0) * (m + 2.0);
+  const double count = static_cast<double>(tiles(in.height)) * tiles(in.width) * frequencies;
+  const double weights = frequencies * in.channels * cout;
+  return count * in.channels * cout + kPerTransformed * count * (in.channels + cout) + kPerWeight * weights;
+}
+
+/// Taps above or below the map are skipped.
+double direct_cost(const Shape& in, int cout, int dilation) {
+  const int outside = dilation < in.height ? dilation : in.height;
+  const double rows = 3.0 * in.height - 2.0 * outside;
+  const double weights = 9.0 * in.channels * cout;
+  return rows * in.width * 3.0 * in.channels * cout + kPerWeight * weights;
+}
+
+/// The cheapest algorithm of a 3x3 convolution. Winograd's F(m x m) multiplies less as m grows, but its weights grow to
+/// (m + 2)^2 / 9 of the original, and on small maps reading them costs more than the arithmetic.
+ConvMethod choose_method(const Shape& in, int cout, int dilation) {
+  ConvMethod best = ConvMethod::kDirect;
+  double cost = direct_cost(in, cout, dilation);
+  const auto consider = [&](ConvMethod method, double other) {
+    if (other < cost) {
+      cost = other;
+      best = method;
+    }
+  };
+  consider(ConvMethod::kWinograd2, winograd_cost(in, cout, dilation, 2));
+  consider(ConvMethod::kWinograd4, winograd_cost(in, cout, dilation, 4));
+  return best;
+}
 
 class Planner {
  public:
@@ -57,7 +93,7 @@ class Planner {
     }
   }
 
-  /// The node of this kind that alone reads the value, or null.
+  /// The value's only reader if it is of this kind, or null.
   const Node* only_reader(int value, OpKind kind) const {
     const auto& readers = readers_[static_cast<std::size_t>(value)];
     if (readers.size() != 1 || value == graph_.output()) return nullptr;
@@ -114,7 +150,7 @@ class Planner {
     }
   }
 
-  /// The pipeline's memory is planar; wide tensors are converted on the way in and out.
+  /// The pipeline's memory is planar; wide inputs and outputs are converted.
   void bring_in_input() {
     if (tensor(0).planar() && graph_.output() != 0) {
       tensor(0).external = 0;
@@ -141,7 +177,7 @@ class Planner {
     return static_cast<int>(plan_.tensors.size()) - 1;
   }
 
-  /// Turns each concatenation into slices where the layout allows and into copies elsewhere.
+  /// Turns concatenations into slices where the layout allows it, and into copies elsewhere.
   void alias_concatenations() {
     std::vector<Step> steps;
     for (Step& step : plan_.steps) {
@@ -172,9 +208,9 @@ class Planner {
     return true;
   }
 
-  /// A convolution reads its taps without looking for edges: what it reads has a border as wide as it reaches.
+  /// Convolutions read taps without checking for edges, so their input has a border as wide as they reach.
   void add_borders() {
-    constexpr int kMaxBorder = 64;  // it is memory on all sides; U²-Net reaches 8 pixels
+    constexpr int kMaxBorder = 64;  // limits memory; U²-Net needs 8 pixels
     for (const Step& step : plan_.steps) {
       if (step.kind != OpKind::kConv || step.node->kernel == 1 || tensor(step.inputs[0]).planar()) continue;
       const int reach = step.node->dilation;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a graph to a list of steps: what is fused, which convolution algorithm runs where, and where every
-// activation lies. Concatenation is free: producers write into slices of its memory. Memory is reused as soon as
-// the last reader has run.
+// Compiles a graph to a list of steps: fusion, the algorithm of each convolution, and the memory of each activation.
+// Concatenation is free: producers write into slices of its memory. Memory is reused after its last reader.
 #pragma once
 
 #include <cstddef>
@@ -32,11 +31,14 @@ struct Tensor {
   std::size_t offset = 0;  // in the arena, in bytes
   // Layout::kPixels:
   int border = 0;               // pixels on every side, for convolutions to read; a slice has its parent's
-  std::vector<float> centre{};  // of each channel, padding included: what is stored is the value minus this
+  std::vector<float> centre{};  // subtracted from each channel, padding included
 
   int blocks() const { return (shape.channels + 15) / 16; }
   std::int64_t plane() const { return static_cast<std::int64_t>(shape.height) * shape.width; }
   bool planar() const { return layout == Layout::kPlanar; }
+  /// Of a planar or blocked tensor: floats side by side, and how many such planes.
+  int lanes() const { return planar() ? 1 : 16; }
+  int planes() const { return planar() ? shape.channels : blocks(); }
   /// Values, the padding of the last block included.
   std::int64_t size() const { return plane() * (planar() ? shape.channels : blocks() * 16); }
   std::ptrdiff_t pixel() const { return static_cast<std::ptrdiff_t>(blocks()) * 16; }
@@ -64,24 +66,13 @@ struct Plan {
   std::size_t arena_bytes = 0;
 };
 
-/// The plan keeps pointers into the graph. Throws std::invalid_argument when the graph has no output.
+/// The plan points into the graph. Throws std::invalid_argument if the graph has no output.
 Plan make_plan(const Graph& graph, Precision precision = Precision::kFp32);
-
-/// The cheapest way to run a 3x3 convolution on this shape.
-ConvMethod choose_method(const Shape& in, int cout, int dilation);
 
 /// Gives every tensor its offset; called by make_plan.
 void place_tensors(Plan& plan);
 
-/// The tensor whose memory a tensor lies in: itself, or the concatenation it is a slice of.
+/// The tensor that owns a tensor's memory: itself, or the concatenation it is a slice of.
 int root_of(const Plan& plan, int tensor);
-
-/// The tensors that have a centre of their own, in the order of a table of centres: what convolutions, sums and
-/// activation functions write. Others, such as a pooled tensor, keep that of their source.
-std::vector<int> centred_tensors(const Plan& plan);
-
-/// Sets all centres from a table: one float a channel, tensor after tensor. An empty table means zeros.
-/// Throws std::invalid_argument when its size does not fit the plan.
-void set_centres(Plan& plan, const std::vector<float>& table);
 
 }  // namespace rmbg::cpu

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where every tensor lies. Tensors that are never alive together share memory: largest first, each at the lowest
-// offset that is free for its whole life. (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
-// Inference", 2020, call this greedy by size.)
+// Places the tensors. Tensors that are never alive together share memory: largest first, each at the lowest offset that
+// is free for its whole life (greedy by size: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
+// Inference", 2020).
 #include <algorithm>
 #include <numeric>
 

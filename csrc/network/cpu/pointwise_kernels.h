@@ -22,7 +22,7 @@ void finish(const float* m, int count, const float* bias, bool relu, const float
   }
 }
 
-/// Halves against halves: a chain of additions, one lane after another, would take longer than the products.
+/// Adds halves: a chain of additions, lane by lane, would take longer than the products.
 RMBG_INLINE float horizontal_sum(Vec v) {
   typedef float Quad __attribute__((vector_size(16), may_alias));
   alignas(64) float lanes[kLanes];
@@ -33,7 +33,7 @@ RMBG_INLINE float horizontal_sum(Vec v) {
   return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
-/// `count` neighbouring pixels from x on whose taps in columns [first_tap, last_tap] all lie inside.
+/// `count` neighbouring pixels from x; their taps in columns [first_tap, last_tap] are all inside.
 template <int count>
 RMBG_INLINE void dot_pixels(const float* input, int blocks, int height, int width, int y, int x, int kernel,
                             int dilation, int first_tap, int last_tap, const float* weights, float* sums) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bilinear interpolation, as ONNX's Resize defines it: rows first into a line, then columns.
+// Bilinear interpolation as in ONNX's Resize: rows first, into a line, then columns.
 #include <algorithm>
 #include <cmath>
 
-#include "core/launch.h"
+#include "core/thread_pool.h"
+#include "network/cpu/centres.h"
 #include "network/cpu/kernels.h"
 #include "network/cpu/layer.h"
-#include "network/cpu/output_centre.h"
 
 namespace rmbg::cpu {
 namespace {
 
-/// For every output position the two neighbours and the second one's weight.
+/// Two neighbours for each output position, and the weight of the second one.
 struct Axis {
   std::vector<int> low, high;
   std::vector<float> weight;
@@ -33,19 +33,15 @@ struct Axis {
 class ResizeLayer : public Layer {
  public:
   ResizeLayer(const Plan& plan, const Step& step)
-      : step_(step),
-        in_(plan.tensors[step.inputs[0]]),
-        out_(plan.tensors[step.output]),
+      : Layer(plan, step),
         rows_(in_.shape.height, out_.shape.height, step.node->coordinates),
-        columns_(in_.shape.width, out_.shape.width, step.node->coordinates) {
-    step_.node = nullptr;  // the graph does not outlive construction
-  }
+        columns_(in_.shape.width, out_.shape.width, step.node->coordinates) {}
 
   std::size_t scratch_floats() const override { return line_floats() * static_cast<std::size_t>(parallel_workers()); }
 
   void run(const Activations& activations) const override {
     const Kernels& k = kernels();
-    const int lanes = in_.planar() ? 1 : kBlock, planes = in_.planar() ? in_.shape.channels : in_.blocks();
+    const int lanes = in_.lanes(), planes = in_.planes();
     const std::int64_t in_row = static_cast<std::int64_t>(in_.shape.width) * lanes;
     const std::int64_t out_row = static_cast<std::int64_t>(out_.shape.width) * lanes;
     const int height = out_.shape.height;
@@ -68,8 +64,6 @@ class ResizeLayer : public Layer {
  private:
   std::size_t line_floats() const { return static_cast<std::size_t>(in_.shape.width) * kBlock; }
 
-  Step step_;
-  Tensor in_, out_;
   Axis rows_, columns_;
 };
 
@@ -77,13 +71,10 @@ class ResizeLayer : public Layer {
 class PixelResizeLayer : public Layer {
  public:
   PixelResizeLayer(const Plan& plan, const Step& step)
-      : step_(step),
-        in_(plan.tensors[step.inputs[0]]),
-        rows_(in_.shape.height, plan.tensors[step.output].shape.height, step.node->coordinates),
-        columns_(in_.shape.width, plan.tensors[step.output].shape.width, step.node->coordinates),
-        centre_(plan, step) {
-    step_.node = nullptr;  // the graph does not outlive construction
-  }
+      : Layer(plan, step),
+        rows_(in_.shape.height, out_.shape.height, step.node->coordinates),
+        columns_(in_.shape.width, out_.shape.width, step.node->coordinates),
+        centre_(plan, step) {}
 
   std::size_t scratch_floats() const override { return line_floats() * static_cast<std::size_t>(parallel_workers()); }
 
@@ -108,8 +99,6 @@ class PixelResizeLayer : public Layer {
  private:
   std::size_t line_floats() const { return static_cast<std::size_t>(in_.shape.width) * in_.blocks() * kBlock; }
 
-  Step step_;
-  Tensor in_;
   Axis rows_, columns_;
   OutputCentre centre_;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A vector of floats as wide as the file's compile options allow, by the vector extensions of GCC and Clang.
+// A vector of floats as wide as the file's compile options allow (vector extensions of GCC and Clang).
 // Included only by kernels_impl.h: everything is local to the file, as each is compiled for its own processor.
 #pragma once
 
@@ -7,6 +7,10 @@
 #include <cstdint>
 
 #include "network/cpu/kernels.h"
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 #define RMBG_INLINE inline __attribute__((always_inline))
 #if defined(__clang__)
@@ -32,6 +36,26 @@ RMBG_INLINE Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); 
 RMBG_INLINE void store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
 RMBG_INLINE Vec splat(float x) { return x - Vec{}; }
 RMBG_INLINE Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
+
+// From and to bfloat16.
+typedef std::uint32_t Words __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
+typedef Bf16 Halves __attribute__((vector_size(kLanes * sizeof(Bf16)), may_alias, aligned(2)));
+
+RMBG_INLINE Vec load_bf16(const Bf16* p) {
+  return reinterpret_cast<Vec>(__builtin_convertvector(*reinterpret_cast<const Halves*>(p), Words) << 16);
+}
+
+/// Rounds like to_bf16(), except that the instruction flushes subnormal numbers to 0.
+RMBG_INLINE void store_bf16(Bf16* p, Vec v) {
+#if defined(__AVX512BF16__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)));
+#else
+  const Words bits = reinterpret_cast<Words>(v);
+  const Words rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  const Words nan = Words{} + 0x7fc0;
+  *reinterpret_cast<Halves*>(p) = __builtin_convertvector(v == v ? rounded : nan, Halves);
+#endif
+}
 
 }  // namespace
 }  // namespace rmbg::cpu

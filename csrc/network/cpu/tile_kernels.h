@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The matrix product under every convolution in bfloat16: 16 neighbouring pixels are the rows of the left side, read
-// where they lie; the weights of a step are the right side. Three versions, one layout: AMX tiles, AVX512-BF16's dot
-// products, and plain C++, which adds up in the order that Intel documents for TDPBF16PS: its sums equal AMX's to
-// the bit (but for numbers below the smallest normal float, which AMX takes for 0). Included only by kernels_impl.h.
+// The matrix product of the bfloat16 convolutions: the rows of the left side are 16 neighbouring pixels, read in place;
+// the right side is the weights of a step. Three versions share one layout: AMX tiles, AVX512-BF16 dot products, and
+// plain C++, which adds in the order that Intel documents for TDPBF16PS, so that its sums equal AMX's to the bit
+// (except for subnormal numbers, which AMX treats as 0). Included only by kernels_impl.h.
 #pragma once
 
-#include "network/cpu/simd_bf16.h"
+#include "network/cpu/simd.h"
 
 #if defined(__AMX_BF16__)
 #include <immintrin.h>
@@ -33,7 +33,7 @@ void begin_tiles(int depth) {
   }
   config.row_bytes[4] = config.row_bytes[5] = static_cast<std::uint16_t>(depth * sizeof(Bf16));
   config.rows[6] = config.rows[7] = static_cast<std::uint8_t>(depth / 2);
-  asm volatile("" : : "r"(&config) : "memory");  // GCC 12 believes that only the first bytes are read
+  asm volatile("" : : "r"(&config) : "memory");  // GCC 12 assumes that only the first bytes are read
   _tile_loadconfig(&config);
 }
 
@@ -109,7 +109,7 @@ void end_tiles() {}
 
 #if defined(__AVX512BF16__)
 
-/// Sixteen pixels stay in registers; a pair of a pixel's values is broadcast to all outputs.
+/// Sums of 16 pixels stay in registers; a pair of a pixel's values is broadcast to all outputs.
 void multiply_tile(const TileTask& task, const Bf16* input, int block, float* sums) {
   __m512 total[kTilePixels];
   RMBG_UNROLL
@@ -136,7 +136,7 @@ void multiply_tile(const TileTask& task, const Bf16* input, int block, float* su
 
 RMBG_INLINE Vec splat_bf16(Bf16 value) { return reinterpret_cast<Vec>((Words{} + value) << 16); }
 
-/// The even and the odd products of a step are summed up apart, then together, then added to what came before.
+/// Even and odd products of a step are summed separately, then added to each other, then to the total.
 void multiply_tile(const TileTask& task, const Bf16* input, int block, float* sums) {
   const std::ptrdiff_t size = task.depth * kBlock;
   for (int i = 0; i < kTileSums; i += kLanes) store(sums + i, Vec{});

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps are ordered by row of taps, channels, column of taps: neighbouring columns read nearly the same cache lines.
+// Steps are ordered by tap row, channels, tap column: neighbouring columns read nearly the same cache lines.
 #include "network/cpu/tile_weights.h"
 
 #include <algorithm>
 
-#include "core/launch.h"
+#include "core/thread_pool.h"
 #include "network/cpu/kernels.h"
 
 namespace rmbg::cpu {
@@ -20,11 +20,11 @@ TileSteps make_tile_steps(const Pixels& in, int blocks, int kernel, int dilation
     };
     if (two_pixels) {
       result.steps.push_back({offset(0, 0), {{row, 0}, {row + 1, 0}}});
-      result.steps.push_back({offset(1, 0), {{}, {row + 2, 0}}});  // two pixels on might lie beyond the border
+      result.steps.push_back({offset(1, 0), {{}, {row + 2, 0}}});  // the pixel after the next may be outside
       continue;
     }
     for (int block = 0; block < blocks; block += 2) {
-      const bool last = blocks > 1 && block + 1 == blocks;  // an odd one: the block before it is read once more
+      const bool last = blocks > 1 && block + 1 == blocks;  // an odd last block: read the previous one again
       for (int kx = 0; kx < kernel; ++kx) {
         const int tap = row + kx;
         if (last)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a convolution in bf16 is cut into the steps of a tile product, and its weights packed for them.
+// Splits a bf16 convolution into the steps of a tile product, and packs its weights for them.
 #pragma once
 
 #include <vector>
@@ -8,8 +8,8 @@
 
 namespace rmbg::cpu {
 
-/// Sixteen values of a step: input channels 16 * block to 16 * block + 15 under one tap. tap -1: others' values, which
-/// meet weights of 0.
+/// Sixteen values of a step: input channels 16 * block to 16 * block + 15 under one tap. tap -1: values to ignore, with
+/// weights of 0.
 struct StepHalf {
   int tap = -1, block = 0;
 };
@@ -24,8 +24,8 @@ struct TileSteps {
   std::vector<TileStep> steps;
 };
 
-/// A step reads 32 neighbouring values of `in`: two blocks of channels, or of a 16-channel tensor two neighbouring
-/// pixels. Where there are no two such halves that may be read, the steps are 16 deep.
+/// A step reads 32 neighbouring values of `in`: two blocks of channels, or two neighbouring pixels of a 16-channel
+/// tensor. If neither is possible, steps are 16 deep.
 TileSteps make_tile_steps(const Pixels& in, int blocks, int kernel, int dilation);
 
 /// Packs to [group][step][block][depth / 2][16 outputs][2].

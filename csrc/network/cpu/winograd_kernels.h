@@ -9,14 +9,14 @@
 namespace rmbg::cpu {
 namespace {
 
-/// Forgets where a stride comes from: else the compiler keeps its multiples for all frequencies across tiles, in more
-/// registers than there are, and moving them about costs more than adding the stride up.
+/// Hides where a stride comes from. Otherwise the compiler keeps its multiples for all frequencies across tiles, and
+/// spilling them costs more than adding the stride.
 RMBG_INLINE std::ptrdiff_t opaque(std::ptrdiff_t stride) {
   asm volatile("" : "+r"(stride));
   return stride;
 }
 
-/// Walks tiles in order: along a row of tiles, down a phase image, then on to the next phase.
+/// Walks tiles in order: along a row of tiles, down a phase image, then to the next phase.
 template <int m>
 class TileCursor {
  public:
@@ -41,7 +41,7 @@ class TileCursor {
   int tile_x_, tile_y_, phase_;
 };
 
-/// Copies a size x size patch whose pixels may lie outside the image; those are zero.
+/// Copies a size x size patch; pixels outside the image are zero.
 template <int size>
 void copy_patch(const WinogradTask& task, const float* plane, int y0, int x0, float* patch) {
   for (int i = 0; i < size * size; ++i) {
@@ -81,7 +81,7 @@ template <int m>
 void winograd_input(const WinogradTask& task, std::int64_t first, int tiles, int block_begin, int block_end, float* v,
                     WinogradStrides strides) {
   constexpr int size = m + 2;
-  const WinogradTask local = task;  // a vector store may alias anything: its fields would be read again
+  const WinogradTask local = task;  // a copy: a vector store may alias the task, and its fields would be reloaded
   const std::ptrdiff_t plane = static_cast<std::ptrdiff_t>(task.height) * task.width * kBlock;
   const int reach = (size - 1) * local.dilation;
   alignas(64) float patch[size * size * kBlock];
@@ -127,7 +127,7 @@ RMBG_INLINE void transform_products(const float* p, std::ptrdiff_t frequency_str
   }
 }
 
-/// Where a tile goes. Local copies of the task: a vector store may alias anything, so its fields would be read again.
+/// Where a tile goes: copies of the task's fields, as above.
 struct TileTarget {
   float* output;
   const float* residual;  // or null
@@ -135,7 +135,7 @@ struct TileTarget {
   bool relu;
 };
 
-/// Stores the `rows` x `columns` valid pixels of a tile after bias, ReLU and residual, and leaves them in `tile`.
+/// Applies bias, ReLU and residual to a tile, and stores its `rows` x `columns` valid pixels.
 template <int m, bool whole>
 RMBG_INLINE void finish_tile(TileTarget target, Vec (&tile)[m][m], Vec bias, int rows, int columns) {
   const Vec floor = target.relu ? Vec{} : splat(-__builtin_inff());

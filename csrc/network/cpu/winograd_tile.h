@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one-dimensional transforms of F(m, 3) for m = 2, 4, 6: Y = A^T [(G g) * (B^T d)]. Lavin and Gray, "Fast
 // Algorithms for Convolutional Neural Networks" (2016), with interpolation points 0, +-1, +-2, +-1/2, infinity.
-// The weight side, G, is in winograd_weights.cpp.
+// The weight side, G, is in conv_winograd.cpp.
 #pragma once
 
 #include "network/cpu/simd.h"

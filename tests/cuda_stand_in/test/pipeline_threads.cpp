@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/memory.h"
+#include "core/buffer.h"
 #include "network/callback.h"
 #include "pipeline/pipeline.h"
 

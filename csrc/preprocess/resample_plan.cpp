@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every operation is in the order Pillow does it: the weights must agree to the last bit.
-#include "preprocess/resample_table.h"
+#include "preprocess/resample_plan.h"
 
 #include <algorithm>
 #include <cmath>

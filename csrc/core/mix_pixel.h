@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Neighbours at a border, and bilinear interpolation between the cells of a coarse grid that covers an image.
+// Clamping, interpolation between the cells of a coarse grid, and products and mixes of bytes with one rounding.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct LinearTap {
   float share;
 };
 
-/// The cells around sample i, `scale` cells a sample; centres match, and the outermost cells reach to the border.
+/// The cells around sample i, with `scale` cells per sample; centres match, and the outermost cells extend to the
+/// border.
 RMBG_HD LinearTap linear_tap(int i, float scale, int cells) {
   const float at = (static_cast<float>(i) + 0.5f) * scale - 0.5f;
   if (!(at > 0.0f)) return {0, 0, 0.0f};
@@ -29,7 +30,7 @@ RMBG_HD LinearTap linear_tap(int i, float scale, int cells) {
 
 RMBG_HD float mix(float a, float b, float share) { return a + (b - a) * share; }
 
-/// A plane of rows of `width` cells between four of them: down the columns first.
+/// Interpolates a plane with rows of `width` cells: down the columns first.
 RMBG_HD float bilinear(const float* plane, int width, const LinearTap& along, const LinearTap& down) {
   const float* const above = plane + static_cast<std::int64_t>(down.first) * width;
   const float* const below = plane + static_cast<std::int64_t>(down.second) * width;
@@ -43,6 +44,18 @@ RMBG_HD unsigned char to_byte(float value) {
   const float low = value > 0.0f ? value : 0.0f;
   const float inside = low < 255.0f ? low : 255.0f;
   return static_cast<unsigned char>(static_cast<int>(inside + 0.5f));
+}
+
+/// a * b / 255, rounded to nearest; exact for all bytes (Blinn, "Three Wrongs Make a Right", 1995).
+RMBG_HD std::uint8_t multiply_bytes(std::uint8_t a, std::uint8_t b) {
+  const unsigned t = static_cast<unsigned>(a) * b + 128u;
+  return static_cast<std::uint8_t>((t + (t >> 8)) >> 8);
+}
+
+/// (front * alpha + back * (255 - alpha)) / 255, rounded once.
+RMBG_HD std::uint8_t mix_bytes(std::uint8_t front, std::uint8_t back, std::uint8_t alpha) {
+  const unsigned t = static_cast<unsigned>(front) * alpha + static_cast<unsigned>(back) * (255u - alpha) + 128u;
+  return static_cast<std::uint8_t>((t + (t >> 8)) >> 8);
 }
 
 }  // namespace rmbg
