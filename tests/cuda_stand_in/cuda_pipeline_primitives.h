@@ -6,7 +6,7 @@
 
 namespace stand_in {
 
-/// Of the running thread: begins a copy, and does all that it began.
+/// Begins a copy of the running thread, and completes all that it began.
 void copy_later(void* to, const void* from, std::size_t bytes);
 void do_copies();
 
@@ -18,5 +18,5 @@ inline void __pipeline_memcpy_async(void* shared, const void* global, std::size_
 
 inline void __pipeline_commit() {}
 
-/// Only for all of them: `prior` is 0 in all that we have.
+/// Waits for all copies: our code always passes 0.
 inline void __pipeline_wait_prior(std::size_t) { stand_in::do_copies(); }

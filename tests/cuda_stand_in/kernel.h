@@ -45,7 +45,7 @@ struct Signature {
   void (*call)(void (*function)(), void* const* arguments);
 };
 
-/// The handle of a function: the same object for the same function, for ever.
+/// The handle of a function: always the same object for the same function.
 const void* intern_kernel(void (*function)(), const Signature& signature);
 
 template <typename... P>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all calls of the runtime have in common: one at a time, counted, made to fail on request, and their last error
-// kept for the thread.
+// What all runtime calls have in common: they run one at a time, are counted, fail on request, and keep the thread's
+// last error.
 #pragma once
 
 #include <mutex>
@@ -12,7 +12,7 @@ namespace stand_in {
 
 std::mutex& runtime_mutex();
 
-/// Whether the call fails before it does anything: on request, without a device, or behind a fatal error.
+/// Whether the call fails before it does anything: on request, without a device, or after a fatal error.
 cudaError_t begin_call(const char* name);
 /// Keeps the error for cudaGetLastError, and returns it.
 cudaError_t end_call(cudaError_t error);
@@ -25,7 +25,7 @@ cudaError_t lost();
 /// In the random schedule: does some work of the streams (stream.h).
 void go_on_at_random();
 
-/// The whole of a call that does `body()` and returns its error.
+/// A complete call that runs `body()` and returns its error.
 template <typename Body>
 cudaError_t call(const char* name, Body&& body) {
   const std::lock_guard lock(runtime_mutex());
@@ -35,8 +35,8 @@ cudaError_t call(const char* name, Body&& body) {
   return end_call(own);
 }
 
-/// The same for calls that give something back: they do so even when they report an error, as the end of the process
-/// would. So what is still live was forgotten. Only a call that a recording forbids leaves everything as it was.
+/// The same for calls that free something: they free it even when they report an error, so whatever is still live was
+/// leaked. Only a call that a capture forbids changes nothing.
 template <typename Body>
 cudaError_t release_call(const char* name, Body&& body) {
   const std::lock_guard lock(runtime_mutex());

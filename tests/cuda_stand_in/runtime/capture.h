@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The recording of a stream into a graph, as a chain: what the stream is given is added instead of being done.
+// Records a stream's work into a graph, as a chain, instead of running it.
 #pragma once
 
 #include <memory>
@@ -26,15 +26,15 @@ struct Capture {
   bool invalid = false;
 };
 
-/// For calls that wait, allocate, free or ask: fails, and spoils the recording, where one forbids that to this thread.
+/// For calls that wait, allocate, free or query: fails, and invalidates the capture, if one forbids it to this thread.
 cudaError_t refuse_while_recording();
-/// For calls that wait for a whole device: whatever the modes, no stream of it may be recorded.
+/// For calls that wait for a whole device: none of its streams may be captured, in any mode.
 cudaError_t refuse_on_device(int device);
 /// The same for what is forbidden on the recorded stream itself, whatever the mode.
 cudaError_t refuse_on(CUstream_st& stream);
-/// Whether the error says that a recording forbids the call, which then has done nothing.
+/// Whether the error means that a capture forbids the call, which then did nothing.
 bool is_refusal(cudaError_t error);
-/// Spoils the recording with this id, and returns `error`.
+/// Invalidates the capture with this id, and returns `error`.
 cudaError_t spoil(unsigned long id, cudaError_t error);
 
 }  // namespace stand_in

@@ -4,10 +4,10 @@
 
 namespace stand_in {
 
-/// For those who only ask.
+/// For calls that only query.
 int current_device();
 
-/// For those who put something there: makes its primary context if there is none, and current.
+/// For calls that use the device: creates its primary context if needed, and makes it current.
 int use_device();
 
 /// As cudaSetDevice, for a device that exists.

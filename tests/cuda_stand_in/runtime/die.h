@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of the process, for faults of the code under test that no error code of CUDA would report.
+// Ends the process, for faults of the code under test that no CUDA error code reports.
 #pragma once
 
 #include <cstdio>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A function with a stack of its own, which can be left in its middle and entered there again.
+// A function with a stack of its own, which can be suspended and resumed.
 #pragma once
 
 #include <setjmp.h>
@@ -20,9 +20,9 @@ class Fiber {
 
   /// Runs body(argument) until it suspends or returns. From the thread that made the fiber.
   void start(Body body, void* argument);
-  /// Goes on behind suspend(), until the next suspend() or the end.
+  /// Continues after suspend(), until the next suspend() or the end.
   void resume();
-  /// From inside: back to whoever called start() or resume().
+  /// From inside: returns to the caller of start() or resume().
   void suspend();
   bool is_done() const { return body_ == nullptr; }
 

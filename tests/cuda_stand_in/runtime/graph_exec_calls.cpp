@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The runtime's calls that make graphs executable, change them and launch them.
+// The runtime's calls that instantiate, update and launch graphs.
 #include <utility>
 
 #include "cuda_runtime_api.h"
@@ -97,7 +97,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t handle) {
     if (stream->capture != nullptr) return refuse_on(*stream);
     WorkPointer run = make_run(exec->plan, *stream);
     if (run == nullptr) return cudaErrorInvalidValue;
-    // A graph never runs twice at once: the next run begins behind the one before.
+    // A graph never runs twice at once: the next run waits for the previous one.
     if (exec->latest != nullptr && !exec->latest->reached) submit(*stream, std::make_shared<WaitWork>(exec->latest));
     submit(*stream, std::move(run));
     exec->latest = mark_end(*stream);

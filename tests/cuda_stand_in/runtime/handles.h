@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The objects behind one kind of handle: owned here, and known, so that a handle that was destroyed is found out.
+// Owns the objects behind one kind of handle, so that the use of a destroyed handle is detected.
 #pragma once
 
 #include <cstddef>

@@ -13,8 +13,7 @@ constexpr std::size_t kDeviceBytes = std::size_t{8} << 30;
 
 enum class MemoryKind { kDevice, kPinned };
 
-/// Where an address lies. kRegistered: pinned memory of others. kLost: in memory that was freed, or between
-/// allocations.
+/// The kind of memory at an address. kRegistered: pinned by cudaHostRegister. kLost: freed, or between allocations.
 enum class Place { kPageable, kPinned, kRegistered, kDevice, kLost };
 
 /// Others' memory that cudaHostRegister has pinned.
@@ -40,7 +39,7 @@ class Memory {
   using Devices = std::uint32_t;  // a bit each
   static constexpr Devices kAllDevices = ~Devices{0};
 
-  /// nullptr where the device has not so much left.
+  /// nullptr if the device has not enough memory left.
   void* allocate(MemoryKind kind, int device, std::size_t bytes, unsigned flags = 0);
   /// False where `data` is not the begin of such an allocation.
   bool release(MemoryKind kind, void* data);

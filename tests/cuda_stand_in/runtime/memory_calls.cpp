@@ -25,7 +25,7 @@ cudaError_t allocate(MemoryKind kind, void** data, std::size_t bytes, unsigned f
   return cudaSuccess;
 }
 
-/// Waits for all work first, as whatever is still to be done may use the memory.
+/// Waits for all work first, because pending work may use the memory.
 cudaError_t release(MemoryKind kind, void* data) {
   if (data == nullptr) return cudaSuccess;
   const cudaError_t refused = refuse_while_recording();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the environment asks of the stand-in. It is read anew each time, so that a test can change it while it runs.
+// Settings from environment variables. They are read each time, so that a test can change them while it runs.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@ namespace stand_in {
 enum class Order { kForward, kBackward, kShuffled };
 Order order();
 
-/// RMBG_STAND_IN_SCHEDULE: when work is done. Late: when somebody waits for it. Eager: at once. Random: at each call
-/// every stream may go on by a few pieces of work.
+/// RMBG_STAND_IN_SCHEDULE: when work runs. Late: when something waits for it. Eager: at once. Random: at each call
+/// every stream may run a few pieces of work.
 enum class Schedule { kLate, kEager, kRandom };
 Schedule schedule();
 
@@ -27,7 +27,7 @@ int device_count();
 
 constexpr int kUninitialized = 0xCD;  // each byte of memory, as it begins
 
-/// The numbers 0 … count-1 in the order asked for. Shuffled, it is another one each time, but the same in each process.
+/// The numbers 0 … count-1 in the requested order. A shuffled order differs each time but is the same in each process.
 class Permutation {
  public:
   explicit Permutation(std::size_t count);

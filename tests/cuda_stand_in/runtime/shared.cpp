@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nobody says which variables belong to which kernel. So what a kernel changes is found by looking, after its first
-// block and after its last, and remembered: those pieces are poisoned before each of its blocks.
+// Which variables belong to which kernel is unknown. So the pieces that a kernel changes are found after its first
+// block and after its last, remembered, and poisoned before each of its blocks.
 #include "runtime/shared.h"
 
 #include <sys/mman.h>

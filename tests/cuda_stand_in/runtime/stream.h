@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Streams keep their work until somebody waits for it, so that whoever reads a result without waiting gets wrong bytes
+// Streams keep their work until something waits for it, so that reading a result without waiting gives wrong bytes
 // every time. Events mark points in a stream's work.
 #pragma once
 
@@ -26,7 +26,7 @@ class MarkWork : public Work {
  public:
   explicit MarkWork(std::shared_ptr<Mark> mark) : mark_(std::move(mark)) {}
   void run() const override;
-  void skip() const override { run(); }  // nobody shall wait for it for ever
+  void skip() const override { run(); }  // or waiting for it would never end
 
  private:
   std::shared_ptr<Mark> mark_;
@@ -52,7 +52,7 @@ struct CUstream_st {
   long number;  // in the order in which they were made
   std::deque<stand_in::WorkPointer> queue;
   std::unique_ptr<stand_in::Capture> capture;  // while it is recorded
-  bool asked = false;                          // a query found work that still waits
+  bool asked = false;                          // a query found pending work
 };
 
 struct CUevent_st {

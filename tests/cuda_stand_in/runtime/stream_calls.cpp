@@ -69,7 +69,7 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) {
     CUstream_st* stream;
     const cudaError_t error = find_to_wait(handle, stream);
     if (error != cudaSuccess) return error;
-    // Who asks once must not take it for done; who asks again and again must come to an end.
+    // The first query must report pending work; polling must come to an end.
     if (!stream->queue.empty() && !stream->asked) {
       stream->asked = true;
       return cudaErrorNotReady;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a stream or a graph does: a kernel, a copy, a fill. All it needs is copied when it is made.
+// Work of a stream or a graph: a kernel, a copy or a fill. It copies all its arguments.
 #pragma once
 
 #include <cstddef>
@@ -79,7 +79,7 @@ class FillWork : public Work {
 /// See rmbg_stand_in_fresh_bytes_copied().
 long& fresh_bytes_copied();
 
-// Each makes work for the current device, or says what CUDA would say of such arguments.
+// Each creates work for the current device, or returns CUDA's error for such arguments.
 cudaError_t make_kernel_work(const void* entry, dim3 grid, dim3 block, std::size_t shared_bytes, void* const* arguments,
                              WorkPointer& work);
 cudaError_t make_copy_work(const Rows& rows, cudaMemcpyKind kind, WorkPointer& work);

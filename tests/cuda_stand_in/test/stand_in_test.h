@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of the stand-in share: checks, cases that register themselves, and short ways to launch and copy.
+// Shared by the stand-in's tests: checks, cases that register themselves, and helpers to launch and copy.
 #pragma once
 
 #include <cstddef>
