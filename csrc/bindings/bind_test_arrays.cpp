@@ -12,7 +12,7 @@
 #include "bindings/bindings.h"
 #include "bindings/device_array.h"
 #include "bindings/foreign_array.h"
-#include "bindings/frame_options.h"
+#include "bindings/option_names.h"
 
 namespace rmbg {
 namespace {
