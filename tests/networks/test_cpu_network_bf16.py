@@ -248,7 +248,7 @@ def test_centres_are_the_means_and_keep_small_differences() -> None:
     [
         ("bf16", 3, "table has 3 centres; expected 16"),
         ("fp32", 16, "for a network in bf16"),
-        ("fp16", 0, "fp32 or bf16"),
+        ("fp16", 0, "'fp32' or 'bf16'"),
     ],
 )
 def test_wrong_tables_and_precisions_are_refused(precision: str, size: int, words: str) -> None:
