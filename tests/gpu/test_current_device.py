@@ -88,7 +88,7 @@ def test_a_pushed_context_is_the_primary_one(stand_in: StandIn) -> None:
     try:
         with _core.CudaDeviceScope(0, pushed=True):
             run()
-        with pytest.raises(CudaError, match="not the GPU.s primary one"):  # as before the scope
+        with pytest.raises(CudaError, match=r"not the GPU.s primary one"):  # as before the scope
             run()
     finally:
         stand_in.foreign_context(0)
