@@ -84,7 +84,7 @@ def check_options(device: str, runtime: str, precision: str) -> None:
     if precision == "int8" and (on_gpu or device not in ("auto", "cpu")):
         raise InputError("precision 'int8' is for the CPU, with OpenVINO; on a GPU use 'fp16' or 'fp32'")
     if precision == "int8" and runtime == "native":
-        raise InputError("precision 'int8' is for runtime 'openvino'; our own network computes in fp32")
+        raise InputError("precision 'int8' is for runtime 'openvino'; our own network computes in fp32 and bf16")
     if precision == "bf16" and (on_gpu or device not in ("auto", "cpu")):
         raise InputError("precision 'bf16' is for the CPU; on a GPU use 'fp16' or 'fp32'")
 
