@@ -47,7 +47,7 @@ class Sample:
 class Samples:
     """The samples to calibrate and verify with, at least one of each."""
 
-    what: str  # description for messages and the sidecar, such as "24 pictures of photos"
+    what: str  # description for messages and the sidecar, such as "24 images of photos"
     calibrate: tuple[Sample, ...]
     verify: tuple[Sample, ...]
     varied: bool = False  # use variations, because there are few images; for verification only if they have no masks
@@ -122,7 +122,7 @@ def find_samples(folder: Path | None, verify: Path | None = None) -> Samples:
     calibrate = samples if few or verify else samples[::2]
     others = _in_folder(verify) if verify else samples if few else samples[1::2]
     name = "of the package" if folder is None else f"of {folder.absolute().name}"
-    what = f"variations of {len(calibrate)} pictures" if few else f"{min(len(calibrate), CALIBRATE)} pictures"
+    what = f"variations of {len(calibrate)} images" if few else f"{min(len(calibrate), CALIBRATE)} images"
     return Samples(f"{what} {name}", _spread(calibrate, CALIBRATE), _spread(others, VERIFY), varied=few)
 
 

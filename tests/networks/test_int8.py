@@ -159,8 +159,8 @@ def test_noise_by_hand(tmp_path: Path) -> None:
 def test_the_reason_has_the_figures(model: Path, home: Path) -> None:
     reason = ready(model)
     assert "int8 because it was asked for, " in reason
-    assert "; calibrated with variations of 4 pictures of the package; " in reason
-    assert "with fp32's mattes on 5 pictures" in reason
+    assert "; calibrated with variations of 4 images of the package; " in reason
+    assert "with fp32's mattes on 5 images" in reason
 
 
 # Calibration.
@@ -168,8 +168,8 @@ def test_the_reason_has_the_figures(model: Path, home: Path) -> None:
 
 def test_a_folder_of_photographs(model: Path, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "photos", masks=False)
-    assert "calibrated with 4 pictures of photos; IoU " in ready(model, calibration=folder)
-    assert "with fp32's mattes on 4 pictures" in ready(model, calibration=str(folder))
+    assert "calibrated with 4 images of photos; IoU " in ready(model, calibration=folder)
+    assert "with fp32's mattes on 4 images" in ready(model, calibration=str(folder))
 
 
 def test_masks_are_the_truth(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_masks_are_the_truth(tmp_path: Path) -> None:
         np.testing.assert_array_equal(truth, np.where(picture.rgb[:, :, 0] > 150, 255, 0))
     other = calibration.find_samples(folder, folder_of(tmp_path / "val", masks=True, count=2))
     assert (len(other.calibrate), [each.image.parts[-3] for each in other.verify]) == (6, ["val", "val"])
-    assert other.what == "6 pictures of photos"
+    assert other.what == "6 images of photos"
 
 
 def test_figures_by_hand() -> None:
@@ -240,7 +240,7 @@ def test_damaged_pictures_are_left_out(tmp_path: Path, caplog: pytest.LogCapture
 def test_a_picture_that_is_gone_is_left_out(model: Path, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "photos", masks=False, count=2)
     (folder / "images/gone.png").symlink_to(tmp_path / "nowhere.png")
-    assert "variations of 3 pictures of photos" in ready(model, calibration=folder)
+    assert "variations of 3 images of photos" in ready(model, calibration=folder)
 
 
 def test_masks_are_no_photographs(tmp_path: Path) -> None:
@@ -371,7 +371,7 @@ def test_a_model_that_loses_too_much_is_refused_and_that_is_remembered(
             open_(model)
     message = str(caught.value)
     assert all(
-        words in message for words in ("at most 0.02", "precision='fp32'", str(emptied), "4 pictures of the package")
+        words in message for words in ("at most 0.02", "precision='fp32'", str(emptied), "4 images of the package")
     )
     assert made == [model]
     assert [file.name for folder in emptied.iterdir() for file in folder.iterdir()] == ["model.xml.json"]
@@ -385,7 +385,7 @@ def test_with_masks_the_bound_is_stricter(model: Path, tmp_path: Path, monkeypat
             (folder / "masks").mkdir(exist_ok=True)
             alpha = engine.run(np.asarray(Image.open(path)))
             Image.fromarray(np.where(alpha >= 128, 255, 0).astype(np.uint8)).save(folder / "masks" / path.name)
-    with pytest.raises(ModelError, match=r"fp32 1\.0000, on 4 pictures with masks.*expected at most 0\.005"):
+    with pytest.raises(ModelError, match=r"fp32 1\.0000, on 4 images with masks.*expected at most 0\.005"):
         open_(model, calibration=folder)
 
 

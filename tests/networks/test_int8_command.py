@@ -43,7 +43,7 @@ def test_a_model_is_made_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert (engine.info.precision, engine.info.input_size) == ("int8", (64, 64))
     shown = _run("--inspect", out)
     assert shown.exit_code == 0, shown.output
-    assert all(words in " ".join(shown.stdout.split()) for words in ("OpenVINO", "int8", "4 pictures of the package"))
+    assert all(words in " ".join(shown.stdout.split()) for words in ("OpenVINO", "int8", "4 images of the package"))
 
 
 def test_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
