@@ -24,7 +24,7 @@ FEW = ("--frames", "5", "--repeats", "2", "--warmup", "1")
 
 
 def _run(*arguments: object) -> Any:
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["bench", *map(str, arguments)], catch_exceptions=False)
+    return CliRunner(env={"COLUMNS": "400"}).invoke(app, ["bench", *map(str, arguments)], catch_exceptions=False)
 
 
 def test_a_short_benchmark_and_its_comparison(small_model: Path, tmp_path: Path) -> None:

@@ -371,11 +371,11 @@ import os, signal, sys, threading
 from pathlib import Path
 from rmbg_trt.cli import main
 from rmbg_trt.export import job
-real = job._make
+real = job._convert
 def slow(*arguments):
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     return real(*arguments)
-job._make = slow
+job._convert = slow
 sys.argv = ["rmbg-trt", "export", sys.argv[1], "-o", sys.argv[2], "--runtime", "tensorrt_rtx"]
 main()
 """

@@ -18,7 +18,7 @@ COMMANDS = {
     "prepare": "Make one dataset for training and evaluation from published datasets.",
     "train": "Train U²-Net or U-Net on a prepared dataset.",
     "evaluate": "Evaluate models on images with masks.",
-    "export": "Make a verified plan for an NVIDIA GPU from a checkpoint or an ONNX file.",
+    "export": "Build a verified plan for an NVIDIA GPU from a checkpoint or an ONNX file.",
     "bench": "Measure how fast models are on this machine.",
     "doctor": "Examine this machine, and remove the background of a test image to see whether everything works.",
 }
