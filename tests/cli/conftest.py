@@ -11,6 +11,14 @@ import numpy as np
 import pytest
 
 from rmbg_trt import Engine, models
+from rmbg_trt.cli import console
+
+
+@pytest.fixture(autouse=True)
+def width_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The consoles take their width from COLUMNS when they print, not from the environment of their import."""
+    for each in (console.out, console.console):
+        monkeypatch.setattr(each, "_width", None)
 
 
 @pytest.fixture

@@ -271,7 +271,7 @@ def test_what_it_does_not_have_is_refused_before_it_runs(graph: Any, message: st
     [
         ([helper.make_node("Add", ["x", "nothing"], ["y"], name="n")], "'n' .Add. reads a value that no node produces"),
         ([helper.make_node("Relu", ["x"], ["z"])], "no node produces the output 'y'"),
-        ([helper.make_node("Add", ["x", "z"], ["y"]), helper.make_node("Relu", ["y"], ["z"])], "circle"),
+        ([helper.make_node("Add", ["x", "z"], ["y"]), helper.make_node("Relu", ["y"], ["z"])], "cycle"),
     ],
 )
 def test_broken_graphs_are_refused(nodes: list[Any], message: str) -> None:
