@@ -116,14 +116,14 @@ def test_the_default_blur_grows_with_the_frame(engine: Engine) -> None:
 
 def test_a_call_that_refines_what_cannot_be(fake_engine: Callable[..., Engine]) -> None:
     engine = fake_engine(lambda _: 0.5, out=(16, 16))
-    with pytest.raises(InputError, match="as large as its input; this one makes 16x16 of 32x32"):
+    with pytest.raises(InputError, match="as large as its input; this one maps 32x32 to 16x16"):
         engine.run(FRAME, refine=True)
     assert engine.run(FRAME).shape == FRAME.shape[:2]
 
 
 def test_a_network_that_cannot_be_refined_says_so_at_once(fake_engine: Callable[..., Engine]) -> None:
     engine = fake_engine(lambda _: 0.5, size=(40, 56), out=(20, 28), slots=1)
-    with pytest.raises(InputError, match="as large as its input; this one makes 28x20 of 56x40; leave refine out"):
+    with pytest.raises(InputError, match="as large as its input; this one maps 56x40 to 28x20; leave refine out"):
         VideoMatter(engine)
     assert VideoMatter(engine, refine=False).run(FRAME).shape == (60, 72)
 

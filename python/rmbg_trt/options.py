@@ -86,6 +86,6 @@ def check_refine(network: _core.Network) -> None:
     (height, width), (out_height, out_width) = network.input.shape[2:], network.output.shape[2:]
     if (height, width) != (out_height, out_width):
         raise InputError(
-            f"refine needs a network whose output is as large as its input; this one makes {out_width}x{out_height} of "
-            f"{width}x{height}; leave refine out"
+            f"refine needs a network whose output is as large as its input; this one maps "
+            f"{width}x{height} to {out_width}x{out_height}; leave refine out"
         )
