@@ -26,6 +26,8 @@ from _timing import interleave, ratio, spread, summary
 from rich.table import Table
 
 from rmbg_trt import _core, bench
+from rmbg_trt.frame import open_frame
+from rmbg_trt.options import FrameOptions
 
 SIZES = {**bench.SIZES, "120p": (120, 214)}  # the last for rehearsals on the CPU
 SIDE = 320
@@ -88,9 +90,6 @@ def stages(pipeline: Any, repeats: int) -> dict[str, Any]:
 
 def call_with(pipeline: Any, frame: Any, nv12: str | None = None) -> Callable[[], Any]:
     """The call that makes alpha of a frame that lies on the GPU, on the current stream of the frame's library."""
-    from rmbg_trt.frame import open_frame
-    from rmbg_trt.options import FrameOptions
-
     options = FrameOptions(nv12=nv12)
     return lambda: open_frame(pipeline, frame, "bgr", options).run(pipeline)
 

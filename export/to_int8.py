@@ -108,7 +108,7 @@ def _run_child(task: dict[str, Any], on_progress: Callable[[int], None]) -> None
         stderr.seek(0)
         last = last_line(stderr.read())
     why = "; there may be too little memory" if child.returncode == -9 else ""
-    raise Error(f"NNCF's process ended with code {child.returncode}, and said: {last}{why}")
+    raise Error(f"NNCF failed with exit code {child.returncode}; last output: {last}{why}")
 
 
 def step_noise(model: Any, inputs: Sequence[Floats]) -> dict[str, float]:

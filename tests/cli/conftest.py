@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.evaluation.fixtures import blurred, folder, sharp  # noqa: F401 - fixtures
 
 from rmbg_trt import Engine, models
 from rmbg_trt.cli import console

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import small_models
 from tests.evaluation import made_set
 from typer.testing import CliRunner
 
@@ -22,22 +21,6 @@ pytest.importorskip("openvino")
 def _run(*arguments: object) -> Any:
     # Wide enough that no table is cut.
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["evaluate", *map(str, arguments)], catch_exceptions=False)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made_set.make_set(tmp_path / "set")
-    return tmp_path / "set"
-
-
-@pytest.fixture
-def sharp(tmp_path: Path) -> Path:
-    return small_models.matte(tmp_path / "sharp.onnx", *made_set.SIZE)
-
-
-@pytest.fixture
-def blurred(tmp_path: Path) -> Path:
-    return small_models.matte(tmp_path / "blurred.onnx", 32, 32)
 
 
 def line(text: str, title: str) -> list[str]:

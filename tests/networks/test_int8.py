@@ -546,10 +546,13 @@ def test_what_nncf_says_against_a_model_is_told(model: Path, tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("child", "expected"),
     [
-        ("import os; os.kill(os.getpid(), 9)", "ended with code -9, and said: nothing; there may be too little memory"),
-        ("raise SystemExit('no space left')", "ended with code 1, and said: no space left$"),
-        ("import nncf_is_broken", "ended with code 1, and said: .*No module named 'nncf_is_broken'"),
-        ("import os; os.kill(os.getpid(), 11)", "ended with code -11, and said: nothing$"),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            "failed with exit code -9; last output: nothing; there may be too little memory",
+        ),
+        ("raise SystemExit('no space left')", "failed with exit code 1; last output: no space left$"),
+        ("import nncf_is_broken", "failed with exit code 1; last output: .*No module named 'nncf_is_broken'"),
+        ("import os; os.kill(os.getpid(), 11)", "failed with exit code -11; last output: nothing$"),
     ],
 )
 def test_a_child_that_is_ended(
@@ -566,7 +569,7 @@ def test_a_broken_nncf_is_not_the_models_fault(model: Path, tmp_path: Path, monk
     (tmp_path / "nncf").mkdir()
     (tmp_path / "nncf" / "__init__.py").write_text("import not_there")
     monkeypatch.setattr(sys, "path", [str(tmp_path), Path("of another kind"), *sys.path])
-    with pytest.raises(Error, match=r"and said: ModuleNotFoundError: No module named 'not_there'$") as caught:
+    with pytest.raises(Error, match=r"last output: ModuleNotFoundError: No module named 'not_there'$") as caught:
         to_int8.to_int8(shared_core().read_model(str(model)), [np.zeros((1, 3, 64, 64), np.float32)], tmp_path, no_news)
     assert not isinstance(caught.value, ModelError)
 

@@ -115,7 +115,7 @@ def _open_first(runtimes: Iterable[str], path: Path, kind: str, request: Request
 def _open(runtime: str, path: Path, kind: str, request: Request) -> Opened:
     if runtime in TENSORRT and kind != runtime:  # no plan yet
         return open_built(path, runtime, request)
-    adapter = {"native": native, "openvino": openvino, "torch": torch}.get(runtime, tensorrt)
+    adapter = {"native": native, "openvino": openvino, "torch": torch, **dict.fromkeys(TENSORRT, tensorrt)}[runtime]
     opened: Opened = adapter.open(path, request)
     return opened
 

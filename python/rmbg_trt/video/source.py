@@ -27,7 +27,7 @@ class SourceFrame:
 
     Attributes:
         pixels: (H, W, 3) RGB or (H, W, 4) with straight alpha; uint8, upright; rows may be padded.
-        pts: When it is shown, in ticks of `Source.time_base`.
+        pts: Presentation time, in units of `Source.time_base`.
         duration: How long, in ticks; 0 if the file does not tell.
         count: How often it is shown in a row, each time for ``duration``.
         packets: The packets of sound and subtitles stored before it, with their times in the result.
