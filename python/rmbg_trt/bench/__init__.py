@@ -5,7 +5,7 @@
     bench.run()
     report = bench.report()  # a dict for JSON; tables, plots and compare work on it
 
-`settings` say what to measure. `runner` does it: `frames` makes the frames, `work` runs them, `loops` times them, and
+`settings` say what to measure. `runner` does it: `work` makes frames and runs them, `loops` times them, and
 `cold_start` starts fresh processes. `figures` turns the times into a report; `tables`, `plots` and `compare` show it.
 """
 

@@ -20,10 +20,9 @@ from ..image import Array
 from . import machine
 from .cold_start import cold_start, of_starts
 from .figures import Turn, of_configuration, of_rate, scaling
-from .frames import make_frames
 from .loops import Arrivals, Limits, closed_loop, open_loop
 from .settings import FORMAT, Configuration, Settings
-from .work import StageLog, make_serve, why_not
+from .work import StageLog, make_frames, make_serve, why_not
 
 log = logging.getLogger(__name__)
 
