@@ -23,7 +23,7 @@ FOLDERS = {
 REQUIRED = {"isal", "numpy", "PIL", "platformdirs", "rich", "typer"}  # `onnx` is required and slow to import
 STANDARD = set(sys.stdlib_module_names)
 SLOW = {"rmbg_trt.fetch"}  # HTTP and TLS
-WORKS_WITHOUT_THE_CORE = "rmbg_trt.doctor.trial"  # the doctor says what is wrong with it
+WORKS_WITHOUT_THE_CORE = "rmbg_trt.doctor.report"  # the doctor says what is wrong with it
 
 MODULES = {
     ".".join([package, *file.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__"): file

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 from .facts import Cache, Core, Gpu, Nvidia, Package, Processor, find_nvcc
-from .report import Report, advise, examine
-from .trial import Trial, trial_run
+from .report import Report, Trial, advise, examine, trial_run
 
 __all__ = [
     "Cache",
