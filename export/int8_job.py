@@ -18,8 +18,7 @@ from ..recipe import MEAN, STD
 from ..runtimes import native
 from ..runtimes.devices import file_kind
 from ..runtimes.openvino import compile_model, is_quantised, read_model, shared_core
-from ..runtimes.progress import Progress
-from ..runtimes.request import UnsupportedNetworkError
+from ..runtimes.request import Progress, UnsupportedNetworkError
 from ..sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
 from .calibration import Samples, find_samples
 from .convert import convert_checkpoint

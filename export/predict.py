@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError, NetworkError, UnavailableError
 from ..runtimes.gpu import Gpu
 from ..runtimes.tensorrt import TensorRt
-from ..runtimes.tensorrt_context import ContextMaker
-from ..runtimes.tensorrt_plan import deserialize, io_tensors
+from ..runtimes.tensorrt_plan import ContextMaker, deserialize, io_tensors
 
 if TYPE_CHECKING:
     import torch

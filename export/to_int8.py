@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ..child_process import import_path, last_line
 from ..errors import Error, ModelError, UnavailableError
 from ..runtimes.openvino import shared_core
-from ..runtimes.progress import Progress
+from ..runtimes.request import Progress
 
 log = logging.getLogger("rmbg_trt.export")
 

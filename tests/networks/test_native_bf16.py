@@ -16,8 +16,8 @@ from tests.networks.test_cpu_network import Builder
 from rmbg_trt import Engine, UnavailableError, _core, models
 from rmbg_trt.files import file_sha256
 from rmbg_trt.networks.native import compile_bf16, measure_centres
+from rmbg_trt.runtimes.native import import_graph
 from rmbg_trt.runtimes.onnx_file import read_network
-from rmbg_trt.runtimes.onnx_graph import import_graph
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, bf16: bool) -> None:

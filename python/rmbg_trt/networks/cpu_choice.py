@@ -21,8 +21,7 @@ import numpy as np
 from .. import _core, models
 from ..errors import ModelError, UnavailableError
 from ..export.int8_checks import MIN_AGREEMENT
-from ..runtimes.progress import Progress, build_progress
-from ..runtimes.request import Opened, RefusedError, Request, UnsupportedNetworkError
+from ..runtimes.request import Opened, Progress, RefusedError, Request, UnsupportedNetworkError, build_progress
 from .choice_cache import Candidate, Choice, Measurement, choice_file, known_choice, remember
 from .matte_check import MatteCheck, Predict, check_mattes
 

@@ -22,7 +22,7 @@ from ..export.int8_job import make_int8, sidecar_of, write_int8
 from ..files import check_writable, model_sha256
 from ..models import content_sha256
 from ..runtimes.openvino import shared_core
-from ..runtimes.progress import build_progress
+from ..runtimes.request import build_progress
 from ..sidecar import Sidecar, read_sidecar, write_sidecar
 
 log = logging.getLogger("rmbg_trt")

@@ -14,8 +14,7 @@ from ..cache import entry_path, prune, remove_files, touch, warn_damaged
 from ..errors import ModelError
 from ..export.convert import convert_checkpoint
 from ..files import atomic_file, file_sha256
-from ..runtimes.progress import build_progress
-from ..runtimes.request import Opened, RefusedError
+from ..runtimes.request import Opened, RefusedError, build_progress
 
 log = logging.getLogger("rmbg_trt")
 

@@ -15,8 +15,7 @@ from ..errors import ModelError, UnavailableError
 from ..export import Options, export
 from ..models import content_sha256
 from ..runtimes.gpu import gpu_properties
-from ..runtimes.progress import build_progress
-from ..runtimes.request import Opened, Request
+from ..runtimes.request import Opened, Request, build_progress
 from ..runtimes.tensorrt import TensorRt, known_targets, load
 from ..sidecar import sidecar_path
 from . import tensorrt as tensorrt_network

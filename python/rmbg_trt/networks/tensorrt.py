@@ -18,8 +18,7 @@ from ..recipe import check_normalisation
 from ..runtimes.gpu import current_gpu, gpu_properties
 from ..runtimes.request import Opened, Request
 from ..runtimes.tensorrt import TITLES, TensorRt, load
-from ..runtimes.tensorrt_context import ContextMaker
-from ..runtimes.tensorrt_plan import TensorInfo, deserialize, io_tensors, plan_kind
+from ..runtimes.tensorrt_plan import ContextMaker, TensorInfo, deserialize, io_tensors, plan_kind
 from ..sidecar import Sidecar, read_sidecar, sidecar_path
 
 log = logging.getLogger("rmbg_trt.tensorrt")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..runtimes.progress import build_progress
+from ..runtimes.request import build_progress
 
 log = logging.getLogger("rmbg_trt.torch")
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our own CPU network (csrc/network/cpu): reads ONNX files and compiles them for this processor."""
+"""Our own CPU network (csrc/network/cpu): translates an ONNX file into its graph and compiles it for this processor.
+
+Every size is computed on the way. The CPU network has only a few kinds of layers. Any other raises
+``UnsupportedNetworkError`` with the reason, and another runtime may run the model.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,13 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from .. import _core
-from ..errors import InputError
-from .onnx_file import SizeError, read_network
-from .onnx_graph import import_graph
+from ..errors import InputError, ModelError
+from . import onnx_layers
+from .onnx_file import OnnxNetwork, SizeError, check_output, needed_nodes, read_network
+from .onnx_node import CONSTANT_OPERATORS, Array, GraphError, Node, PartialGraph, constant_value, evaluate, read_node
 from .request import UnsupportedNetworkError
 
 
@@ -55,3 +62,71 @@ def processor_name() -> str:
     except OSError:
         pass
     return platform.machine()
+
+
+def import_graph(network: OnnxNetwork) -> _core.CpuGraph:
+    """Translates a model.
+
+    Args:
+        network: From ``read_network``. Only its first output is computed.
+
+    Returns:
+        The graph, with its output set.
+
+    Raises:
+        UnsupportedNetworkError: The CPU network does not have a layer, a layout or an attribute.
+        ModelError: The model is damaged, or its first output is not one map.
+        InputError: The layers do not fit together at the requested size.
+    """
+    try:
+        return _GraphReader(network).run()
+    except UnsupportedNetworkError:
+        network.check_declared_output()  # if no runtime can use the output, that is the better message
+        raise
+    except GraphError as error:
+        raise network.size_error(str(error)) from error
+
+
+class _GraphReader(PartialGraph):
+    """Visits the nodes in order; each becomes a value of our graph or a constant."""
+
+    def __init__(self, network: OnnxNetwork) -> None:
+        self.network = network
+        self._nodes = [read_node(node, network.opset) for node in needed_nodes(network.model.graph)]
+        super().__init__(_core.CpuGraph(3, *network.size), network, self._nodes)
+        for node in self._nodes:  # first, because a convolution folds constants of the layers after it
+            if node.kind == "Constant":
+                self.constants[node.output] = constant_value(node)
+            elif node.kind == "Identity" and node.inputs[:1] and node.inputs[0] in self.constants:
+                self.constants[node.output] = self.constants[node.inputs[0]]
+
+    def run(self) -> _core.CpuGraph:
+        """Reads all nodes that the first output needs."""
+        for node in self._nodes:
+            if node.output not in self.values and node.output not in self.constants:
+                self._read(node)
+        output = self.network.output
+        if output not in self.values:
+            raise ModelError(f"{self.network.path}: its first output {output!r} does not depend on the image")
+        check_output(self.network.path, (1, *self.graph.shape(self.values[output])))
+        self.graph.set_output(self.values[output])
+        return self.graph
+
+    def _read(self, node: Node) -> None:
+        for name in node.inputs:
+            if name and name not in self.values and name not in self.constants:
+                raise GraphError(f"layer {node.name} ({node.kind}) reads {name!r}, which nothing computes")
+        if node.kind == "Shape":
+            self.constants[node.output] = self._shape(node)
+        elif node.kind in CONSTANT_OPERATORS and self.values.keys().isdisjoint(node.inputs):
+            inputs = [self.constant(node, index) for index in range(len(node.inputs))]
+            self.constants[node.output] = evaluate(node, inputs)
+        elif node.kind in onnx_layers.LAYERS:
+            self.values[node.output] = onnx_layers.add_layer(self, node)
+        else:
+            raise UnsupportedNetworkError(f"it does not have the operator {node.kind} of layer {node.name}")
+
+    def _shape(self, node: Node) -> Array:
+        constant = None if node.input(0) in self.values else self.constant(node, 0)
+        shape = (1, *self.graph.shape(self.value(node, 0))) if constant is None else constant.shape
+        return np.array(shape[node.get("start", 0) : node.get("end")], np.int64)

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from tests.networks.test_cpu_network import native
-from tests.runtimes.test_onnx_graph import Graph, like_torch_11
+from tests.runtimes.test_native import Graph, like_torch_11
 
 from rmbg_trt.errors import Error, ModelError
 from rmbg_trt.runtimes.native import compile_model
