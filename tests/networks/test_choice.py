@@ -15,7 +15,7 @@ from tests.runtimes.fake_gpu import H200, L4
 
 from rmbg_trt import _core, networks
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
-from rmbg_trt.networks import onnx_cache, open_network
+from rmbg_trt.networks import model_cache, open_network
 from rmbg_trt.networks import tensorrt as tensorrt_network
 from rmbg_trt.networks import torch as torch_network
 from rmbg_trt.runtimes.devices import GPU_RUNTIMES
@@ -228,7 +228,7 @@ def test_a_checkpoint_on_the_cpu(
         converted.append((path, size))
         return model, True
 
-    monkeypatch.setattr(onnx_cache, "convert", convert)
+    monkeypatch.setattr(model_cache, "convert", convert)
     real = _core.python_network
     machine(H200)
     monkeypatch.setattr(_core, "python_network", real)

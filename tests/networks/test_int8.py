@@ -402,7 +402,7 @@ def test_a_refusal_leaves_the_onnx_file_of_a_checkpoint(
         conversions.append(path)
         return cached, False  # from the cache
 
-    monkeypatch.setattr("rmbg_trt.networks.onnx_cache.convert", convert)
+    monkeypatch.setattr("rmbg_trt.networks.model_cache.convert", convert)
     with pytest.raises(ModelError, match=r"^best\.pth in int8 is refused"):
         open_(checkpoint)
     assert cached.is_file()

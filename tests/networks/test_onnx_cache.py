@@ -23,8 +23,8 @@ from rmbg_trt.errors import Error, ModelError, UnavailableError
 from rmbg_trt.export import convert as export_convert
 from rmbg_trt.export import source, to_onnx
 from rmbg_trt.files import file_sha256
-from rmbg_trt.networks import onnx_cache
-from rmbg_trt.networks.onnx_cache import convert
+from rmbg_trt.networks import model_cache
+from rmbg_trt.networks.model_cache import convert
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
 
 pytest.importorskip("openvino")
@@ -160,7 +160,7 @@ def test_another_version_of_the_package(
     checkpoint: Path, exporter: FakeExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     convert(checkpoint)
-    monkeypatch.setattr(onnx_cache, "__version__", "99")
+    monkeypatch.setattr(model_cache, "__version__", "99")
     assert convert(checkpoint)[1]
 
 
@@ -180,10 +180,10 @@ def test_what_was_made_and_does_not_open_is_told(checkpoint: Path, exporter: Fak
         raise ModelError(f"{file.suffix} is nothing")
 
     with pytest.raises(ModelError, match=r"\.onnx is nothing"):
-        onnx_cache.open_converted(checkpoint, None, refuse)
+        model_cache.open_converted(checkpoint, None, refuse)
     assert len(exporter.shapes) == 1
     with pytest.raises(ModelError, match=r"\.onnx is nothing"):
-        onnx_cache.open_converted(checkpoint, None, refuse)
+        model_cache.open_converted(checkpoint, None, refuse)
     assert len(exporter.shapes) == 2, "from the cache it is made once more, and not for ever"
 
 
@@ -204,7 +204,7 @@ def test_of_two_threads_one_converts(checkpoint: Path, exporter: FakeExporter) -
 def test_only_the_last_ones_are_kept(
     checkpoint: Path, exporter: FakeExporter, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    monkeypatch.setattr(onnx_cache, "KEPT_FILES", 2)
+    monkeypatch.setattr(model_cache, "KEPT_FILES", 2)
     files = []
     for age, side in enumerate((32, 40, 48)):
         if side == 48:

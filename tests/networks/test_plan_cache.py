@@ -25,8 +25,8 @@ from rmbg_trt import _core, models
 from rmbg_trt.cache import prune
 from rmbg_trt.errors import Error, ModelError, UnavailableError
 from rmbg_trt.export import Options
-from rmbg_trt.networks import plan_cache
-from rmbg_trt.networks.plan_cache import open_built
+from rmbg_trt.networks import model_cache
+from rmbg_trt.networks.model_cache import open_built
 from rmbg_trt.runtimes.request import Request, build_progress
 from rmbg_trt.runtimes.tensorrt import load
 from rmbg_trt.runtimes.tensorrt_plan import plan_kind
@@ -62,7 +62,7 @@ class FakeExport:
 @pytest.fixture
 def export(monkeypatch: pytest.MonkeyPatch) -> FakeExport:
     fake = FakeExport()
-    monkeypatch.setattr(plan_cache, "export", fake)
+    monkeypatch.setattr(model_cache, "export", fake)
     return fake
 
 
@@ -109,11 +109,11 @@ def test_what_is_asked_for_is_built(trt: Any, export: FakeExport, model: Path) -
 
 def test_what_a_plan_depends_on(trt: Any, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime, options, gpu = load("tensorrt"), Options(), H200
-    known = [plan_cache.plan_path(model, runtime, options, gpu)]
-    assert plan_cache.plan_path(model, runtime, options, gpu) == known[0]
+    known = [model_cache.plan_path(model, runtime, options, gpu)]
+    assert model_cache.plan_path(model, runtime, options, gpu) == known[0]
 
     def differs(*arguments: Any) -> None:
-        path = plan_cache.plan_path(*arguments)
+        path = model_cache.plan_path(*arguments)
         assert path not in known
         known.append(path)
 
@@ -129,20 +129,20 @@ def test_what_a_plan_depends_on(trt: Any, model: Path, monkeypatch: pytest.Monke
         patch.setattr(_core, "build_info", lambda: {"driver_version": "999.1"})
         differs(model, runtime, options, gpu)
     with monkeypatch.context() as patch:
-        patch.setattr(plan_cache, "__version__", "99")
+        patch.setattr(model_cache, "__version__", "99")
         differs(model, runtime, options, gpu)
     with model.open("ab") as file:
         file.write(b"\0")
     differs(model, runtime, options, gpu)
-    moved = plan_cache.plan_path(model.rename(model.with_name("other.onnx")), runtime, options, gpu)
+    moved = model_cache.plan_path(model.rename(model.with_name("other.onnx")), runtime, options, gpu)
     assert moved.name.split("-")[1:] == known[-1].name.split("-")[1:], "the content counts, not the name"
 
 
 def test_a_catalogue_model_is_not_hashed_again(trt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = models.model_path("u2netp")
-    plan_cache.plan_path(path, load("tensorrt"), Options(), H200)  # the file is not even there
+    model_cache.plan_path(path, load("tensorrt"), Options(), H200)  # the file is not even there
     with pytest.raises(ModelError, match="cannot be read"):
-        plan_cache.plan_path(path.with_name("mine.onnx"), load("tensorrt"), Options(), H200)
+        model_cache.plan_path(path.with_name("mine.onnx"), load("tensorrt"), Options(), H200)
 
 
 @pytest.mark.parametrize("damage", [lambda plan: plan[:10], lambda plan: b"", lambda plan: b"vtrt" + plan[4:]])
@@ -211,7 +211,7 @@ def test_two_engines_at_once_build_one_plan(trt: Any, export: FakeExport, model:
 
 
 def test_another_process_that_was_faster(trt: Any, export: FakeExport, model: Path) -> None:
-    plan = plan_cache.plan_path(model, load("tensorrt"), Options(runtime="tensorrt"), H200)
+    plan = model_cache.plan_path(model, load("tensorrt"), Options(runtime="tensorrt"), H200)
 
     def other() -> None:
         plan.write_bytes(b"theirs")
@@ -313,7 +313,7 @@ def test_a_real_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Pa
         assert about is not None
         assert (about.artefact, about.precision, about.targets, about.forced) == (name, "fp16", ("sm89",), False)
         assert about.input.shape == (1, 3, 32, 48)
-        monkeypatch.setattr(plan_cache, "export", None)  # the second time it is not built
+        monkeypatch.setattr(model_cache, "export", None)  # the second time it is not built
 
 
 def test_a_real_build_of_a_damaged_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_progress_without_rich(monkeypatch: pytest.MonkeyPatch, caplog: pytest.L
 
 
 def test_importing_the_cache_needs_nothing_heavy(in_python: Callable[..., str]) -> None:
-    script = "import sys, rmbg_trt.networks.plan_cache; print({'torch', 'onnx', 'rich'} & set(sys.modules))"
+    script = "import sys, rmbg_trt.networks.model_cache; print({'torch', 'onnx', 'rich'} & set(sys.modules))"
     assert in_python(script) == "set()"
 
 
@@ -367,7 +367,7 @@ def test_old_plans_go(trt: Any, export: FakeExport, model: Path) -> None:
     open_built(model, "tensorrt", REQUEST)
     [first, _] = cached()
     folder = models.cache_dir() / "plans"
-    for age in range(plan_cache.KEPT_PLANS):
+    for age in range(model_cache.KEPT_PLANS):
         for name in (f"{age:02}.plan", f"{age:02}.plan.json"):
             (folder / name).touch()
             os.utime(folder / name, (1e9 - age, 1e9 - age))
@@ -377,9 +377,9 @@ def test_old_plans_go(trt: Any, export: FakeExport, model: Path) -> None:
     other = small_models.matte(model.with_name("other.onnx"), 32, 48, outputs=2)
     open_built(other, "tensorrt", REQUEST)
     plans = [name for name in cached() if name.endswith(".plan")]
-    assert len(plans) == plan_cache.KEPT_PLANS
+    assert len(plans) == model_cache.KEPT_PLANS
     assert first in plans
-    assert f"{plan_cache.KEPT_PLANS - 1:02}.plan" not in plans
+    assert f"{model_cache.KEPT_PLANS - 1:02}.plan" not in plans
     assert len(cached()) == 2 * len(plans), "sidecars go with their plans"
 
 

@@ -27,8 +27,7 @@ from ..runtimes.tensorrt import RUNTIMES as TENSORRT
 from . import native, openvino, tensorrt, torch
 from .choice_cache import Candidate
 from .cpu_choice import candidates, open_fastest
-from .onnx_cache import open_converted
-from .plan_cache import open_built
+from .model_cache import open_built, open_converted
 
 log = logging.getLogger("rmbg_trt")
 
