@@ -15,12 +15,11 @@ import pytest
 from tests import small_models
 
 from rmbg_trt import Engine, ModelError, UnavailableError, _core
-from rmbg_trt.networks import choice_cache, cpu_choice
+from rmbg_trt.networks import cpu_choice, measurements
 from rmbg_trt.networks import native as native_network
 from rmbg_trt.networks import openvino as openvino_network
-from rmbg_trt.networks.choice_cache import Candidate, Choice, Measurement
 from rmbg_trt.networks.cpu_choice import candidates, open_fastest
-from rmbg_trt.networks.matte_check import MatteCheck, check_mattes
+from rmbg_trt.networks.measurements import Candidate, Choice, MatteCheck, Measurement, check_mattes
 from rmbg_trt.runtimes.request import Opened, Request, UnsupportedNetworkError
 
 SIZE = (48, 64)
@@ -65,13 +64,13 @@ class Machine:
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(choice_cache, "_in_this_process", {})
+    monkeypatch.setattr(measurements, "_in_this_process", {})
     return small_models.matte(tmp_path / "small.onnx", *SIZE)
 
 
 def forget() -> None:
     """As a new process starts."""
-    choice_cache._in_this_process.clear()
+    measurements._in_this_process.clear()
 
 
 @pytest.mark.parametrize(("native_ms", "openvino_ms", "taken"), [(2, 12, "native"), (12, 2, "openvino")])
@@ -101,21 +100,21 @@ def test_a_second_start_opens_only_the_chosen_one(model: Path) -> None:
 
 
 def test_what_it_depends_on_is_in_the_name(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {choice_cache.choice_file(model, [NATIVE, OPENVINO], None)}
-    names.add(choice_cache.choice_file(model, [NATIVE], None))
-    names.add(choice_cache.choice_file(model, [NATIVE, OPENVINO], (64, 64)))
-    names.add(choice_cache.choice_file(small_models.matte(tmp_path / "other.onnx", 64, 64), [NATIVE, OPENVINO], None))
+    names = {measurements.choice_file(model, [NATIVE, OPENVINO], None)}
+    names.add(measurements.choice_file(model, [NATIVE], None))
+    names.add(measurements.choice_file(model, [NATIVE, OPENVINO], (64, 64)))
+    names.add(measurements.choice_file(small_models.matte(tmp_path / "other.onnx", 64, 64), [NATIVE, OPENVINO], None))
     info = _core.cpu_info()
     for change in ({"isa": "another"}, {"workers": 99}):
         with monkeypatch.context() as patch:
             patch.setattr(_core, "cpu_info", lambda change=change: {**info, **change})
-            names.add(choice_cache.choice_file(model, [NATIVE, OPENVINO], None))
+            names.add(measurements.choice_file(model, [NATIVE, OPENVINO], None))
     with monkeypatch.context() as patch:
-        patch.setattr(choice_cache, "processor_name", lambda: "another")
-        names.add(choice_cache.choice_file(model, [NATIVE, OPENVINO], None))
+        patch.setattr(measurements, "processor_name", lambda: "another")
+        names.add(measurements.choice_file(model, [NATIVE, OPENVINO], None))
     with monkeypatch.context() as patch:
-        patch.setattr(choice_cache, "_openvino_version", lambda: "1.0")
-        names.add(choice_cache.choice_file(model, [NATIVE, OPENVINO], None))
+        patch.setattr(measurements, "_openvino_version", lambda: "1.0")
+        names.add(measurements.choice_file(model, [NATIVE, OPENVINO], None))
     assert len(names) == 8
 
 
@@ -180,7 +179,7 @@ def test_without_a_choice_nothing_is_measured(model: Path) -> None:
 def test_a_damaged_entry_is_measured_again(model: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
     machine = Machine({NATIVE: network(1), OPENVINO: network(9)})
     machine.open(model, NATIVE, OPENVINO)
-    file = choice_cache.choice_file(model, [NATIVE, OPENVINO], None)
+    file = measurements.choice_file(model, [NATIVE, OPENVINO], None)
     file.write_text(text)
     forget()
     opened, _ = machine.open(model, NATIVE, OPENVINO)

@@ -25,8 +25,8 @@ from ..runtimes.devices import (
 from ..runtimes.request import Opened, Request, UnsupportedNetworkError
 from ..runtimes.tensorrt import RUNTIMES as TENSORRT
 from . import native, openvino, tensorrt, torch
-from .choice_cache import Candidate
 from .cpu_choice import candidates, open_fastest
+from .measurements import Candidate
 from .model_cache import open_built, open_converted
 
 log = logging.getLogger("rmbg_trt")

@@ -2,7 +2,7 @@
 """Chooses runtime and precision for a model on the CPU: the fastest that keeps the mattes of fp32.
 
 Feature bits decide nothing. Candidates are opened and timed on this processor, and those in reduced precision are
-compared with fp32. The measurements are kept (choice_cache.py), so a second start only reads a small file.
+compared with fp32. The measurements are kept (measurements.py), so a second start only reads a small file.
 """
 
 from __future__ import annotations
@@ -22,8 +22,17 @@ from .. import _core, models
 from ..errors import ModelError, UnavailableError
 from ..export.int8_checks import MIN_AGREEMENT
 from ..runtimes.request import Opened, Progress, RefusedError, Request, UnsupportedNetworkError, build_progress
-from .choice_cache import Candidate, Choice, Measurement, choice_file, known_choice, remember
-from .matte_check import MatteCheck, Predict, check_mattes
+from .measurements import (
+    Candidate,
+    Choice,
+    MatteCheck,
+    Measurement,
+    Predict,
+    check_mattes,
+    choice_file,
+    known_choice,
+    remember,
+)
 
 log = logging.getLogger("rmbg_trt")
 
