@@ -31,7 +31,7 @@ from rmbg_trt.export import calibration, int8_job, to_int8
 from rmbg_trt.export.images import NamedImage
 from rmbg_trt.export.int8_checks import check_int8, check_of
 from rmbg_trt.export.int8_job import export_int8
-from rmbg_trt.networks import int8_cache
+from rmbg_trt.networks import openvino as openvino_network
 from rmbg_trt.runtimes.openvino import read_model, shared_core
 from rmbg_trt.sidecar import read_sidecar
 
@@ -79,7 +79,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         calls.append(path)
         return make(path, *rest)
 
-    for module in (int8_job, int8_cache):
+    for module in (int8_job, openvino_network):
         monkeypatch.setattr(module, "make_int8", noted)
     return calls
 
@@ -297,7 +297,7 @@ def test_from_the_cache_nncf_is_not_needed(model: Path, made: list[Path], monkey
 def test_a_damaged_model_in_the_cache_is_made_again(
     model: Path, file: str, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = int8_cache.quantised(model, None, None)[0].with_name(file)
+    path = openvino_network.quantised(model, None, None)[0].with_name(file)
     content = path.read_bytes()
     path.unlink()
     if damage != "gone":
@@ -314,7 +314,7 @@ def test_of_two_threads_one_makes_it(model: Path, made: list[Path], emptied: Pat
 
     def get(_: int) -> Path:
         together.wait()
-        return int8_cache.quantised(model, None, None)[0]
+        return openvino_network.quantised(model, None, None)[0]
 
     with ThreadPoolExecutor(3) as pool:
         files = set(pool.map(get, range(3)))
@@ -325,17 +325,17 @@ def test_another_process_may_be_faster(tmp_path: Path) -> None:
     for name in ("whole", "there"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.xml").write_text(name)
-    int8_cache._put(tmp_path / "whole", tmp_path / "there")
+    openvino_network._put(tmp_path / "whole", tmp_path / "there")
     assert (tmp_path / "there/model.xml").read_text() == "there"
     with pytest.raises(OSError, match="nowhere"):
-        int8_cache._put(tmp_path / "whole", tmp_path / "nowhere/there")
+        openvino_network._put(tmp_path / "whole", tmp_path / "nowhere/there")
 
 
 def test_the_ones_used_last_are_kept(model: Path, emptied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(int8_cache, "KEPT_MODELS", 1)
-    first, _ = int8_cache.quantised(model, None, None)
+    monkeypatch.setattr(openvino_network, "KEPT_MODELS", 1)
+    first, _ = openvino_network.quantised(model, None, None)
     os.utime(first.parent, (1e9, 1e9))
-    second, _ = int8_cache.quantised(model, (32, 32), None)
+    second, _ = openvino_network.quantised(model, (32, 32), None)
     assert list(emptied.iterdir()) == [second.parent]
 
 
@@ -353,7 +353,7 @@ def test_nothing_is_left_of_what_failed(model: Path, emptied: Path, monkeypatch:
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(int8_cache, "_put", fail)
+    monkeypatch.setattr(openvino_network, "_put", fail)
     with pytest.raises(Error, match="No space left on device"):
         open_(model)
     assert list(emptied.iterdir()) == []
@@ -458,7 +458,7 @@ def test_an_exported_file_is_opened_as_what_it_is(
 
 
 def test_int8_of_int8(model: Path, tmp_path: Path) -> None:
-    file, _ = int8_cache.quantised(model, None, None)
+    file, _ = openvino_network.quantised(model, None, None)
     with pytest.raises(ModelError, match="computes in 8 bit already"):
         export_int8(str(file), tmp_path / "again.xml")
 
@@ -631,7 +631,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
 
 def test_another_version_makes_it_again(model: Path, made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     ready(model)
-    monkeypatch.setattr(int8_cache, "__version__", "99")
+    monkeypatch.setattr(openvino_network, "__version__", "99")
     before = len(made)
     ready(model)
     assert len(made) == before + 1
