@@ -17,8 +17,7 @@ from tests.evaluation.made_set import IOU, SIZE
 from rmbg_trt import Engine
 from rmbg_trt.errors import InputError, ModelError
 from rmbg_trt.evaluation import MEASURES, evaluate
-from rmbg_trt.evaluation.measures import score
-from rmbg_trt.evaluation.result import labels
+from rmbg_trt.evaluation.result import labels, score
 from rmbg_trt.training import matte_metrics, metrics
 from rmbg_trt.training.data import Pair, read_mask, read_pairs
 

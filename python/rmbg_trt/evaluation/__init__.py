@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from ..training.data import pair_folders
 from .job import evaluate
-from .measures import MEASURES, Measure, Score, score
-from .result import Difference, Evaluation, Failure, ImageScore, ModelResult, compare
+from .result import MEASURES, Difference, Evaluation, Failure, ImageScore, Measure, ModelResult, Score, compare, score
 
 __all__ = [
     "MEASURES",

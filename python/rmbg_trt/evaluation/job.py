@@ -26,8 +26,18 @@ from ..options import Filter, Stretch
 from ..training.data import Pair, read_pairs
 from ..training.requirements import require
 from . import report
-from .measures import MATTE_CHOICES, MatteChoice, matte_of, read_truth, score
-from .result import Evaluation, Failure, ImageScore, ModelResult, labels
+from .result import (
+    MATTE_CHOICES,
+    Evaluation,
+    Failure,
+    ImageScore,
+    MatteChoice,
+    ModelResult,
+    labels,
+    matte_of,
+    read_truth,
+    score,
+)
 
 log = logging.getLogger("rmbg_trt.training")
 

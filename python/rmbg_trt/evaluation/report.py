@@ -24,8 +24,7 @@ from ..errors import InputError
 from ..files import atomic_folder, check_writable
 from ..training.requirements import require
 from . import plots
-from .measures import MEASURES, matte_of, read_truth
-from .result import Evaluation, ImageScore, ModelResult, compare, most_different
+from .result import MEASURES, Evaluation, ImageScore, ModelResult, compare, matte_of, most_different, read_truth
 
 FORMAT = "rmbg-trt evaluation 1"
 SUMMARY = "summary.json"
