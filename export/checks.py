@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ModelError, UnavailableError
-from ..runtimes.gpu import Gpu
+from ..runtimes.devices import Gpu
 from ..runtimes.tensorrt import TensorRt
 from . import graph
 from .images import NamedImage

@@ -13,8 +13,8 @@ from ..errors import Error, InputError, ModelError
 from ..files import model_sha256
 from ..runtimes import tensorrt as tensorrt_runtime
 from ..runtimes import tensorrt_plan
+from ..runtimes.devices import plan_kind
 from ..runtimes.openvino import is_quantised, read_model, shared_core
-from ..runtimes.tensorrt_plan import plan_kind
 from ..sidecar import Sidecar, Tensor, read_sidecar
 from .graph import node_counts
 from .source import require_packages

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtimes import tensorrt as tensorrt_runtime
-from ..runtimes.gpu import Gpu, find_gpu
+from ..runtimes.devices import Gpu, find_gpu
 from ..runtimes.tensorrt import TensorRt
 from . import files, graph
 from .centre import fit_for_half

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..runtimes.gpu import cuda_index
+from ..runtimes.devices import cuda_index
 
 PRECISIONS = ("fp16", "fp32")
 CHANNELS = 3

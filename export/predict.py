@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, NetworkError, UnavailableError
-from ..runtimes.gpu import Gpu
+from ..runtimes.devices import Gpu
 from ..runtimes.tensorrt import TensorRt
 from ..runtimes.tensorrt_plan import ContextMaker, deserialize, io_tensors
 

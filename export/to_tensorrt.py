@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import InputError, ModelError
 from ..files import atomic_file, check_writable
-from ..runtimes.gpu import Gpu, make_current
+from ..runtimes.devices import Gpu, make_current
 from ..runtimes.tensorrt import TensorRt, parse_target
 from .build_watch import BuildWatch, Progress, run_in_thread
 from .options import InputShape

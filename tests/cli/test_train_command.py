@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from rmbg_trt import Engine
 from rmbg_trt.cli import app
-from rmbg_trt.runtimes.tensorrt_plan import plan_kind
+from rmbg_trt.runtimes.devices import plan_kind
 
 SMALL = ("--size", "48", "--batch", "2", "--workers", "0", "--device", "cpu")
 

@@ -17,7 +17,7 @@ from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.to_fp16 import to_fp16
 from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
-from rmbg_trt.runtimes.tensorrt_plan import plan_kind
+from rmbg_trt.runtimes.devices import plan_kind
 
 pytestmark = pytest.mark.slow
 OFFICIAL = pytest.mark.weights

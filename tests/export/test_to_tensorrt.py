@@ -24,9 +24,8 @@ from rmbg_trt.export.build_watch import TOTAL, BuildWatch
 from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.to_tensorrt import BuiltPlan, PlanOptions, build_plan
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
-from rmbg_trt.runtimes.gpu import Gpu
+from rmbg_trt.runtimes.devices import Gpu, plan_kind
 from rmbg_trt.runtimes.tensorrt import TensorRt
-from rmbg_trt.runtimes.tensorrt_plan import plan_kind
 
 SHAPE = InputShape(height=(48, 48, 48), width=(64, 64, 64))
 RANGE = InputShape((1, 1, 3), (32, 64, 128), (32, 48, 96))

@@ -12,14 +12,14 @@ from tests.gpu import gpu_networks as gpu
 from tests.gpu.stand_in import StandIn
 
 from rmbg_trt import CudaError, _core
-from rmbg_trt.runtimes.gpu import current_gpu
+from rmbg_trt.runtimes.devices import current_gpu
 
 SCRIPT = """
 import numpy as np
 from tests.gpu import gpu_networks as gpu
 from tests.gpu.stand_in import StandIn
 from rmbg_trt import _core
-from rmbg_trt.runtimes.gpu import current_gpu
+from rmbg_trt.runtimes.devices import current_gpu
 
 contexts = StandIn().contexts
 seen = [contexts()]

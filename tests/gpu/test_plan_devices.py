@@ -22,7 +22,7 @@ from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
 from rmbg_trt.networks import tensorrt as tensorrt_network
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
-from rmbg_trt.runtimes.gpu import current_gpu, find_gpu
+from rmbg_trt.runtimes.devices import current_gpu, find_gpu
 from rmbg_trt.runtimes.request import Request
 
 SHAPE = InputShape(height=(32, 32, 32), width=(48, 48, 48))

@@ -19,9 +19,9 @@ from rmbg_trt import _core
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
 from rmbg_trt.runtimes import tensorrt_plan
-from rmbg_trt.runtimes.gpu import Gpu
+from rmbg_trt.runtimes.devices import Gpu, plan_kind
 from rmbg_trt.runtimes.tensorrt import TensorRt, load
-from rmbg_trt.runtimes.tensorrt_plan import TensorInfo, deserialize, io_tensors, plan_kind
+from rmbg_trt.runtimes.tensorrt_plan import TensorInfo, deserialize, io_tensors
 
 RTX = ("tensorrt_rtx", "tensorrt_rtx_libs", "tensorrt_rtx_bindings")
 H200 = Gpu(0, "NVIDIA H200", "9.0")

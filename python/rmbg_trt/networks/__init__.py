@@ -15,6 +15,7 @@ from ..errors import UnavailableError
 from ..runtimes.devices import (
     CPU_RUNTIMES,
     GPU_RUNTIMES,
+    TENSORRT,
     check_cpu_kind,
     check_device,
     check_options,
@@ -23,7 +24,6 @@ from ..runtimes.devices import (
     gpu_index,
 )
 from ..runtimes.request import Opened, Request, UnsupportedNetworkError
-from ..runtimes.tensorrt import RUNTIMES as TENSORRT
 from . import native, openvino, tensorrt, torch
 from .cpu_choice import candidates, open_fastest
 from .measurements import Candidate

@@ -15,10 +15,10 @@ from typing import Any
 from .. import _core
 from ..errors import InputError, ModelError, NetworkError
 from ..recipe import check_normalisation
-from ..runtimes.gpu import current_gpu, gpu_properties
+from ..runtimes.devices import TITLES, current_gpu, gpu_properties, plan_kind
 from ..runtimes.request import Opened, Request
-from ..runtimes.tensorrt import TITLES, TensorRt, load
-from ..runtimes.tensorrt_plan import ContextMaker, TensorInfo, deserialize, io_tensors, plan_kind
+from ..runtimes.tensorrt import TensorRt, load
+from ..runtimes.tensorrt_plan import ContextMaker, TensorInfo, deserialize, io_tensors
 from ..sidecar import Sidecar, read_sidecar, sidecar_path
 
 log = logging.getLogger("rmbg_trt.tensorrt")

@@ -22,8 +22,7 @@ from ..export.images import input_tensor, load_images
 from ..export.source import fixed_size, read_onnx
 from ..export.verify import FP16_LIMITS, compare
 from ..recipe import check_normalisation
-from ..runtimes.devices import file_kind
-from ..runtimes.gpu import gpu_properties
+from ..runtimes.devices import file_kind, gpu_properties
 from ..runtimes.request import Opened, Request, UnsupportedNetworkError
 from .torch_tuning import bounded_tuning, cudnn_switches
 

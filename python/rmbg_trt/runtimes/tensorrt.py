@@ -15,13 +15,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InputError, UnavailableError
-from .gpu import Gpu
+from .devices import TENSORRT, TITLES, Gpu
 
 log = logging.getLogger("rmbg_trt.tensorrt")
 
-RUNTIMES = ("tensorrt", "tensorrt_rtx")
 INSTALL = {"tensorrt": 'pip install "rmbg-trt[tensorrt]"', "tensorrt_rtx": 'pip install "rmbg-trt[rtx]"'}
-TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
 # Ways to import each; the last module has the classes. The wheel with the libraries comes before the bindings.
 _IMPORTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "tensorrt": (("tensorrt",),),
@@ -37,7 +35,7 @@ class TensorRt:
     """An imported runtime.
 
     Attributes:
-        name: One of ``RUNTIMES``.
+        name: One of ``TENSORRT``.
         module: The vendor's Python module.
         version: Version of the module, such as "10.13.0.35".
         logger: The ``ILogger`` that all the vendor's objects of this process share; it keeps the last messages.
@@ -93,10 +91,10 @@ def load(name: str = "auto", gpu: Gpu | None = None) -> TensorRt:
         InputError: There is no such runtime.
         UnavailableError: It is not installed, or its libraries do not load; the message has the command.
     """
-    if name in RUNTIMES:
+    if name in TENSORRT:
         return replace(_load(name), reason="it was asked for")
     if name != "auto":
-        raise InputError(f"runtime is {name!r}; expected auto, {' or '.join(RUNTIMES)}")
+        raise InputError(f"runtime is {name!r}; expected auto, {' or '.join(TENSORRT)}")
     if gpu is None:
         passed_over = "TensorRT builds only on a GPU, and there is no usable one here"
     else:

@@ -17,12 +17,12 @@ from typing import Any
 from .. import _core
 from ..cache import cache_dir, read_entry, write_entry
 from ..errors import ModelError, UnavailableError
-from .tensorrt import CHECK_DRIVER, TITLES, TensorRt
+from .devices import TITLES, plan_kind
+from .tensorrt import CHECK_DRIVER, TensorRt
 
 log = logging.getLogger("rmbg_trt.tensorrt")
 
 KEPT_CACHES = 16
-_MAGIC = {b"ftrt": "tensorrt", b"vtrt": "tensorrt_rtx"}
 _CUDA_TROUBLE = re.compile(r"cuda ?(error|failure|runtime|init|driver)|out ?of ?memory", re.IGNORECASE)
 _DIAGNOSTICS = {
     "VERSION_MISMATCH": "another version built it",
@@ -54,16 +54,6 @@ class TensorInfo:
     shape: tuple[int, ...]
     dtype: str
     profile: tuple[tuple[int, ...], ...] | None
-
-
-def plan_kind(head: bytes) -> str | None:
-    """The runtime of a plan, from its first four bytes; None if it is not a plan.
-
-    Source:
-        The runtimes print this tag as a number, in "incompatible serialization version (… != 1953657958)": "ftrt" for
-        TensorRT; 1953657974, "vtrt", for TensorRT-RTX.
-    """
-    return _MAGIC.get(bytes(head[:4]))
 
 
 def deserialize(runtime: TensorRt, plan: bytes) -> Any:
