@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import Error, InputError
 from ..files import atomic_file, check_writable
-from ..sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
+from ..recipe import Sidecar, Tensor, sidecar_path, write_sidecar
 from . import graph
 from .checks import Checks
 from .options import InputShape, Options

@@ -11,11 +11,11 @@ from typing import Any
 
 from ..errors import Error, InputError, ModelError
 from ..files import model_sha256
+from ..recipe import Sidecar, Tensor, read_sidecar
 from ..runtimes import tensorrt as tensorrt_runtime
 from ..runtimes import tensorrt_plan
 from ..runtimes.devices import plan_kind
 from ..runtimes.openvino import is_quantised, read_model, shared_core
-from ..sidecar import Sidecar, Tensor, read_sidecar
 from .graph import node_counts
 from .source import require_packages
 

@@ -14,12 +14,11 @@ from typing import Any
 from .. import __version__, models
 from ..errors import Error, InputError, ModelError
 from ..files import check_writable, model_sha256
-from ..recipe import MEAN, STD
+from ..recipe import MEAN, STD, Sidecar, Tensor, sidecar_path, write_sidecar
 from ..runtimes import native
 from ..runtimes.devices import file_kind
 from ..runtimes.openvino import compile_model, is_quantised, read_model, shared_core
 from ..runtimes.request import Progress, UnsupportedNetworkError
-from ..sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
 from .calibration import Samples, find_samples
 from .convert import convert_checkpoint
 from .int8_checks import Int8Check, check_int8

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rmbg_trt.errors import ModelError
-from rmbg_trt.sidecar import Sidecar, Tensor, read_sidecar, write_sidecar
+from rmbg_trt.recipe import Sidecar, Tensor, read_sidecar, write_sidecar
 
 
 def _sidecar() -> Sidecar:

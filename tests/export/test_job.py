@@ -25,8 +25,8 @@ from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.export import Options, Report, export, files, job
 from rmbg_trt.export.images import SHIPPED
 from rmbg_trt.export.inspect_file import inspect
+from rmbg_trt.recipe import read_sidecar
 from rmbg_trt.runtimes.devices import plan_kind
-from rmbg_trt.sidecar import read_sidecar
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
 
 SMALL = ((32, 32, 32), (48, 48, 48))

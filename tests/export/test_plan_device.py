@@ -23,9 +23,9 @@ from rmbg_trt.export import Options, checks, export, job
 from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.predict import plan_predict, why_no_gpu
 from rmbg_trt.export.to_tensorrt import PlanOptions, build_plan
+from rmbg_trt.recipe import read_sidecar
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
 from rmbg_trt.runtimes.devices import Gpu, current_gpu, find_gpu, make_current, usable_gpus
-from rmbg_trt.sidecar import read_sidecar
 
 H200, L4 = Gpu(0, "NVIDIA H200", "9.0"), Gpu(1, "NVIDIA L4", "8.9")
 SHAPE = InputShape(height=(32, 32, 32), width=(64, 64, 64))

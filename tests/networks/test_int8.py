@@ -32,8 +32,8 @@ from rmbg_trt.export.images import NamedImage
 from rmbg_trt.export.int8_checks import check_int8, check_of
 from rmbg_trt.export.int8_job import export_int8
 from rmbg_trt.networks import openvino as openvino_network
+from rmbg_trt.recipe import read_sidecar
 from rmbg_trt.runtimes.openvino import read_model, shared_core
-from rmbg_trt.sidecar import read_sidecar
 
 pytest.importorskip("openvino")
 if importlib.util.find_spec("nncf") is None:  # it is not to be imported here

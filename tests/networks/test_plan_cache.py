@@ -27,10 +27,10 @@ from rmbg_trt.errors import Error, ModelError, UnavailableError
 from rmbg_trt.export import Options
 from rmbg_trt.networks import model_cache
 from rmbg_trt.networks.model_cache import open_built
+from rmbg_trt.recipe import Sidecar, Tensor, read_sidecar, sidecar_path, write_sidecar
 from rmbg_trt.runtimes.devices import plan_kind
 from rmbg_trt.runtimes.request import Request, build_progress
 from rmbg_trt.runtimes.tensorrt import load
-from rmbg_trt.sidecar import Sidecar, Tensor, read_sidecar, sidecar_path, write_sidecar
 
 REQUEST = Request("auto", None, 1, device_index=0)
 L4_FIRST = {**L4, "index": 0}

@@ -18,10 +18,10 @@ from tests.runtimes.fake_gpu import H200, L4, STREAM, Array
 
 from rmbg_trt.errors import InputError, ModelError, NetworkError, UnavailableError
 from rmbg_trt.networks import tensorrt as tensorrt_network
+from rmbg_trt.recipe import Sidecar, Tensor, sidecar_path, write_sidecar
 from rmbg_trt.runtimes.request import Request
 from rmbg_trt.runtimes.tensorrt import load
 from rmbg_trt.runtimes.tensorrt_plan import ContextMaker
-from rmbg_trt.sidecar import Sidecar, Tensor, sidecar_path, write_sidecar
 
 REQUEST = Request("auto", None, 2, device_index=0)
 OPEN = {

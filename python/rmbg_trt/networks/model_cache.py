@@ -21,10 +21,10 @@ from ..export import Options, export
 from ..export.convert import convert_checkpoint
 from ..files import atomic_file, file_sha256
 from ..models import content_sha256
+from ..recipe import sidecar_path
 from ..runtimes.devices import gpu_properties
 from ..runtimes.request import Opened, RefusedError, Request, build_progress
 from ..runtimes.tensorrt import TensorRt, known_targets, load
-from ..sidecar import sidecar_path
 from . import tensorrt
 
 log = logging.getLogger("rmbg_trt")

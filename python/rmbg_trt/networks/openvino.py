@@ -28,10 +28,10 @@ from ..export.int8_checks import check_of
 from ..export.int8_job import make_int8, sidecar_of, write_int8
 from ..files import check_writable, model_sha256
 from ..models import content_sha256
+from ..recipe import Sidecar, read_sidecar, write_sidecar
 from ..runtimes.devices import require_bf16
 from ..runtimes.openvino import compile_model, import_openvino, is_quantised, read_model, shared_core
 from ..runtimes.request import Opened, RefusedError, Request, build_progress
-from ..sidecar import Sidecar, read_sidecar, write_sidecar
 
 log = logging.getLogger("rmbg_trt")
 

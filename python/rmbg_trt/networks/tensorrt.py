@@ -14,12 +14,11 @@ from typing import Any
 
 from .. import _core
 from ..errors import InputError, ModelError, NetworkError
-from ..recipe import check_normalisation
+from ..recipe import Sidecar, check_normalisation, read_sidecar, sidecar_path
 from ..runtimes.devices import TITLES, current_gpu, gpu_properties, plan_kind
 from ..runtimes.request import Opened, Request
 from ..runtimes.tensorrt import TensorRt, load
 from ..runtimes.tensorrt_plan import ContextMaker, TensorInfo, deserialize, io_tensors
-from ..sidecar import Sidecar, read_sidecar, sidecar_path
 
 log = logging.getLogger("rmbg_trt.tensorrt")
 
