@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import Error, InputError
 from ..files import atomic_file, check_writable
-from ..recipe import Sidecar, Tensor, sidecar_path, write_sidecar
+from ..recipe import Sidecar, Tensor, normalisation, sidecar_path, write_sidecar
 from . import graph
 from .checks import Checks
 from .options import InputShape, Options
@@ -76,7 +76,7 @@ def tensors(model: Any, shape: InputShape) -> tuple[Tensor, Tensor]:
 
 def write(artefact: Artefact, source: Source, tensors: tuple[Tensor, Tensor], checks: Checks) -> None:
     """Writes a model and its sidecar. Raises Error if that fails; no half file is left."""
-    plan = artefact.plan
+    plan, config = artefact.plan, source.config
     with atomic_file(artefact.path) as file:
         file.write(artefact.data)
     write_sidecar(
@@ -88,7 +88,7 @@ def write(artefact: Artefact, source: Source, tensors: tuple[Tensor, Tensor], ch
             output=tensors[1],
             precision=artefact.precision,
             fp32_layers=artefact.fp32_layers,
-            normalisation=_normalisation(source),
+            normalisation=normalisation(config.mean, config.std) if config else normalisation(),
             source={"name": source.path.name, "sha256": source.sha256, "architecture": source.architecture},
             tools=package_versions(),
             runtime=plan.runtime if plan else None,
@@ -100,12 +100,3 @@ def write(artefact: Artefact, source: Source, tensors: tuple[Tensor, Tensor], ch
             forced=bool(checks.failures()),
         ),
     )
-
-
-def _normalisation(source: Source) -> dict[str, Any]:
-    from ..training.models.config import IMAGENET_MEAN, IMAGENET_STD
-
-    config = source.config
-    mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
-    assumed = {} if config else {"assumed": True}  # other graphs do not tell
-    return {**assumed, "color": "rgb", "divide_by": "maximum", "mean": list(mean), "std": list(std)}

@@ -14,7 +14,7 @@ from typing import Any
 from .. import __version__, models
 from ..errors import Error, InputError, ModelError
 from ..files import check_writable, model_sha256
-from ..recipe import MEAN, STD, Sidecar, Tensor, sidecar_path, write_sidecar
+from ..recipe import Sidecar, Tensor, normalisation, sidecar_path, write_sidecar
 from ..runtimes import native
 from ..runtimes.devices import file_kind
 from ..runtimes.openvino import compile_model, is_quantised, read_model, shared_core
@@ -171,13 +171,7 @@ def sidecar_of(model: Int8Model, xml: Path) -> Sidecar:
         output=Tensor("output", tuple(model.model.outputs[0].shape)),
         precision="int8",
         fp32_layers=tuple(model.fp32_layers),
-        normalisation={
-            "assumed": True,  # the file does not tell
-            "color": "rgb",
-            "divide_by": "maximum",
-            "mean": list(MEAN),
-            "std": list(STD),
-        },
+        normalisation=normalisation(),
         source={"name": model.source.name, "sha256": model.source_sha256, "calibration": model.samples.what},
         tools={"rmbg-trt": __version__, **versions},
         verification=[model.check.to_dict()],

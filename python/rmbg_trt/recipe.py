@@ -45,6 +45,12 @@ def check_normalisation(name: str, mean: Sequence[float], std: Sequence[float]) 
         )
 
 
+def normalisation(mean: Sequence[float] = MEAN, std: Sequence[float] | None = None) -> dict[str, Any]:
+    """The normalisation as a sidecar records it; without arguments the recipe's, for files that do not tell theirs."""
+    assumed = {"assumed": True} if std is None else {}
+    return {**assumed, "color": "rgb", "divide_by": "maximum", "mean": list(mean), "std": list(std or STD)}
+
+
 @dataclass(frozen=True)
 class Tensor:
     """An input or output of a network."""

@@ -9,8 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from ...recipe import MEAN, STD
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,8 @@ class ModelConfig:
     architecture: str  # a key of models.ARCHITECTURES
     outputs: int  # maps that the model was trained with
     input_size: tuple[int, int] = (320, 320)  # (height, width) of the training images; other sizes work as well
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, float, float] = MEAN
+    std: tuple[float, float, float] = STD
 
     def __post_init__(self) -> None:
         def numbers(values: Any, count: int) -> bool:
