@@ -18,12 +18,11 @@ import numpy as np
 
 from . import _core, models
 from .background import Color
-from .engine_info import EngineInfo
 from .errors import InputError
 from .frame import Array, DeviceFrame, HostFrame, open_frame
 from .networks import open_network
 from .options import Filter, FrameKeywords, FrameOptions, Stretch, check_refine, check_stretch
-from .runtimes.request import Request
+from .runtimes.request import EngineInfo, Request
 from .ticket import Ticket, in_order
 
 log = logging.getLogger("rmbg_trt")

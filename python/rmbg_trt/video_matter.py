@@ -9,10 +9,10 @@ from typing import Any, Literal, Self, Unpack
 
 from . import _core
 from .engine import Engine
-from .engine_info import EngineInfo
 from .errors import InputError
 from .frame import DeviceFrame, HostFrame, open_frame
 from .options import FrameKeywords, FrameOptions, check_refine
+from .runtimes.request import EngineInfo
 from .ticket import Ticket, in_order
 
 VideoStretch = Literal["none", "minmax", "running"]

@@ -15,10 +15,10 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from ..engine_info import EngineInfo
 from ..evaluation import MEASURES, Evaluation, Measure, ModelResult, compare, pair_folders
 from ..evaluation import evaluate as evaluate_models
 from ..evaluation.report import summary
+from ..runtimes.request import EngineInfo
 from .console import EXIT_FAILED, EXIT_USAGE, VerboseOption, error_boundary, fail, out, progress_bar, say, setup_logging
 from .options import EngineChoice, JobsOption, MeasuredStretchOption, Stretch, expand_options, fetch
 

@@ -18,11 +18,11 @@ from typing import Any
 
 from .. import models as catalogue
 from ..engine import Engine
-from ..engine_info import EngineInfo
 from ..errors import Error, InputError
 from ..files import file_sha256
 from ..folder_job import default_jobs
 from ..options import Filter, Stretch
+from ..runtimes.request import EngineInfo
 from ..training.data import Pair, read_pairs
 from ..training.requirements import require
 from . import report

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ..catalogue import CATALOGUE
 from ..engine import Engine
-from ..engine_info import EngineInfo
 from ..image import Array, read_image
+from ..runtimes.request import EngineInfo
 from ..training import matte_metrics, metrics
 from ..training.data import Pair, read_mask, resize_mask
 from ..training.metrics import Floats

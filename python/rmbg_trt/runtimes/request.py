@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine requests from a runtime, what it gets, and the progress meanwhile.
+"""What an engine requests from a runtime, what it gets and reports of it, and the progress meanwhile.
 
 Two errors say that a runtime cannot serve a request. Progress is a line in the log for each stage, and a bar on a
 terminal.
@@ -67,6 +67,47 @@ class Opened:
     reason: str
     device: str = "cpu"
     device_index: int | None = None
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine runs on, and why.
+
+    Attributes:
+        model: The name or path that was passed to the engine.
+        model_path: The model file.
+        device: "cpu" or "cuda:N".
+        device_name: The processor or GPU.
+        runtime: "native", "openvino", "tensorrt", "tensorrt_rtx" or "torch".
+        runtime_version: Version of the runtime.
+        precision: Arithmetic of the convolutions.
+        input_size: Network input (height, width).
+        slots: Frames that can be in flight.
+        reason: Why this device, runtime and precision.
+        mode: "cpu"; on a GPU "graph" (from the second frame of a kind on, a frame runs as three CUDA graphs), or
+            "eager" and why.
+        device_memory_bytes: GPU memory of this process's engines, without the memory that runtimes allocate.
+    """
+
+    model: str
+    model_path: str
+    device: str
+    device_name: str
+    runtime: str
+    runtime_version: str
+    precision: str
+    input_size: tuple[int, int]
+    slots: int
+    reason: str
+    mode: str = "cpu"
+    device_memory_bytes: int = 0
+
+    def __str__(self) -> str:
+        height, width = self.input_size
+        return (
+            f"{self.model} {height}x{width} on {self.device} ({self.device_name}), {self.runtime} "
+            f"{self.runtime_version}, {self.precision}, {self.slots} slots: {self.reason}"
+        )
 
 
 class RefusedError(ModelError):
