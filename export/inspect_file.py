@@ -14,7 +14,7 @@ from ..files import model_sha256
 from ..recipe import Sidecar, Tensor, read_sidecar
 from ..runtimes import tensorrt as tensorrt_runtime
 from ..runtimes import tensorrt_plan
-from ..runtimes.devices import plan_kind
+from ..runtimes.devices import TITLES, file_kind
 from ..runtimes.openvino import is_quantised, read_model, shared_core
 from .graph import node_counts
 from .source import require_packages
@@ -39,17 +39,13 @@ def inspect(path: Path) -> Rows:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    try:
-        with path.open("rb") as file:
-            kind = plan_kind(file.read(64))
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+    kind, suffix = file_kind(path), path.suffix.lower()
     rows = [("file", f"{path.name}, {_size(path.stat().st_size)}"), ("sha256", model_sha256(path))]
-    if kind is not None:
+    if kind in TITLES:
         rows += _plan(path, kind)
-    elif path.suffix.lower() == ".onnx":
+    elif suffix == ".onnx":
         rows += _onnx(path)
-    elif path.suffix.lower() == ".xml":
+    elif suffix == ".xml":
         rows += _openvino(path)
     else:
         rows += _checkpoint(path)
@@ -64,7 +60,7 @@ def inspect(path: Path) -> Rows:
 
 
 def _plan(path: Path, kind: str) -> Rows:
-    rows = [("kind", f"plan of {'TensorRT-RTX' if kind == 'tensorrt_rtx' else 'TensorRT'}")]
+    rows = [("kind", f"plan of {TITLES[kind]}")]
     try:
         runtime = tensorrt_runtime.load(kind)
         engine = tensorrt_plan.deserialize(runtime, path.read_bytes())

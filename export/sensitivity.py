@@ -21,8 +21,8 @@ class Statistics:
     """Measurements over the photographs, by node name.
 
     Attributes:
-        noise: For each layer with weights, rms(rounded - exact) / rms(exact - mean of its channel), where rounded is
-            computed from input and weights in half precision, without the border. About 4e-4 for a healthy layer.
+        noise: For each layer with weights ``lost_in_half`` of its result from input and weights in half precision.
+            About 4e-4 for a healthy layer.
         mean: For each Relu, the mean of each channel, (C,).
         std: The standard deviations, (C,).
     """
@@ -56,11 +56,8 @@ def measure(model: Any, shape: InputShape) -> Statistics:
             return
         if node.kind in WEIGHTED:
             halves = [x if x is None else x.half().float() for x in inputs]
-            exact = _inside(output)
-            lost = _inside(OPERATORS[node.kind].run(node, *halves)) - exact
-            content = exact - exact.mean(dim=(2, 3), keepdim=True)
-            ratio = float(_rms(lost) / _rms(content).clamp_min(1e-12))
-            statistics.noise[node.name] = max(ratio, statistics.noise.get(node.name, 0.0))
+            noise = lost_in_half(output, OPERATORS[node.kind].run(node, *halves))
+            statistics.noise[node.name] = max(noise, statistics.noise.get(node.name, 0.0))
         elif node.kind == "Relu":
             exact = output.double()
             sums.setdefault(node.name, []).append(
@@ -76,11 +73,17 @@ def measure(model: Any, shape: InputShape) -> Statistics:
     return statistics
 
 
-def _inside(x: torch.Tensor) -> torch.Tensor:
-    """Without the border, where zero padding beside a large constant gives values unlike all others."""
-    height, width = x.shape[2:]
-    return x[:, :, 2:-2, 2:-2] if min(height, width) > 8 else x
+def lost_in_half(exact: torch.Tensor, rounded: torch.Tensor) -> float:
+    """rms(rounded - exact) / rms(exact - mean of its channel) of two results (N, C, H, W) of a layer.
 
+    The border is left out, where zero padding beside a large constant gives values unlike all others.
+    """
 
-def _rms(x: torch.Tensor) -> torch.Tensor:
-    return x.square().mean().sqrt()
+    def inside(x: torch.Tensor) -> torch.Tensor:
+        return x[:, :, 2:-2, 2:-2] if min(x.shape[2:]) > 8 else x
+
+    def rms(x: torch.Tensor) -> torch.Tensor:
+        return x.square().mean().sqrt()
+
+    content = inside(exact) - inside(exact).mean(dim=(2, 3), keepdim=True)
+    return float(rms(inside(rounded - exact)) / rms(content).clamp_min(1e-12))

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..export.centre import MAX_NOISE
+from ..export.sensitivity import lost_in_half
 from ..training.models import fold_batch_norm
 
 log = logging.getLogger("rmbg_trt.torch")
@@ -82,7 +83,7 @@ def layers_to_keep(matte: Matte, images: Iterable[Tensor]) -> list[str]:
 
 
 def _noise(model: nn.Module, images: Iterable[Tensor]) -> dict[str, float]:
-    """For each convolution rms(rounded - exact) / rms(exact - mean of its channel), the largest over the images.
+    """``lost_in_half`` of each convolution, the largest over the images.
 
     It is infinite if half precision overflows.
     """
@@ -93,8 +94,7 @@ def _noise(model: nn.Module, images: Iterable[Tensor]) -> dict[str, float]:
             assert layer.bias is not None
             x, weight, bias = (tensor.half().float() for tensor in (inputs[0], layer.weight, layer.bias))
             rounded = functional.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
-            content = _inside(exact) - _inside(exact).mean(dim=(2, 3), keepdim=True)
-            noise = float(_rms(_inside(rounded - exact)) / _rms(content).clamp_min(1e-12))
+            noise = lost_in_half(exact, rounded)
             largest[name] = max(noise if math.isfinite(noise) else math.inf, largest.get(name, 0.0))
 
         return hook
@@ -238,12 +238,3 @@ def _convolutions(model: nn.Module) -> list[tuple[str, nn.Conv2d]]:
 
 def _in_own_dtype(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (inputs[0].to(layer.weight.dtype),)  # type: ignore[arg-type]
-
-
-def _inside(x: Tensor) -> Tensor:
-    """Without the border, where zero padding next to a large constant gives unrepresentative values."""
-    return x[:, :, 2:-2, 2:-2] if min(x.shape[2:]) > 8 else x
-
-
-def _rms(x: Tensor) -> Tensor:
-    return x.square().mean().sqrt()
