@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes docs/images/before_after.jpg, the picture in the README, with the engine itself.
+"""Makes docs/images/before_after.jpg, the image in the README, with the engine itself.
 
 Run it with ``python docs/before_after.py``.
 """

@@ -163,7 +163,7 @@ def _figures(figures: dict[str, Any]) -> str:
         if key in figures
     ]
     result = "passed" if figures.get("passed") else "FAILED"
-    return f"{figures.get('what')}: {', '.join(texts)}, {figures.get('pictures')} images, {result}"
+    return f"{figures.get('what')}: {', '.join(texts)}, {figures.get('images')} images, {result}"
 
 
 def _tensor(tensor: Tensor) -> str:

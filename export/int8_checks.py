@@ -36,12 +36,12 @@ class Int8Check:
     The names of the fields are the keys of the sidecar's JSON.
     """
 
-    pictures: int  # number of images
+    images: int  # number of images
     masks: bool  # whether there were masks; else fp32's mattes replace them
     iou_fp32: float  # fp32 with the masks; 1 without masks
     iou: float  # int8 with the masks, or with fp32's mattes where they are decided
     mean_alpha: float  # mean difference of alpha between the two, 0 to 255
-    worst_picture: str  # the image with the largest loss
+    worst_image: str  # the image with the largest loss
     fp32_ms: float = 0.0  # median time of the fp32 network, interleaved with the other; 0 if not measured
     int8_ms: float = 0.0  # median time of the int8 network
 
@@ -65,13 +65,13 @@ class Int8Check:
         if self.passed:
             return []
         bound = f"at most {MAX_LOSS:g}" if self.masks else f"at most {1 - MIN_AGREEMENT:g} without masks"
-        return [f"int8 loses {self.loss:.4f} of IoU ({self}; most on {self.worst_picture}); expected {bound}"]
+        return [f"int8 loses {self.loss:.4f} of IoU ({self}; most on {self.worst_image}); expected {bound}"]
 
     def __str__(self) -> str:
         speed = f"; {self.share_of_time:.2f} of fp32's network time" if self.fp32_ms else ""
         if self.masks:
-            return f"IoU {self.iou:.4f}, fp32 {self.iou_fp32:.4f}, on {self.pictures} images with masks{speed}"
-        return f"IoU {self.iou:.4f} with fp32's mattes on {self.pictures} images{speed}"
+            return f"IoU {self.iou:.4f}, fp32 {self.iou_fp32:.4f}, on {self.images} images with masks{speed}"
+        return f"IoU {self.iou:.4f} with fp32's mattes on {self.images} images{speed}"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -50,12 +50,12 @@ class Comparison:
     """
 
     what: str  # the two networks, for messages
-    pictures: int  # number of images
+    images: int  # number of images
     max_abs: float  # largest difference of a probability, over all pixels at network size
     mean_abs: float  # mean difference of a probability
     mean_alpha: float  # mean difference of alpha, 0 to 255
     iou: float  # intersection over union of alpha >= 128, both summed over all images; 1 if both are empty
-    worst_picture: str  # the image with the largest difference, or the first one with NaN or Inf
+    worst_image: str  # the image with the largest difference, or the first one with NaN or Inf
     not_finite: int  # number of the candidate's values that are NaN or Inf
     limits: Limits
     advice: str = ""  # what to do when the comparison fails
@@ -64,14 +64,14 @@ class Comparison:
         """What failed, a sentence each; empty if it passed."""
         hint = f"; {self.advice}" if self.advice else ""
         if self.not_finite:
-            return [f"{self.what}: {self.not_finite} values are NaN or Inf, first in {self.worst_picture}{hint}"]
+            return [f"{self.what}: {self.not_finite} values are NaN or Inf, first in {self.worst_image}{hint}"]
         failed = []
         for name, limit in dataclasses.asdict(self.limits).items():
             figure = getattr(self, name)
             if limit is not None and not (figure >= limit if name == "iou" else figure <= limit):
                 bound = "at least" if name == "iou" else "at most"
                 text = f"{_NAMES[name]} is {figure:.6g}, expected {bound} {limit:g}"
-                failed.append(f"{self.what}: {text} (worst image: {self.worst_picture}){hint}")
+                failed.append(f"{self.what}: {text} (worst image: {self.worst_image}){hint}")
         return failed
 
     def to_dict(self) -> dict[str, Any]:

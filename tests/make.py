@@ -66,7 +66,7 @@ def hard_ellipse(height: int, width: int) -> Bytes:
 
 
 def soft_colors(height: int, width: int, seed: Seed = 0) -> Bytes:
-    """(H, W, 3) smooth colours. Each seed gives another image to a perceptual hash, each size the same one."""
+    """(H, W, 3) smooth colors. Each seed gives another image to a perceptual hash, each size the same one."""
     few = Image.fromarray(noise(8, 8, 3, seed=seed))
     return np.asarray(few.resize((width, height), Image.Resampling.BICUBIC))
 
@@ -74,7 +74,7 @@ def soft_colors(height: int, width: int, seed: Seed = 0) -> Bytes:
 def image_file(
     path: Path, color: tuple[int, int, int] = (200, 100, 50), size: tuple[int, int] = (8, 6), **options: object
 ) -> Path:
-    """Saves an image of one colour; its folder is made, too. ``size`` is (width, height), as in Pillow."""
+    """Saves an image of one color; its folder is made, too. ``size`` is (width, height), as in Pillow."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, color).save(path, **options)  # type: ignore[arg-type]
     return path

@@ -31,22 +31,22 @@ IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
 IMAGENET_STD = np.array([0.229, 0.224, 0.225])
 
 
-def channels(picture: Bytes) -> int:
-    return 1 if picture.ndim == 2 else picture.shape[2]
+def channels(image: Bytes) -> int:
+    return 1 if image.ndim == 2 else image.shape[2]
 
 
-def to_pil(picture: Bytes) -> Image.Image:
-    height, width = picture.shape[:2]
-    return Image.frombytes(MODES[channels(picture)], (width, height), np.ascontiguousarray(picture).tobytes())
+def to_pil(image: Bytes) -> Image.Image:
+    height, width = image.shape[:2]
+    return Image.frombytes(MODES[channels(image)], (width, height), np.ascontiguousarray(image).tobytes())
 
 
-def resize(picture: Bytes, size: tuple[int, int], filter: str = "lanczos") -> Bytes:
+def resize(image: Bytes, size: tuple[int, int], filter: str = "lanczos") -> Bytes:
     """Pillow's resize of (H, W), (H, W, 3) or (H, W, 4)."""
-    return np.asarray(to_pil(picture).resize((size[1], size[0]), FILTERS[filter]))
+    return np.asarray(to_pil(image).resize((size[1], size[0]), FILTERS[filter]))
 
 
 def to_rgb(frame: Bytes, color: str) -> Bytes:
-    """The colours of a frame in the order red, green, blue; gray is repeated, alpha is left out."""
+    """The colors of a frame in the order red, green, blue; gray is repeated, alpha is left out."""
     if channels(frame) == 1:
         return np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
     rgb = frame[:, :, :3] if color == "rgb" else frame[:, :, 2::-1]
@@ -86,9 +86,9 @@ def over(front: Bytes, back: Bytes, mask: Bytes) -> Bytes:
     return np.asarray(Image.composite(to_pil(front), to_pil(back), to_pil(mask)))
 
 
-def blur(picture: Bytes, sigma: float) -> Bytes:
-    """Pillow's Gaussian blur of the colours, (H, W, 3)."""
-    colors = picture[:, :, :3] if picture.ndim == 3 else np.stack([picture] * 3, axis=2)
+def blur(image: Bytes, sigma: float) -> Bytes:
+    """Pillow's Gaussian blur of the colors, (H, W, 3)."""
+    colors = image[:, :, :3] if image.ndim == 3 else np.stack([image] * 3, axis=2)
     return np.asarray(to_pil(colors).filter(ImageFilter.GaussianBlur(sigma)))
 
 
@@ -131,14 +131,14 @@ def photograph(name: str) -> Bytes:
     assert spec.submodule_search_locations is not None
     folder = Path(spec.submodule_search_locations[0]) / "data"
     file, *changes = name.split()
-    picture = np.asarray(Image.open(next(folder.glob(f"{file}.*"))).convert("RGB"))
+    image = np.asarray(Image.open(next(folder.glob(f"{file}.*"))).convert("RGB"))
     if "portrait" in changes:
-        picture = np.rot90(picture)
+        image = np.rot90(image)
     if "dark" in changes:
-        picture = (picture * 0.3).astype(np.uint8)
-    picture = np.ascontiguousarray(picture)
-    picture.flags.writeable = False
-    return picture
+        image = (image * 0.3).astype(np.uint8)
+    image = np.ascontiguousarray(image)
+    image.flags.writeable = False
+    return image
 
 
 @lru_cache

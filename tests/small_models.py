@@ -36,7 +36,7 @@ def _weights(out_channels: int, in_channels: int) -> dict[str, np.ndarray]:
 
 
 def matte(path: Path, height: Side, width: Side, *, channels: int = 3, outputs: int = 1) -> Path:
-    """Sigmoid of a 1x1 convolution over the colours; more outputs repeat it, inverted."""
+    """Sigmoid of a 1x1 convolution over the colors; more outputs repeat it, inverted."""
     nodes = [
         helper.make_node("Conv", ["input", "weights", "bias"], ["sum"]),
         helper.make_node("Sigmoid", ["sum"], ["matte"]),
@@ -72,11 +72,11 @@ def half_size(path: Path, side: int) -> Path:
 
 def two_inputs(path: Path) -> Path:
     nodes = [
-        helper.make_node("Add", ["picture", "depth"], ["both"]),
+        helper.make_node("Add", ["image", "depth"], ["both"]),
         helper.make_node("Conv", ["both", "weights", "bias"], ["matte"]),
     ]
     shape = (1, 3, 32, 32)
-    inputs = [_tensor("picture", *shape), _tensor("depth", *shape)]
+    inputs = [_tensor("image", *shape), _tensor("depth", *shape)]
     return _save(path, nodes, inputs, [_tensor("matte", 1, 1, 32, 32)], _weights(1, 3))
 
 
@@ -107,25 +107,25 @@ def byte_input(path: Path) -> Path:
 
 
 def flat_input(path: Path) -> Path:
-    """Takes (1, 3): no picture at all."""
+    """Takes (1, 3): no image at all."""
     nodes = [helper.make_node("Sigmoid", ["input"], ["matte"])]
     return _save(path, nodes, [_tensor("input", 1, 3)], [_tensor("matte", 1, 3)], {})
 
 
 def leaky(path: Path, height: int, width: int, constant: float = 500) -> Path:
     """Four layers; a channel of the third is always one large number, which the last layer takes off again."""
-    colours = np.zeros((4, 4, 1, 1), np.float32)
-    colours[1:, 1:, 0, 0] = np.eye(3)
+    colors = np.zeros((4, 4, 1, 1), np.float32)
+    colors[1:, 1:, 0, 0] = np.eye(3)
     constants = {
-        "weights": colours[:, 1:],
+        "weights": colors[:, 1:],
         "bias": np.array([0, 3, 3, 3], np.float32),
         "zeros": np.zeros(4, np.float32),
-        "colours": colours,
+        "colors": colors,
         "constant": np.array([constant, 0, 0, 0], np.float32),
         "last weights": np.array([1, 1, -0.5, 0.7], np.float32).reshape(1, 4, 1, 1),
         "last bias": np.array([-constant - 3.6], np.float32),
     }
-    layers = [("weights", "bias"), ("colours", "zeros"), ("colours", "constant"), ("last weights", "last bias")]
+    layers = [("weights", "bias"), ("colors", "zeros"), ("colors", "constant"), ("last weights", "last bias")]
     nodes, value = [], "input"
     for name, parameters in zip(("first", "second", "third", "last"), layers, strict=True):
         nodes.append(helper.make_node("Conv", [value, *parameters], [f"{name} sum"], name=name))

@@ -67,7 +67,7 @@ def test_u2net_as_it_comes_finds_the_same_foreground(u2net_path: Path) -> None:
     check_default(u2net_path, THREE if os.environ.get("RMBG_FEW_PHOTOGRAPHS") else reference.PHOTOGRAPHS, 0.995)
 
 
-def test_a_black_picture_gives_no_nan(u2netp_path: Path) -> None:
+def test_a_black_image_gives_no_nan(u2netp_path: Path) -> None:
     black = np.zeros((90, 120, 3), np.uint8)
     with Engine(u2netp_path, precision="fp32", slots=1) as engine:
         got = engine.run(black)

@@ -58,8 +58,8 @@ def test_damaged_ones(content: str, message: str, tmp_path: Path) -> None:
 def test_unknown_fields_are_told(tmp_path: Path) -> None:
     write_sidecar(tmp_path / "x.plan", _sidecar())
     path = tmp_path / "x.plan.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "colour": 1}))
-    with pytest.raises(ModelError, match=r"a field is wrong .*colour"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "color": 1}))
+    with pytest.raises(ModelError, match=r"a field is wrong .*color"):
         read_sidecar(tmp_path / "x.plan")
 
 

@@ -31,7 +31,7 @@ class AugmentConfig:
     flip: float = 0.5  # probability of mirroring left and right
     scale: tuple[float, float] = (0.85, 1.25)  # range of the random scaling about the centre, before the crop
     # Largest change of brightness, contrast and saturation, as a factor (0.2: 0.8 to 1.2); of hue, a tenth of it.
-    # One image in five keeps its colours.
+    # One image in five keeps its colors.
     jitter: float = 0.2
     blur: float = 0.1  # probability of a Gaussian blur with a standard deviation of 0.3 to 2 pixels
     jpeg: float = 0.1  # probability of JPEG artefacts, quality 30 to 90

@@ -119,7 +119,7 @@ def test_the_figures_of_a_rate() -> None:
 def test_a_start_that_made_the_plan_is_kept_apart() -> None:
     assert plan_of("GPU because it was asked for; the plan is built now and kept") == "made now"
     assert plan_of("CPU; the checkpoint was converted to ONNX now, and kept") == "made now"
-    assert plan_of("int8 because it was asked for, made now and kept; calibrated with 9 pictures") == "made now"
+    assert plan_of("int8 because it was asked for, made now and kept; calibrated with 9 images") == "made now"
     assert plan_of("the checkpoint was converted to ONNX before (from the cache)") == "from the cache"
     assert plan_of("cuda:0 because there is a GPU; the plan is from the cache") == "from the cache"
     assert plan_of("CPU because it was asked for") == "none needed"

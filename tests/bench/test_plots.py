@@ -27,15 +27,15 @@ def report(fake_engine: Callable[..., Engine]) -> dict[str, Any]:
     return bench.report()
 
 
-def test_every_plot_is_a_picture(report: dict[str, Any], tmp_path: Path) -> None:
+def test_every_plot_is_an_image(report: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     written = plots.write_plots(report, tmp_path / "plots")
     kinds = ("stages", "distribution", "frame_size", "throughput", "open_loop")
     assert [path.name for path in written] == [f"made_model.onnx_{kind}.png" for kind in kinds]
     for path in written:
-        picture = Image.open(path).convert("RGB")
-        assert picture.width > 600
-        colors = picture.getcolors(picture.width * picture.height)
+        image = Image.open(path).convert("RGB")
+        assert image.width > 600
+        colors = image.getcolors(image.width * image.height)
         assert colors is not None
         assert len(colors) > 20, "an empty plot"
 

@@ -42,12 +42,12 @@ def test_a_made_frame_is_like_a_photograph() -> None:
     assert high - low > 120
 
 
-def test_frames_of_a_picture_cover_the_size(tmp_path: Path) -> None:
-    picture = np.zeros((50, 200, 3), np.uint8)
-    picture[:, :100] = (255, 0, 0)
-    picture[:, 100:] = (0, 0, 255)
-    Image.fromarray(picture).save(tmp_path / "picture.png")
-    frames = make_frames((120, 100), image=tmp_path / "picture.png")
+def test_frames_of_an_image_cover_the_size(tmp_path: Path) -> None:
+    image = np.zeros((50, 200, 3), np.uint8)
+    image[:, :100] = (255, 0, 0)
+    image[:, 100:] = (0, 0, 255)
+    Image.fromarray(image).save(tmp_path / "image.png")
+    frames = make_frames((120, 100), image=tmp_path / "image.png")
     assert {frame.shape for frame in frames} == {(120, 100, 3)}
     assert frames[0][60, 5].tolist() == [255, 0, 0]
     assert frames[0][60, 95].tolist() == [0, 0, 255]

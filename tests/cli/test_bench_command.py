@@ -52,7 +52,7 @@ def test_a_short_benchmark_and_its_comparison(small_model: Path, tmp_path: Path)
         assert row["ratio"] == pytest.approx(row["b"] / row["a"])
 
 
-def test_frames_of_a_picture(small_model: Path) -> None:
+def test_frames_of_an_image(small_model: Path) -> None:
     photo = Path(__file__).parents[2] / "docs" / "images" / "astronaut.jpg"
     done = _run(small_model, *SHORT, *FEW, "--slots", "1", "--no-cold-start", "--image", photo)
     assert done.exit_code == 0, done.output

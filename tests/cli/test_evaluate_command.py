@@ -65,7 +65,7 @@ def test_json(folder: Path, sharp: Path) -> None:
 
 def test_pairs_and_failures(folder: Path, sharp: Path) -> None:
     (folder / "masks" / "half.png").unlink()
-    (folder / "images" / "wrong.png").write_bytes(b"no picture")
+    (folder / "images" / "wrong.png").write_bytes(b"no image")
     done = _run("--pairs", folder / "images", folder / "masks", sharp, "--device", "cpu")
     assert done.exit_code == 1
     assert line(done.stdout, "mIoU ↑")[1] == "0.5000", "of whole and other"

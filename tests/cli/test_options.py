@@ -143,7 +143,7 @@ def test_options_of_frames(choice: FrameChoice, options: FrameOptions) -> None:
 
 
 def test_every_option_of_a_frame_is_one_of_the_commands() -> None:
-    """But nv12: frames that a command reads are in colours."""
+    """But nv12: frames that a command reads are in colors."""
     of_frames, of_commands = (
         [field.name for field in dataclasses.fields(each)] for each in (FrameOptions, FrameChoice)
     )

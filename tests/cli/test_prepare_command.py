@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.training.data import made_pictures as made
+from tests.training.data import made_images as made
 from typer.testing import CliRunner
 
 from rmbg_trt.cli import app

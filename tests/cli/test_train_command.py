@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``rmbg-trt train`` as it is typed; and the whole chain from pictures to a plan and an engine."""
+"""``rmbg-trt train`` as it is typed; and the whole chain from images to a plan and an engine."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(made: Path, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.weights
 def test_the_whole_chain(tmp_path: Path, u2netp_path: Path) -> None:
-    """prepare, train, evaluate, export to a plan, and the engine, on made pictures."""
+    """prepare, train, evaluate, export to a plan, and the engine, on made images."""
     made = make_set(tmp_path / "raw", train=10, val=4, side=96)
     prepared, run, results, plan = (tmp_path / name for name in ("set", "run", "results", "best.plan"))
     done = _run("prepare", "--pairs", made / "images", made / "masks", "--val", 0.3, "--test", 0, "-o", prepared)
@@ -124,13 +124,13 @@ def test_the_whole_chain(tmp_path: Path, u2netp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     assert plan_kind(plan.read_bytes()[:64]) == "tensorrt_rtx"
 
-    picture = np.asarray(Image.open(next((made / "images").iterdir())))
+    image = np.asarray(Image.open(next((made / "images").iterdir())))
     with (
         Engine(best, device="cpu", color="rgb") as engine,
         Engine(plan.with_name("best.fp32.onnx"), color="rgb") as onnx,
     ):
-        alpha = engine.run(picture)
+        alpha = engine.run(image)
         assert (alpha.shape, alpha.dtype) == ((96, 96), np.uint8)
         assert alpha.max() == 255
-        difference = np.abs(alpha.astype(int) - onnx.run(picture))
+        difference = np.abs(alpha.astype(int) - onnx.run(image))
     assert difference.max() <= 1

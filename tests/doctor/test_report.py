@@ -85,7 +85,7 @@ class Info:
 
 
 def right_alpha(frame: Any) -> Any:
-    """The ball of `trial_frame`, found by its colour."""
+    """The ball of `trial_frame`, found by its color."""
     return np.where(frame[..., 2] > 100, 255, 0).astype(np.uint8)
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from rmbg_trt.training.data import Pair, create_csv
 
-SIZE = (48, 64)  # of the pictures; small_models.matte of this size finds the subject to the pixel
+SIZE = (48, 64)  # of the images; small_models.matte of this size finds the subject to the pixel
 
 
-def picture(subject: np.ndarray) -> np.ndarray:
+def image(subject: np.ndarray) -> np.ndarray:
     """Red where there is the subject, blue elsewhere: (H, W, 3) uint8."""
     return np.where(subject[..., None], (220, 30, 20), (20, 30, 220)).astype(np.uint8)
 
@@ -36,7 +36,7 @@ def write_pair(folder: Path, name: str, seen: np.ndarray, true: np.ndarray, cate
     """``true`` is a mask (bool) or a matte (uint8)."""
     pair = Pair(name, folder / "images" / f"{name}.png", folder / "masks" / f"{name}.png", category, split)
     for path, pixels in (
-        (pair.image, picture(seen)),
+        (pair.image, image(seen)),
         (pair.mask, true if true.dtype == np.uint8 else true * np.uint8(255)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)

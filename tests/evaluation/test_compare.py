@@ -18,7 +18,7 @@ INFO = EngineInfo("x", "x", "cpu", "a test", "native", "1", "fp32", (32, 32), 1,
 
 
 def result(label: str, ious: dict[str, float]) -> ModelResult:
-    pictures = [
+    images = [
         ImageScore(
             Pair(name, Path(name), Path(name), "a", "val"),
             (1, 1),
@@ -26,7 +26,7 @@ def result(label: str, ious: dict[str, float]) -> ModelResult:
         )
         for name, iou in ious.items()
     ]
-    return ModelResult(label, "0", INFO, pictures, [])
+    return ModelResult(label, "0", INFO, images, [])
 
 
 def test_a_constant_difference_has_no_spread() -> None:
@@ -39,7 +39,7 @@ def test_a_constant_difference_has_no_spread() -> None:
 
 
 def test_the_interval_is_that_of_the_mean() -> None:
-    """For many pictures, the mean is normally distributed: 1.96 standard errors to each side."""
+    """For many images, the mean is normally distributed: 1.96 standard errors to each side."""
     generator = np.random.default_rng(1)
     changes = generator.normal(0.02, 0.05, 400)
     names = [str(i) for i in range(400)]
@@ -51,7 +51,7 @@ def test_the_interval_is_that_of_the_mean() -> None:
     assert difference.iou_interval == pytest.approx((changes.mean() - error, changes.mean() + error), abs=0.1 * error)
 
 
-def test_only_common_pictures_count() -> None:
+def test_only_common_images_count() -> None:
     first, second = result("a", {"x": 0.5, "y": 0.1}), result("b", {"z": 0.9, "x": 0.75})
     difference = compare(first, second)
     assert difference is not None

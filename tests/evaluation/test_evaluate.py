@@ -43,7 +43,7 @@ def test_what_is_known_beforehand(folder: Path, sharp: Path) -> None:
 
 
 def test_the_figures_are_those_of_the_engine(folder: Path, blurred: Path) -> None:
-    """Computed once more, one picture after another, without anything of the job."""
+    """Computed once more, one image after another, without anything of the job."""
     [model] = evaluate([blurred], folder, device="cpu", matte="always", filter="bilinear").models
     with Engine(blurred, device="cpu", color="rgb", filter="bilinear") as engine:
         for each in model.images:
@@ -139,7 +139,7 @@ def test_empty_truths_are_counted(tmp_path: Path, sharp: Path) -> None:
 def test_bad_pairs_do_not_stop_the_others(folder: Path, sharp: Path) -> None:
     pairs = read_pairs(folder, "val")
     broken = Pair("broken", folder / "broken.jpg", pairs[0].mask, "a", "val")
-    broken.image.write_bytes(b"no picture")
+    broken.image.write_bytes(b"no image")
     cut = Pair("cut", pairs[0].image, folder / "cut.png", "a", "val")
     cut.mask.write_bytes(pairs[0].mask.read_bytes()[:40])
     gone = Pair("gone", pairs[0].image, folder / "gone.png", "a", "val")
@@ -164,7 +164,7 @@ def test_nothing_at_all(folder: Path, sharp: Path) -> None:
         evaluate([], folder)
 
 
-def test_a_bug_costs_one_picture(folder: Path, sharp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_costs_one_image(folder: Path, sharp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Engine.run
 
     def sometimes(self: Engine, frame: Any, **options: Any) -> Any:

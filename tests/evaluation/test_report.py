@@ -168,7 +168,7 @@ def test_long_and_strange_names(tmp_path: Path) -> None:
     assert height > 2 * plots.TILE
 
 
-def test_the_sheet_of_one_picture(sharp: Path, tmp_path: Path) -> None:
+def test_the_sheet_of_one_image(sharp: Path, tmp_path: Path) -> None:
     pair = made_set.write_pair(tmp_path, "one", *made_set.SUBJECTS["half"], "a", "val")
     evaluate([sharp], [pair], device="cpu", out=tmp_path / "results")
     assert Image.open(tmp_path / "results" / "sharp" / "worst.png").width < 5 * (plots.TILE + 10)

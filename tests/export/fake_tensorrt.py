@@ -246,7 +246,7 @@ class Engine:
 
 
 class Context:
-    """IExecutionContext. Its matte is the mean of the first picture's colours; the memory is the host's."""
+    """IExecutionContext. Its matte is the mean of the first image's colors; the memory is the host's."""
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module

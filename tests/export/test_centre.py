@@ -24,7 +24,7 @@ SHAPE = InputShape(height=(64,) * 3, width=(96,) * 3)
 
 
 def _network(constant: float, *, read_twice: bool = False) -> Any:
-    """A channel of `constant` and a little of the picture, and a convolution whose bias takes the constant off."""
+    """A channel of `constant` and a little of the image, and a convolution whose bias takes the constant off."""
     first = np.zeros((2, 3, 1, 1), np.float32)
     first[0, 1], first[1, 0] = 0.1, 1.0
     reader = np.zeros((1, 5, 3, 3), np.float32)

@@ -30,7 +30,7 @@ def test_four_photographs_are_shipped() -> None:
         "rocket.jpg": (267, 400, 3),
     }
     assert all(each.rgb.dtype == np.uint8 and each.rgb.flags.c_contiguous for each in images)
-    assert all(each.rgb.std() > 30 for each in images)  # photographs, not flat colour
+    assert all(each.rgb.std() > 30 for each in images)  # photographs, not flat color
     files = [path for path in SHIPPED.iterdir() if path.suffix == ".jpg"]
     assert sum(path.stat().st_size for path in files) < 130_000
     origin = (SHIPPED / "README.md").read_text()
@@ -40,7 +40,7 @@ def test_four_photographs_are_shipped() -> None:
 def test_a_folder_is_searched_in_order_through_all_levels(tmp_path: Path) -> None:
     for place, shade in (("b.png", 2), ("a.png", 1), ("deep/er/c.png", 3)):
         _save(tmp_path / place, shade)
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     images = load_images(tmp_path)
     assert [(each.name, int(each.rgb[0, 0, 0])) for each in images] == [
         ("a.png", 1),

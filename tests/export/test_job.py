@@ -39,8 +39,8 @@ def u2netp_plan(u2netp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     out = tmp_path_factory.mktemp("plan") / "u2netp.plan"
     two = tmp_path_factory.mktemp("two")
     shipped = sorted(SHIPPED.glob("*.jpg"))
-    for picture in (shipped[0], shipped[-1]):
-        shutil.copy(picture, two)
+    for image in (shipped[0], shipped[-1]):
+        shutil.copy(image, two)
     calls: list[Any] = []
     options = Options(runtime="tensorrt_rtx", images=two)
     report = export("u2netp", out, options, progress=lambda *call: calls.append(call))
@@ -135,7 +135,7 @@ def test_a_checkpoint_in_its_own_size(checkpoint: Path, tmp_path: Path) -> None:
     report = export(str(checkpoint), tmp_path / "best.onnx", ONNX)
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["best.onnx", "best.onnx.json"]
     assert report.shape.usual == (1, 3, 96, 64)
-    assert [each.pictures for each in report.checks.comparisons] == [4], "the photographs that come with the package"
+    assert [each.images for each in report.checks.comparisons] == [4], "the photographs that come with the package"
     facts = dict(inspect(tmp_path / "best.onnx"))
     assert facts["input"] == "input [1, 3, 96, 64] float"
     assert facts["architecture"] == "unet"
@@ -315,7 +315,7 @@ def test_options_that_are_none(options: dict[str, Any], message: str) -> None:
         Options(**options)
 
 
-def test_a_network_that_mixes_the_pictures_of_a_batch_is_found_out(tmp_path: Path) -> None:
+def test_a_network_that_mixes_the_images_of_a_batch_is_found_out(tmp_path: Path) -> None:
     path = small_models.matte(tmp_path / "mix.onnx", 32, 48)
     model = onnx.load(str(path))
     model.graph.node[1].output[0] = "p"

@@ -23,7 +23,7 @@ from rmbg_trt.export.onnx_operators import Node
 
 Array = NDArray[Any]
 RNG = np.random.default_rng(7)
-MAP = (2, 4, 7, 9)  # odd sizes, two pictures
+MAP = (2, 4, 7, 9)  # odd sizes, two images
 
 
 def floats(*shape: int) -> Array:

@@ -65,13 +65,13 @@ def _empty(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (small_models.two_inputs, "has 2 inputs .picture, depth.; expected one image"),
+        (small_models.two_inputs, "has 2 inputs .image, depth.; expected one image"),
         (small_models.byte_input, r"its input is uint8 .*expected float \[N, 3, height, width\]"),
         (small_models.flat_input, r"its input is float \[1, 3\]"),
         (_truncated, "not a readable ONNX model"),
         (_empty, "the file is empty"),
     ],
-    ids=["two inputs", "uint8", "no picture", "truncated", "empty"],
+    ids=["two inputs", "uint8", "no image", "truncated", "empty"],
 )
 def test_onnx_files_that_are_refused(make: Callable[[Path], Path], message: str, tmp_path: Path) -> None:
     path = make(tmp_path / "model.onnx")
@@ -103,8 +103,8 @@ def _with_shape_arithmetic() -> Any:
         "ones": np.array([1, 1], np.int64),
     }
     nodes = [
-        helper.make_node("Conv", ["picture", "weights"], ["c"], name="c", strides=[2, 2]),
-        helper.make_node("Shape", ["picture"], ["whole"], name="s"),
+        helper.make_node("Conv", ["image", "weights"], ["c"], name="c", strides=[2, 2]),
+        helper.make_node("Shape", ["image"], ["whole"], name="s"),
         helper.make_node("Slice", ["whole", "start", "end", "axis"], ["sides"], name="sl"),
         helper.make_node("Concat", ["ones", "sides"], ["sizes"], name="cc", axis=0),
         helper.make_node("Resize", ["c", "", "", "sizes"], ["up"], name="r", mode="linear"),
@@ -114,7 +114,7 @@ def _with_shape_arithmetic() -> Any:
     model = helper.make_graph(
         nodes,
         "g",
-        [helper.make_tensor_value_info("picture", onnx.TensorProto.FLOAT, (1, 3, "h", "w"))],
+        [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, (1, 3, "h", "w"))],
         [
             helper.make_tensor_value_info("first", onnx.TensorProto.FLOAT, (1, 1, "h", "w")),
             helper.make_tensor_value_info("second", onnx.TensorProto.FLOAT, None),
@@ -135,7 +135,7 @@ def test_shapes_of_a_foreign_graph_are_folded() -> None:
         onnxruntime.InferenceSession(graph.serialize(each), providers=["CPUExecutionProvider"])
         for each in (source, result)
     )
-    np.testing.assert_allclose(before.run(["first"], {"picture": x})[0], after.run(None, {"input": x})[0], atol=1e-6)
+    np.testing.assert_allclose(before.run(["first"], {"image": x})[0], after.run(None, {"input": x})[0], atol=1e-6)
     assert len(source.graph.output) == 2, "the source is not changed"
 
 
@@ -169,10 +169,10 @@ def test_a_graph_that_is_tied_to_its_size(tmp_path: Path) -> None:
 
 def test_weights_that_are_listed_as_inputs(tmp_path: Path) -> None:
     model = onnx.load(str(small_models.matte(tmp_path / "x.onnx", 32, 32)))
-    picture = model.graph.input[0]
+    image = model.graph.input[0]
     weights = [helper.make_tensor_value_info(each.name, each.data_type, each.dims) for each in model.graph.initializer]
     del model.graph.input[:]
-    model.graph.input.extend([*weights, picture])
+    model.graph.input.extend([*weights, image])
     result = graph.static(model, InputShape(height=(32,) * 3, width=(32,) * 3))
     assert [each.name for each in result.graph.input] == ["input"]
 

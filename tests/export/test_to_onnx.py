@@ -35,7 +35,7 @@ def _session(model: Any) -> Any:
     return onnxruntime.InferenceSession(serialize(model), providers=["CPUExecutionProvider"])
 
 
-def _pictures(count: int, size: tuple[int, int]) -> Any:
+def _images(count: int, size: tuple[int, int]) -> Any:
     names = ("astronaut", "coffee", "chelsea")
     return np.concatenate([reference.input_tensor(reference.photograph(name), size) for name in names[:count]])
 
@@ -49,7 +49,7 @@ def _probability(module: Any, tensor: Any) -> Any:
 def test_open_axes_take_any_size_and_batch(name: str, module: Callable[..., Any], exported: Callable[..., Any]) -> None:
     session = _session(exported(name, dynamic=True))
     for height, width, batch in SHAPES[: 2 if name == "u2net" else None]:
-        tensor = _pictures(batch, (height, width))
+        tensor = _images(batch, (height, width))
         got = session.run(None, {"input": tensor})[0]
         assert got.shape == (batch, 1, height, width)
         difference = np.abs(got - _probability(module(name), tensor)).max()
@@ -61,7 +61,7 @@ def test_fixed_size(
     name: str, module: Callable[..., Any], exported: Callable[..., Any], request: pytest.FixtureRequest
 ) -> None:
     """The same as PyTorch, and as the official file where there is one."""
-    tensor = _pictures(1, (320, 320))
+    tensor = _images(1, (320, 320))
     got = _session(exported(name)).run(None, {"input": tensor})[0]
     assert got.shape == (1, 1, 320, 320)
     assert np.abs(got - _probability(module(name), tensor)).max() <= 1e-4
@@ -72,7 +72,7 @@ def test_fixed_size(
 
 def test_odd_fixed_size_and_batch(module: Callable[..., Any]) -> None:
     shape = InputShape(batch=(3,) * 3, height=(99,) * 3, width=(77,) * 3)
-    tensor = _pictures(3, (99, 77))
+    tensor = _images(3, (99, 77))
     got = _session(to_onnx(module("unet"), shape)).run(None, {"input": tensor})[0]
     assert got.shape == (3, 1, 99, 77)
     assert np.abs(got - _probability(module("unet"), tensor)).max() <= 1e-4
@@ -153,7 +153,7 @@ def test_our_engine_runs_it(exported: Callable[..., Any], u2netp_path: Path, tmp
 def test_openvino_reads_it(dynamic: bool, module: Callable[..., Any], exported: Callable[..., Any]) -> None:
     model = shared_core().read_model(serialize(exported("unet", dynamic=dynamic)))
     compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    tensor = _pictures(1, (320, 320))
+    tensor = _images(1, (320, 320))
     assert np.abs(compiled(tensor)[0] - _probability(module("unet"), tensor)).max() <= 1e-4
 
 

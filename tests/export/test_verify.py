@@ -37,11 +37,11 @@ def giving(*values: list[float]) -> Predict:
     return lambda x: np.array(next(waiting), np.float32).reshape(1, 1, 2, -1)
 
 
-def compared(reference: Predict, candidate: Predict, limits: Limits = FP32_LIMITS, pictures: int = 1) -> Comparison:
-    return compare("a and b", reference, candidate, [ONE, TWO][:pictures], (2, 2), limits)
+def compared(reference: Predict, candidate: Predict, limits: Limits = FP32_LIMITS, images: int = 1) -> Comparison:
+    return compare("a and b", reference, candidate, [ONE, TWO][:images], (2, 2), limits)
 
 
-def test_figures_of_one_picture() -> None:
+def test_figures_of_one_image() -> None:
     # Alpha: 0, 63 (63.75), 127 (127.5), 255 and 0, 191 (191.25), 127, 255. Both have at least 128 at the last pixel,
     # the second at one more.
     result = compared(giving([0, 0.25, 0.5, 1]), giving([0, 0.75, 0.5, 1]))
@@ -49,7 +49,7 @@ def test_figures_of_one_picture() -> None:
     assert result.mean_abs == 0.125
     assert result.mean_alpha == (191 - 63) / 4
     assert result.iou == 1 / 2
-    assert (result.what, result.pictures, result.worst_picture, result.not_finite) == ("a and b", 1, "one.jpg", 0)
+    assert (result.what, result.images, result.worst_image, result.not_finite) == ("a and b", 1, "one.jpg", 0)
 
 
 def test_alpha_is_stretched_and_probabilities_are_not() -> None:
@@ -57,14 +57,14 @@ def test_alpha_is_stretched_and_probabilities_are_not() -> None:
     assert (result.max_abs, result.mean_abs, result.mean_alpha, result.iou) == (0.25, 0.125, 0.0, 1.0)
 
 
-def test_pictures_are_pooled_and_the_worst_is_named() -> None:
+def test_images_are_pooled_and_the_worst_is_named() -> None:
     first, second = [0, 1, 1, 1], [0, 0, 0, 1]
-    result = compared(giving(first, second), giving(first, [0, 0, 0.625, 1]), pictures=2)
+    result = compared(giving(first, second), giving(first, [0, 0, 0.625, 1]), images=2)
     # 4 pixels of 5 are common; one alpha of 8 differs by 159 (159.375).
     assert result.iou == 4 / 5
     assert result.mean_alpha == 159 / 8
     assert result.mean_abs == 0.625 / 8
-    assert (result.pictures, result.worst_picture, result.max_abs) == (2, "two.jpg", 0.625)
+    assert (result.images, result.worst_image, result.max_abs) == (2, "two.jpg", 0.625)
 
 
 def test_constant_predictions_have_an_empty_alpha() -> None:
@@ -76,12 +76,12 @@ def test_constant_predictions_have_an_empty_alpha() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_values_that_are_no_numbers_fail_and_leave_no_figures(bad: float) -> None:
     good = [0.0, 0.25, 0.5, 1.0]
-    result = compared(giving(good, good), giving(good, [0, bad, bad, 1]), Limits(), pictures=2)
+    result = compared(giving(good, good), giving(good, [0, bad, bad, 1]), Limits(), images=2)
     assert result.not_finite == 2
     assert result.failures() == ["a and b: 2 values are NaN or Inf, first in two.jpg"]
     figures = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert [figures[name] for name in ("max_abs", "mean_abs", "mean_alpha", "iou")] == [None] * 4
-    assert (figures["not_finite"], figures["worst_picture"], figures["passed"]) == (2, "two.jpg", False)
+    assert (figures["not_finite"], figures["worst_image"], figures["passed"]) == (2, "two.jpg", False)
 
 
 def test_a_reference_that_is_no_number_is_an_error() -> None:
@@ -94,7 +94,7 @@ def test_maps_of_different_shape_are_an_error() -> None:
         compared(giving([0, 0, 0, 1]), giving([0] * 6))
 
 
-def test_failures_name_figure_limit_and_picture() -> None:
+def test_failures_name_figure_limit_and_image() -> None:
     figures = Comparison("a and b", 3, 2e-4, 1e-5, 0.6, 0.9985, "cat.jpg", 0, Limits(1e-4, 0.5, 0.999), "do that")
     end = "(worst image: cat.jpg); do that"
     assert figures.failures() == [
@@ -104,12 +104,12 @@ def test_failures_name_figure_limit_and_picture() -> None:
     ]
     assert figures.to_dict() == {
         "what": "a and b",
-        "pictures": 3,
+        "images": 3,
         "max_abs": 2e-4,
         "mean_abs": 1e-5,
         "mean_alpha": 0.6,
         "iou": 0.9985,
-        "worst_picture": "cat.jpg",
+        "worst_image": "cat.jpg",
         "not_finite": 0,
         "limits": {"max_abs": 1e-4, "mean_alpha": 0.5, "iou": 0.999},
         "passed": False,
@@ -137,7 +137,7 @@ def test_networks_get_the_input_of_the_size_and_steps_are_counted() -> None:
 
 
 def chain(*steps: tuple[str, str, float]) -> Any:
-    """(name, operator, constant) after one another, in half between two casts; the mean of the colours at the end."""
+    """(name, operator, constant) after one another, in half between two casts; the mean of the colors at the end."""
     nodes = [helper.make_node("Cast", ["x"], ["v0"], name="to_half", to=TensorProto.FLOAT16)]
     constants = {"mean": np.full((1, 3, 1, 1), 1 / 3, np.float16)}
     for index, (name, kind, value) in enumerate(steps):
@@ -168,7 +168,7 @@ def test_a_graph_that_is_right_in_half_passes() -> None:
     assert comparison.failures() == inside.failures() == []
     assert comparison.limits == FP16_LIMITS
     assert 0 < comparison.max_abs < 1e-3
-    assert len(steps) == comparison.pictures == 2
+    assert len(steps) == comparison.images == 2
     # The largest input is (1 - 0.406) / 0.225 = 2.64.
     assert inside.layer == "up"
     assert 30 < inside.largest <= 2.64 * 16 + 0.05
@@ -209,7 +209,7 @@ def test_a_graph_that_loses_too_much_fails_its_limits() -> None:
     assert comparison.mean_alpha > 5
     assert comparison.iou < 0.99
     assert len(comparison.failures()) == 2
-    assert all("of layer 'coarse'" in text and comparison.worst_picture in text for text in comparison.failures())
+    assert all("of layer 'coarse'" in text and comparison.worst_image in text for text in comparison.failures())
     assert inside.failures() == []
     assert inside.layer == "coarse"
 

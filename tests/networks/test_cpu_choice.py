@@ -211,7 +211,7 @@ def test_openvino_gone_since_the_last_start(model: Path) -> None:
 
 
 def test_a_check_by_hand() -> None:
-    """Eight pictures; the second network says one half more everywhere where the first says nothing."""
+    """Eight images; the second network says one half more everywhere where the first says nothing."""
 
     def none(x: Any) -> Any:
         return np.tile(np.float32([0, 1]), (1, 1, SIZE[0], SIZE[1] // 2))

@@ -168,7 +168,7 @@ def test_concat_of_odd_channel_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("isa", ["generic", "avx2", "avx512", "avx512_bf16", "amx"])
-def test_every_instruction_set_gives_the_same_picture(tmp_path: Path, in_python: Callable[..., str], isa: str) -> None:
+def test_every_instruction_set_gives_the_same_image(tmp_path: Path, in_python: Callable[..., str], isa: str) -> None:
     b = Builder()
     down = b.pool(b.relu(b.conv(b.relu(b.conv("x", 3, 32)), 32, 48, dilation=2)))
     up = b.resize(down, 48, 37, 52)

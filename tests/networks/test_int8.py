@@ -94,7 +94,7 @@ def ready(path: Path, **options: Any) -> str:
 
 
 def folder_of(place: Path, *, masks: bool, count: int = 8) -> Path:
-    """Photographs; their masks are where the picture is bright, which is nothing that the network knows."""
+    """Photographs; their masks are where the image is bright, which is nothing that the network knows."""
     for index in range(count):
         rgb = np.roll(reference.photograph("coffee")[:200, :300], 20 * index, axis=1)
         for name, pixels in (("images", rgb), ("masks", np.where(rgb[:, :, 0] > 150, 255, 0).astype(np.uint8))):
@@ -177,24 +177,24 @@ def test_masks_are_the_truth(tmp_path: Path) -> None:
     samples = calibration.find_samples(folder)
     assert [each.image.name for each in samples.calibrate] == ["0.png", "2.png", "4.png", "6.png"]
     assert [each.mask and each.mask.name for each in samples.verify] == ["1.png", "3.png", "5.png", "7.png"]
-    for picture, truth in samples.to_verify():
-        np.testing.assert_array_equal(truth, np.where(picture.rgb[:, :, 0] > 150, 255, 0))
+    for image, truth in samples.to_verify():
+        np.testing.assert_array_equal(truth, np.where(image.rgb[:, :, 0] > 150, 255, 0))
     other = calibration.find_samples(folder, folder_of(tmp_path / "val", masks=True, count=2))
     assert (len(other.calibrate), [each.image.parts[-3] for each in other.verify]) == (6, ["val", "val"])
     assert other.what == "6 images of photos"
 
 
 def test_figures_by_hand() -> None:
-    """A picture of four pixels in a row; the truth is the right half."""
-    picture = NamedImage("four", np.zeros((1, 4, 3), np.uint8))
+    """An image of four pixels in a row; the truth is the right half."""
+    image = NamedImage("four", np.zeros((1, 4, 3), np.uint8))
     truth = np.array([[0, 0, 255, 255]], np.uint8)
 
     def gives(*values: float) -> Any:
         return lambda x: np.array(values, np.float32).reshape(1, 1, 1, 4)
 
     fp32, int8 = gives(0, 0, 1, 1), gives(0, 0.6, 1, 1)
-    check = check_int8(fp32, int8, [(picture, truth), (picture, truth)], (1, 4))
-    assert (check.pictures, check.masks, check.iou_fp32, check.worst_picture) == (2, True, 1, "four")
+    check = check_int8(fp32, int8, [(image, truth), (image, truth)], (1, 4))
+    assert (check.images, check.masks, check.iou_fp32, check.worst_image) == (2, True, 1, "four")
     assert check.iou == pytest.approx(2 / 3)
     assert check.mean_alpha == 153 / 4
     assert check.failures()[0].startswith("int8 loses 0.3333 of IoU")
@@ -206,17 +206,17 @@ def test_figures_by_hand() -> None:
     )
     older = {name: value for name, value in timed.to_dict().items() if not name.endswith("_ms")}
     assert check_of(older) == dataclasses.replace(check, fp32_ms=0, int8_ms=0)
-    undecided = check_int8(gives(0, 0.4, 0.4, 1), gives(0, 0.7, 0.2, 1), [(picture, None)], (1, 4))
+    undecided = check_int8(gives(0, 0.4, 0.4, 1), gives(0, 0.7, 0.2, 1), [(image, None)], (1, 4))
     assert (undecided.iou, undecided.masks) == (1, False)
-    same = check_int8(int8, int8, [(picture, None)], (1, 4))
+    same = check_int8(int8, int8, [(image, None)], (1, 4))
     assert (same.loss, same.masks, same.failures()) == (0, False, [])
     with pytest.raises(ModelError, match="NaN or Inf on four"):
-        check_int8(fp32, gives(0, float("nan"), 0, 1), [(picture, None)], (1, 4))
+        check_int8(fp32, gives(0, float("nan"), 0, 1), [(image, None)], (1, 4))
     with pytest.raises(ModelError, match="no readable image"):
         check_int8(fp32, int8, [], (1, 4))
 
 
-def test_few_pictures_are_varied(tmp_path: Path) -> None:
+def test_few_images_are_varied(tmp_path: Path) -> None:
     samples = calibration.find_samples(folder_of(tmp_path / "photos", masks=False, count=3))
     inputs = samples.inputs((64, 48))
     assert [each.shape for each in inputs] == [(1, 3, 64, 48)] * calibration.CALIBRATE
@@ -224,20 +224,20 @@ def test_few_pictures_are_varied(tmp_path: Path) -> None:
     assert [each.tobytes() for each in samples.inputs((64, 48))] == [each.tobytes() for each in inputs]
 
 
-def test_damaged_pictures_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_images_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = folder_of(tmp_path / "photos", masks=True, count=3)
-    (folder / "images/0.png").write_bytes(b"no picture")
+    (folder / "images/0.png").write_bytes(b"no image")
     (folder / "masks/1.png").write_bytes(b"no mask")
-    assert [picture.name for picture, _ in calibration.find_samples(folder).to_verify()] == ["2.png"]
+    assert [image.name for image, _ in calibration.find_samples(folder).to_verify()] == ["2.png"]
     assert "0.png" in caplog.text
     assert "1.png" in caplog.text
     for each in (folder / "images").iterdir():
-        each.write_bytes(b"no picture")
+        each.write_bytes(b"no image")
     with pytest.raises(InputError, match="none can be read"):
         calibration.find_samples(folder).inputs((64, 64))
 
 
-def test_a_picture_that_is_gone_is_left_out(model: Path, tmp_path: Path) -> None:
+def test_an_image_that_is_gone_is_left_out(model: Path, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "photos", masks=False, count=2)
     (folder / "images/gone.png").symlink_to(tmp_path / "nowhere.png")
     assert "variations of 3 images of photos" in ready(model, calibration=folder)
@@ -530,7 +530,7 @@ def test_our_own_network_has_no_int8(model: Path) -> None:
 def test_nncf_stays_out_of_this_process(model: Path, emptied: Path, capfd: pytest.CaptureFixture[str]) -> None:
     logger = logging.getLoggerClass()
     ready(model)
-    assert capfd.readouterr().out == "", "a picture may be on its way there"
+    assert capfd.readouterr().out == "", "an image may be on its way there"
     assert logging.getLoggerClass() is logger
     assert "NNCF_CI" not in os.environ
     assert not any(name.partition(".")[0] == "nncf" for name in sys.modules)
@@ -588,7 +588,7 @@ def no_news(stage: str, done: int, total: int) -> None:
 
 
 def test_ctrl_c_ends_the_child(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child takes a picture, and would then write a file for as long as it lives."""
+    """The child takes an image, and would then write a file for as long as it lives."""
     alive = tmp_path / "alive"
     (tmp_path / "child.py").write_text(
         f"import os, time\nprint('{{\"done\": 1}}', flush=True)\n"

@@ -105,7 +105,7 @@ def test_open_lengths(
     [network] = tensorrt_network.open(write(**OPEN), Request("auto", size, 1, device_index=0)).networks
     assert network.input.shape == (1, 3, *expected)
     assert network.output.shape == (1, 1, *expected)
-    assert trt.engines[0].contexts[0].shape == (1, 3, *expected), "one picture, though it was tuned for two"
+    assert trt.engines[0].contexts[0].shape == (1, 3, *expected), "one image, though it was tuned for two"
     assert network.input.dtype == "float16"
 
 

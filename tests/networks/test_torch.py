@@ -101,8 +101,8 @@ def test_the_matte_is_that_of_the_onnx_file(u2netp_path: Path, size: tuple[int, 
     assert made_for == (320, 320)
     matte, precision, reason = prepare(model, size, CPU, "fp32")
     assert (precision, reason) == ("fp32", "fp32 because it was asked for")
-    for picture in load_images(None, 2):
-        x = input_tensor([picture], *size)
+    for image in load_images(None, 2):
+        x = input_tensor([image], *size)
         np.testing.assert_allclose(predict_with(matte, CPU)(x), expected(x), atol=1e-4)
 
 

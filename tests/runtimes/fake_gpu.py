@@ -96,7 +96,7 @@ def use_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: dict[str, Any]) -> Current:
 
 
 def plan(tag: str = "ftrt", **changes: Any) -> bytes:
-    """A plan of one float32 picture 32x48 and its matte, or with changes."""
+    """A plan of one float32 image 32x48 and its matte, or with changes."""
     described = {
         "inputs": {"input": ["FLOAT", [1, 3, 32, 48]]},
         "outputs": {"matte": ["FLOAT", [1, 1, 32, 48]]},

@@ -95,7 +95,7 @@ def test_an_output_of_another_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (small_models.two_inputs, "has 2 inputs \\(picture, depth\\); expected one image"),
+        (small_models.two_inputs, "has 2 inputs \\(image, depth\\); expected one image"),
         (
             lambda path: small_models.matte(path, 32, 32, channels=4),
             "its input is .*4.*; expected \\(1, 3, height, width\\)",

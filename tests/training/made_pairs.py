@@ -21,8 +21,8 @@ def make_set(folder: Path, *, train: int = 8, val: int = 4, side: int = 64, seed
             image, mask = folder / "images" / f"{name}.png", folder / "masks" / f"{name}.png"
             for path in (image, mask):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            picture, truth = _blob(random, side)
-            Image.fromarray(picture).save(image)
+            pixels, truth = _blob(random, side)
+            Image.fromarray(pixels).save(image)
             Image.fromarray(truth).save(mask)
             pairs.append(Pair(name, image, mask, "made", split))
     create_csv(pairs, folder / "pairs.csv")
@@ -37,6 +37,6 @@ def _blob(random: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarra
     ImageDraw.Draw(mask).ellipse((x - rx, y - ry, x + rx, y + ry), fill=255)
     truth = np.array(mask)
     ground = random.integers(0, 90, (side, side, 3))
-    colour = random.integers(150, 256, 3)
-    picture = np.where(truth[..., None] > 0, colour + random.integers(-20, 21, (side, side, 3)), ground)
-    return np.clip(picture, 0, 255).astype(np.uint8), truth
+    color = random.integers(150, 256, 3)
+    pixels = np.where(truth[..., None] > 0, color + random.integers(-20, 21, (side, side, 3)), ground)
+    return np.clip(pixels, 0, 255).astype(np.uint8), truth

@@ -137,7 +137,7 @@ def test_a_configuration_that_lies(model: Any, tmp_path: Path) -> None:
 
 
 def test_a_configuration_with_unknown_fields(model: Any, tmp_path: Path) -> None:
-    metadata = {"rmbg-trt checkpoint 1": json.dumps({"architecture": "u2netp", "colour": 3})}
+    metadata = {"rmbg-trt checkpoint 1": json.dumps({"architecture": "u2netp", "color": 3})}
     save_file(model.state_dict(), tmp_path / "x.safetensors", metadata=metadata)
     with pytest.raises(ModelError, match="not a model configuration"):
         load_checkpoint(tmp_path / "x.safetensors")

@@ -55,7 +55,7 @@ def test_dice_by_hand() -> None:
 
 
 def test_the_laplacian_pyramid_is_that_of_both() -> None:
-    """Level by level, for each picture on its own, and then the difference."""
+    """Level by level, for each image on its own, and then the difference."""
     alpha, target = torch.rand(2, 1, 13, 9), torch.rand(2, 1, 13, 9)
 
     def pyramid(x: torch.Tensor, levels: int) -> list[torch.Tensor]:

@@ -96,7 +96,7 @@ def test_of_masks_as_pysodmetrics(shape: tuple[int, int, int]) -> None:
         "dice": py_sod_metrics.DICEHandler(with_dynamic=False, with_adaptive=False, with_binary=True),
         "oa": py_sod_metrics.OverallAccuracyHandler(with_dynamic=False, with_adaptive=False, with_binary=True),
     }
-    # Theirs counts from above one half, and takes the pictures together; of one, that is the same.
+    # Theirs counts from above one half, and takes the images together; of one, that is the same.
     measure = py_sod_metrics.FmeasureV2(metric_handlers=handlers)
     measure.step((alpha >= 128).astype(np.float64), truth, normalize=False)
     found = {name: each["binary"] for name, each in measure.get_results().items()}
@@ -129,7 +129,7 @@ def test_a_matte_is_cut_at_one_half() -> None:
         # In the order of MEASURES.
         (0, 0, (1, 1, 1, 0, 0, 0, 1, 255 / 256)),  # at the threshold 0 all is foreground, which E minds
         (255, 0, (0, 0, 0, 1, 0, 0, 0, 0)),
-        (0, 255, (0, 0, 0, 1, 1, None, 0, 1 / 256)),  # weighted F is smoothed with zeros around the picture
+        (0, 255, (0, 0, 0, 1, 1, None, 0, 1 / 256)),  # weighted F is smoothed with zeros around the image
         (255, 255, (1, 1, 1, 0, 1, 1, 1, 1)),
     ],
 )
@@ -146,7 +146,7 @@ def test_constant_masks(alpha: int, truth: int, expected: tuple[Any, ...]) -> No
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (1, 9)])
 @pytest.mark.parametrize("measure", MEASURES)
-def test_tiny_pictures(measure: Callable[[Any, Any], float], shape: tuple[int, int]) -> None:
+def test_tiny_images(measure: Callable[[Any, Any], float], shape: tuple[int, int]) -> None:
     generator = np.random.default_rng(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

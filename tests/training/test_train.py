@@ -308,9 +308,9 @@ def test_wrong_folders(made: Path, unbroken: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_unreadable_picture_is_named(tmp_path: Path, workers: int) -> None:
+def test_an_unreadable_image_is_named(tmp_path: Path, workers: int) -> None:
     data = make_set(tmp_path / "made")
-    read_pairs(data, "train")[3].image.write_bytes(b"no picture")
+    read_pairs(data, "train")[3].image.write_bytes(b"no image")
     with pytest.raises(InputError, match=r"^\S*train_003\.png is not an image[^\n]*$"):
         train(config(data, workers=workers), tmp_path / "run")
 
@@ -322,7 +322,7 @@ def test_a_missing_mask_is_named(tmp_path: Path) -> None:
         train(config(data), tmp_path / "run")
 
 
-def test_more_pictures_a_step_than_there_are(made: Path, tmp_path: Path) -> None:
+def test_more_images_a_step_than_there_are(made: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"8 training images are fewer than one step takes \(1 x 9\)"):
         train(config(made, batch=9), tmp_path / "run")
 
@@ -368,7 +368,7 @@ def test_what_is_told(made: Path, tmp_path: Path) -> None:
     assert told == read_metrics(tmp_path / "run")
 
 
-def test_a_choice_of_pictures_is_always_the_same(made: Path) -> None:
+def test_a_choice_of_images_is_always_the_same(made: Path) -> None:
     pairs = read_pairs(made, "train")
     some = choose(pairs, 3, seed=1)
     assert some == choose(pairs, 3, seed=1) != choose(pairs, 3, seed=2)

@@ -43,7 +43,7 @@ def test_the_input_is_the_engines(pairs: list[Pair]) -> None:
     assert sample.position.item() == 3
 
 
-def test_a_dark_picture_is_divided_by_its_maximum() -> None:
+def test_a_dark_image_is_divided_by_its_maximum() -> None:
     image = torch.full((2, 3, 4, 4), 0.5)
     image[1] *= 0.1
     shown = normalize(image, MODEL)
@@ -71,8 +71,8 @@ def test_augmentation_hangs_on_seed_epoch_and_place_alone(pairs: list[Pair]) -> 
     assert not any(torch.equal(first.image, each.image) for each in others)
 
 
-def test_moves_are_the_same_for_picture_and_mask() -> None:
-    """The picture here is its own mask, so any move that differs shows."""
+def test_moves_are_the_same_for_image_and_mask() -> None:
+    """The image here is its own mask, so any move that differs shows."""
     mask = torch.zeros(1, 48, 48)
     mask[:, 10:30, 14:36] = 1
     augment = Augment(AugmentConfig(crop=2 / 3, scale=(0.7, 1.4), jitter=0, blur=0, jpeg=0), (48, 48))
@@ -121,7 +121,7 @@ def _places(loader: TrainLoader, batches: int | None = None) -> list[list[int]]:
     return [next(iterator).position.tolist() for _ in range(len(loader) if batches is None else batches)]
 
 
-def test_an_epoch_shows_each_picture_once_in_another_order(pairs: list[Pair]) -> None:
+def test_an_epoch_shows_each_image_once_in_another_order(pairs: list[Pair]) -> None:
     loader = TrainLoader(PairDataset(pairs, MODEL, None, 0), 2, 0, _processors())
     first, second = _places(loader), _places(loader)
     for each in (first, second):
@@ -158,6 +158,6 @@ def test_another_number_of_processes_is_refused(pairs: list[Pair]) -> None:
         TrainLoader(dataset, 2, 0, _processors()).load_state_dict(state)
 
 
-def test_too_few_pictures(pairs: list[Pair]) -> None:
+def test_too_few_images(pairs: list[Pair]) -> None:
     with pytest.raises(InputError, match=r"11 training images are fewer than one step takes \(3 x 4\)"):
         TrainLoader(PairDataset(pairs, MODEL, None, 0), 4, 0, _processors(0, 3))

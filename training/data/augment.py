@@ -15,7 +15,7 @@ from ..requirements import require
 
 
 class Augment:
-    """Moves an image and its mask alike, and changes the colours of the image.
+    """Moves an image and its mask alike, and changes the colors of the image.
 
     Args:
         config: The steps and their strength.
@@ -31,7 +31,7 @@ class Augment:
         from kornia.constants import DataKey, Resample
 
         moves: list[Any] = []
-        colours: list[Any] = []
+        colors: list[Any] = []
         if config.flip:
             moves.append(kornia.RandomHorizontalFlip(p=config.flip))
         if config.scale != (1.0, 1.0):
@@ -40,23 +40,23 @@ class Augment:
             moves.append(kornia.RandomCrop((round(config.crop * size[0]), round(config.crop * size[1]))))
         if config.jitter:
             share = config.jitter
-            colours.append(kornia.ColorJitter(share, share, share, share / 10, p=0.8))
+            colors.append(kornia.ColorJitter(share, share, share, share / 10, p=0.8))
         if config.blur:
-            colours.append(kornia.RandomGaussianBlur((7, 7), (0.3, 2.0), p=config.blur))
+            colors.append(kornia.RandomGaussianBlur((7, 7), (0.3, 2.0), p=config.blur))
         if config.jpeg:
-            colours.append(kornia.RandomJPEG((30.0, 90.0), p=config.jpeg))
+            colors.append(kornia.RandomJPEG((30.0, 90.0), p=config.jpeg))
         keys: list[Any] = ["input", "mask"]
         extra = {DataKey.MASK: {"resample": Resample.BILINEAR, "align_corners": False}}
         self._moves = kornia.AugmentationSequential(*moves, data_keys=keys, extra_args=extra) if moves else None
-        self._colours = kornia.AugmentationSequential(*colours, data_keys=["input"]) if colours else None
+        self._colors = kornia.AugmentationSequential(*colors, data_keys=["input"]) if colors else None
 
     def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Augments an image (3, H, W) RGB and its mask (1, H, W), both in 0..1; a crop makes both smaller."""
         image, mask = image[None], mask[None]
         if self._moves is not None:
             image, mask = self._moves(image, mask)
-        if self._colours is not None:
-            image = self._colours(image)
+        if self._colors is not None:
+            image = self._colors(image)
         return image[0].clamp(0, 1), mask[0].clamp(0, 1)
 
 
@@ -73,7 +73,7 @@ def replace_background(image: Tensor, mask: Tensor, other: Tensor, other_mask: T
 
 
 def paint_over(image: Tensor, mask: Tensor) -> Tensor:
-    """Fills a region with the colours around it: averages of the known pixels, from coarse to fine (push-pull).
+    """Fills a region with the colors around it: averages of the known pixels, from coarse to fine (push-pull).
 
     Args:
         image: (3, H, W).
@@ -87,14 +87,14 @@ def paint_over(image: Tensor, mask: Tensor) -> Tensor:
         return image
     levels = [(image[None] * known, known)]
     while max(levels[-1][1].shape[2:]) > 1:
-        colours, weight = levels[-1]
-        levels.append(tuple(functional.avg_pool2d(map_, 2, ceil_mode=True) for map_ in (colours, weight)))  # type: ignore[arg-type]
-    colours, weight = levels.pop()
-    filled = colours / weight.clamp(min=1e-8)
-    for colours, weight in reversed(levels):
+        colors, weight = levels[-1]
+        levels.append(tuple(functional.avg_pool2d(map_, 2, ceil_mode=True) for map_ in (colors, weight)))  # type: ignore[arg-type]
+    colors, weight = levels.pop()
+    filled = colors / weight.clamp(min=1e-8)
+    for colors, weight in reversed(levels):
         up = functional.interpolate(filled, size=weight.shape[2:], mode="bilinear", align_corners=False)
         share = weight.clamp(max=1)
-        filled = torch.where(weight > 1e-8, colours / weight.clamp(min=1e-8), up) * share + up * (1 - share)
+        filled = torch.where(weight > 1e-8, colors / weight.clamp(min=1e-8), up) * share + up * (1 - share)
     return filled[0]
 
 

@@ -19,7 +19,7 @@ def read_mask(source: Source, *, name: str | None = None) -> Array:
     """Reads a mask of any common kind.
 
     * The mask is the alpha channel if it is not fully opaque, else the luminance.
-    * In a colour palette (as in DAVIS and VOC), every index but the black one is foreground.
+    * In a color palette (as in DAVIS and VOC), every index but the black one is foreground.
     * 16-bit values keep their high byte. If no value is above 1, the values are labels: 1 is foreground.
 
     Args:

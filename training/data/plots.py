@@ -23,7 +23,7 @@ _PAPER, _INK, _BACKGROUND = (24, 24, 24), (230, 230, 230), (200, 40, 120)
 
 
 def contact_sheet(pairs: Sequence[Pair], count: int = 48) -> Image.Image:
-    """Draws pairs: the image, and next to it the image with what the mask calls background in one colour.
+    """Draws pairs: the image, and next to it the image with what the mask calls background in one color.
 
     Args:
         pairs: Of a prepared set.
@@ -48,7 +48,7 @@ def contact_sheet(pairs: Sequence[Pair], count: int = 48) -> Image.Image:
 
 
 def plot_data(pairs: Sequence[Pair], target: Path) -> None:
-    """Draws the images per category as bars, with a colour for each split.
+    """Draws the images per category as bars, with a color for each split.
 
     Args:
         pairs: Of a prepared set.

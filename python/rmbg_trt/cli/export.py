@@ -182,7 +182,7 @@ def _print_report(report: job.Report) -> None:
     for result in report.checks.comparisons:
         passed = Text("yes", "green") if not result.failures() else Text("NO", "bold red")
         figures = (f"{result.max_abs:.2g}", f"{result.mean_abs:.2g}", f"{result.mean_alpha:.3f}", f"{result.iou:.5f}")
-        table.add_row(result.what, str(result.pictures), *figures, passed)
+        table.add_row(result.what, str(result.images), *figures, passed)
     out.print(table)
     inside = report.checks.activations
     if inside is not None:

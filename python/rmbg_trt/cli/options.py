@@ -109,10 +109,10 @@ class EngineChoice:
 
 
 RefineOption = Annotated[
-    bool, typer.Option("--refine/--no-refine", help="Refine edges and hair, guided by the colours of the frame.")
+    bool, typer.Option("--refine/--no-refine", help="Refine edges and hair, guided by the colors of the frame.")
 ]
 DecontaminateOption = Annotated[
-    bool, typer.Option("--decontaminate/--no-decontaminate", help="Remove the old background's colour from edges.")
+    bool, typer.Option("--decontaminate/--no-decontaminate", help="Remove the old background's color from edges.")
 ]
 
 
@@ -126,7 +126,7 @@ class FrameChoice:
     ] = None
     background: Annotated[str | list[str] | None, typer.Option(metavar="WHAT")] = None  # commands differ in it
     premultiplied: Annotated[
-        bool, typer.Option("--premultiplied", help="Multiply the colours of a cutout by alpha.")
+        bool, typer.Option("--premultiplied", help="Multiply the colors of a cutout by alpha.")
     ] = False
     refine: RefineOption = True
     decontaminate: DecontaminateOption = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures that a set is judged by."""
+"""The images that a set is judged by."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.data import made_pictures as made
+from tests.training.data import made_images as made
 
 from rmbg_trt.training.data import Pair
 from rmbg_trt.training.data.plots import _choose, contact_sheet, plot_data
@@ -20,7 +20,7 @@ def _pair(folder: Path, seed: int, size: tuple[int, int], split: str = "train") 
     return Pair(f"a_{seed:05d}", image, mask, "a", split)
 
 
-def test_a_picture_stands_beside_its_cutout(tmp_path: Path) -> None:
+def test_an_image_stands_beside_its_cutout(tmp_path: Path) -> None:
     sheet = np.asarray(contact_sheet([_pair(tmp_path, 1, (150, 300)), _pair(tmp_path, 2, (300, 150), "val")]))
     assert sheet.shape == (180, 624, 3)
     shown = np.asarray(made.photo(1, (150, 300)).resize((150, 75), Image.Resampling.LANCZOS))

@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.data import made_pictures as made
+from tests.training.data import made_images as made
 
 from rmbg_trt.training.data.split import group_near_duplicates, perceptual_hash
 
@@ -24,18 +24,18 @@ def _hash(image: Image.Image) -> bytes:
 
 
 def test_hash_is_that_of_imagehash() -> None:
-    picture = made.photo(1)
-    assert _hash(picture).hex() == str(imagehash.phash(picture))
-    assert _hash(picture.convert("RGBA")) == _hash(picture)
+    image = made.photo(1)
+    assert _hash(image).hex() == str(imagehash.phash(image))
+    assert _hash(image.convert("RGBA")) == _hash(image)
 
 
 def test_copies_are_near_and_others_far() -> None:
-    picture = made.photo(1, (240, 320))
+    image = made.photo(1, (240, 320))
     stream = io.BytesIO()
-    picture.resize((200, 150)).save(stream, "JPEG", quality=40)
+    image.resize((200, 150)).save(stream, "JPEG", quality=40)
     copy = Image.open(stream)
-    assert _differing_bits(_hash(picture), _hash(copy)) <= 4
-    assert all(_differing_bits(_hash(picture), _hash(made.photo(seed))) > 12 for seed in range(2, 12))
+    assert _differing_bits(_hash(image), _hash(copy)) <= 4
+    assert all(_differing_bits(_hash(image), _hash(made.photo(seed))) > 12 for seed in range(2, 12))
 
 
 @pytest.mark.parametrize("distance", [0, 1, 6, 20])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.data import made_pictures as made
+from tests.training.data import made_images as made
 
 from rmbg_trt.training.data.inspect_pair import Inspected, inspect_pair
 from rmbg_trt.training.data.sources import ANY, Found, Rejected

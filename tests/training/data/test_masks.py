@@ -18,10 +18,10 @@ from rmbg_trt.training.data import read_mask, resize_mask
 SHAPE = np.array([[0, 255, 255], [0, 0, 255]], np.uint8)
 
 
-def _palette(colours: list[int]) -> Image.Image:
+def _palette(colors: list[int]) -> Image.Image:
     image = Image.fromarray((SHAPE // 255).astype(np.uint8)).convert("P")
     image.putdata((SHAPE.ravel() // 255).tolist())
-    image.putpalette(colours)
+    image.putpalette(colors)
     return image
 
 
@@ -88,8 +88,8 @@ def test_values_out_of_range_are_refused(tmp_path: Path) -> None:
         read_mask((tmp_path / "mask.tiff").read_bytes(), name="from the tar")
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture"])
-def test_no_picture(data: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", [b"", b"no image"])
+def test_no_image(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "mask.png").write_bytes(data)
     with pytest.raises(InputError, match=r"mask\.png"):
         read_mask(tmp_path / "mask.png")

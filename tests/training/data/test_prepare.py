@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.data import made_pictures as made
+from tests.training.data import made_images as made
 
 from rmbg_trt.errors import Error, InputError, UnavailableError
 from rmbg_trt.training.data import prepare as module
@@ -46,7 +46,7 @@ def kinds(report: Report) -> dict[str, str]:
 
 
 def check_set(folder: Path, report: Report) -> None:
-    """What holds for every set: its table, and masks that are 8-bit gray of their picture's size."""
+    """What holds for every set: its table, and masks that are 8-bit gray of their image's size."""
     pairs = read_pairs(folder)
     assert pairs == report.pairs
     assert len({pair.name for pair in pairs}) == len(pairs)
@@ -184,7 +184,7 @@ def test_unfit_pairs_are_left_out_and_the_rest_is_made(tmp_path: Path) -> None:
     }
 
 
-def test_nothing_like_a_held_out_picture_is_trained_on(tmp_path: Path) -> None:
+def test_nothing_like_a_held_out_image_is_trained_on(tmp_path: Path) -> None:
     made.make_pairs(tmp_path / "train", range(1, 6), (96, 128))
     made.make_pairs(tmp_path / "val", range(5, 8), (48, 64))  # 5 is in both, of other sizes
     made.make_pairs(tmp_path / "more", range(7, 9), (60, 80))  # 7 is in val
@@ -369,7 +369,7 @@ def test_categories_are_part_of_file_names(category: str) -> None:
         Source(category, (), sources.Listing)
 
 
-def test_a_lossless_turned_picture_stays_lossless(tmp_path: Path) -> None:
+def test_a_lossless_turned_image_stays_lossless(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
     found = sources.Found(

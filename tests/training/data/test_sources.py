@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.training.data import made_pictures as made
+from tests.training.data import made_images as made
 
 from rmbg_trt.errors import InputError
 from rmbg_trt.training.data import sources
@@ -105,7 +105,7 @@ def test_pairs_of_folders(tmp_path: Path) -> None:
         made.save(made.photo(1), images / name)
     for name in ("a.png", "sub/b_mask.png", "c_mask.png", "f-matte.png", "e.png", "g.png", "h_mask.png"):
         made.save(made.disc(), masks / name)
-    (images / "notes.txt").write_text("not a picture")
+    (images / "notes.txt").write_text("not an image")
     listing = sources.read_pairs_of_folders(images, masks, "mine", ("val",))
     assert _names(listing) == [
         ("a.JPG", "a.png", ("val",)),

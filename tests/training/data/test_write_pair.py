@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.data import made_pictures as made
+from tests.training.data import made_images as made
 
 from rmbg_trt.errors import Error, InputError
 from rmbg_trt.training.data.write_pair import count_names, place, resize_image, smaller_size

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures that a perceptual hash tells apart, their masks, and datasets of them in the layouts of the published."""
+"""Images that a perceptual hash tells apart, their masks, and datasets of them in the layouts of the published."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests import make
 
 
 def photo(seed: int, size: tuple[int, int] = (48, 64)) -> Image.Image:
-    """Smooth colours, of (height, width); another seed gives another picture, another size the same."""
+    """Smooth colors, of (height, width); another seed gives another image, another size the same."""
     return Image.fromarray(make.soft_colors(*size, seed))
 
 

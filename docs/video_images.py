@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the pictures of docs/quality.md with the engine itself: edges and their colors, a stabilized clip, its flicker.
+"""Makes the images of docs/quality.md with the engine itself: edges and their colors, a stabilized clip, its flicker.
 
 They are made from the photographs of scikit-image and from synthetic hair, so the true alpha of every frame is known.
-Needs scikit-image, SciPy, Matplotlib and the weights, and a minute or two: ``python docs/video_pictures.py``.
+Needs scikit-image, SciPy, Matplotlib and the weights, and a minute or two: ``python docs/video_images.py``.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def edges() -> None:
             for each in steps.values()
         ]
     rows.append(crops([woman, *made], (120, 0, 220), 2))
-    picture = Image.new("RGB", (rows[0].width, 30 + sum(row.height + 8 for row in rows)), "white")
-    labels(picture, ["the frame", *steps], rows[0].width // (len(steps) + 1))
+    image = Image.new("RGB", (rows[0].width, 30 + sum(row.height + 8 for row in rows)), "white")
+    labels(image, ["the frame", *steps], rows[0].width // (len(steps) + 1))
     top = 30
     for row in rows:
-        picture.paste(row, (0, top))
+        image.paste(row, (0, top))
         top += row.height + 8
-    save(picture, "video_edges.webp", 88)
+    save(image, "video_edges.webp", 88)
 
 
 def over(cutout: Bytes) -> Bytes:
@@ -62,10 +62,10 @@ def over(cutout: Bytes) -> Bytes:
     return np.asarray(back)
 
 
-def crops(pictures: list[Bytes], place: tuple[int, int, int], zoom: int) -> Image.Image:
+def crops(images: list[Bytes], place: tuple[int, int, int], zoom: int) -> Image.Image:
     """The same square (left, top, side) of each, beside each other."""
     left, top, side = place
-    cut = [picture[top : top + side, left : left + side] for picture in pictures]
+    cut = [image[top : top + side, left : left + side] for image in images]
     row = Image.fromarray(np.hstack(cut))
     return row.resize((zoom * row.width, zoom * row.height), Image.Resampling.LANCZOS)
 
@@ -140,15 +140,15 @@ def flicker(engine: Engine, frames: list[Bytes], truths: list[Numbers]) -> None:
 # ---- files ---------------------------------------------------------------------------------------------------------
 
 
-def labels(picture: Image.Image, words: list[str], step: int) -> None:
-    draw = ImageDraw.Draw(picture)
+def labels(image: Image.Image, words: list[str], step: int) -> None:
+    draw = ImageDraw.Draw(image)
     for number, text in enumerate(words):
         draw.text((number * step + 6, 5), text, "black", ImageFont.load_default(17))
 
 
-def save(picture: Image.Image, name: str, quality: int) -> None:
-    picture.save(IMAGES / name, quality=quality, method=6)
-    print(f"{name}: {picture.width}x{picture.height}, {(IMAGES / name).stat().st_size // 1000} kB")
+def save(image: Image.Image, name: str, quality: int) -> None:
+    image.save(IMAGES / name, quality=quality, method=6)
+    print(f"{name}: {image.width}x{image.height}, {(IMAGES / name).stat().st_size // 1000} kB")
 
 
 def main() -> None:
