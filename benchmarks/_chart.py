@@ -49,11 +49,11 @@ def chart(figures: dict[str, Any], models: tuple[str, ...] = ("u2net", "u2netp")
 
 def _bar(y: int, name: str, time_ms: float, longest_ms: float, of_ours: float) -> list[str]:
     width = max(1, round((WIDTH - NAMES - LABEL) * time_ms / longest_ms))
-    colour = "#0b6e4f" if name.startswith(OURS) else "#b4bcc4"
+    color = "#0b6e4f" if name.startswith(OURS) else "#b4bcc4"
     slower = f", {of_ours:.1f}× slower" if of_ours > 1.05 else ""
     return [
         _text(NAMES - 10, y + 14, SHOWN[name], "bold" if name == OURS else "normal", "end"),
-        f'<rect x="{NAMES}" y="{y}" width="{width}" height="{BAR}" rx="2" fill="{colour}"/>',
+        f'<rect x="{NAMES}" y="{y}" width="{width}" height="{BAR}" rx="2" fill="{color}"/>',
         _text(NAMES + width + 8, y + 14, f"{time_ms:,.0f} ms{slower}"),
     ]
 

@@ -25,7 +25,7 @@ def photograph(name_or_path: str | Path, width_height: tuple[int, int]) -> Image
     if name_or_path in NAMES + BACKDROPS:
         from skimage import data
 
-        picture = Image.fromarray(getattr(data, str(name_or_path))())
+        image = Image.fromarray(getattr(data, str(name_or_path))())
     else:
-        picture = ImageOps.exif_transpose(Image.open(name_or_path))
-    return ImageOps.fit(picture.convert("RGB"), width_height, Image.Resampling.LANCZOS)
+        image = ImageOps.exif_transpose(Image.open(name_or_path))
+    return ImageOps.fit(image.convert("RGB"), width_height, Image.Resampling.LANCZOS)

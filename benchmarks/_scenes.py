@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthetic scenes with known alpha and foreground colours: hair and hard shapes over photographs.
+"""Synthetic scenes with known alpha and foreground colors: hair and hard shapes over photographs.
 
 The ground truth is exact, so that edges as fine as a pixel can be judged. Strokes are drawn at four times the size
 and averaged; photographs are those that come with scikit-image.
@@ -31,7 +31,7 @@ class Scene:
         name: Its kind and the photograph behind.
         kind: "hair", "hard" (an edge of one pixel) or "soft" (an edge out of focus).
         alpha: (H, W) float32 in 0..1.
-        front: (H, W, 3) float32, 0..255 RGB: the foreground's own colours.
+        front: (H, W, 3) float32, 0..255 RGB: the foreground's own colors.
         frame: (H, W, 3) uint8 RGB: the foreground over the photograph.
     """
 
@@ -91,7 +91,7 @@ def polygon(seed: int, size: tuple[int, int], corners: int = 9) -> Numbers:
 
 
 def fur(seed: int, color: tuple[int, int, int], size: tuple[int, int]) -> Numbers:
-    """One colour (RGB), lighter and darker in places, (H, W, 3)."""
+    """One color (RGB), lighter and darker in places, (H, W, 3)."""
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(0, 1, size), 3.0)
     shade: Numbers = np.array(color) + 12 * (noise / noise.std())[..., np.newaxis]
     return shade.clip(0, 255).astype(np.float32)

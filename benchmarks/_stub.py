@@ -21,7 +21,7 @@ def stored_prediction() -> np.ndarray:
 
 
 class Stub:
-    """Gives the stored prediction for any picture.
+    """Gives the stored prediction for any image.
 
     Attributes:
         prediction: What it gives.
@@ -33,7 +33,7 @@ class Stub:
         self.seen: np.ndarray | None = None
 
     def engine(self, **options: Any) -> Engine:
-        """An engine of one slot on the CPU, with colours in RGB, whose network this is."""
+        """An engine of one slot on the CPU, with colors in RGB, whose network this is."""
         bound: list[np.ndarray] = []
 
         def enqueue(_stream: int) -> None:

@@ -34,8 +34,8 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="folder of photographs; default: the four of the package")
     parser.add_argument("--limit", type=int, default=20, help="photographs to take")
     options = parser.parse_args()
-    pictures = load_images(options.images, options.limit)
-    figures = {name: measure(name, pictures) for name in options.models}
+    images = load_images(options.images, options.limit)
+    figures = {name: measure(name, images) for name in options.models}
     for name, figure in figures.items():
         table = Table("compared with the official ONNX", "size", "batch", "max |Δ|", title=name, title_justify="left")
         for row in figure["fp32"]:
@@ -46,10 +46,10 @@ def main() -> None:
             f"fp16: mean |Δalpha| {half['mean_alpha']:.3f} of 255, IoU {half['iou']:.5f}, largest value inside "
             f"{figure['largest_activation']:.0f} of 65504"
         )
-    _report.save("export_parity", options, {"photographs": len(pictures), **figures})
+    _report.save("export_parity", options, {"photographs": len(images), **figures})
 
 
-def measure(name: str, pictures: list[NamedImage]) -> dict[str, Any]:
+def measure(name: str, images: list[NamedImage]) -> dict[str, Any]:
     """Differences of one model at every size and batch, and of its half-precision version."""
     source = open_source(name)
     assert source.model is not None, "the catalogue's models are ours"
@@ -57,14 +57,14 @@ def measure(name: str, pictures: list[NamedImage]) -> dict[str, Any]:
     rows = []
     for size in SIZES:
         official = onnx_runtime(serialize(at_shape(source.onnx, (1, 3, *size))))
-        expected = _each(official, pictures, size, 1)
-        rows.append(_row("PyTorch", size, 1, expected, _each(module, pictures, size, 1)))
+        expected = _each(official, images, size, 1)
+        rows.append(_row("PyTorch", size, 1, expected, _each(module, images, size, 1)))
         for batch in BATCHES:
             shape = InputShape((batch,) * 3, (size[0],) * 3, (size[1],) * 3)
             candidate = onnx_runtime(serialize(to_onnx(source.model, shape)))
-            rows.append(_row("exported ONNX", size, batch, expected, _each(candidate, pictures, size, batch)))
+            rows.append(_row("exported ONNX", size, batch, expected, _each(candidate, images, size, batch)))
     exported = to_onnx(source.model, InputShape())
-    compared, activations = check_half(to_fp16(*fit_for_half(exported, InputShape())), module, pictures, (320, 320))
+    compared, activations = check_half(to_fp16(*fit_for_half(exported, InputShape())), module, images, (320, 320))
     return {"fp32": rows, "fp16": compared.to_dict(), "largest_activation": activations.largest}
 
 
@@ -74,11 +74,11 @@ def _row(what: str, size: tuple[int, int], batch: int, expected: Any, got: Any) 
     return {"what": what, "size": f"{height}x{width}", "batch": batch, "max_difference": difference}
 
 
-def _each(predict: Predict, pictures: list[NamedImage], size: tuple[int, int], batch: int) -> Any:
-    """Predictions of all pictures, in batches; the last is filled up with its last picture."""
+def _each(predict: Predict, images: list[NamedImage], size: tuple[int, int], batch: int) -> Any:
+    """Predictions of all images, in batches; the last is filled up with its last image."""
     results = []
-    for start in range(0, len(pictures), batch):
-        part = pictures[start : start + batch]
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch]
         filled = part + part[-1:] * (batch - len(part))
         results.append(predict(input_tensor(filled, *size))[: len(part)])
     return np.concatenate(results)

@@ -213,13 +213,13 @@ def network_alone(matte: Any, repeats: int) -> dict[str, float]:
 def measure(name: str, size: tuple[int, int], matte: Any, networks: list[Any], options: argparse.Namespace) -> Any:
     """All figures of one frame size."""
     pipeline = _core.Pipeline(networks, device=0)
-    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     found: dict[str, Any] = {}
-    makers: dict[str, Callable[[], Any]] = {"device_frames": lambda: _core.cuda_upload(picture)}
+    makers: dict[str, Callable[[], Any]] = {"device_frames": lambda: _core.cuda_upload(image)}
     if matte is not None:
         import torch
 
-        makers["tensors"] = lambda: torch.from_numpy(picture).cuda()
+        makers["tensors"] = lambda: torch.from_numpy(image).cuda()
     for kind, make in makers.items():
         device = device_frames(pipeline, make(), max(3, options.rounds // 4))
         found[kind] = {key: spread(values) for key, values in device.items()}
@@ -230,7 +230,7 @@ def measure(name: str, size: tuple[int, int], matte: Any, networks: list[Any], o
     found["frames_per_second_of_a_track"] = throughput(pipeline, size, 10 * options.rounds, _core.Track(stabilize=True))
     found["mode"] = pipeline.modes()
     if matte is not None:
-        ours = picture, np.empty(size, np.uint8), "bgr", _core.FrameOptions()
+        ours = image, np.empty(size, np.uint8), "bgr", _core.FrameOptions()
         contenders = {"ours": lambda: pipeline.run(*ours), "plain": plain_recipe(matte, size)}
         by_turns = interleave(contenders, max(3, options.rounds // 2), between=lambda: None)
         found["plain_recipe"] = {**summary(by_turns), "plain_over_ours": ratio(by_turns, "plain", "ours")}

@@ -86,8 +86,8 @@ def of_counts(engine: Engine, counts: list[int], rounds: int) -> dict[str, Any]:
                 times[count].append(run(count))
     rise = float(np.median(np.divide(times[counts[-1]], times[counts[0]])))
     return {
-        "ms_a_picture": {str(count): spread(each) for count, each in times.items()},
-        "bounds": {f"time a picture, of {counts[-1]} over of {counts[0]}": bound(rise, at_most=MOST_GROWTH)},
+        "ms_per_image": {str(count): spread(each) for count, each in times.items()},
+        "bounds": {f"time per image, of {counts[-1]} over of {counts[0]}": bound(rise, at_most=MOST_GROWTH)},
     }
 
 
@@ -101,7 +101,7 @@ def show(sizes: dict[str, Any], counts: dict[str, Any]) -> None:
     table = Table(title="Images to cutouts, files to files", title_justify="left")
     for column in ("images", "ms per image"):
         table.add_column(column)
-    for count, figure in counts["ms_a_picture"].items():
+    for count, figure in counts["ms_per_image"].items():
         table.add_row(count, shown(figure, 1))
     console.print(table)
     show_bounds({"sizes": sizes, "counts": counts})

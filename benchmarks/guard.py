@@ -96,8 +96,8 @@ def overhead(engine: Engine, frame: np.ndarray) -> Timed:
 
 
 def parts(stub: Stub) -> list[Part]:
-    picture = photograph("astronaut", WIDTH_HEIGHT)
-    frame = np.array(picture)
+    image = photograph("astronaut", WIDTH_HEIGHT)
+    frame = np.array(image)
     matte = Image.fromarray(np.uint8(255 * stub.prediction[0, 0]))
     small = np.ascontiguousarray(frame[:64, :64])
     plain, refined, clean = stub.engine(), stub.engine(refine=True), stub.engine(decontaminate=True)
@@ -105,7 +105,7 @@ def parts(stub: Stub) -> list[Part]:
     cutout_image = Image.fromarray(cutout, "RGBA")
 
     def to_tensor() -> np.ndarray:
-        pixels = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), np.float32)
+        pixels = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS), np.float32)
         return np.ascontiguousarray(((pixels / 255 - MEAN) / STD).transpose(2, 0, 1))
 
     def to_mask() -> Image.Image:
@@ -121,7 +121,7 @@ def parts(stub: Stub) -> list[Part]:
         Part("preprocess", down, stage(plain, "preprocess_ms", frame)),
         Part("to alpha", up, stage(plain, after, frame)),
         Part("to a cutout", up, stage(plain, after, frame, output="cutout")),
-        Part("over a colour", up, stage(plain, after, frame, output="composite", background="green")),
+        Part("over a color", up, stage(plain, after, frame, output="composite", background="green")),
         Part("to refined alpha", up, stage(refined, after, frame)),
         Part("to a decontaminated cutout", up, stage(clean, after, frame, output="cutout")),
         Part("overhead of a call", python, overhead(plain, small)),

@@ -45,7 +45,7 @@ def main() -> None:
     for model in options.models:
         figures[model] = measure(model, pairs, options.calibration, options.rounds)
         show(model, figures[model])
-    _report.save("int8", options, {"pictures": len(pairs), **figures})
+    _report.save("int8", options, {"images": len(pairs), **figures})
 
 
 def measure(model: str, pairs: list[Pair], calibration: Path | None, rounds: int) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def made_clip(path: Path) -> Path:
         stream: Any = out.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
         for number in range(300):
-            picture = np.ascontiguousarray(np.roll(tile, -8 * number, 1)[:, :160])
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+            image = np.ascontiguousarray(np.roll(tile, -8 * number, 1)[:, :160])
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         out.mux(stream.encode(None))
     return path
 
@@ -67,7 +67,7 @@ class Sleeping:
 
 
 class Measured(Sink):
-    """Notes how old each picture is, after a while that stands for showing it."""
+    """Notes how old each image is, after a while that stands for showing it."""
 
     def __init__(self, name: str, seconds: float) -> None:
         self.name, self._seconds = name, seconds

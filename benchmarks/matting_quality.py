@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims: refinement makes hair finer and no hard edge worse; a cutout's colours show no old background; a clip rests.
+"""Claims: refinement makes hair finer and no hard edge worse; a cutout's colors show no old background; a clip rests.
 
 Refinement: made scenes of 1920x1080 (_scenes.py). The network's matte is the true alpha averaged to 320x320: exact, and
 also blurred by one cell with camera noise in the frame (3 levels), as a network sees it. SAD and Grad against plain
 resampling with Lanczos. Asked, with the exact matte: 25 % less on hair, at most 1 % more on hard edges.
 
-Foreground: the true alpha goes in, and the cutout's colours are compared with the true ones where alpha is between 0.02
-and 0.98, weighted by alpha. Asked: at most half the error of the frame's own colours, and at most 1.3 times that of
+Foreground: the true alpha goes in, and the cutout's colors are compared with the true ones where alpha is between 0.02
+and 0.98, weighted by alpha. Asked: at most half the error of the frame's own colors, and at most 1.3 times that of
 pymatting's multi-level estimation with the same alpha. Time: what decontaminate adds to a frame's postprocessing by the
 core's own clock, against pymatting's call on arrays that are ready for it; by turns.
 
@@ -243,7 +243,7 @@ def tables(figures: dict[str, Any]) -> None:
         cells = [scene[how][metric]["change_percent"] for how in scene for metric in ("sad", "grad")]
         detail.add_row(name, *(f"{value:+.1f}" for value in cells))
     console.print(detail)
-    colors = Table("", "frame", "rmbg-trt", "pymatting", title="error of the colours at the edge, levels of 255")
+    colors = Table("", "frame", "rmbg-trt", "pymatting", title="error of the colors at the edge, levels of 255")
     for name, scene in figures["foreground"]["scenes"].items():
         colors.add_row(name, *(f"{scene[who]:.2f}" for who in ("frame", "rmbg-trt", "pymatting")))
     console.print(colors)

@@ -40,7 +40,7 @@ SAMPLES = 40  # of the resident memory over the run
 
 
 def made_network(path: Path) -> Path:
-    """The mean of the three colours through a sigmoid, 320x320."""
+    """The mean of the three colors through a sigmoid, 320x320."""
     from onnx import TensorProto, checker, helper, numpy_helper, save
 
     kernel = numpy_helper.from_array(np.full((1, 3, 1, 1), 1 / 3, np.float32), "kernel")

@@ -97,7 +97,7 @@ WORDS = [
     (r"(\w+): IoU that int8 loses, 39 masks", r"\1: mean IoU lost, 39 masks"),
     (r"(\w+), default: ", r"\1: "),
     (r"time outside the network, its growth over that of the pixels", "growth of pre- and postprocessing / of pixels"),
-    (r"time a picture, of 200 over of 1", "time per image, 200 images / one image"),
+    (r"time per image, of 200 over of 1", "time per image, 200 images / one image"),
     (r"error over the frame's, worst scene", "foreground color error / the frame's, worst scene"),
     (r"error over pymatting's, worst scene", "foreground color error / pymatting's, worst scene"),
     (r"(SAD|Grad) on (hair|hard), worst scene", r"change of \1, \2 edges, worst scene"),

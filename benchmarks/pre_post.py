@@ -49,22 +49,22 @@ def between() -> None:
     rest()
 
 
-def equal_to_the_bit(stub: Stub, session: U2netSession, engine: Engine, picture: Image.Image) -> dict[str, bool]:
-    theirs = np.asarray(session.predict(picture)[0])
+def equal_to_the_bit(stub: Stub, session: U2netSession, engine: Engine, image: Image.Image) -> dict[str, bool]:
+    theirs = np.asarray(session.predict(image)[0])
     their_input = stub.seen
-    ours = np.asarray(engine.run(picture))
+    ours = np.asarray(engine.run(image))
     return {"network_input": bool(np.array_equal(their_input, stub.seen)), "mask": bool(np.array_equal(theirs, ours))}
 
 
 def compare(width_height: tuple[int, int], rounds: int, stub: Stub) -> dict[str, Any]:
-    picture = photograph("astronaut", width_height)
-    array = np.array(picture)
+    image = photograph("astronaut", width_height)
+    array = np.array(image)
     session = rembg_session(stub)
     with stub.engine() as engine:
-        equal = equal_to_the_bit(stub, session, engine, picture)
+        equal = equal_to_the_bit(stub, session, engine, image)
         runs = {
-            RIVAL: lambda: session.predict(picture),
-            OURS: lambda: engine.run(picture),
+            RIVAL: lambda: session.predict(image),
+            OURS: lambda: engine.run(image),
             NUMPY: lambda: engine.run(array),
         }
         times = interleave(runs, rounds, between=between)

@@ -29,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     config = load_config(options.run / "config.yaml")
     rows = read_metrics(options.run)
-    table = Table("set", "pictures", "model", *SHOWN, title=str(options.run), title_justify="left")
+    table = Table("set", "images", "model", *SHOWN, title=str(options.run), title_justify="left")
     figures: dict[str, Any] = {}
     for folder in options.sets:
         evaluation = evaluate([options.before, options.run / "best.safetensors"], folder)

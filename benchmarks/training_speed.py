@@ -5,7 +5,7 @@ The ratio is how busy the processor (the GPU, if there is one) is: reading and a
 synthetic: JPEG, 640x480, with masks.
 
 python benchmarks/training_speed.py                       # u2netp and u2net, as the machine is
-python benchmarks/training_speed.py u2netp --size 64 --pictures 64 --batch 4
+python benchmarks/training_speed.py u2netp --size 64 --images 64 --batch 4
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from rmbg_trt.training.train import train
 def main() -> None:
     parser = _report.parser(__doc__)
     parser.add_argument("models", nargs="*", default=["u2netp", "u2net"])
-    parser.add_argument("--pictures", type=int, default=512, help="in an epoch")
+    parser.add_argument("--images", type=int, default=512, help="in an epoch")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--workers", type=int, default=-1)
     options = parser.parse_args()
-    table = Table("model", "pictures/s", "of them in memory", "busy", "waited for pictures")
+    table = Table("model", "images/s", "of them in memory", "busy", "waited for images")
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        data = make_set(Path(folder) / "set", options.pictures)
+        data = make_set(Path(folder) / "set", options.images)
         for name in options.models:
             config = TrainConfig(
                 str(data),
@@ -86,7 +86,7 @@ def make_set(folder: Path, count: int) -> Path:
 
 
 def steps_in_memory(config: TrainConfig) -> float:
-    """Pictures a second of forward, backward and optimizer, with one batch again and again."""
+    """Images a second of forward, backward and optimizer, with one batch again and again."""
     processors = find_processors(config)
     device = torch.device(processors.accelerator)
     model = build(config.architecture).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -133,7 +133,7 @@ def compare(model: str, options: Any) -> dict[str, Any]:
             name: times_as_fast(times, name, baseline(name, facts)) for name in times if OURS in times
         },
         "agreement_with_the_reference_recipe": {
-            name: {"pictures": each, "median": middle(each), "worst": worst(each)} for name, each in agreements.items()
+            name: {"images": each, "median": middle(each), "worst": worst(each)} for name, each in agreements.items()
         },
         "bounds": bounds(model, times),
         "weights": {each.name: each.weights for each in wanted if each.name in times},
@@ -158,7 +158,7 @@ def baseline(name: str, facts: dict[str, dict[str, Any]]) -> str:
 
 
 def show(model: str, figures: dict[str, Any]) -> None:
-    title = f"{model}: picture to mask; masks against the reference recipe, median and worst picture"
+    title = f"{model}: image to mask; masks against the reference recipe, median and worst image"
     table = Table(title=title, title_justify="left")
     for column in ("", "ms (quartiles)", "ours is times as fast", "mean |d alpha|", "max", "IoU"):
         table.add_column(column)
@@ -196,8 +196,8 @@ def main() -> None:
     made.add_argument("--image", type=Path, help="a photograph of your own (default: three of scikit-image's)")
     made.add_argument("--size", type=size, default=(1920, 1080), metavar="WxH", help="(default: 1920x1080)")
     made.add_argument("--masks", type=Path, metavar="FOLDER", help="keep the masks there, to look at")
-    made.add_argument("--count", type=int, default=200, help="pictures of the folder task (default: %(default)s)")
-    made.add_argument("--folder", type=Path, help="pictures of your own for the folder task (default: made ones)")
+    made.add_argument("--count", type=int, default=200, help="images of the folder task (default: %(default)s)")
+    made.add_argument("--folder", type=Path, help="images of your own for the folder task (default: made ones)")
     made.add_argument("--folder-rounds", type=int, default=3, help="runs of the folder task (default: %(default)s)")
     options = made.parse_args()
     if min(options.rounds, options.count, options.folder_rounds) < 1:

@@ -4,7 +4,7 @@
 Two tasks, each with the program's own command, the whole time from start to end, interleaved:
   transparent  ProRes 4444 with alpha: rmbg-trt against backgroundremover, with the same weights (its recipe, frames
                brought to 320 lines and each pair of them stretched, is another, so the mattes are alike, not equal);
-  green        over the colour 120,255,155: rmbg-trt against transparent-background, whose network is another one, with
+  green        over the color 120,255,155: rmbg-trt against transparent-background, whose network is another one, with
                random weights (its own cannot be had here): its time and what becomes of the clip count, not its matte.
 All programs run with their defaults. A clip without sound gets a tone, so that it shows who keeps the sound.
 

@@ -2,10 +2,10 @@
 """Claim: a video job runs at 0.9 or more of the rate of the network alone, and its memory does not grow with the clip.
 
 Rate: the frames of a clip that lie decoded in memory go through the engine (alpha, as many in flight as it has slots);
-by turns with it the whole job runs: decode, matte, put over a colour, encode as H.264, copy the sound; once plain, as
+by turns with it the whole job runs: decode, matte, put over a color, encode as H.264, copy the sound; once plain, as
 the claim is meant, and once refined, decontaminated and stabilised, as it is by default. The ratio is that of the times
 within one round, so other load falls on all. On a machine whose processor does everything, what the ratio lacks to 1 is
-the share of decoding, colours and encoding.
+the share of decoding, colors and encoding.
 
 Finish: what each of these three adds to the postprocessing of a 1920x1080 frame, by Engine.profile(), beside the
 network's time. An engine for each, by turns.
@@ -88,8 +88,8 @@ def rates(engine: Engine, options: Any, folder: Path) -> dict[str, Any]:
 
 def finishes(model: str, output: Any, rounds: int) -> dict[str, dict[str, float]]:
     """Milliseconds of the postprocessing, and what the finish adds to it as a share of the network's time."""
-    picture = np.asarray(photograph("astronaut", (1920, 1080)))
-    frames = [np.ascontiguousarray(np.roll(picture, 3 * number, 1)) for number in range(4)]
+    image = np.asarray(photograph("astronaut", (1920, 1080)))
+    frames = [np.ascontiguousarray(np.roll(image, 3 * number, 1)) for number in range(4)]
     with ExitStack() as stack:
         matters = {
             name: stack.enter_context(VideoMatter(model, color="rgb", slots=1, **flags))
@@ -120,8 +120,8 @@ def made_clip(path: Path, frames: int) -> Path:
         stream: Any = out.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "25", "crf": "35"})
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
         for number in range(frames):
-            picture = np.ascontiguousarray(np.roll(tile, -8 * number, 1)[:, :160])
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+            image = np.ascontiguousarray(np.roll(tile, -8 * number, 1)[:, :160])
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         out.mux(stream.encode(None))
     return path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parent's side of `worker`: starts children, gives them weights and pictures, and asks one at a time."""
+"""The parent's side of `worker`: starts children, gives them weights and images, and asks one at a time."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Child:
         self._ask(do="add_frame", path=str(path))
 
     def run(self, frame: int) -> float:
-        """Seconds from the decoded picture to its mask, measured over there."""
+        """Seconds from the decoded image to its mask, measured over there."""
         return float(self._ask(do="run", frame=frame)["seconds"])
 
     def save(self, frame: int, path: Path) -> None:

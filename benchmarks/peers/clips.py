@@ -16,21 +16,21 @@ BLOCK = 1024  # samples of one AAC frame
 
 
 def prepare(clip: Path, target: Path, seconds: float | None) -> None:
-    """Copies the pictures of a clip as they are, at most so many seconds, and its sound; a silent clip gets a tone."""
+    """Copies the images of a clip as they are, at most so many seconds, and its sound; a silent clip gets a tone."""
     with av.open(str(clip)) as source, av.open(str(target), "w") as out:
-        pictures = source.streams.video[0]
+        images = source.streams.video[0]
         sounds = source.streams.audio[:1]
-        copies = {stream.index: out.add_stream_from_template(stream) for stream in (pictures, *sounds)}
+        copies = {stream.index: out.add_stream_from_template(stream) for stream in (images, *sounds)}
         tone = None if sounds else out.add_stream("aac", rate=TONE_RATE, layout="mono")
         first: dict[int, float] = {}
         last = 0.0
-        for packet in source.demux(pictures, *sounds):
+        for packet in source.demux(images, *sounds):
             if packet.dts is None:
                 continue
             begins = float(packet.dts * packet.time_base)
             if begins - first.setdefault(packet.stream_index, begins) >= (seconds or float("inf")):
                 continue
-            if packet.stream_index == pictures.index:
+            if packet.stream_index == images.index:
                 last = max(last, begins + float((packet.duration or 0) * packet.time_base))
             packet.stream = copies[packet.stream_index]
             out.mux(packet)

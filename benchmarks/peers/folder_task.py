@@ -32,7 +32,7 @@ def commands(model: str, source: Path, target: Path) -> dict[str, list[str]]:
     }
 
 
-def make_pictures(folder: Path, count: int) -> None:
+def make_images(folder: Path, count: int) -> None:
     """Photographs in mixed sizes (the long side 400 to 3000), shapes, brightness and formats; always the same ones."""
     generator = np.random.default_rng(7)
     folder.mkdir()
@@ -40,23 +40,21 @@ def make_pictures(folder: Path, count: int) -> None:
         long_side = int(np.exp(generator.uniform(np.log(400), np.log(3000))))
         short_side = int(long_side * generator.uniform(0.5, 1))
         upright = bool(generator.integers(2))
-        picture = photograph(
-            NAMES[number % len(NAMES)], (short_side, long_side) if upright else (long_side, short_side)
-        )
+        image = photograph(NAMES[number % len(NAMES)], (short_side, long_side) if upright else (long_side, short_side))
         if generator.integers(2):
-            picture = ImageOps.mirror(picture)
+            image = ImageOps.mirror(image)
         gain = generator.uniform(0.6, 1)
-        picture = picture.point([round(gain * value) for value in range(256)] * 3)
+        image = image.point([round(gain * value) for value in range(256)] * 3)
         suffix = generator.choice(["jpg", "png", "webp"], p=[0.8, 0.15, 0.05])
-        picture.save(folder / f"{number:04d}.{suffix}", quality=92)
+        image.save(folder / f"{number:04d}.{suffix}", quality=92)
 
 
-def take_pictures(source: Path, folder: Path, count: int) -> None:
-    """Links to the first `count` pictures of a folder of the user's."""
+def take_images(source: Path, folder: Path, count: int) -> None:
+    """Links to the first `count` images of a folder of the user's."""
     suffixes = {".jpg", ".jpeg", ".png", ".webp"}
     found = sorted(path for path in source.rglob("*") if path.suffix.lower() in suffixes)[:count]
     if not found:
-        raise SystemExit(f"{source}: no picture ({', '.join(sorted(suffixes))}) in it")
+        raise SystemExit(f"{source}: no image ({', '.join(sorted(suffixes))}) in it")
     folder.mkdir()
     for number, path in enumerate(found):  # numbered: two in different folders may have one name
         (folder / f"{number:04d}{path.suffix.lower()}").symlink_to(path.resolve())
@@ -81,24 +79,24 @@ def folder_task(model: str, options: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.folder:
-            take_pictures(options.folder, folder / "pictures", options.count)
+            take_images(options.folder, folder / "images", options.count)
         else:
-            make_pictures(folder / "pictures", options.count)
-        take_pictures(folder / "pictures", folder / "one", 1)
+            make_images(folder / "images", options.count)
+        take_images(folder / "images", folder / "one", 1)
         for each, command in commands(model, folder / "one", folder / "warm").items():
             run(command, each, folder / "warm")  # files into the system's cache, compiled Python
         times: dict[str, list[float]] = {each: [] for each in (OURS, RIVAL)}
         for _ in range(options.folder_rounds):
             for each in times:
                 target = folder / each
-                times[each].append(run(commands(model, folder / "pictures", target)[each], each, target))
-        count = len(list((folder / "pictures").iterdir()))
+                times[each].append(run(commands(model, folder / "images", target)[each], each, target))
+        count = len(list((folder / "images").iterdir()))
         made = {each: sorted(path.name for path in (folder / each).rglob("*.png")) for each in times}
         both = sorted(set(made[OURS]) & set(made[RIVAL]))
         alike = [agreement(alpha_of(folder / OURS / each), alpha_of(folder / RIVAL / each)) for each in both]
     figures = {
         "rival": installed(by_name(RIVAL)),
-        "pictures": count,
+        "images": count,
         "cutouts_made": {each: len(names) for each, names in made.items()},
         "times_of_the_folder": summary(times),
         "ours_is_times_as_fast_as_rembg": ratio(times, RIVAL, OURS),
@@ -107,22 +105,22 @@ def folder_task(model: str, options: Any) -> dict[str, Any]:
                 ratio(times, OURS, RIVAL)["median"], at_most=MOST
             )
         },
-        "pictures_per_second": {each: round(1e3 * count / float(np.median(ms)), 3) for each, ms in times.items()},
-        "agreement_of_the_cutouts": {"pictures": len(alike), "worst": worst(alike)} if alike else None,
+        "images_per_second": {each: round(1e3 * count / float(np.median(ms)), 3) for each, ms in times.items()},
+        "agreement_of_the_cutouts": {"images": len(alike), "worst": worst(alike)} if alike else None,
     }
     show(model, figures)
     return figures
 
 
 def show(model: str, figures: dict[str, Any]) -> None:
-    title = f"{model}: {figures['pictures']} pictures to cutouts, start included"
+    title = f"{model}: {figures['images']} images to cutouts, start included"
     table = Table(title=title, title_justify="left")
-    for column in ("", "seconds, median (quartiles)", "pictures/s", "cutouts made"):
+    for column in ("", "seconds, median (quartiles)", "images/s", "cutouts made"):
         table.add_column(column)
     for name, figure in figures["times_of_the_folder"].items():
         seconds = {key: figure[key] / 1e3 for key in ("median", "p25", "p75")}
         made = str(figures["cutouts_made"][name])
-        table.add_row(name, shown(seconds), str(figures["pictures_per_second"][name]), made)
+        table.add_row(name, shown(seconds), str(figures["images_per_second"][name]), made)
     console.print(table)
     show_bounds(figures)
     console.print(f"ours is {shown(figures['ours_is_times_as_fast_as_rembg'])} times as fast; worst of the alphas: "

@@ -91,7 +91,7 @@ for name in $names; do
         fresh "$name"
         our_wheel
         pinned "rembg[cpu,cli]==2.0.86" "$wheel" psutil
-        # Gradio, for rembg's web page, holds Pillow at 12, which resizes upright pictures otherwise than 13 does.
+        # Gradio, for rembg's web page, holds Pillow at 12, which resizes upright images otherwise than 13 does.
         pip_install --no-deps --upgrade --constraint constraints.txt pillow
         ;;
     pytorch)

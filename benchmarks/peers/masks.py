@@ -11,9 +11,9 @@ from PIL import Image
 
 
 def alpha_of(path: Path) -> NDArray[np.uint8]:
-    """(H, W) uint8: the alpha of a cutout, or a grey picture itself."""
-    with Image.open(path) as picture:
-        return np.asarray(picture.getchannel("A") if picture.mode == "RGBA" else picture.convert("L"))
+    """(H, W) uint8: the alpha of a cutout, or a gray image itself."""
+    with Image.open(path) as image:
+        return np.asarray(image.getchannel("A") if image.mode == "RGBA" else image.convert("L"))
 
 
 def agreement(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> dict[str, float]:
@@ -29,10 +29,10 @@ def agreement(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def worst(agreements: list[dict[str, float]]) -> dict[str, float]:
-    """The largest differences and the smallest IoU of several pictures."""
+    """The largest differences and the smallest IoU of several images."""
     return {name: (min if name == "iou" else max)(each[name] for each in agreements) for name in agreements[0]}
 
 
 def middle(agreements: list[dict[str, float]]) -> dict[str, float]:
-    """The median of each figure over several pictures."""
+    """The median of each figure over several images."""
     return {name: float(np.median([each[name] for each in agreements])) for name in agreements[0]}

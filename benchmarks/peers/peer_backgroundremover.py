@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """backgroundremover, in two ways.
 
-`kept=False` is its public function, ``remove(array, only_mask=True)``: it reads the weights again for every picture,
+`kept=False` is its public function, ``remove(array, only_mask=True)``: it reads the weights again for every image,
 and gives the 320 x 320 mask as PNG. `kept=True` calls what lies under it with a network that is loaded once, and brings
-the mask to the picture's size as its own cutout does: the time that its own code could take.
+the mask to the image's size as its own cutout does: the time that its own code could take.
 
 Its weights are ``.pth`` files from a site of its own; it gets the official ones, put back into that form by `weights`.
 """
@@ -47,11 +47,11 @@ class Peer:
     def prepare(self, path: str) -> np.ndarray:
         return np.array(Image.open(path).convert("RGB"))
 
-    def run(self, picture: np.ndarray) -> Any:
+    def run(self, image: np.ndarray) -> Any:
         if self._net is None:
-            return self._bg.remove(picture, model_name=self._model, only_mask=True), picture.shape[1::-1]
-        mask = self._detect.predict(self._net, picture).convert("L")
-        return mask.resize(picture.shape[1::-1], Image.Resampling.LANCZOS)
+            return self._bg.remove(image, model_name=self._model, only_mask=True), image.shape[1::-1]
+        mask = self._detect.predict(self._net, image).convert("L")
+        return mask.resize(image.shape[1::-1], Image.Resampling.LANCZOS)
 
     def to_pil(self, mask: Any) -> Image.Image:
         if isinstance(mask, Image.Image):

@@ -17,9 +17,9 @@ SIDE = 320
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
-def normalised(picture: Image.Image) -> np.ndarray:
+def normalised(image: Image.Image) -> np.ndarray:
     """The network's input, (1, 3, 320, 320) float32."""
-    small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)).astype(np.float64)
+    small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)).astype(np.float64)
     tensor = (small / max(small.max(), 1e-6) - MEAN) / STD
     return tensor.transpose(2, 0, 1)[np.newaxis].astype(np.float32)
 
@@ -48,9 +48,9 @@ class Peer:
     def prepare(self, path: str) -> Image.Image:
         return Image.open(path).convert("RGB")
 
-    def run(self, picture: Image.Image) -> Image.Image:
-        prediction = self._session.run([self._output], {self._input: normalised(picture)})[0]
-        return mask_of(prediction[0, 0], picture.size)
+    def run(self, image: Image.Image) -> Image.Image:
+        prediction = self._session.run([self._output], {self._input: normalised(image)})[0]
+        return mask_of(prediction[0, 0], image.size)
 
     def to_pil(self, mask: Image.Image) -> Image.Image:
         return mask

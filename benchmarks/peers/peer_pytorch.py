@@ -2,7 +2,7 @@
 """Plain PyTorch and OpenCV, after the recipe of the official U²-Net test script; eager, or through torch.compile.
 
 Resize, divide by the maximum, ImageNet mean and standard deviation; all seven maps through a sigmoid, of which the
-first is stretched; bilinear back to the picture. The architecture and the weights are rmbg_trt.training's.
+first is stretched; bilinear back to the image. The architecture and the weights are rmbg_trt.training's.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ class Peer:
     def prepare(self, path: str) -> Image.Image:
         return Image.open(path).convert("RGB")
 
-    def run(self, picture: Image.Image) -> Image.Image:
-        return self._remove(picture, session=self._session, only_mask=True)
+    def run(self, image: Image.Image) -> Image.Image:
+        return self._remove(image, session=self._session, only_mask=True)
 
     def to_pil(self, mask: Image.Image) -> Image.Image:
         return mask

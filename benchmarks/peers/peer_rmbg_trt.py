@@ -28,8 +28,8 @@ class Peer:
     def prepare(self, path: str) -> Image.Image:
         return Image.open(path).convert("RGB")
 
-    def run(self, picture: Image.Image) -> Image.Image:
-        return self._engine.run(picture)
+    def run(self, image: Image.Image) -> Image.Image:
+        return self._engine.run(image)
 
     def to_pil(self, mask: Image.Image) -> Image.Image:
         return mask

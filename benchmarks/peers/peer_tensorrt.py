@@ -61,13 +61,13 @@ class Peer:
     def prepare(self, path: str) -> Image.Image:
         return Image.open(path).convert("RGB")
 
-    def run(self, picture: Image.Image) -> Image.Image:
-        np.copyto(self._host[self._input], normalised(picture))
+    def run(self, image: Image.Image) -> Image.Image:
+        np.copyto(self._host[self._input], normalised(image))
         cuda.memcpy_htod_async(self._device[self._input], self._host[self._input], self._stream)
         self._context.execute_async_v3(self._stream.handle)
         cuda.memcpy_dtoh_async(self._host[self._output], self._device[self._output], self._stream)
         self._stream.synchronize()
-        return mask_of(self._host[self._output][0, 0], picture.size)
+        return mask_of(self._host[self._output][0, 0], image.size)
 
     def to_pil(self, mask: Image.Image) -> Image.Image:
         return mask

@@ -58,8 +58,8 @@ class Peer:
     def prepare(self, path: str) -> Image.Image:
         return Image.open(path).convert("RGB")
 
-    def run(self, picture: Image.Image) -> Image.Image:
-        return self._remover.process(picture, type="map")
+    def run(self, image: Image.Image) -> Image.Image:
+        return self._remover.process(image, type="map")
 
     def to_pil(self, mask: Image.Image) -> Image.Image:
         return Image.fromarray(np.asarray(mask)[:, :, 0])

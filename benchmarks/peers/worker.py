@@ -6,9 +6,9 @@ Run with the rival's own Python: ``python worker.py ADAPTER``, where ADAPTER is 
 
     Peer(model, weights, **options)  opens the network; `weights` is the folder of `children.Children`
     facts() -> dict                  what the result should say of it: versions, device, threads
-    prepare(path) -> frame           a picture as the rival's own interface takes it, decoded; not timed
-    run(frame) -> mask               what is timed: from the decoded picture to the finished mask
-    to_pil(mask) -> PIL.Image        the mask as a grey picture; not timed
+    prepare(path) -> frame           an image as the rival's own interface takes it, decoded; not timed
+    run(frame) -> mask               what is timed: from the decoded image to the finished mask
+    to_pil(mask) -> PIL.Image        the mask as a gray image; not timed
 
 What a rival prints goes to stderr; the protocol has the true stdout for itself.
 """
@@ -45,9 +45,9 @@ class Worker:
         return {}
 
     def run(self, frame: int) -> dict[str, Any]:
-        picture = self._frames[frame]
+        image = self._frames[frame]
         begin = time.perf_counter()
-        self._peer.run(picture)
+        self._peer.run(image)
         return {"seconds": time.perf_counter() - begin}
 
     def save(self, frame: int, path: str) -> dict[str, Any]:
