@@ -59,6 +59,9 @@ def _open_kept(make: Callable[[], tuple[Path, bool]], open_file: Callable[[Path,
     return open_file(*make())
 
 
+# ---- checkpoints as ONNX files
+
+
 def open_converted(path: Path, size: tuple[int, int] | None, open_onnx: Callable[[Path], Attempt]) -> Attempt:
     """Opens the ONNX file of a checkpoint, converting the checkpoint first if the cache does not have it.
 
@@ -109,6 +112,9 @@ def _make(path: Path, content: str, size: tuple[int, int] | None, file: Path) ->
     with atomic_file(file) as stream:
         stream.write(data)
     prune(file.parent, file.suffix, KEPT_FILES)
+
+
+# ---- TensorRT plans
 
 
 def open_built(path: Path, runtime: str, request: Request) -> Opened:

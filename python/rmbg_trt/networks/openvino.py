@@ -119,6 +119,9 @@ def _instance(compiled: Any) -> _core.Network:
     )
 
 
+# ---- int8 models
+
+
 def quantised(path: Path, size: tuple[int, int] | None, calibration: Path | None) -> tuple[Path, bool]:
     """The int8 version of a model, made first if the cache does not have it.
 

@@ -166,6 +166,9 @@ def _words(names: tuple[str, ...]) -> str:
     return f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
 
 
+# ---- the GPUs of this machine
+
+
 @dataclass(frozen=True)
 class Gpu:
     """A GPU.
