@@ -19,13 +19,12 @@ from onnx import helper, numpy_helper
 from torch import Tensor
 
 from ..errors import ModelError
-from ..runtimes.onnx_file import needed_nodes
+from ..runtimes.onnx_file import DOMAINS, inputs_of, needed_nodes, opset_of
 from . import onnx_spatial  # noqa: F401 - registers its operators
 from .onnx_operators import ANY, DTYPES, OPERATORS, Node, UnsupportedOperatorError
 
 Observe = Callable[[Node, list[Tensor | None], Tensor], None]
 MIN_OPSET = 11  # before it, Resize and Clip have other inputs
-_DOMAINS = ("", "ai.onnx")
 
 
 class OnnxInTorch:
@@ -42,11 +41,11 @@ class OnnxInTorch:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = model.graph
-        opset = max((entry.version for entry in model.opset_import if entry.domain in _DOMAINS), default=1)
+        opset = opset_of(model)
         if opset < MIN_OPSET:
             raise UnsupportedOperatorError(f"the model is of opset {opset}; expected {MIN_OPSET} or later")
         weights = {weight.name: weight for weight in graph.initializer}
-        inputs = [value for value in graph.input if value.name not in weights]
+        inputs = inputs_of(model)
         if len(inputs) != 1 or not graph.output:
             names = ", ".join(value.name for value in inputs) or "none"
             raise ModelError(f"the model has {len(graph.output)} outputs and these inputs: {names}; expected one input")
@@ -99,7 +98,7 @@ def _run(node: Node, inputs: list[Tensor | None]) -> Tensor:
 
 def _node(proto: onnx.NodeProto, opset: int) -> Node:
     """Reads a node and checks that it is supported."""
-    operator = OPERATORS.get(proto.op_type) if proto.domain in _DOMAINS else None
+    operator = OPERATORS.get(proto.op_type) if proto.domain in DOMAINS else None
     name = proto.name or proto.output[0]
     if operator is None:
         raise UnsupportedOperatorError(

@@ -17,7 +17,7 @@ import numpy as np
 from .. import _core
 from ..errors import InputError, ModelError
 from . import onnx_layers
-from .onnx_file import OnnxNetwork, SizeError, check_output, needed_nodes, read_network
+from .onnx_file import OnnxNetwork, SizeError, check_output, needed_nodes, opset_of, read_network
 from .onnx_node import CONSTANT_OPERATORS, Array, GraphError, Node, PartialGraph, constant_value, evaluate, read_node
 from .request import UnsupportedNetworkError
 
@@ -92,7 +92,8 @@ class _GraphReader(PartialGraph):
 
     def __init__(self, network: OnnxNetwork) -> None:
         self.network = network
-        self._nodes = [read_node(node, network.opset) for node in needed_nodes(network.model.graph)]
+        opset = opset_of(network.model)
+        self._nodes = [read_node(node, opset) for node in needed_nodes(network.model.graph)]
         super().__init__(_core.CpuGraph(3, *network.size), network, self._nodes)
         for node in self._nodes:  # first, because a convolution folds constants of the layers after it
             if node.kind == "Constant":

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import Error, InputError, ModelError, UnavailableError
 from ..recipe import DEFAULT_SIDE
 
-_DOMAINS = ("", "ai.onnx")
+DOMAINS = ("", "ai.onnx")  # names of ONNX's own operators
 _LARGEST_SIDE = 1 << 20
 
 
@@ -44,11 +44,6 @@ class OnnxNetwork:
     batch: int
     size: tuple[int, int]
     requested: bool
-
-    @property
-    def opset(self) -> int:
-        """Version of ONNX's own operators; 1 if the file does not declare it."""
-        return max((opset.version for opset in self.model.opset_import if opset.domain in _DOMAINS), default=1)
 
     def size_error(self, reason: str) -> Error:
         """The error for layers that do not fit together at this size."""
@@ -148,6 +143,11 @@ def read_onnx_file(path: Path) -> Any:
         lines = str(error).splitlines() or [type(error).__name__]
         raise ModelError(f"{path}: not a readable ONNX model ({lines[0][:200]})") from error
     return model
+
+
+def opset_of(model: Any) -> int:
+    """The version of ONNX's own operators in an ``onnx.ModelProto``; 1 if it does not declare it."""
+    return max((entry.version for entry in model.opset_import if entry.domain in DOMAINS), default=1)
 
 
 def inputs_of(model: Any) -> list[Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .onnx_file import OnnxNetwork, type_name
+from .onnx_file import DOMAINS, OnnxNetwork, type_name
 from .request import UnsupportedNetworkError
 
 Array = NDArray[Any]
@@ -100,7 +100,7 @@ def read_node(proto: Any, opset: int) -> Node:
         if isinstance(value, bytes):
             value = value.decode(errors="replace")
         attributes[str(attribute.name)] = list(value) if attribute.type in (6, 7) else value
-    kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+    kind = proto.op_type if proto.domain in DOMAINS else f"{proto.domain}.{proto.op_type}"
     outputs = tuple(proto.output)
     return Node(proto.name or outputs[0], kind, tuple(proto.input), outputs, attributes, opset)
 
