@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from .sensitivity import WEIGHTED
+from .centre import WEIGHTED
 
 _BODY = (*WEIGHTED, "Resize", "Concat")
 _FLOAT32_INPUTS = {"Resize": (1, 2)}  # roi and scales have no half type

@@ -12,12 +12,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from rmbg_trt.export.centre import fit_for_half
+from rmbg_trt.export.centre import fit_for_half, measure
 from rmbg_trt.export.graph import node_counts, serialize
 from rmbg_trt.export.images import input_tensor, load_images
 from rmbg_trt.export.onnx_in_torch import OnnxInTorch
 from rmbg_trt.export.options import InputShape
-from rmbg_trt.export.sensitivity import measure
 from rmbg_trt.export.to_fp16 import to_fp16
 
 SHAPE = InputShape(height=(64,) * 3, width=(96,) * 3)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from rmbg_trt.training import losses
 from rmbg_trt.training.data.dataset import normalize
-from rmbg_trt.training.models.config import ModelConfig
+from rmbg_trt.training.models.checkpoint import ModelConfig
 from rmbg_trt.training.weights import read_weights
 
 

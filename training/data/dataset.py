@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 
 from ...image import Array, read_image
 from ..config import AugmentConfig
-from ..models.config import ModelConfig
+from ..models.checkpoint import ModelConfig
 from .augment import augment_of, replace_background
 from .masks import read_mask, resize_mask
 from .pairs import Pair

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks, their checkpoints, and the import of published weights."""
 
-from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from .config import ModelConfig
+from .checkpoint import Checkpoint, ModelConfig, load_checkpoint, save_checkpoint
 from .onnx_weights import import_onnx
 from .registry import ARCHITECTURES, build, fold_batch_norm
 from .u2net import U2Net, U2NetP

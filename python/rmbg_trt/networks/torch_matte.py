@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..export.centre import MAX_NOISE
-from ..export.sensitivity import lost_in_half
+from ..export.centre import MAX_NOISE, lost_in_half
 from ..training.models import fold_batch_norm
 
 log = logging.getLogger("rmbg_trt.torch")
