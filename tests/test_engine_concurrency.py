@@ -93,6 +93,7 @@ def test_the_error_of_a_frame_hurts_no_other(fake_engine: MakeEngine) -> None:
     assert is_tag(engine.run(fakes.tagged(4)), 4)
 
 
+@pytest.mark.slow
 def test_tickets_may_be_dropped(fake_engine: MakeEngine) -> None:
     engine = fake_engine(stretch="none")
     frames = [fakes.tagged(tag) for tag in range(20)]
@@ -107,6 +108,7 @@ def test_tickets_may_be_dropped(fake_engine: MakeEngine) -> None:
     assert [ref() for ref in alive] == [None] * 20
 
 
+@pytest.mark.slow
 def test_a_frame_may_be_dropped_while_it_is_worked_on(fake_engine: MakeEngine) -> None:
     gate = Gate()
     engine = fake_engine(gate, stretch="none")

@@ -22,9 +22,9 @@ namespace {
 constexpr const char* kNames[] = {"generic", "avx2", "avx512", "avx512_bf16", "amx"};  // in the order of CpuIsa
 
 #if defined(__x86_64__)
-struct Leaf7 {
+struct CpuId {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  explicit Leaf7(unsigned subleaf) { __get_cpuid_count(7, subleaf, &eax, &ebx, &ecx, &edx); }
+  explicit CpuId(unsigned leaf, unsigned subleaf = 0) { __get_cpuid_count(leaf, subleaf, &eax, &ebx, &ecx, &edx); }
 };
 
 /// Linux grants a process the 8 KiB of tile registers only on request (since 5.16; for all its threads).
@@ -40,22 +40,23 @@ bool allow_tiles() {
 bool has_tiles() {
 #if defined(RMBG_HAVE_AMX)
   constexpr unsigned kTileAndBf16 = 1u << 24 | 1u << 22;  // 7.0 EDX
-  return (Leaf7(0).edx & kTileAndBf16) == kTileAndBf16 && allow_tiles();
+  return (CpuId(7).edx & kTileAndBf16) == kTileAndBf16 && allow_tiles();
 #else
   return false;
 #endif
 }
 
 CpuIsa detect() {
+  constexpr unsigned kF16c = 1u << 29;  // 1.0 ECX
   __builtin_cpu_init();
-  if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")))
+  if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && (CpuId(1).ecx & kF16c) != 0))
     return CpuIsa::kGeneric;
   if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl")))
     return CpuIsa::kAvx2;
 #if defined(RMBG_HAVE_AVX512_BF16)     // else the compiler does not know these instructions
   constexpr unsigned kBf16 = 1u << 5;  // 7.1 EAX
-  if ((Leaf7(1).eax & kBf16) != 0) return has_tiles() ? CpuIsa::kAmx : CpuIsa::kAvx512Bf16;
+  if ((CpuId(7, 1).eax & kBf16) != 0) return has_tiles() ? CpuIsa::kAmx : CpuIsa::kAvx512Bf16;
 #endif
   return CpuIsa::kAvx512;
 }

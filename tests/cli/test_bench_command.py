@@ -27,6 +27,7 @@ def _run(*arguments: object) -> Any:
     return CliRunner(env={"COLUMNS": "400"}).invoke(app, ["bench", *map(str, arguments)], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_a_short_benchmark_and_its_comparison(small_model: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     reports = [tmp_path / "a.json", tmp_path / "b.json"]

@@ -39,6 +39,7 @@ def test_one_model(folder: Path, sharp: Path) -> None:
     assert category[3] == "0.7500"
 
 
+@pytest.mark.slow
 def test_two_models_and_the_folder(folder: Path, sharp: Path, blurred: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     done = _run(folder, sharp, blurred, "--device", "cpu", "-o", tmp_path / "results")

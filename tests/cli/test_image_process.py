@@ -113,6 +113,7 @@ def test_a_real_engine_through_a_pipe(start: Start, tmp_path: Path) -> None:
     assert b"64x64 on cpu" in errors.splitlines()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_whole_files_and_the_job_resumes(start: Start, tmp_path: Path, number: signal.Signals) -> None:
@@ -147,6 +148,7 @@ def test_a_killed_job_leaves_no_half_file(start: Start, tmp_path: Path) -> None:
     assert 3 <= len(whole_images(tmp_path / "out")) < 150
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_watching_until_ctrl_c(start: Start, tmp_path: Path) -> None:
     folder = noisy_folder(tmp_path / "in", 2)

@@ -160,6 +160,7 @@ def test_help_has_examples() -> None:
     assert "IMAGES MASKS" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     images, masks = made.make_pairs(tmp_path / "in", range(1, 41), (600, 800))

@@ -214,6 +214,7 @@ def test_rmbg_trt_and_its_command_line_need_no_pyav(in_python: Callable[..., str
     assert in_python(script) == "False"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child is a matter of consoles there")
 def test_ctrl_c_leaves_nothing(tmp_path: Path, small_model: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", [smooth(n % 30) for n in range(400)])

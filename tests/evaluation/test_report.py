@@ -108,6 +108,7 @@ def test_other_things_are_left_alone(folder: Path, sharp: Path, tmp_path: Path) 
         evaluate([sharp], folder, device="cpu", out=out / "chapter.txt" / "results")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [False, True])
 def test_a_failure_leaves_what_was_there(
     folder: Path, sharp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool

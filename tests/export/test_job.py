@@ -131,6 +131,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_checkpoint_in_its_own_size(checkpoint: Path, tmp_path: Path) -> None:
     report = export(str(checkpoint), tmp_path / "best.onnx", ONNX)
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["best.onnx", "best.onnx.json"]
@@ -143,6 +144,7 @@ def test_a_checkpoint_in_its_own_size(checkpoint: Path, tmp_path: Path) -> None:
     assert dict(inspect(checkpoint))["architecture"] == "unet"
 
 
+@pytest.mark.slow
 def test_open_axes_and_batches(checkpoint: Path, tmp_path: Path) -> None:
     options = Options(
         precision="fp32",
@@ -381,6 +383,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing(checkpoint: Path, tmp_path: Path) -> None:
     target = tmp_path / "x.plan"
     done = subprocess.run(

@@ -45,6 +45,7 @@ def _probability(module: Any, tensor: Any) -> Any:
         return torch.sigmoid(module(torch.from_numpy(tensor))[0]).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_open_axes_take_any_size_and_batch(name: str, module: Callable[..., Any], exported: Callable[..., Any]) -> None:
     session = _session(exported(name, dynamic=True))
@@ -70,6 +71,7 @@ def test_fixed_size(
         assert np.abs(got - official).max() <= 1e-4
 
 
+@pytest.mark.slow
 def test_odd_fixed_size_and_batch(module: Callable[..., Any]) -> None:
     shape = InputShape(batch=(3,) * 3, height=(99,) * 3, width=(77,) * 3)
     tensor = _images(3, (99, 77))
@@ -115,6 +117,7 @@ def test_shapes_say_what_is_open(exported: Callable[..., Any]) -> None:
     assert RANGE.fixed is False
 
 
+@pytest.mark.slow
 def test_exporting_does_not_change_the_model(module: Callable[..., Any]) -> None:
     to_onnx(module("unet"), InputShape())
     assert any(isinstance(each, torch.nn.BatchNorm2d) for each in module("unet").modules())
@@ -132,6 +135,7 @@ print(hashlib.sha256(serialize(to_onnx(build("unet").eval(), InputShape()))).hex
 """
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes(in_python: Callable[..., str], exported: Callable[..., Any]) -> None:
     """In another process, with another order of sets."""
     here = hashlib.sha256(serialize(exported("unet"))).hexdigest()
@@ -149,6 +153,7 @@ def test_our_engine_runs_it(exported: Callable[..., Any], u2netp_path: Path, tmp
     assert difference.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_openvino_reads_it(dynamic: bool, module: Callable[..., Any], exported: Callable[..., Any]) -> None:
     model = shared_core().read_model(serialize(exported("unet", dynamic=dynamic)))

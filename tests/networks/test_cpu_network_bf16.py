@@ -210,6 +210,7 @@ def random_net() -> tuple[Net, int]:
     return net, net.conv_of(inner, np.eye(1, 48, 5, dtype=np.float32).reshape(1, 48, 1, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isa", ISAS)
 def test_every_instruction_set_adds_up_alike(tmp_path: Path, in_python: Callable[..., str], isa: str) -> None:
     """To the bit, but AVX512-BF16, whose dot products add up in another order."""

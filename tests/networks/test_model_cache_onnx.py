@@ -85,6 +85,7 @@ def unet() -> Any:
     return build("unet").eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("best.safetensors", None), ("best.pth", (64, 80))])
 def test_the_matte_is_that_of_the_module(tmp_path: Path, unet: Any, name: str, size: tuple[int, int] | None) -> None:
     path = tmp_path / name

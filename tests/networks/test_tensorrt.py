@@ -182,6 +182,7 @@ def test_a_damaged_plan(trt: Any, tmp_path: Path) -> None:
         tensorrt_network.open(tmp_path / "gone.plan", REQUEST)
 
 
+@pytest.mark.slow
 def test_the_engine_lives_as_long_as_a_network(trt: Any, write: Callable[..., Path]) -> None:
     opened = tensorrt_network.open(write(), Request("auto", None, 1, device_index=0))
     [network] = opened.networks

@@ -332,6 +332,7 @@ def test_a_slot_warms_up_and_captures(cuda: FakeCuda) -> None:
     assert cuda.log == [("replay", STREAM)]
 
 
+@pytest.mark.slow
 def test_garbage_is_collected_before_the_capture(cuda: FakeCuda) -> None:
     """Freeing memory in the middle of a capture would end it."""
 
@@ -353,6 +354,7 @@ def test_garbage_is_collected_before_the_capture(cuda: FakeCuda) -> None:
     assert "freed" in names[: names.index("begin")]
 
 
+@pytest.mark.slow
 def test_no_garbage_is_collected_during_the_capture(cuda: FakeCuda) -> None:
     enabled: list[bool] = []
 
@@ -407,6 +409,7 @@ def test_tuning_has_an_end(cuda: FakeCuda, caplog: pytest.LogCaptureFixture) -> 
     assert not any(layer._forward_pre_hooks for layer in model)
 
 
+@pytest.mark.slow
 def test_every_slot_has_a_graph_of_its_own(cuda: FakeCuda) -> None:
     slots = [Slot(cuda.module, doubling(cuda), CPU) for _ in range(2)]
     for slot in slots:
@@ -460,6 +463,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("wide_sums")
 def test_open(on_a_gpu: FakeCuda, checkpoint: Path) -> None:
     opened = torch_network.open(checkpoint, Request("auto", None, 2, device_index=1))
@@ -477,6 +481,7 @@ def test_open(on_a_gpu: FakeCuda, checkpoint: Path) -> None:
     assert first.bind.__self__.forward is second.bind.__self__.forward, "the weights are there once"
 
 
+@pytest.mark.slow
 def test_open_in_float32_and_another_size(on_a_gpu: FakeCuda, checkpoint: Path) -> None:
     opened = torch_network.open(checkpoint, Request("fp32", (32, 80), 1, device_index=0))
     [network] = opened.networks
@@ -506,6 +511,7 @@ def test_an_allocator_whose_graphs_allocate(on_a_gpu: FakeCuda, checkpoint: Path
     assert "PYTORCH_CUDA_ALLOC_CONF" in opened.reason
 
 
+@pytest.mark.slow
 def test_open_compiled(on_a_gpu: FakeCuda, checkpoint: Path) -> None:
     plain = torch_network.open(checkpoint, Request("fp32", None, 1, device_index=0))
     assert "compile" not in {entry[0] for entry in on_a_gpu.log}
@@ -534,6 +540,7 @@ def test_pytorch_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         torch_network.import_torch()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "set_by_the_program",
     [
@@ -571,6 +578,7 @@ def test_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         torch_network.import_torch() if name == "torch" else torch_network.read_model(model)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_needs_neither_onnx_nor_openvino(in_python: Callable[..., str], checkpoint: Path) -> None:
     """The test of the captured graph on a bare GPU machine relies on it."""
     script = """

@@ -33,6 +33,7 @@ def one_kernel(
     return functional.conv2d(x, weight, bias, stride, padding, dilation, groups).clamp_min(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "pairs"), [("u2netp", 112), ("u2net", 112), ("unet", 18)])
 def test_every_pair_is_merged_and_nothing_else_changes(name: str, pairs: int) -> None:
     model = random_network(name)

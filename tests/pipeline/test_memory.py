@@ -48,6 +48,7 @@ def test_nothing_is_allocated_a_frame() -> None:
         assert all_jobs() == warm
 
 
+@pytest.mark.slow
 def test_memory_is_given_back() -> None:
     gc.collect()
     before = _core.bytes_in_use()
@@ -60,6 +61,7 @@ def test_memory_is_given_back() -> None:
     assert _core.bytes_in_use() == before
 
 
+@pytest.mark.slow
 def test_memory_is_flat_over_two_thousand_frames() -> None:
     pipeline = _core.Pipeline([fakes.known(np.eye(32, dtype=np.float32)) for _ in range(2)])
     jobs = mixed_jobs()

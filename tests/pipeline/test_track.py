@@ -261,6 +261,7 @@ def test_nothing_is_allocated_a_frame() -> None:
         assert all_jobs() == warm
 
 
+@pytest.mark.slow
 def test_memory_is_given_back() -> None:
     gc.collect()
     before = _core.bytes_in_use()

@@ -19,6 +19,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.training.made_pairs import make_set
+from tests.training.small_unet import small_unet
 
 from rmbg_trt import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.training.callbacks import Record, record
@@ -29,8 +30,9 @@ from rmbg_trt.training.models import ModelConfig, build, load_checkpoint, save_c
 from rmbg_trt.training.train import Watch, choose, resumable, train
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 SMALL = {
-    "architecture": "unet",  # half the time of u2netp
+    "architecture": "unet",  # see small_unet.py
     "size": 48,
     "batch": 2,
     "epochs": 2,
@@ -45,6 +47,12 @@ SMALL = {
 
 def config(data: Path, **changes: Any) -> TrainConfig:
     return load_config(None, data=str(data), **{**SMALL, **changes})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    with small_unet():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +116,9 @@ from pathlib import Path
 from rmbg_trt.training.callbacks import Record, record
 from rmbg_trt.training.config import load_config
 from rmbg_trt.training.train import train
+sys.path.insert(0, sys.argv[6])
+from tests.training.small_unet import SmallUNet, ARCHITECTURES
+ARCHITECTURES["unet"] = SmallUNet
 record.draw_curves = lambda rows, path: None
 data, folder, stop, how = sys.argv[1:5]
 settings = eval(sys.argv[5])
@@ -124,7 +135,7 @@ print(report.stopped or "done")
 
 def _run_and_kill(data: Path, folder: Path, step: int, how: int, **changes: Any) -> subprocess.CompletedProcess[str]:
     """Trains in a process of its own that gets a signal after a step."""
-    arguments = [str(data), str(folder), str(step), str(how), repr({**SMALL, **changes})]
+    arguments = [str(data), str(folder), str(step), str(how), repr({**SMALL, **changes}), str(ROOT)]
     command = [sys.executable, "-c", _KILLED_RUN, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, start_new_session=True)
 
@@ -208,12 +219,12 @@ def test_other_schedules_resume_exactly_too(made: Path, tmp_path: Path, batch: i
 
 def test_two_processes_learn_what_one_does(made: Path, tmp_path: Path) -> None:
     """With frozen batch normalisation: its statistics are the one thing that hangs on a process's batch."""
-    changes = {"freeze_batch_norm": True, "epochs": 1, "architecture": "u2netp"}
+    changes = {"freeze_batch_norm": True, "epochs": 1}
     train(config(made, batch=4, **changes), tmp_path / "one")
     script = tmp_path / "two.py"
     script.write_text(_KILLED_RUN)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    arguments = [str(made), str(tmp_path / "two"), "-1", "0", repr({**SMALL, "batch": 2, **changes})]
+    arguments = [str(made), str(tmp_path / "two"), "-1", "0", repr({**SMALL, "batch": 2, **changes}), str(ROOT)]
     done = subprocess.run(
         [*torchrun, str(script), *arguments], capture_output=True, text=True, timeout=300, env={**os.environ}
     )
