@@ -120,15 +120,12 @@ def load_config(path: Path | None, overrides: Iterable[str] = (), **values: Any)
         InputError: A field does not exist or has a value of a wrong type; the message says what is expected.
         UnavailableError: PyYAML is not installed.
     """
-    yaml = _yaml()
     fields: dict[str, Any] = {}
     if path is not None:
         try:
-            read = yaml.safe_load(path.read_text(encoding="utf-8"))
+            read = _parsed(path.read_bytes(), path)
         except OSError as error:
             raise InputError(f"{path} could not be read: {error.strerror or error}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
         if not isinstance(read, dict):
             raise InputError(f"{path} holds {type(read).__name__}; expected lines such as 'lr: 0.001'")
         fields.update(read)
@@ -138,9 +135,10 @@ def load_config(path: Path | None, overrides: Iterable[str] = (), **values: Any)
             raise InputError(f"{text!r} is not a setting; expected name=value, such as lr=0.001 or augment.flip=0")
         group, dot, rest = name.strip().partition(".")
         if dot:
-            fields[group] = {**(fields.get(group) or {}), rest: yaml.safe_load(value)}
+            inner = fields.get(group) or {}
+            fields[group] = {**inner, rest: _parsed(value, repr(text))} if isinstance(inner, dict) else inner
         else:
-            fields[group] = yaml.safe_load(value)
+            fields[group] = _parsed(value, repr(text))
     fields.update({name: value for name, value in values.items() if value is not None})
     if "data" not in fields:
         raise InputError("no data: name the folder of a prepared set")
@@ -162,8 +160,21 @@ def to_yaml(config: TrainConfig) -> str:
     return text
 
 
-def _build(kind: Any, fields: Mapping[str, Any], prefix: str) -> Any:
+def _parsed(text: str | bytes, name: object) -> Any:
+    """The value of YAML."""
+    yaml = _yaml()
+    try:
+        return yaml.safe_load(text)
+    except RecursionError as error:
+        raise InputError(f"{name} is nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are not UTF-8, and dates such as 2001-13-45
+        raise InputError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _build(kind: Any, fields: Any, prefix: str) -> Any:
     types = get_type_hints(kind)
+    if not isinstance(fields, Mapping):
+        raise InputError(f"{prefix.rstrip('.')} is {fields!r}; expected settings such as {next(iter(types))}")
     unknown = sorted(set(map(str, fields)) - set(types))
     if unknown:
         raise InputError(f"there is no setting {prefix}{unknown[0]}; expected one of {', '.join(types)}")
@@ -185,7 +196,7 @@ def _as(kind: Any, value: Any, name: str) -> Any:
             number = float(value)
             if math.isfinite(number) and (kind is float or number == int(number)):
                 return kind(number)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     raise InputError(f"{name} is {value!r}; expected {words.get(kind, 'two numbers, such as [0.8, 1.2]')}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a fuzz target of the Python side under Atheris: ``python -m tests.fuzz.run image --seconds 60``.
 
-Options after ``--`` are libFuzzer's. The corpus grows in ``build/fuzz/corpus``; an input that breaks a rule is written
-to the current folder, and ``python -m tests.fuzz.run image FILE`` repeats it.
+Options after ``--`` are libFuzzer's. An input that breaks a rule is written to the current folder, and
+``python -m tests.fuzz.run image FILE`` repeats it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("files", nargs="*", type=Path, help="inputs to repeat, instead of fuzzing")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--corpus", type=Path, default=ROOT / "build" / "fuzz" / "corpus", help="where inputs are kept")
     ours, theirs = _split(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(ours)
     target = TARGETS[options.target]
@@ -30,8 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     import atheris
 
-    atheris.instrument_all() if "--instrument-all" in theirs else None
-    corpus = ROOT / "build" / "fuzz" / "corpus" / options.target
+    corpus = options.corpus / options.target
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds()):
         (corpus / f"seed-{number}").write_bytes(seed)

@@ -53,6 +53,11 @@ def test_the_later_wins(tmp_path: Path) -> None:
         ("keep=0.5", r"keep is 0\.5; expected 0 if there is no init"),
         ("augment.flip=2", r"augment\.flip is 2\.0; expected 0 to 1"),
         ("augment.scale=1", r"augment\.scale is 1; expected two numbers"),
+        ("lr=[", r"'lr=\[' is not YAML"),
+        ("lr=2001-13-45", "'lr=2001-13-45' is not YAML"),
+        ("lr=" + "[" * 5000, "is nested too deeply"),
+        ("seed=1" + "0" * 400, "seed is 10+; expected a whole number"),
+        ("augment=crop", "augment is 'crop'; expected settings such as crop"),
         ("augment.scale=[2, 1]", r"augment\.scale is \(2\.0, 1\.0\); expected two factors"),
     ],
 )
