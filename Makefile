@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --n
 SITE = $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 
-.PHONY: help dev quick test demo lint layers types typed docs format bench-guard gpu-check gpu-bundle clean
+.PHONY: help dev quick test demo lint layers types typed docs format bench-guard gpu-check gpu-bundle sanitize fuzz clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -92,6 +92,18 @@ gpu-check:  ## on a CUDA machine: tests/gpu (which may not skip), latency, compu
 
 gpu-bundle:  ## pack what gpu-check needs on a GPU machine without a package registry
 	$(PYTHON) tests/gpu/check/pack.py
+
+# A sanitizer must be loaded before Python. What is built with one lies in build/sanitize-*.
+SANITIZE_TESTS ?= tests/bindings tests/core tests/pipeline tests/postprocess tests/preprocess tests/networks/test_native.py \
+  tests/networks/test_cpu_network.py tests/networks/test_cpu_network_bf16.py tests/test_engine.py tests/test_engine_errors.py \
+  tests/test_engine_concurrency.py tests/test_engine_threads.py tests/test_video_matter.py tests/test_fork.py
+sanitize: $(VENV)/.tools  ## the core's tests under AddressSanitizer and UBSan, those of threads under ThreadSanitizer
+	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/sanitize address,undefined $(SANITIZE_TESTS)
+	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/sanitize thread tests/core tests/pipeline tests/test_engine_concurrency.py tests/test_engine_threads.py
+
+FUZZ_SECONDS ?= 60
+fuzz: typed $(VENV)/.tools  ## all fuzz targets, FUZZ_SECONDS each; those of the core need clang++
+	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/fuzz $(FUZZ_SECONDS)
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist demo

@@ -67,7 +67,8 @@ py::array preprocess_frame(const py::array& frame, std::pair<int, int> size, con
 }
 
 py::array_t<std::uint8_t> blur(const py::array& image, float sigma) {
-  if (!(sigma > 0)) throw std::invalid_argument("sigma is " + std::to_string(sigma) + "; expected more than 0 pixels");
+  if (!(sigma > 0 && sigma <= kLargestSigma))
+    throw std::invalid_argument("sigma is " + std::to_string(sigma) + " pixels; expected above 0 and up to 10000");
   const ConstImageView src = to_view(image, "rgb", "image");
   py::array_t<std::uint8_t> result = new_image(src.height, src.width, 3);
   std::uint8_t* out = result.mutable_data();

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "postprocess/blur.h"
+
 namespace rmbg {
 namespace {
 
@@ -49,6 +51,9 @@ void check_frame(const FrameJob& job) {
 void check(const FrameJob& job) {
   check_frame(job);
   check_fits(job.result, "result", frame_size(job), output_channels(job.options.output));
+  if (!(job.options.blur_sigma <= kLargestSigma))
+    throw std::invalid_argument("the blur's sigma is " + std::to_string(job.options.blur_sigma) +
+                                " pixels; expected at most 10000");
   if (over_image(job.options)) check_fits(job.options.background.image, "background", frame_size(job), 3);
 }
 

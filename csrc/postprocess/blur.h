@@ -10,7 +10,10 @@ namespace rmbg {
 
 class CudaQueue;
 
-/// The box of which kBoxPasses passes approximate a Gaussian of standard deviation `sigma` pixels (> 0).
+constexpr float kLargestSigma = 10000.0f;  // in pixels; the boxes' weights lose their precision beyond
+
+/// The box of which kBoxPasses passes approximate a Gaussian of standard deviation `sigma` pixels (> 0, at most
+/// kLargestSigma).
 BoxKernel gaussian_box(float sigma);
 
 /// src: any format. dst: 3 channels in the frame's order (gray is repeated), same size, no row padding,

@@ -37,10 +37,19 @@ def test_white_stays_white() -> None:
         assert (_core.gaussian_blur(np.full((40, 50, 3), 255, np.uint8), sigma) == 255).all()
 
 
-@pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan")])
-def test_sigma_must_be_positive(sigma: float) -> None:
-    with pytest.raises(InputError, match=r"sigma is .*expected more than 0"):
+@pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan"), float("inf"), 1e20])
+def test_sigma_must_be_positive_and_not_huge(sigma: float) -> None:
+    with pytest.raises(InputError, match=r"sigma is .*expected above 0 and up to 10000"):
         _core.gaussian_blur(np.zeros((4, 4, 3), np.uint8), sigma)
+
+
+@pytest.mark.parametrize("sigma", [float("nan"), float("inf"), 1e20])
+def test_a_frame_is_checked_too(sigma: float) -> None:
+    frame, result = np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5, 3), np.uint8)
+    options = _core.FrameOptions("composite", False, "", False, False, None, sigma)
+    pipeline = _core.Pipeline([fakes.known(np.zeros((4, 4), np.float32))])
+    with pytest.raises(InputError, match=r"sigma is .*expected at most 10000"):
+        pipeline.run(frame, result, "bgr", options)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
