@@ -29,7 +29,7 @@ class Target(NamedTuple):
     seeds: Callable[[], list[bytes]]
 
 
-class BrokenRule(Exception):
+class BrokenRuleError(Exception):
     """An input was accepted, and what came out is wrong."""
 
 
@@ -52,7 +52,7 @@ def _refusable(call: Callable[[], Any]) -> Any:
             return call()
     except Error as error:
         if len(str(error).strip()) < 10:
-            raise BrokenRule(f"the message says nothing: {error!r}") from error
+            raise BrokenRuleError(f"the message says nothing: {error!r}") from error
         return None
 
 
@@ -92,7 +92,7 @@ def read_image(data: bytes) -> None:
 
     loaded = _refusable(lambda: read.read_image(io.BytesIO(data), max_pixels=1_000_000, name="fuzzed"))
     if loaded is not None and 0 in loaded.pixels.shape:
-        raise BrokenRule(f"an image of shape {loaded.pixels.shape}")
+        raise BrokenRuleError(f"an image of shape {loaded.pixels.shape}")
 
 
 # Models
@@ -129,8 +129,9 @@ def read_onnx(data: bytes) -> None:
 
 def _checkpoint_seeds() -> list[bytes]:
     import torch
-    import rmbg_trt.training.models  # noqa: F401, slow; no input is to be blamed for it
     from safetensors.torch import save
+
+    import rmbg_trt.training.models  # noqa: F401, slow; no input is to be blamed for it
 
     tensors = {"conv.weight": torch.zeros(2, 3, 3, 3), "conv.bias": torch.zeros(2)}
     pickled = io.BytesIO()
@@ -151,10 +152,16 @@ def _inspect_seeds() -> list[bytes]:
 
     sidecar = {
         "format": "rmbg-trt sidecar 1",
-        **{"artefact": "fuzzed.onnx", "sha256": "0" * 64, "precision": "fp16", "normalisation": {"color": "rgb"}},
+        "artefact": "fuzzed.onnx",
+        "sha256": "0" * 64,
+        "precision": "fp16",
+        "normalisation": {"color": "rgb"},
         "input": {"name": "input", "shape": [1, 3, 8, 12], "dtype": "float32", "largest": [1, 3, 9, 9]},
         "output": {"name": "output", "shape": [1, 1, 8, 12]},
-        **{"source": {"name": "u2netp"}, "tools": {"torch": "2"}, "targets": ["8.6"], "fp32_layers": ["a"]},
+        "source": {"name": "u2netp"},
+        "tools": {"torch": "2"},
+        "targets": ["8.6"],
+        "fp32_layers": ["a"],
         "verification": [{"max_abs": 0.1, "mean_alpha": 0.2, "iou": None, "worst_image": "x"}],
         "forced": True,
     }
@@ -196,7 +203,7 @@ def read_video(data: bytes) -> None:
         with Source(path) as source:
             for number, frame in enumerate(source.frames()):
                 if 0 in frame.pixels.shape:
-                    raise BrokenRule(f"a frame of shape {frame.pixels.shape}")
+                    raise BrokenRuleError(f"a frame of shape {frame.pixels.shape}")
                 if number == 4:
                     break
 
@@ -219,7 +226,7 @@ def parse_background(data: bytes) -> None:
         return
     parsed = _refusable(lambda: background.parse(text, 4, 6, "rgb"))
     if parsed is not None and isinstance(parsed.value, tuple) and not all(0 <= byte <= 255 for byte in parsed.value):
-        raise BrokenRule(f"{text!r} is {parsed.value}")
+        raise BrokenRuleError(f"{text!r} is {parsed.value}")
 
 
 def _config_seeds() -> list[bytes]:

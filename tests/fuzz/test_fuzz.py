@@ -34,7 +34,13 @@ def test_changed_inputs_are_handled(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz.run", name, "--seconds", SECONDS, "--corpus", str(tmp_path / "corpus")]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment(PYTHONPATH=path), capture_output=True, text=True, check=False, timeout=300
+        command,
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-5000:]
     assert "number_of_executed_units" in done.stderr

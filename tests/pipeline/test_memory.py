@@ -7,6 +7,7 @@ import gc
 
 import numpy as np
 import psutil
+import pytest
 from numpy.typing import NDArray
 from tests import fakes
 

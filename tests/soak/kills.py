@@ -86,7 +86,11 @@ _SMALL = ["--model", "u2netp", "--size", "64", "--device", "cpu", "--runtime", "
 JOBS = {
     "image": Job(images, ["image", "in", "-o", "out", *_SMALL], whole_image),
     "video": Job(clip, ["video", "in.mp4", "-o", "out/out.mov", "--overwrite", *_SMALL], whole_clip),
-    "export": Job(lambda folder: None, ["export", "u2netp", "-o", "out/u2netp.onnx", "--onnx-only", "--precision", "fp32", "--overwrite"], whole_file),
+    "export": Job(
+        lambda folder: None,
+        ["export", "u2netp", "-o", "out/u2netp.onnx", "--onnx-only", "--precision", "fp32", "--overwrite"],
+        whole_file,
+    ),
     "prepare": Job(pairs, ["prepare", "--pairs", "in/images", "in/masks", "-o", "out/set", "--overwrite"], whole_file),
 }
 

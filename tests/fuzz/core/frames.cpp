@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames of any size, pitch and format with any options through a pipeline, whose network gives any numbers: resampling,
-// NV12, refinement, blur, foreground colours, stabilisation and compositing. Equal frames give equal results, and bytes
-// between the rows of a result stay as they were.
+// Frames of any size, pitch and format with any options through a pipeline, whose network gives any numbers:
+// resampling, NV12, refinement, blur, foreground colours, stabilisation and compositing. Equal frames give equal
+// results, and bytes between the rows of a result stay as they were.
 #include <algorithm>
 #include <memory>
 #include <vector>

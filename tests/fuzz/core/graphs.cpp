@@ -32,11 +32,17 @@ void add_conv(Input& in, cpu::Graph& graph, int x) {
 }
 
 void add_layer(Input& in, cpu::Graph& graph) {
-  const auto value = [&] { return in.rarely() ? in.between(-2, 60) : graph.values() - 1 - in.between(0, 200) % graph.values(); };
+  const auto value = [&] {
+    return in.rarely() ? in.between(-2, 60) : graph.values() - 1 - in.between(0, 200) % graph.values();
+  };
   switch (in.between(0, 7)) {
     case 0:
-    case 1: add_conv(in, graph, value()); break;
-    case 2: graph.max_pool(value()); break;
+    case 1:
+      add_conv(in, graph, value());
+      break;
+    case 2:
+      graph.max_pool(value());
+      break;
     case 3: {
       std::vector<int> values(static_cast<std::size_t>(in.between(in.rarely() ? 0 : 1, 4)));
       for (int& each : values) each = value();
@@ -49,9 +55,14 @@ void add_layer(Input& in, cpu::Graph& graph) {
       graph.resize(value(), height, width, static_cast<cpu::Coordinates>(in.between(0, 2)));
       break;
     }
-    case 5: graph.add(value(), value()); break;
-    case 6: graph.relu(value()); break;
-    default: graph.sigmoid(value());
+    case 5:
+      graph.add(value(), value());
+      break;
+    case 6:
+      graph.relu(value());
+      break;
+    default:
+      graph.sigmoid(value());
   }
 }
 
