@@ -3,7 +3,7 @@
 
 ``frames``: frames of changing size, format and options through one engine with a network that costs nothing.
 ``network``: the same with u2netp. ``engines``: engines opened, used and closed. ``threads``: 16 threads on one engine.
-Memory, threads and open files are compared with those after a warm-up of a tenth of the run. Exit code 1: something grew.
+Memory, threads and open files are compared with those after a tenth of the run. Exit code 1: something grew.
 """
 
 from __future__ import annotations
