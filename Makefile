@@ -15,7 +15,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --n
 SITE = $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 
-.PHONY: help dev quick test demo lint layers types typed docs format bench-guard gpu-check gpu-bundle sanitize fuzz clean
+.PHONY: help dev quick test demo lint layers types typed docs format bench-guard window-check gpu-check gpu-bundle sanitize fuzz \
+  clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -86,6 +87,13 @@ format: $(VENV)/.tools  ## put Python and C++ into the house style
 bench-guard: $(VENV)/.ready  ## did anything round the network become slower? (for information)
 	$(INSTALL) ".[test]"
 	$(BIN)/python benchmarks/guard.py
+
+# The tests' own OpenCV has no windows, and the one that has them must not replace it.
+window-check: export RMBG_WINDOW_OPENCV = $(CURDIR)/build/opencv
+window-check: export RMBG_FAIL_WITHOUT_WINDOW = 1
+window-check: $(VENV)/.tools  ## the camera's window on a virtual screen; needs Xvfb (apt-get install xvfb libgl1)
+	test -d build/opencv/cv2 || $(PIP) --no-deps --target build/opencv "opencv-python>=4.10"
+	$(BIN)/python -m pytest tests/live/test_window_on_screen.py
 
 gpu-check:  ## on a CUDA machine: tests/gpu (which may not skip), latency, compute-sanitizer; PART=tests, latency or sanitizer
 	PYTHON=$(PYTHON) $(PYTHON) tests/gpu/check $(PART)

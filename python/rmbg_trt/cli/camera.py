@@ -170,7 +170,10 @@ def _run(live: LiveMatter, limit_s: float | None) -> None:
     """Run to the end and print the report.
 
     Ctrl-C and SIGTERM stop it in order; a second Ctrl-C stops it at once. Raises `KeyboardInterrupt` after Ctrl-C.
+    A window that hangs ends the process with exit code 1, after recordings are complete.
     """
+    from ..live import WindowWatchdog  # here, as it needs PyAV
+
     interrupted = False
 
     def stop(number: int, _: Any) -> None:
@@ -180,10 +183,16 @@ def _run(live: LiveMatter, limit_s: float | None) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         live.stop()
 
+    def end_process() -> None:
+        _print_report(live.report())
+        say("Error: the window does not respond; --no-preview runs without one", style="bold red")
+        os._exit(EXIT_FAILED)  # the main thread never returns from the window
+
     with contextlib.ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 stack.callback(signal.signal, number, signal.signal(number, stop))
+        stack.enter_context(WindowWatchdog(live, end_process, seconds=limit_s))
         try:
             live.run(limit_s)
         finally:

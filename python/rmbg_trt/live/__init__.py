@@ -28,6 +28,7 @@ from .options import LiveOptions
 from .sink import Sink, SinkClosedError, StreamInfo
 from .sources import Camera, Clip, LiveSource, Stream, source_of
 from .stats import LiveReport, SinkReport, Status
+from .watchdog import WindowWatchdog
 from .window import Window
 from .writers import RawFrames, Recorder, VirtualCamera
 
@@ -49,5 +50,6 @@ __all__ = [
     "StreamInfo",
     "VirtualCamera",
     "Window",
+    "WindowWatchdog",
     "source_of",
 ]

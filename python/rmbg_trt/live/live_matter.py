@@ -20,6 +20,7 @@ from typing import Any
 from ..errors import Error
 from ..image import write_image
 from .capture import Capture
+from .controls import Controls
 from .matted_frame import MattedFrame
 from .matting import Matting
 from .options import LiveOptions, Switches
@@ -36,7 +37,7 @@ _NOTE_S = 4.0  # how long the overlay shows a message
 _JOIN_TIMEOUT_S = 6.0  # at the end, for a source that does not respond; streams time out after 5 s themselves
 
 
-class LiveMatter:
+class LiveMatter(Controls):
     """Mattes the frames of a source until it ends, or until `stop`.
 
     Args:
@@ -51,6 +52,7 @@ class LiveMatter:
 
     Attributes:
         switches: The settings that the ``toggle_`` methods change.
+        window_busy_since: When the main thread turned to its windows, by `time.monotonic`; None if it has not.
 
     Raises:
         InputError: An option or a background is invalid.
@@ -76,6 +78,8 @@ class LiveMatter:
         self._error: BaseException | None = None
         self._stop_requested = False
         self._start_s = self._end_s = 0.0
+        self.window_busy_since: float | None = None
+        self._threads: list[threading.Thread] = []
         self._capture = Capture(
             source, self.options, stop=self._stop, paused=lambda: self.switches.paused, on_message=self._notify
         )
@@ -110,17 +114,17 @@ class LiveMatter:
         """
         self._start_s = time.monotonic()
         self._workers = [SinkWorker(sink, self._stream_info) for sink in self._sinks]
-        threads = [
+        self._threads = [
             threading.Thread(target=self._run_thread, args=(work,), name=f"rmbg-{work.__name__}", daemon=True)
             for work in (self._capture.run, self._matting.submit_all, self._matting.collect_all)
         ]
-        for thread in threads:
+        for thread in self._threads:
             thread.start()
         try:
             while not self._is_over(seconds):
                 self._serve_main_thread()
         finally:
-            self._shut_down(threads)
+            self._shut_down()
         if self._error is not None:
             raise self._error
         return self.report()
@@ -140,10 +144,13 @@ class LiveMatter:
         workers = [worker for worker in self._workers if worker.sink.main_thread and not worker.closed]
         if not workers:
             self._done.wait(0.1)
+            return
         for worker in workers:
+            self.window_busy_since = time.monotonic()
             worker.write_next(_POLL_S)
             if worker.started and not worker.closed:
                 self._handle_key(worker.sink)
+        self.window_busy_since = None
 
     def _handle_key(self, window: Sink) -> None:
         action = action_of(window.key())
@@ -153,7 +160,7 @@ class LiveMatter:
             window.refresh()
 
     def _is_over(self, seconds: float | None) -> bool:
-        if self._stop_requested or self._done.is_set():
+        if self.ending:
             return True
         if seconds is not None and time.monotonic() - self._start_s >= seconds:
             return True
@@ -163,23 +170,45 @@ class LiveMatter:
                 return True
         return bool(self._sinks) and all(worker.closed for worker in self._workers)
 
-    def _shut_down(self, threads: list[threading.Thread]) -> None:
+    @property
+    def ending(self) -> bool:
+        """Whether the source has ended, or `stop` was called."""
+        return self._stop_requested or self._done.is_set()
+
+    @property
+    def window_shown(self) -> bool:
+        """Whether all windows have shown a frame, and have accepted another one since."""
+        return all(worker.written > 1 for worker in self._workers if worker.sink.main_thread)
+
+    def finish_without_windows(self) -> None:
+        """Complete all other sinks. For another thread, if a window hangs in the main thread."""
+        self._end_stages()
+        for worker in self._workers:
+            if not worker.sink.main_thread:
+                worker.finish()
+
+    def _shut_down(self) -> None:
         """End the stages from source to sinks, so that what was matted is still written."""
-        self._stop.set()
-        for thread in threads:
-            thread.join(_JOIN_TIMEOUT_S)
-            if thread.is_alive():
-                self._notify(f"{thread.name} does not respond and was abandoned")
-        for worker in self._workers:
-            worker.end()
-        for worker in self._workers:
+        self._end_stages()
+        for worker in sorted(self._workers, key=lambda worker: worker.sink.main_thread):
+            self.window_busy_since = time.monotonic() if worker.sink.main_thread else None
             worker.finish()
+        self.window_busy_since = None
         self._end_s = time.monotonic()
         for worker in self._workers:
             if worker.error is None or worker.optional:
                 continue
             if not worker.started or not isinstance(worker.error, Error):
                 self._error = self._error or worker.error
+
+    def _end_stages(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(_JOIN_TIMEOUT_S)
+            if thread.is_alive():
+                self._notify(f"{thread.name} does not respond and was abandoned")
+        for worker in self._workers:
+            worker.end()
 
     def _deliver(self, matted: MattedFrame) -> None:
         self._latency.add(matted.captured_s)
@@ -227,35 +256,11 @@ class LiveMatter:
         self._notes.append((time.monotonic(), message))
         self._on_message(message)
 
-    # ---- controls, callable from any thread ------------------------------------------------------------------------
+    # ---- more controls, callable from any thread -------------------------------------------------------------------
 
     def stop(self) -> None:
         """End the run in order, within about a tenth of a second."""
         self._stop_requested = True  # nothing else: a signal handler may call this, and must not take a lock
-
-    def toggle_pause(self) -> None:
-        """Pause or resume."""
-        self.switches.paused = not self.switches.paused
-
-    def toggle_mirror(self) -> None:
-        """Swap left and right from the next frame on."""
-        self.switches.mirror = not self.switches.mirror
-
-    def next_background(self) -> None:
-        """Switch to the next background; the first follows the last."""
-        self.switches.background += 1
-
-    def toggle_alpha_view(self) -> None:
-        """Show the alpha in the window, or the result. Other sinks always get the result."""
-        self.switches.alpha_view = not self.switches.alpha_view
-
-    def toggle_overlay(self) -> None:
-        """Show or hide the statistics in the window."""
-        self.switches.overlay = not self.switches.overlay
-
-    def toggle_help(self) -> None:
-        """Show or hide the keys in the window."""
-        self.switches.help = not self.switches.help
 
     def toggle_recording(self) -> None:
         """Stop the recording, or start another in a file with the next number."""

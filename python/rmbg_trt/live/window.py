@@ -4,10 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import socket
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,13 +14,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import UnavailableError
 from ..image import Array
+from .display import HINT, check_display, check_opencv
 from .extras import opencv
 from .matted_frame import MattedFrame, checkerboard, gray
 from .sink import Sink, StreamInfo
 from .stats import Status
 
 _INITIAL_WIDTH = 1280  # at most; the user can enlarge the window
-_HINT = "--no-preview (in Python: no Window) runs without a window"
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class Window(Sink):
     """A preview window. Cutouts are shown on a checkerboard.
 
     Raises:
-        UnavailableError: There is no display, or OpenCV is not installed or cannot open windows.
+        UnavailableError: There is no display, or OpenCV is not installed or cannot open windows here.
     """
 
     name = "preview"
@@ -75,7 +71,7 @@ class Window(Sink):
     def __init__(self, title: str = "rmbg-trt") -> None:
         check_display()
         self._cv2: Any = opencv()
-        _check_gui(self._cv2)
+        check_opencv(self._cv2)
         self._title = title
         self._info: StreamInfo | None = None
         self._last: MattedFrame | None = None
@@ -86,7 +82,7 @@ class Window(Sink):
         try:
             cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
-            raise UnavailableError(f"a window cannot be opened ({error}); {_HINT}") from error
+            raise UnavailableError(f"a window cannot be opened ({error}); {HINT}") from error
         height, width = info.size
         scale = min(1.0, _INITIAL_WIDTH / width)
         cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
@@ -164,49 +160,3 @@ def draw_text(pixels: Array, lines: Sequence[str]) -> Array:
 @lru_cache(maxsize=4)
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
-
-
-def check_display() -> None:
-    """Check that windows can be shown. Without a display, OpenCV would abort the whole program.
-
-    Raises:
-        UnavailableError: There is no display; the message says how to run without one.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    display = os.environ.get("DISPLAY", "")
-    if not display:
-        raise UnavailableError(f"there is no display (DISPLAY is not set); {_HINT}")
-    match = re.fullmatch(r"(?:.*/)?([^:/]*):(\d+)(?:\.\d+)?", display)
-    if match is None:
-        raise UnavailableError(f"DISPLAY is {display!r}, which is not a valid display; {_HINT}")
-    host, number = match[1], int(match[2])
-    if not any(_accepts(*address) for address in _addresses(host, number)):
-        raise UnavailableError(f"the display {display} does not respond; {_HINT}")
-
-
-def _addresses(host: str, number: int) -> list[tuple[int, Any]]:
-    if host in ("", "unix"):
-        path = f"/tmp/.X11-unix/X{number}"
-        return [(socket.AF_UNIX, path), (socket.AF_UNIX, f"\0{path}")]
-    return [(socket.AF_INET, (host, 6000 + number)), (socket.AF_INET6, (host, 6000 + number))]
-
-
-def _accepts(family: int, address: Any) -> bool:
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as connection:
-            connection.settimeout(2.0)
-            connection.connect(address)
-    except OSError:
-        return False
-    return True
-
-
-def _check_gui(cv2: Any) -> None:
-    """Refuse the headless build of OpenCV, which many packages depend on and which cannot open windows."""
-    match = re.search(r"^\s*GUI:\s*(\S+)", cv2.getBuildInformation(), re.MULTILINE)
-    if match is not None and match[1] == "NONE":
-        raise UnavailableError(
-            "this OpenCV cannot open windows; opencv-python-headless and opencv-python exclude each other: "
-            f"pip uninstall opencv-python-headless, then pip install --force-reinstall opencv-python; or {_HINT}"
-        )
