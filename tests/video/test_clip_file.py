@@ -27,6 +27,24 @@ def test_a_broadcast_clock_starts_at_zero(engine: Engine, tmp_path: Path) -> Non
     assert times(tmp_path / "o.mp4") == [time - begin for time in times(clip)]
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.mp4", "a.nut", "a.asf"])
+def test_a_clip_that_begins_late_is_complete(engine: Engine, tmp_path: Path, name: str) -> None:
+    """Some formats state when the clip ends, others how long it is."""
+    codec = {"a.webm": "libvpx-vp9", "a.asf": "mpeg4"}.get(name, "libx264")
+    hours = [10800 * 1000 + 40 * n for n in range(100)]
+    clip = make_clip(tmp_path / name, 100, codec=codec, time_base=MS, pts=hours)
+    result = matte_video(clip, tmp_path / "o.mkv", engine=engine)
+    assert (result.frames, result.missing_s, result.complete) == (100, 0, True)
+    part = matte_video(clip, tmp_path / "p.mkv", engine=engine, start=2)
+    assert (part.frames, part.complete) == (50, True)
+    with pytest.raises(InputError, match=r"lasts [34][.\d]* s; there is nothing at 5 s"):
+        matte_video(clip, tmp_path / "q.mkv", engine=engine, start=5)
+    if name == "a.mkv":
+        noise = clip.read_bytes()
+        clip.write_bytes(noise[: len(noise) // 2])
+        assert not matte_video(clip, tmp_path / "r.mkv", engine=engine).complete
+
+
 def test_a_part(engine: Engine, tmp_path: Path) -> None:
     """A part that begins between key frames: the frames before it are decoded, not written."""
     clip = make_clip(tmp_path / "a.mp4", 20, options={"g": "8"})

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import av
 import numpy as np
 import pytest
 from av.codec.hwaccel import HWAccel
-from tests.video.clips import left_over, make_clip
+from tests.video.clips import HEIGHT, WIDTH, cutouts, left_over, make_clip, pictures
 
 from rmbg_trt import Engine, _core
 from rmbg_trt.errors import CudaError, InputError, UnavailableError
@@ -176,3 +177,33 @@ def test_a_gpu_whose_context_cannot_be_had_leaves_it_to_the_processor(
     assert "out of memory" in caplog.text
     with pytest.raises(UnavailableError, match="out of memory"):
         decoders.open_container(str(path), Decoder(0, required=True))
+
+
+@pytest.mark.parametrize("name", ["c.mkv", "c.mov", "c.webm", "c.webp"])
+def test_our_own_results_keep_their_alpha_as_input(
+    fake_engine: Callable[..., Engine], engine: Engine, tmp_path: Path, name: str
+) -> None:
+    """An engine that finds everything opaque: what is transparent in the result was so in the clip."""
+    clip = make_clip(tmp_path / "a.mp4", 4)
+    matte_video(clip, tmp_path / name, engine=engine)
+    everything = fake_engine(lambda tensor: np.ones(tensor.shape[2:], np.float32), color="rgb", stretch="none")
+    assert matte_video(tmp_path / name, tmp_path / "again.mkv", engine=everything).frames == 4
+    for frame in pictures(tmp_path / "again.mkv", "rgba"):
+        assert frame[:, :20, 3].min() >= 250
+        assert frame[:, -20:, 3].max() <= 5
+
+
+def test_vp8_with_alpha(tmp_path: Path) -> None:
+    given = cutouts()
+    with av.open(str(tmp_path / "a.webm"), "w") as out:
+        stream = out.add_stream("libvpx", rate=25, options={"auto-alt-ref": "0", "crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuva420p"
+        stream.metadata["alpha_mode"] = "1"
+        for pixels in given:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgba").reformat(format="yuva420p")))
+        out.mux(stream.encode(None))
+    with Source(tmp_path / "a.webm") as source:
+        frames = [frame.pixels for frame in source.frames()]
+    assert len(frames) == len(given)
+    for pixels, frame in zip(given, frames, strict=True):
+        assert np.abs(pixels[..., 3].astype(int) - frame[..., 3]).mean() < 12

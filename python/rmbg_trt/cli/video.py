@@ -92,7 +92,13 @@ class ClipChoice:
 @error_boundary()
 @expand_options
 def video(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Clips, in any format that FFmpeg reads.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Clips, in any format that FFmpeg reads: files, URLs, - for stdin, images such as 'f_%03d.png'.",
+        ),
+    ],
     *,
     target: Annotated[
         str,
@@ -128,6 +134,8 @@ def video(
     Another background: [bold]rmbg-trt video talk.mp4 -o new.mp4 --background blur[/bold]
 
     Images: [bold]rmbg-trt video talk.mp4 -o 'talk/%06d.png' --start 1:05 --duration 10[/bold]
+
+    From images: [bold]rmbg-trt video 'shot_%04d.png' -o shot.mov --fps 24[/bold]
     """
     setup_logging(verbose)
     try:
@@ -143,9 +151,10 @@ def video(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _jobs(inputs: list[Path], out: str, options: VideoOptions, file_format: _Format | None) -> list[VideoJob]:
+def _jobs(inputs: list[str], out: str, options: VideoOptions, file_format: _Format | None) -> list[VideoJob]:
     """Pairs all clips with their targets and checks them. Of several clips, those that are done are skipped."""
     from ..video import VideoJob  # here, as it needs PyAV
+    from ..video.location import Location
 
     target = Path(out)
     is_folder = target.is_dir() or out.endswith(("/", os.sep))
@@ -157,11 +166,13 @@ def _jobs(inputs: list[Path], out: str, options: VideoOptions, file_format: _For
         raise InputError(f"{target} is one file, for {len(inputs)} clips; give a folder, such as {target.stem}/")
     suffix = file_format.value if file_format else "mov" if options.frame.output == "cutout" else "mp4"
     jobs: dict[Path, VideoJob] = {}
-    for source in inputs:
+    for source in map(Location.of, inputs):
         name = f"{source.stem}_{options.frame.output}"
         place = target / name / "%06d.png" if suffix == "png" else target / f"{name}.{suffix}"
         if place in jobs:
-            raise InputError(f"{jobs[place].path} and {source} would both become {place}; give them one at a time")
+            raise InputError(
+                f"{jobs[place].location.name} and {source.name} would both become {place}; give them one at a time"
+            )
         job = VideoJob(source, place, dataclasses.replace(options, overwrite=True))
         if job.done and not options.overwrite:
             say(f"{place} already exists; --overwrite replaces it", style="yellow")
@@ -173,12 +184,12 @@ def _jobs(inputs: list[Path], out: str, options: VideoOptions, file_format: _For
 def _run(job: VideoJob, matter: VideoMatter, *, alone: bool) -> bool:
     """Runs a job and reports its result. If it is not alone, an error does not stop the others."""
     try:
-        with _progress_bar(job.path.name) as on_progress:
+        with _progress_bar(job.location.stem) as on_progress:
             result = job.run(matter, on_progress)
     except Error as error:
         if alone:
             raise
-        say(f"{job.path}: {error}", style="bold red")
+        say(f"{job.location.name}: {error}", style="bold red")
         return False
     _report(job, result)
     return result.complete
@@ -198,9 +209,11 @@ def _report(job: VideoJob, result: VideoResult) -> None:
         *([f"{result.damaged} damaged frames or pieces were skipped"] if result.damaged else []),
     ]
     for warning in warnings:
-        say(f"{job.path}: {warning}", style="yellow")
+        say(f"{job.location.name}: {warning}", style="yellow")
+    if result.broken_off:
+        say(f"{job.location.name}: reading ended early ({result.broken_off})", style="bold red")
     if result.missing_s:
-        say(f"{job.path}: the file ends {result.missing_s:.1f} s early; it may be cut off", style="bold red")
+        say(f"{job.location.name}: the file ends {result.missing_s:.1f} s early; it may be cut off", style="bold red")
     rate, speed = result.frames / result.elapsed_s, result.seconds / result.elapsed_s
     say(f"{result.target}: {result.frames} frames in {result.elapsed_s:.1f} s, {rate:.1f} fps, {speed:.2f}x realtime")
 

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import av
@@ -23,6 +22,7 @@ from ..image import Array
 from ..video.clip_file import ClipFile
 from ..video.color import Reader, orientation_of
 from ..video.frame_times import Timed
+from ..video.location import Location
 from .extras import opencv
 
 log = logging.getLogger(__name__)
@@ -190,13 +190,14 @@ class Clip:
     """A video file, played in real time and without sound.
 
     Args:
-        path: Anything that FFmpeg reads.
+        path: Anything that FFmpeg reads: a file, a sequence of images, ``-`` for standard input.
     """
 
     live = False
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.name = os.fspath(path)
+    def __init__(self, path: str | os.PathLike[str] | Location) -> None:
+        self._location = Location.of(path)
+        self.name = self._location.name
         self.rate = 25.0
         self._file: ClipFile | None = None
         self._frames: Iterator[Timed[VideoFrame]] = iter(())
@@ -205,7 +206,7 @@ class Clip:
 
     def open(self) -> None:
         """See `LiveSource.open`."""
-        self._file = ClipFile(self.name)
+        self._file = ClipFile(self._location)
         self._frames = self._file.frames()
         self._pacer = Pacer()
         self.rate = float(self._file.average_rate)
@@ -266,14 +267,14 @@ def source_of(
     text = os.fspath(location) if not isinstance(location, int) else str(location)
     if re.fullmatch(r"\d+", text) or text.startswith(("/dev/", "\\\\.\\")):
         return Camera(int(text) if text.isdigit() else text, width=width, height=height, fps=fps)
-    if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
+    clip = Location.of(text)
+    if clip.kind == "url":
         return Stream(text)
-    path = Path(text)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; expected a file, a camera number (0 is the first) or a URL")
-    if not path.exists():
-        raise InputError(f"{path} does not exist; expected a file, a camera number (0 is the first) or a URL")
-    return Clip(path)
+    try:
+        clip.check()
+    except InputError as error:
+        raise InputError(f"{error}; expected a file, a camera number (0 is the first) or a URL") from None
+    return Clip(clip)
 
 
 def _camera_advice(device: int | str) -> str:

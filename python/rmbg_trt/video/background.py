@@ -13,6 +13,7 @@ from .. import background as backgrounds
 from ..background import BackgroundLike
 from ..errors import InputError
 from ..image import INPUT_SUFFIXES, Array, read_image
+from .animated_image import is_animation
 from .source import Source
 
 
@@ -23,14 +24,15 @@ def read_background(background: BackgroundLike | os.PathLike[str]) -> Any:
         background: What `Engine.run` takes, or the path of an image or a video.
 
     Returns:
-        The pixels of an image file, the path of a video, or anything else unchanged.
+        The pixels of an image file, the path of a video or an animated image, or anything else unchanged.
 
     Raises:
         InputError: It is none of these.
     """
     if isinstance(background, (str, os.PathLike)) and Path(background).is_file():
         path = Path(background)
-        return read_image(path).pixels[:, :, :3] if path.suffix.lower() in INPUT_SUFFIXES else path
+        is_still = path.suffix.lower() in INPUT_SUFFIXES and not is_animation(path)
+        return read_image(path).pixels[:, :, :3] if is_still else path
     if isinstance(background, os.PathLike):
         raise InputError(f"the background {os.fspath(background)} does not exist")
     try:

@@ -15,15 +15,17 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..errors import InputError, UnavailableError
-from .decoder import PROCESSOR, Decoder, open_container, reason
+from ..errors import Error, InputError, UnavailableError
+from .decoder import PROCESSOR, Decoder, codec_context, open_container, reason
 from .frame_times import FrameTimes, Timed
+from .location import Location
 from .report import ClipReport
 
 log = logging.getLogger(__name__)
 
 _CLOCK_STARTS_ANYWHERE = 0x0200  # AVFMT_TS_DISCONT: broadcast formats
 _INTERLEAVING_S = 10  # how much later in the file than a frame its sound may be stored
+_STATE_THEIR_END = {"matroska", "asf", "nut"}  # and not their length, if their first frame is not at 0
 _MICROSECOND = Fraction(1, 1_000_000)  # the unit of a container's times
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
 
@@ -35,12 +37,14 @@ class ClipFile:
     format, whose clock starts anywhere, are shifted to start at 0.
 
     Args:
-        path: The file.
+        path: The file, or another `Location`.
         start: Seconds after the first frame to begin at.
         duration: Seconds to read; None reads to the end.
         decoder: The device that decodes.
+        rate: Frames per second of a sequence of images; None is 25.
 
     Attributes:
+        path: Its name for messages.
         report: What was found while reading.
         stream: The video stream.
         time_base: Seconds per tick of its times.
@@ -52,22 +56,25 @@ class ClipFile:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Location,
         start: Fraction | None = None,
         duration: Fraction | None = None,
         decoder: Decoder = PROCESSOR,
+        rate: Fraction | None = None,
     ) -> None:
-        self.path = os.fspath(path)
+        location = Location.of(path)
+        self.path = location.name
         self.report = ClipReport()
         try:
-            self._container = open_container(self.path, decoder)
+            self._container = open_container(location, decoder, rate)
+        except Error:
+            raise
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise InputError(
-                f"{self.path} cannot be read as a video ({reason(error)}); it may be cut off or not a video"
-            ) from error
+            raise InputError(location.failure(reason(error))) from error
         self.stream = self._find_video()
-        self.stream.thread_type = "AUTO"
-        if decoder.gpu is not None and not self.stream.codec_context.is_hwaccel:
+        self._codec = codec_context(self.stream)
+        self._codec.thread_type = "AUTO"
+        if decoder.gpu is not None and not self._codec.is_hwaccel:
             if decoder.required:
                 self.close()
                 name = self.stream.codec_context.name
@@ -94,9 +101,10 @@ class ClipFile:
         self._until = None if duration is None else self.begin_s + (start or 0) + duration
         broadcast = self._container.format.flags & _CLOCK_STARTS_ANYWHERE
         self._shift = self._from or (self._container.start_time or 0 if broadcast else 0) * _MICROSECOND
-        if start and self._stated_s is not None and start >= self._stated_s:
+        if start and self._end_s is not None and self.begin_s + start >= self._end_s:
+            length_s = float(self._end_s - self.begin_s)
             self.close()
-            raise InputError(f"{self.path} lasts {float(self._stated_s):g} s; there is nothing at {float(start):g} s")
+            raise InputError(f"{self.path} lasts {length_s:g} s; there is nothing at {float(start):g} s")
         if self._from:
             try:
                 self._container.seek(int(self._from / self.time_base), stream=self.stream)
@@ -104,20 +112,23 @@ class ClipFile:
                 log.debug("%s cannot seek; it is read from the beginning", self.path)
 
     @property
-    def _stated_s(self) -> Fraction | None:
-        """Length of the whole clip in seconds, if the file states it."""
-        if self.stream.duration:
-            return Fraction(self.stream.duration) * self.time_base
-        return self._container.duration * _MICROSECOND if self._container.duration else None
+    def _end_s(self) -> Fraction | None:
+        """When the whole clip ends, in seconds of the file's clock, if the file states it."""
+        stated = Fraction(self.stream.duration or 0) * self.time_base
+        stated = stated or Fraction(self._container.duration or 0) * _MICROSECOND
+        if not stated:
+            return None
+        formats = self._container.format.name.split(",")
+        states_end = stated > self.begin_s and not _STATE_THEIR_END.isdisjoint(formats)
+        return stated if states_end else self.begin_s + stated
 
     @property
     def length_s(self) -> float | None:
         """Length of the part in seconds, if the file states its own."""
-        if self._stated_s is None:
+        if self._end_s is None:
             return None
         begin = self.begin_s if self._from is None else self._from
-        end = self.begin_s + self._stated_s
-        return float((end if self._until is None else min(end, self._until)) - begin)
+        return float((self._end_s if self._until is None else min(self._end_s, self._until)) - begin)
 
     @property
     def average_rate(self) -> Fraction:
@@ -181,14 +192,15 @@ class ClipFile:
     def _demux(self) -> Iterator[Packet[Any]]:
         try:
             yield from self._container.demux()
-        except (av.FFmpegError, OSError) as error:
-            log.warning("%s: the file ends early (%s)", self.path, reason(error))
+        except (av.FFmpegError, Error, OSError) as error:
+            self.report.broken_off = reason(error)
+            log.warning("%s: the clip ends early (%s)", self.path, self.report.broken_off)
 
     def _decode(self, packet: Packet[Any] | None) -> list[VideoFrame]:
         if self._past_end:
             return []
         try:
-            return self.stream.codec_context.decode(packet)
+            return self._codec.decode(packet)
         except av.EOFError:  # it was flushed before
             return []
         except (av.FFmpegError, ValueError) as error:
@@ -212,10 +224,11 @@ class ClipFile:
 
     def _find_missing(self, reached: Fraction) -> None:
         """Reports how much earlier than stated the file ends, unless that lies after the part."""
-        if self._stated_s is None or (self._until is not None and self._until <= reached):
+        if self._end_s is None or (self._until is not None and self._until <= reached):
             return
-        missing = self.begin_s + self._stated_s - reached
-        self.report.missing_s = float(missing) if missing > max(Fraction(1), self._stated_s / 50) else 0.0
+        missing = self._end_s - reached
+        tolerance = max(Fraction(1), (self._end_s - self.begin_s) / 50)
+        self.report.missing_s = float(missing) if missing > tolerance else 0.0
 
     def close(self) -> None:
         """Closes the file. May be called again."""

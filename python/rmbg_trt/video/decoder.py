@@ -4,19 +4,26 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
+from av.codec.context import CodecContext
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from .. import _core
 from ..errors import Error, InputError, UnavailableError
+from .location import Location
 
 log = logging.getLogger(__name__)
 
 DECODERS = ("auto", "cpu", "cuda")
+_READS_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these ignore alpha
 
 
 @dataclass(frozen=True)
@@ -56,29 +63,53 @@ class Decoder:
 PROCESSOR = Decoder()
 
 
-def open_container(path: str, decoder: Decoder) -> InputContainer:
-    """Opens a file so that ``decoder`` decodes its video, if it can decode the codec.
+def open_container(
+    location: str | os.PathLike[str] | Location, decoder: Decoder, rate: Fraction | None = None
+) -> InputContainer:
+    """Opens a clip so that ``decoder`` decodes its video, if it can decode the codec.
+
+    Args:
+        location: Where it is.
+        decoder: The device.
+        rate: Frames per second of a sequence of images.
 
     Raises:
         UnavailableError: The GPU is required and not available.
-        av.FFmpegError, OSError, ValueError: The file cannot be read.
+        av.FFmpegError, Error, OSError, ValueError: The clip cannot be read.
     """
-    if decoder.gpu is None:
-        return av.open(path)
+    location = Location.of(location)
+    # a pipe can be opened only once, so nothing is tried on it
+    if decoder.gpu is None or (location.kind == "pipe" and not decoder.required):
+        return location.open(rate)
     try:
         context, options = _cuda_context(decoder.gpu)
         with context:
             fallback = not decoder.required
             accel = HWAccel("cuda", str(decoder.gpu), allow_software_fallback=fallback, options=options)
-            return av.open(path, hwaccel=accel)
+            return location.open(rate, hwaccel=accel)
     except (av.FFmpegError, Error, OSError, ValueError, RuntimeError) as error:
-        container = av.open(path)  # raises if the fault is the file's
+        container = location.open(rate)  # raises if the fault is the clip's
         message = f"GPU {decoder.gpu} cannot decode video here ({reason(error)})"
         if decoder.required:
             container.close()
             raise UnavailableError(f"{message}; decoder 'cpu' or 'auto' decodes on the processor") from error
-        log.warning("%s; the processor decodes %s", message, path)
+        log.warning("%s; the processor decodes %s", message, location.name)
         return container
+
+
+def codec_context(stream: VideoStream) -> VideoCodecContext:
+    """What decodes a stream: its own context, or one of libvpx for VP8 and VP9 with alpha."""
+    name = _READS_ALPHA.get(stream.codec_context.name)
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if name is None or tags.get("alpha_mode") != "1":
+        return stream.codec_context
+    try:
+        context = CodecContext.create(name, "r")
+    except (av.FFmpegError, ValueError):
+        log.warning("this PyAV has no decoder %s; the clip's alpha is ignored", name)
+        return stream.codec_context
+    assert isinstance(context, VideoCodecContext)
+    return context
 
 
 def _cuda_context(gpu: int) -> tuple[AbstractContextManager[object], dict[str, object]]:
@@ -98,4 +129,6 @@ def _cuda_context(gpu: int) -> tuple[AbstractContextManager[object], dict[str, o
 
 def reason(error: Exception) -> str:
     """The system's or FFmpeg's reason for an error, without its file name."""
+    if isinstance(error, av.ExitError):  # how FFmpeg's time limits end
+        return "no answer within the time limit"
     return str(getattr(error, "strerror", None) or error)

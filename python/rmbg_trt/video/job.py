@@ -20,6 +20,7 @@ from ..video_matter import VideoMatter, VideoStretch
 from .background import BackgroundSource, read_background
 from .decoder import Decoder
 from .formats import choose_format
+from .location import Location
 from .options import VideoKeywords, VideoOptions, frame_options_with
 from .pipeline import run_pipeline
 from .png_sequence import PngSink, check_replaceable, sequence_folder
@@ -44,7 +45,8 @@ def matte_video(
     """Removes the background from a clip.
 
     Args:
-        path: The clip, in any format that FFmpeg reads.
+        path: The clip, in any format that FFmpeg reads: a file, a URL, a sequence of images such as ``f_%03d.png``
+            (with the frame rate ``fps``, or 25), or ``-`` for standard input.
         target: The file to write. ``.mov`` (ProRes 4444), ``.webm`` (VP9), ``.mkv`` (FFV1), ``.webp`` and
             ``FOLDER/%06d.png`` can be transparent; ``.mp4`` cannot.
         engine: A `VideoMatter` made with ``color="rgb"``, which is reset first; or an `Engine` made with
@@ -86,7 +88,7 @@ class VideoJob:
     """One clip to matte.
 
     Args:
-        path: The clip.
+        path: The clip, as for `matte_video`.
         target: The file to write; its suffix decides the format, and ``FOLDER/%06d.png`` is a PNG sequence.
         options: What to make of it.
 
@@ -97,7 +99,7 @@ class VideoJob:
     def __init__(
         self, path: str | os.PathLike[str], target: str | os.PathLike[str], options: VideoOptions | None = None
     ) -> None:
-        self.path, self.target = Path(path), Path(target)
+        self.location, self.target = Location.of(path), Path(target)
         self.options = options = options or VideoOptions()
         options.check()
         background = options.frame.background
@@ -113,13 +115,12 @@ class VideoJob:
         return any(self._place.iterdir()) if self._is_sequence and self._place.is_dir() else self._place.exists()
 
     def _check_paths(self) -> None:
-        if self.path.is_dir():
-            raise InputError(f"{self.path} is a folder; give the video files in it, such as {self.path}/*.mp4")
-        if not self.path.exists():
-            raise InputError(f"{self.path} does not exist")
-        for other, name in ((self.path, "input"), (self._background, "background")):
+        self.location.check()
+        for other, name in ((self.location.path, "input"), (self._background, "background")):
             if isinstance(other, Path) and _is_same_file(self.target, other):
                 raise InputError(f"{self.target} is the {name} itself; give another name")
+        if self.location.kind == "sequence" and _is_same_file(self._place, Path(self.location.text).parent):
+            raise InputError(f"{self._place} holds the input itself; give another folder")
         if self.target.is_dir():
             raise InputError(f"{self.target} is a folder; name a file in it")
         if self._is_sequence:
@@ -150,7 +151,7 @@ class VideoJob:
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(
                 Source(
-                    self.path,
+                    self.location,
                     start=_exact(options.start),
                     duration=_exact(options.duration),
                     fps=_exact(options.fps),

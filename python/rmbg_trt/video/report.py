@@ -33,12 +33,14 @@ class ClipReport:
         damaged: Frames, or pieces of the stream, that could not be decoded.
         repaired: Frames whose time was missing, or not later than that of the frame before.
         missing_s: Seconds that are missing at the end, compared with the length that the file states.
+        broken_off: Why reading ended before the end of the clip; "" if it did not.
         notes: What the user should know about the clip, each once.
     """
 
     damaged: int = 0
     repaired: int = 0
     missing_s: float = 0.0
+    broken_off: str = ""
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -57,7 +59,7 @@ class VideoResult:
         frames: Frames written.
         seconds: Time from the first frame to the last, in seconds.
         elapsed_s: Seconds that the job took.
-        damaged, repaired, missing_s, notes: As in `ClipReport`. Damaged frames are missing from the result.
+        damaged, repaired, missing_s, broken_off, notes: As in `ClipReport`. Damaged frames are missing from the result.
         dropped: Streams that this file format cannot hold.
         lost: Packets of copied streams that the file did not accept.
     """
@@ -69,6 +71,7 @@ class VideoResult:
     damaged: int = 0
     repaired: int = 0
     missing_s: float = 0.0
+    broken_off: str = ""
     notes: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     lost: int = 0
@@ -76,4 +79,4 @@ class VideoResult:
     @property
     def complete(self) -> bool:
         """Whether the clip did not end early and at least nine frames in ten could be decoded."""
-        return self.missing_s == 0 and self.damaged * 10 <= self.frames + self.damaged
+        return self.missing_s == 0 and not self.broken_off and self.damaged * 10 <= self.frames + self.damaged

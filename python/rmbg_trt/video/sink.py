@@ -25,6 +25,7 @@ from ..errors import InputError
 from ..image import Array, clear_transparent_color
 from .color import FULL, LIMITED, Color, Writer
 from .formats import OutputFormat
+from .location import file_url
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class FileSink:
         self._writer = Writer(output_format.pixel_format, self._color)
         self._last_duration_ms = 0
         container = output_format.container
-        self._file: Any = av.open(str(path), "w", format=container.muxer, options=dict(container.options))
+        self._file: Any = av.open(file_url(path), "w", format=container.muxer, options=dict(container.options))
         try:
             self._file.metadata.update(info.tags)
             self._stream = self._add_video()

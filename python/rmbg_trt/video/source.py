@@ -19,6 +19,7 @@ from .clip_file import ClipFile
 from .color import Orientation, Reader, color_of, orientation_of
 from .decoder import PROCESSOR, Decoder
 from .frame_times import Timed, at_rate
+from .location import Location
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Source:
     """A clip to matte. Close it, or use it as a context manager.
 
     Args:
-        path: The file.
+        path: The file, or another `Location`.
         start, duration, decoder: As for `ClipFile`.
-        fps: Convert to this constant frame rate; None keeps the frames' own times.
+        fps: Convert to this constant frame rate; None keeps the frames' own times. A sequence of images has this rate.
         width: Of the upright frames in pixels; None follows the height.
         height: Of the upright frames in pixels; None follows the width.
 
@@ -66,7 +67,7 @@ class Source:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Location,
         *,
         start: Fraction | None = None,
         duration: Fraction | None = None,
@@ -75,7 +76,7 @@ class Source:
         height: int | None = None,
         decoder: Decoder = PROCESSOR,
     ) -> None:
-        self.file = ClipFile(path, start, duration, decoder)
+        self.file = ClipFile(path, start, duration, decoder, rate=fps)
         self.report = self.file.report
         self.time_base = 1 / fps if fps else self.file.time_base
         self.rate = fps or self.file.average_rate
