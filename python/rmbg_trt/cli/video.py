@@ -197,14 +197,11 @@ def _run(job: VideoJob, matter: VideoMatter, *, alone: bool) -> bool:
 
 def _report(job: VideoJob, result: VideoResult) -> None:
     suffix = job.target.suffix
+    hint = "" if suffix == ".mkv" else "; .mkv holds most"
     warnings = [
         *result.notes,
-        *(
-            [f"{suffix} cannot hold {', '.join(result.dropped)}, which is missing; .mkv holds most"]
-            if result.dropped
-            else []
-        ),
-        *([f"{result.lost} packets of sound or subtitles were not accepted and are missing"] if result.lost else []),
+        *(f"{suffix} cannot hold {what}, which is missing{hint}" for what in result.dropped),
+        *([f"{result.lost} packets of copied streams were not accepted and are missing"] if result.lost else []),
         *([f"{result.repaired} frames had a missing or wrong time, which was repaired"] if result.repaired else []),
         *([f"{result.damaged} damaged frames or pieces were skipped"] if result.damaged else []),
     ]

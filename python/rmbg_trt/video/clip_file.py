@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a video file, or a part of it: decoded frames with their times, and the packets of sound and subtitles."""
+"""Reads a video file, or a part of it: decoded frames with their times, and the packets of the other streams."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from typing import Any, cast
 
 import av
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..errors import Error, InputError, UnavailableError
+from .copied_streams import is_copied, is_cover
 from .decoder import PROCESSOR, Decoder, codec_context, open_container, reason
 from .frame_times import FrameTimes, Timed
 from .location import Location
 from .report import ClipReport
+from .timecode import moved
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ _CLOCK_STARTS_ANYWHERE = 0x0200  # AVFMT_TS_DISCONT: broadcast formats
 _INTERLEAVING_S = 10  # how much later in the file than a frame its sound may be stored
 _STATE_THEIR_END = {"matroska", "asf", "nut"}  # and not their length, if their first frame is not at 0
 _MICROSECOND = Fraction(1, 1_000_000)  # the unit of a container's times
-_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
+_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "timecode")
 
 
 class ClipFile:
@@ -84,12 +86,13 @@ class ClipFile:
         self.begin_s = Fraction(self.stream.start_time or 0) * self.time_base
         self._times = FrameTimes(round(1 / (self.average_rate * self.time_base)))
         self._packets: list[Packet[Any]] = []
+        self._last_dts: dict[int, int] = {}
         self._past_end = False
         self._select(start, duration)
 
     def _find_video(self) -> VideoStream:
         stream = self._container.streams.best("video")
-        if stream is None or stream.disposition & Disposition.attached_pic:
+        if stream is None or is_cover(stream):
             kinds = {"a cover image" if other.type == "video" else other.type for other in self._container.streams}
             self.close()
             raise InputError(f"{self.path} contains no video, only {' and '.join(sorted(kinds)) or 'nothing'}")
@@ -138,8 +141,16 @@ class ClipFile:
 
     @property
     def copied_streams(self) -> list[Stream]:
-        """Sound and subtitles, in the file's order."""
-        return [stream for stream in self._container.streams if stream.type in ("audio", "subtitle")]
+        """All streams but the video that is matted, in the file's order."""
+        return [stream for stream in self._container.streams if stream.index != self.stream.index and is_copied(stream)]
+
+    def timecode(self, rate: Fraction) -> str | None:
+        """The time code of the part's first frame; None if the clip has none, "" if it has none at this rate."""
+        tagged = (self.stream, self._container, *self._container.streams)
+        tags = (value for each in tagged for key, value in each.metadata.items() if key.lower() == "timecode")
+        first = next(tags, None)
+        start = Fraction(0) if self._from is None else self._from - self.begin_s
+        return first and (moved(first, start, self.average_rate) or "" if rate == self.average_rate else "")
 
     @property
     def tags(self) -> dict[str, str]:
@@ -149,7 +160,11 @@ class ClipFile:
     @property
     def chapters(self) -> list[Any]:
         """Chapters; none for a part or a shifted clock, as their times would not fit."""
-        return [] if self._from is not None or self._shift else self._container.chapters()
+        chapters = self._container.chapters()
+        if chapters and (self._from is not None or self._shift):
+            self.report.note("the chapters are left out, because the times of the result start elsewhere")
+            return []
+        return chapters
 
     def frames(self) -> Iterator[Timed[VideoFrame]]:
         """Decodes the frames of the part in order, in ticks of ``time_base``; skips and counts damaged ones."""
@@ -169,12 +184,12 @@ class ClipFile:
             yield timed
 
     def packets(self) -> list[Packet[Any]]:
-        """Returns the packets of sound and subtitles read since the last call, with their times in the result."""
+        """Returns the packets of the other streams read since the last call, with their times in the result."""
         packets, self._packets = self._packets, []
         return packets
 
     def _decode_all(self) -> Iterator[VideoFrame]:
-        """Decodes frames in the order they are shown, and keeps the packets of sound and subtitles."""
+        """Decodes frames in the order they are shown, and keeps the packets of the other streams."""
         reached = Fraction(0)
         for packet in self._demux():
             time_base, kind = packet.stream.time_base, packet.stream.type
@@ -184,7 +199,7 @@ class ClipFile:
                     return
             if packet.stream.index == self.stream.index:
                 yield from self._decode(packet)
-            elif kind in ("audio", "subtitle"):
+            else:
                 self._keep(packet)
         yield from self._decode(None)
         self._find_missing(reached)
@@ -211,12 +226,25 @@ class ClipFile:
     def _keep(self, packet: Packet[Any]) -> None:
         """Keeps a packet of the part for `packets`."""
         base = packet.stream.time_base
+        if is_cover(packet.stream) and packet.size:
+            packet.pts = packet.dts = 0
+            self._packets.append(packet)
+            return
         time = packet.pts if packet.pts is not None else packet.dts
-        if packet.dts is None or time is None or not base or packet.size == 0 or not self._in_part(time * base):
+        if time is None or not base or packet.size == 0 or not self._in_part(time * base):
             return
         shift = round(self._shift / base)
-        packet.dts -= shift
         packet.pts = time - shift
+        last = self._last_dts.get(packet.stream.index)
+        if packet.dts is not None:
+            packet.dts -= shift
+        elif last is not None:
+            packet.dts = last + 1
+        else:  # the first packets of a copied video in Matroska
+            packet.dts = packet.pts - 2 * (packet.duration or 1)
+        if packet.stream.type == "audio" and not packet.duration and last is not None:
+            packet.duration = packet.dts - last  # without it, QuickTime files lose the last packet
+        self._last_dts[packet.stream.index] = packet.dts
         self._packets.append(packet)
 
     def _in_part(self, time: Fraction) -> bool:

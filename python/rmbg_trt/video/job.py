@@ -192,7 +192,12 @@ class VideoJob:
         file = source.file
         streams = [stream for stream in file.copied_streams if self.options.audio or stream.type != "audio"]
         about_frames = source.size, source.time_base, source.rate, source.color, source.pixel_aspect
-        info = StreamInfo(*about_frames, streams=streams, tags=file.tags, chapters=file.chapters)
+        timecode = file.timecode(source.rate)
+        if timecode == "":
+            source.report.note("the time code is left out, because it does not fit the frame rate")
+        info = StreamInfo(
+            *about_frames, streams=streams, tags=file.tags, timecode=timecode or "", chapters=file.chapters
+        )
         with contextlib.ExitStack() as stack:
             sink: Sink
             if self._is_sequence:

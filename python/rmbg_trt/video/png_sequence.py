@@ -17,6 +17,7 @@ from av.packet import Packet
 from ..errors import InputError
 from ..files import atomic_folder
 from ..image import Array, encode_image
+from .copied_streams import describe
 from .sink import StreamInfo
 
 TIMES_NAME = "timestamps.csv"
@@ -33,7 +34,7 @@ class PngSink:
     """
 
     def __init__(self, folder: Path, pattern: str, info: StreamInfo) -> None:
-        self.dropped = [f"{stream.type} stream {stream.index}" for stream in info.streams]
+        self.dropped = [describe(stream) for stream in info.streams]
         self.lost = 0
         self._folder, self._pattern, self._time_base = folder, pattern, info.time_base
         self._threads = min(_MAX_THREADS, os.cpu_count() or 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encodes frames into a video file, with copied sound and subtitles beside them.
+"""Encodes frames into a video file, with copied streams beside them.
 
 Source: Google, WebP Container Specification, for the duration of an animated WebP's last frame.
 """
@@ -7,10 +7,7 @@ Source: Google, WebP Container Specification, for the duration of an animated We
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,12 +21,10 @@ from av.stream import Stream
 from ..errors import InputError
 from ..image import Array, clear_transparent_color
 from .color import FULL, LIMITED, Color, Writer
+from .copied_streams import KEEP_TIMECODE, CopiedStreams
 from .formats import OutputFormat
 from .location import file_url
 
-log = logging.getLogger(__name__)
-
-_COPIED_TAGS = ("language", "title", "handler_name")
 _MILLISECOND = Fraction(1, 1000)
 _ANMF_DURATION = 12  # offset of the duration, three bytes, in an animated WebP's frame chunk
 _LONGEST_MS = (1 << 24) - 1
@@ -45,8 +40,9 @@ class StreamInfo:
         rate: Frames per second, on average.
         color: Colour space of the source; the result gets the same if its codec can.
         pixel_aspect: Width over height of a pixel.
-        streams: Sound and subtitles to copy.
+        streams: Other streams to copy: sound, subtitles, further videos, cover images, data.
         tags: The file's tags.
+        timecode: The time code of the first frame; "" if it has none.
         chapters: The file's chapters.
     """
 
@@ -57,6 +53,7 @@ class StreamInfo:
     pixel_aspect: Fraction = Fraction(1)
     streams: list[Stream] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+    timecode: str = ""
     chapters: list[Any] = field(default_factory=list)
 
 
@@ -68,8 +65,13 @@ class Sink(Protocol):
         lost: Packets that it did not accept.
     """
 
-    dropped: list[str]
-    lost: int
+    @property
+    def dropped(self) -> list[str]:
+        """See above."""
+
+    @property
+    def lost(self) -> int:
+        """See above."""
 
     def write(self, pixels: Array, pts: int, duration: int) -> None:
         """Adds a frame: alpha (H, W), composite (H, W, 3) or cutout (H, W, 4), with its time in ticks."""
@@ -97,8 +99,6 @@ class FileSink:
     """
 
     def __init__(self, path: Path, output_format: OutputFormat, info: StreamInfo) -> None:
-        self.dropped: list[str] = []
-        self.lost = 0
         self._format, self._info, self._path = output_format, info, path
         self._is_webp = output_format.container.muxer == "webp"
         self._clear_hidden = output_format.output == "cutout" and output_format.codec.lossless == {}
@@ -110,7 +110,7 @@ class FileSink:
         try:
             self._file.metadata.update(info.tags)
             self._stream = self._add_video()
-            self._copies = dict(self._add_copies())
+            self._copies = CopiedStreams(self._file, info.streams)
             if info.chapters:
                 self._file.set_chapters(info.chapters)
             self._file.start_encoding()
@@ -134,6 +134,8 @@ class FileSink:
         context.time_base = _MILLISECOND if self._is_webp else self._info.time_base
         context.thread_type = "AUTO"
         context.sample_aspect_ratio = self._info.pixel_aspect
+        if muxer in KEEP_TIMECODE and self._info.timecode:
+            stream.metadata["timecode"] = self._info.timecode
         if pixel_format.startswith("yuv"):
             context.colorspace, context.color_range = self._color.matrix, self._color.range
         elif pixel_format == "gray":
@@ -147,17 +149,6 @@ class FileSink:
             stream.metadata["alpha_mode"] = "1"
         return stream
 
-    def _add_copies(self) -> Iterator[tuple[int, Any]]:
-        for source in self._info.streams:
-            if not _can_hold(self._format.container.muxer, source):
-                name = source.codec_context.name if source.codec_context else "unknown"
-                self.dropped.append(f"{source.type} stream {source.index} ({name})")
-                continue
-            copied = self._file.add_stream_from_template(source)
-            copied.metadata.update({key: source.metadata[key] for key in _COPIED_TAGS if key in source.metadata})
-            copied.disposition = source.disposition
-            yield source.index, copied
-
     def write(self, pixels: Array, pts: int, duration: int) -> None:
         """See `Sink.write`."""
         if self._clear_hidden:
@@ -170,16 +161,18 @@ class FileSink:
         self._file.mux(self._stream.encode(frame))
 
     def copy(self, packet: Packet[Any]) -> None:
-        """See `Sink.copy`. Skips packets of dropped streams, and counts those that the file does not accept."""
-        stream = self._copies.get(packet.stream.index)
-        if stream is None:
-            return
-        packet.stream = stream
-        try:
-            self._file.mux(packet)
-        except (av.ArgumentError, av.InvalidDataError) as error:
-            log.debug("a packet of stream %d is not accepted: %s", stream.index, error)
-            self.lost += 1
+        """See `Sink.copy`."""
+        self._copies.write(packet)
+
+    @property
+    def dropped(self) -> list[str]:
+        """See `Sink.dropped`."""
+        return self._copies.dropped
+
+    @property
+    def lost(self) -> int:
+        """See `Sink.lost`."""
+        return self._copies.lost
 
     def finish(self) -> None:
         """See `Sink.finish`."""
@@ -195,8 +188,14 @@ class FileSink:
 
 
 def keeps_pixel_aspect(output_format: OutputFormat) -> bool:
-    """Whether players will see that pixels are not square: from the codec, or from an MP4 or QuickTime file."""
-    return output_format.codec.encoder in ("libx264", "libx265") or output_format.container.muxer in ("mp4", "mov")
+    """Whether players will see that pixels are not square: from the codec, or from an MP4 or QuickTime file.
+
+    PyAV cannot set the shape that Matroska and WebM store themselves.
+    """
+    return output_format.codec.encoder in ("libx264", "libx265") or output_format.container.muxer in (
+        "mp4",
+        "mov",
+    )
 
 
 def _result_color(output_format: OutputFormat, source: Color) -> Color:
@@ -212,19 +211,6 @@ def _with_even_sides(pixels: Array) -> Array:
     if odd == [(0, 0), (0, 0)]:
         return pixels
     return np.pad(pixels, [*odd, *[(0, 0)] * (pixels.ndim - 2)], mode="edge")
-
-
-def _can_hold(muxer: str, stream: Stream) -> bool:
-    """Whether a file format can hold a stream. Only the muxer knows, so this tries it."""
-    try:
-        trial = av.open(io.BytesIO(), "w", format=muxer)
-        trial.add_stream_from_template(stream)
-        trial.start_encoding()
-        trial.close()
-    except (av.FFmpegError, ValueError) as error:
-        log.debug("%s cannot hold stream %d: %s", muxer, stream.index, error)
-        return False
-    return True
 
 
 def _set_last_duration(path: Path, milliseconds: int) -> None:
