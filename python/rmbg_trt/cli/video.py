@@ -71,6 +71,9 @@ class ClipChoice:
     decoder: Annotated[
         _Decoder, typer.Option(help="auto decodes on the engine's GPU if it can, otherwise on the processor.")
     ] = _Decoder.auto
+    deinterlace: Annotated[
+        bool, typer.Option("--deinterlace/--no-deinterlace", help="Make interlaced frames progressive.")
+    ] = True
     audio: Annotated[bool, typer.Option("--keep-audio/--no-audio", help="Copy the sound.")] = True
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False
 

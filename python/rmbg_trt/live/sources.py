@@ -21,6 +21,7 @@ from ..errors import Error, InputError
 from ..image import Array
 from ..video.clip_file import ClipFile
 from ..video.color import Reader, orientation_of
+from ..video.deinterlace import deinterlaced
 from ..video.frame_times import Timed
 from ..video.location import Location
 from .extras import opencv
@@ -207,7 +208,7 @@ class Clip:
     def open(self) -> None:
         """See `LiveSource.open`."""
         self._file = ClipFile(self._location)
-        self._frames = self._file.frames()
+        self._frames = deinterlaced(self._file.frames())
         self._pacer = Pacer()
         self.rate = float(self._file.average_rate)
 

@@ -158,6 +158,7 @@ class VideoJob:
                     width=options.width,
                     height=options.height,
                     decoder=Decoder.choose(options.decoder, matter.info.device),
+                    deinterlace=options.deinterlace,
                 )
             )
             self._note_pixel_aspect(source)

@@ -28,6 +28,7 @@ class VideoKeywords(FrameKeywords, total=False):
     width: int | None
     height: int | None
     decoder: str
+    deinterlace: bool
     audio: bool
     overwrite: bool
     stabilize: bool
@@ -51,6 +52,7 @@ class VideoOptions:
         height: Of the result in pixels; None follows the width.
         decoder: "cpu"; "cuda", an NVIDIA GPU or an error; "auto", the engine's GPU if it can decode the clip,
             otherwise the processor.
+        deinterlace: Make interlaced frames progressive, one frame for each.
         audio: Copy the sound.
         overwrite: Replace an existing result.
         stabilize: Reduce flicker from frame to frame.
@@ -67,6 +69,7 @@ class VideoOptions:
     width: int | None = None
     height: int | None = None
     decoder: str = "auto"
+    deinterlace: bool = True
     audio: bool = True
     overwrite: bool = False
     stabilize: bool = True

@@ -18,6 +18,7 @@ from ..image import Array
 from .clip_file import ClipFile
 from .color import Orientation, Reader, color_of, orientation_of
 from .decoder import PROCESSOR, Decoder
+from .deinterlace import deinterlaced
 from .frame_times import Timed, at_rate
 from .location import Location
 
@@ -50,6 +51,7 @@ class Source:
         fps: Convert to this constant frame rate; None keeps the frames' own times. A sequence of images has this rate.
         width: Of the upright frames in pixels; None follows the height.
         height: Of the upright frames in pixels; None follows the width.
+        deinterlace: Make interlaced frames progressive.
 
     Attributes:
         file: The file that is read.
@@ -75,12 +77,15 @@ class Source:
         width: int | None = None,
         height: int | None = None,
         decoder: Decoder = PROCESSOR,
+        deinterlace: bool = True,
     ) -> None:
         self.file = ClipFile(path, start, duration, decoder, rate=fps)
         self.report = self.file.report
         self.time_base = 1 / fps if fps else self.file.time_base
         self.rate = fps or self.file.average_rate
         frames = self.file.frames()
+        if deinterlace:
+            frames = deinterlaced(frames, lambda: self.report.note("the clip is interlaced; it was deinterlaced"))
         self._frames = at_rate(frames, self.file.time_base, fps) if fps else frames
         self._reader = Reader()
         self._any_size = bool(width and height)
@@ -113,7 +118,7 @@ class Source:
         elif max((component.bits for component in frame.format.components), default=8) > 8:
             self.report.note(f"the clip has more than 8 bits a channel ({frame.format.name}); it is matted at 8 bits")
         if frame.interlaced_frame:
-            self.report.note("the clip is interlaced and is matted as it is; deinterlace it first for clean edges")
+            self.report.note("the clip is interlaced and is matted as it is, with comb-like edges")
 
     def frames(self) -> Iterator[SourceFrame]:
         """Reads all frames. Call it once.
