@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from tests.video.clips import make_clip, pictures, smooth
 
+from rmbg_trt import Engine
 from rmbg_trt.errors import InputError
-from rmbg_trt.video import VideoOptions
+from rmbg_trt.video import VideoOptions, matte_video
 from rmbg_trt.video.formats import choose_format
 
 
@@ -55,3 +59,42 @@ def test_default_codec_for_each_suffix(name: str, kind: Any, expected: tuple[str
 def test_contradicting_choices_are_refused(name: str, kind: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         choose_format(Path(name), VideoOptions.of(output=kind, **options))
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "ffv1"])
+def test_full_chroma_and_odd_sides_are_kept(engine: Engine, tmp_path: Path, codec: str) -> None:
+    frame = np.zeros((41, 57, 3), np.uint8)
+    frame[:, 1::2] = (255, 0, 0)  # red lines, which 4:2:0 cannot hold
+    clip = make_clip(tmp_path / "a.mkv", [frame] * 3, pixel_format="yuv444p")
+    result = matte_video(clip, tmp_path / "o.mkv", engine=engine, background="white", codec=codec)
+    assert result.notes == []
+    found = pictures(tmp_path / "o.mkv")[1]
+    assert found.shape == frame.shape
+    assert np.abs(found[:, 4:24].astype(int) - frame[:, 4:24]).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "size", "name", "options", "notes"),
+    [
+        ("yuv420p", (48, 64), "o.mp4", {"background": "red"}, []),
+        ("yuv420p", (48, 64), "o.webm", {}, []),
+        ("yuv444p", (48, 64), "o.webm", {}, ["4:4:4 chroma; libvpx-vp9 stores 4:2:0"]),
+        ("yuv444p", (48, 64), "o.mov", {"background": "red", "codec": "prores"}, ["prores_ks stores 4:2:2 here"]),
+        ("yuv444p", (48, 64), "o.mov", {}, []),
+        ("yuv422p", (48, 64), "o.mp4", {"background": "red"}, ["4:2:2 chroma; libx264 stores 4:2:0"]),
+        ("yuv422p", (48, 64), "o.mp4", {"output": "alpha"}, []),
+        ("yuv420p", (41, 64), "o.mp4", {"background": "red"}, ["even sides here: .*the result is 64x42"]),
+        ("yuv444p", (41, 57), "o.mov", {}, ["even sides here: .*the result is 58x42"]),
+        ("gbrp", (48, 64), "o.mp4", {"background": "red"}, []),
+    ],
+)  # fmt: skip
+def test_what_is_lost_is_said(
+    engine: Engine, tmp_path: Path, pixel_format: str, size: tuple[int, int], name: str, options: Any, notes: list[str]
+) -> None:
+    codec = "ffv1" if pixel_format == "gbrp" or size[0] % 2 else "libx264"
+    pixel_format = "bgr0" if pixel_format == "gbrp" else pixel_format
+    clip = make_clip(tmp_path / "a.mkv", [smooth(0, *size)] * 2, pixel_format=pixel_format, codec=codec)
+    result = matte_video(clip, tmp_path / name, engine=engine, **options)
+    assert len(result.notes) == len(notes)
+    for said, expected in zip(result.notes, notes, strict=True):
+        assert re.search(expected, said), said

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import av
 from av.codec.context import CodecContext
+from av.video.format import VideoFormat
 
 from ..errors import InputError
 from ..options import Output
@@ -87,6 +89,7 @@ CONTAINERS: dict[str, Container] = {
     "webp": Container("webp", ("webp",), {"loop": "0"}),
     "png": Container("image2", ("png",)),
 }
+_FULL_CHROMA = "yuv444p"  # also of the encoders whose usual format is yuv420p
 _PATTERN = re.compile(r"%0?(\d*)d")
 _TRANSPARENT = "mov, webm, mkv, webp or a PNG sequence (NAME_%06d.png in a folder of its own)"
 
@@ -110,6 +113,48 @@ class OutputFormat:
     pixel_format: str
     options: Mapping[str, str]
     bit_rate: int | None
+
+    @property
+    def chroma(self) -> str:
+        """Its chroma, "4:2:0", "4:2:2" or "4:4:4"; "" for RGB and gray."""
+        return chroma_of(VideoFormat(self.pixel_format))
+
+    @property
+    def even(self) -> bool:
+        """Whether sides must be even."""
+        return self.codec.even and self.pixel_format != _FULL_CHROMA
+
+    def for_source(self, size: tuple[int, int], chroma: str) -> tuple[OutputFormat, list[str]]:
+        """Adapts it to a clip.
+
+        Args:
+            size: (height, width) of the frames.
+            chroma: The clip's, as from `chroma_of`.
+
+        Returns:
+            The format, with 4:4:4 chroma if the clip has it and the codec can; and what is lost.
+        """
+        adapted, notes = self, []
+        if chroma == "4:4:4" and self.output == "composite" and self.pixel_format == "yuv420p":
+            adapted = dataclasses.replace(self, pixel_format=_FULL_CHROMA)
+        rank = ("4:2:0", "4:2:2", "4:4:4")
+        if self.output != "alpha" and chroma in rank and adapted.chroma in rank[: rank.index(chroma)]:
+            notes.append(f"the clip has {chroma} chroma; {self.codec.encoder} stores {adapted.chroma} here")
+        height, width = size
+        if adapted.even and (height % 2 or width % 2):
+            notes.append(
+                f"{self.codec.encoder} needs even sides here: the last row or column is repeated, and the result is "
+                f"{width + width % 2}x{height + height % 2}"
+            )
+        return adapted, notes
+
+
+def chroma_of(pixel_format: VideoFormat) -> str:
+    """The chroma of a YUV format: "4:2:0", "4:2:2", "4:4:4", or another, such as "4:1:1"; "" for RGB and gray."""
+    if pixel_format.is_rgb or len(pixel_format.components) < 3:
+        return ""
+    across, down = 64 // pixel_format.chroma_width(64), 64 // pixel_format.chroma_height(64)
+    return {(2, 2): "4:2:0", (2, 1): "4:2:2", (1, 1): "4:4:4"}.get((across, down), "4:1:1")
 
 
 def choose_format(target: Path, options: VideoOptions) -> OutputFormat:

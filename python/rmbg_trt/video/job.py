@@ -199,13 +199,16 @@ class VideoJob:
         info = StreamInfo(
             *about_frames, streams=streams, tags=file.tags, timecode=timecode or "", chapters=file.chapters
         )
+        output_format, lost = self._format.for_source(source.size, source.chroma)
+        for note in lost:
+            source.report.note(note)
         with contextlib.ExitStack() as stack:
             sink: Sink
             if self._is_sequence:
                 folder = stack.enter_context(sequence_folder(self.target.parent, self.target.name))
                 sink = PngSink(folder, self.target.name, info)
             else:
-                sink = FileSink(stack.enter_context(atomic_path(self.target)), self._format, info)
+                sink = FileSink(stack.enter_context(atomic_path(self.target)), output_format, info)
             try:
                 yield sink
                 sink.finish()

@@ -127,7 +127,7 @@ class FileSink:
 
     def _add_video(self) -> Any:
         codec, muxer, pixel_format = self._format.codec, self._format.container.muxer, self._format.pixel_format
-        height, width = (side + side % 2 if codec.even else side for side in self._info.size)
+        height, width = (side + side % 2 if self._format.even else side for side in self._info.size)
         stream = self._file.add_stream(codec.encoder, rate=self._info.rate, options=dict(self._format.options))
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         context: Any = stream.codec_context
@@ -153,7 +153,7 @@ class FileSink:
         """See `Sink.write`."""
         if self._clear_hidden:
             pixels = clear_transparent_color(pixels)
-        frame = self._writer.write(_with_even_sides(pixels) if self._format.codec.even else pixels)
+        frame = self._writer.write(_with_even_sides(pixels) if self._format.even else pixels)
         frame.pts, frame.duration, frame.time_base = pts, duration, self._info.time_base
         if self._is_webp:  # rounded here, as the encoder truncates
             frame.pts, frame.time_base = round(pts * self._info.time_base / _MILLISECOND), _MILLISECOND

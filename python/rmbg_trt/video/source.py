@@ -19,6 +19,7 @@ from .clip_file import ClipFile
 from .color import Orientation, Reader, color_of, orientation_of
 from .decoder import PROCESSOR, Decoder
 from .deinterlace import deinterlaced
+from .formats import chroma_of
 from .frame_times import Timed, at_rate
 from .location import Location
 
@@ -60,6 +61,7 @@ class Source:
         rate: Frames per second, on average.
         size: (height, width) of the frames.
         color: Colour space of the stored frames.
+        chroma: Their chroma, as from `chroma_of`.
         pixel_aspect: Width over height of a pixel.
 
     Raises:
@@ -109,7 +111,7 @@ class Source:
         if self._any_size:  # the pixels' shape makes up for the frame's
             (old_height, old_width), (new_height, new_width) = self._upright_size, self.size
             self.pixel_aspect *= Fraction(old_width * new_height, new_width * old_height)
-        self.color = color_of(frame)
+        self.color, self.chroma = color_of(frame), chroma_of(frame.format)
         if self.color.hdr:
             self.report.note(
                 "the clip is HDR (PQ or HLG): it is matted and written with 8 bits, without tone mapping; convert it "
