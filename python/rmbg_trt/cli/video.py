@@ -74,6 +74,7 @@ class ClipChoice:
     deinterlace: Annotated[
         bool, typer.Option("--deinterlace/--no-deinterlace", help="Make interlaced frames progressive.")
     ] = True
+    tone_map: Annotated[bool, typer.Option("--tone-map", help="Convert HDR (PQ, HLG) to SDR.")] = False
     audio: Annotated[bool, typer.Option("--keep-audio/--no-audio", help="Copy the sound.")] = True
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False
 

@@ -88,7 +88,7 @@ class _LoopedVideo:
         height, width = self._scaled_size
         top, left = (height - self._size[0]) // 2, (width - self._size[1]) // 2
         while True:
-            with Source(self._path, width=width, height=height) as self._source:
+            with Source(self._path, width=width, height=height, tone_map=True) as self._source:
                 base, usual = self._source.time_base, 1 / self._source.rate
                 first: int | None = None
                 end = begin

@@ -15,10 +15,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from ..image import Array
+from .tone_map import HLG, PQ, ToneMapper, peak_of
 
 BT709, UNSPECIFIED, BT601_625, BT601_525, BT2020, BT2020_CONSTANT = 1, 2, 5, 6, 9, 10  # matrices of H.273
 LIMITED, FULL = 1, 2
-_PQ, _HLG = 16, 18
 _SWSCALE_MATRIX = {BT709: 1, 4: 4, BT601_625: 5, BT601_525: 5, 7: 7, BT2020: 9}  # H.273 to swscale's own numbers
 
 # Without accurate rounding, swscale's fast paths are off by up to 4 and wrap around near white.
@@ -47,7 +47,7 @@ class Color:
     @property
     def hdr(self) -> bool:
         """Whether the transfer is PQ or HLG; such frames look flat when shown as SDR."""
-        return self.transfer in (_PQ, _HLG)
+        return self.transfer in (PQ, HLG)
 
 
 def color_of(frame: VideoFrame) -> Color:
@@ -67,10 +67,16 @@ def color_of(frame: VideoFrame) -> Color:
 
 
 class Reader:
-    """Converts decoded frames to RGB arrays. Use one per stream: it holds the scaler."""
+    """Converts decoded frames to RGB arrays. Use one per stream: it holds the scaler.
 
-    def __init__(self) -> None:
-        self._scaler = VideoReformatter()
+    Args:
+        tone_map: Convert HDR frames to SDR.
+    """
+
+    def __init__(self, *, tone_map: bool = False) -> None:
+        self._scaler, self._deep_scaler = VideoReformatter(), VideoReformatter()
+        self._tone_map = tone_map
+        self._mapper: ToneMapper | None = None
 
     def read(self, frame: VideoFrame, size: tuple[int, int] | None = None) -> Array:
         """Converts a frame, in the orientation in which it is stored.
@@ -88,6 +94,9 @@ class Reader:
             color = color_of(frame)
             frame.colorspace, frame.color_range = color.matrix, color.range
         has_alpha = any(component.is_alpha for component in frame.format.components)
+        if self._tone_map and frame.color_trc in (PQ, HLG):
+            frame = self._to_sdr(frame, "rgba64le" if has_alpha else "rgb48le", width, height)
+            scaled = False
         converted = self._scaler.reformat(
             frame,
             width=width,
@@ -100,6 +109,15 @@ class Reader:
         rows: Array = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)  # keeps the frame
         channels = 4 if has_alpha else 3
         return rows[:, : width * channels].reshape(height, width, channels)
+
+    def _to_sdr(self, frame: VideoFrame, pixel_format: str, width: int, height: int) -> VideoFrame:
+        if self._mapper is None:
+            self._mapper = ToneMapper(frame.color_trc, peak_of(frame))
+        flags = int(_FLAGS if (width, height) == (frame.width, frame.height) else _SCALING_FLAGS)
+        deep = self._deep_scaler.reformat(
+            frame, width=width, height=height, format=pixel_format, dst_color_range=FULL, interpolation=flags
+        )
+        return self._mapper.map(deep)
 
 
 class Writer:

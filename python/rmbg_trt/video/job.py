@@ -159,6 +159,7 @@ class VideoJob:
                     height=options.height,
                     decoder=Decoder.choose(options.decoder, matter.info.device),
                     deinterlace=options.deinterlace,
+                    tone_map=options.tone_map,
                 )
             )
             self._note_pixel_aspect(source)

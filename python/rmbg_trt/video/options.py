@@ -29,6 +29,7 @@ class VideoKeywords(FrameKeywords, total=False):
     height: int | None
     decoder: str
     deinterlace: bool
+    tone_map: bool
     audio: bool
     overwrite: bool
     stabilize: bool
@@ -53,6 +54,7 @@ class VideoOptions:
         decoder: "cpu"; "cuda", an NVIDIA GPU or an error; "auto", the engine's GPU if it can decode the clip,
             otherwise the processor.
         deinterlace: Make interlaced frames progressive, one frame for each.
+        tone_map: Convert HDR (PQ or HLG) to SDR (BT.709), for the network and in the result.
         audio: Copy the sound.
         overwrite: Replace an existing result.
         stabilize: Reduce flicker from frame to frame.
@@ -70,6 +72,7 @@ class VideoOptions:
     height: int | None = None
     decoder: str = "auto"
     deinterlace: bool = True
+    tone_map: bool = False
     audio: bool = True
     overwrite: bool = False
     stabilize: bool = True

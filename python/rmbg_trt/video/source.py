@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from ..errors import InputError
 from ..image import Array
 from .clip_file import ClipFile
-from .color import Orientation, Reader, color_of, orientation_of
+from .color import BT709, LIMITED, Color, Orientation, Reader, color_of, orientation_of
 from .decoder import PROCESSOR, Decoder
 from .deinterlace import deinterlaced
 from .formats import chroma_of
@@ -53,6 +53,7 @@ class Source:
         width: Of the upright frames in pixels; None follows the height.
         height: Of the upright frames in pixels; None follows the width.
         deinterlace: Make interlaced frames progressive.
+        tone_map: Convert HDR to SDR.
 
     Attributes:
         file: The file that is read.
@@ -80,6 +81,7 @@ class Source:
         height: int | None = None,
         decoder: Decoder = PROCESSOR,
         deinterlace: bool = True,
+        tone_map: bool = False,
     ) -> None:
         self.file = ClipFile(path, start, duration, decoder, rate=fps)
         self.report = self.file.report
@@ -89,7 +91,8 @@ class Source:
         if deinterlace:
             frames = deinterlaced(frames, lambda: self.report.note("the clip is interlaced; it was deinterlaced"))
         self._frames = at_rate(frames, self.file.time_base, fps) if fps else frames
-        self._reader = Reader()
+        self._reader = Reader(tone_map=tone_map)
+        self._tone_map = tone_map
         self._any_size = bool(width and height)
         first = next(self._frames, None)
         if first is None:
@@ -112,10 +115,12 @@ class Source:
             (old_height, old_width), (new_height, new_width) = self._upright_size, self.size
             self.pixel_aspect *= Fraction(old_width * new_height, new_width * old_height)
         self.color, self.chroma = color_of(frame), chroma_of(frame.format)
-        if self.color.hdr:
+        if self.color.hdr and self._tone_map:
+            self.color = Color(BT709, LIMITED, BT709, BT709)
+        elif self.color.hdr:
             self.report.note(
-                "the clip is HDR (PQ or HLG): it is matted and written with 8 bits, without tone mapping; convert it "
-                "to SDR first for a good matte"
+                "the clip is HDR (PQ or HLG): it is matted and written as it is, with 8 bits; tone_map (--tone-map) "
+                "converts it to SDR, for a better matte and no banding"
             )
         elif max((component.bits for component in frame.format.components), default=8) > 8:
             self.report.note(f"the clip has more than 8 bits a channel ({frame.format.name}); it is matted at 8 bits")
