@@ -46,7 +46,7 @@ def test_default_codec_for_each_suffix(name: str, kind: Any, expected: tuple[str
         ("a.avi", "cutout", {}, "'.avi'; expected .mp4"),
         ("a", "cutout", {}, "'no suffix'"),
         ("a.png", "cutout", {}, r"one image.*a/%06d.png"),
-        ("a.webm", "composite", {"codec": "h264"}, "takes vp9 here"),
+        ("a.webm", "composite", {"codec": "h264"}, "takes vp9 or av1 here"),
         ("a.mp4", "composite", {"codec": "divx"}, "'divx'; expected h264"),
         ("a.mov", "cutout", {"crf": 3}, "prores takes no crf"),
         ("a.mov", "cutout", {"bitrate": "3M"}, "prores takes no bit rate"),

@@ -48,7 +48,7 @@ def test_scaling_keeps_the_shape(engine: Engine, tmp_path: Path) -> None:
         assert file.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
 
-@pytest.mark.parametrize(("transfer", "said"), [(16, "HDR"), (18, "HDR"), (1, "more than 8 bits")])
+@pytest.mark.parametrize(("transfer", "said"), [(16, "HDR"), (18, "HDR"), (1, "10 bits a channel; libx264 stores 8")])
 def test_deep_clips_are_matted_at_8_bits_with_a_note(engine: Engine, tmp_path: Path, transfer: int, said: str) -> None:
     clip = make_clip(
         tmp_path / "a.mp4", 2, codec="libx265", pixel_format="yuv420p10le", transfer=transfer,

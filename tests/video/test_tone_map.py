@@ -67,7 +67,7 @@ def test_the_table_is_close_to_the_formula(transfer: int) -> None:
     generator = np.random.default_rng(3)
     base = generator.uniform(0.1, 0.7, (40, 50, 1))
     code = np.clip(base + generator.uniform(-0.06, 0.06, (40, 50, 3)), 0, 1)  # colours as photographs have them
-    frame = av.VideoFrame.from_ndarray((code * 65535).round().astype(np.uint16), "rgb48le")
+    frame = av.VideoFrame.from_ndarray((code * 65280).round().astype(np.uint16), "rgb48le")
     frame.pts, frame.time_base = 0, Fraction(1, 25)
     mapper = ToneMapper(transfer, 1000.0)
     for _ in range(2):

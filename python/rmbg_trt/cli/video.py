@@ -56,9 +56,11 @@ class ClipChoice:
     """Which part of each clip to take, and how to write it: the options that become `VideoOptions`."""
 
     codec: Annotated[
-        str | None, typer.Option(help="h264, hevc, vp9, prores or ffv1; by default one that suits the file.")
+        str | None, typer.Option(help="h264, hevc, av1, vp9, prores or ffv1; by default one that suits the file.")
     ] = None
-    crf: Annotated[int | None, typer.Option(help="Constant quality for h264, hevc and vp9; smaller is better.")] = None
+    crf: Annotated[
+        int | None, typer.Option(help="Constant quality for h264, hevc, av1 and vp9; smaller is better.")
+    ] = None
     bitrate: Annotated[str | None, typer.Option(metavar="BITS", help="Bit rate, such as 4M, instead of --crf.")] = None
     lossless: Annotated[bool, typer.Option("--lossless", help="For h264, vp9, webp; ffv1 and png always are.")] = False
     start: Annotated[str | None, typer.Option(metavar="TIME", help="Where to begin: 12.5, 1:02.5 or 1:00:02.")] = None

@@ -13,9 +13,10 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
 
 from ..image import Array
-from .tone_map import HLG, PQ, ToneMapper, peak_of
+from .tone_map import HLG, PQ, SWSCALE_WHITE, ToneMapper, peak_of
 
 BT709, UNSPECIFIED, BT601_625, BT601_525, BT2020, BT2020_CONSTANT = 1, 2, 5, 6, 9, 10  # matrices of H.273
 LIMITED, FULL = 1, 2
@@ -110,14 +111,28 @@ class Reader:
         channels = 4 if has_alpha else 3
         return rows[:, : width * channels].reshape(height, width, channels)
 
+    def read_deep(self, frame: VideoFrame, size: tuple[int, int]) -> NDArray[np.uint16]:
+        """Converts a frame that `read` has seen to (H, W, 3) RGB, uint16, full range; rows may be padded."""
+        height, width = size
+        deep = self._deep(frame, "rgb48le", width, height)
+        plane = deep.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint16).reshape(height, plane.line_size // 2)
+        pixels = rows[:, : 3 * width].reshape(height, width, 3)
+        if frame.format.is_rgb:
+            return pixels
+        pixels = np.minimum(pixels, SWSCALE_WHITE)
+        return pixels + (pixels >> 8)
+
     def _to_sdr(self, frame: VideoFrame, pixel_format: str, width: int, height: int) -> VideoFrame:
         if self._mapper is None:
             self._mapper = ToneMapper(frame.color_trc, peak_of(frame))
+        return self._mapper.map(self._deep(frame, pixel_format, width, height))
+
+    def _deep(self, frame: VideoFrame, pixel_format: str, width: int, height: int) -> VideoFrame:
         flags = int(_FLAGS if (width, height) == (frame.width, frame.height) else _SCALING_FLAGS)
-        deep = self._deep_scaler.reformat(
+        return self._deep_scaler.reformat(
             frame, width=width, height=height, format=pixel_format, dst_color_range=FULL, interpolation=flags
         )
-        return self._mapper.map(deep)
 
 
 class Writer:
@@ -127,20 +142,26 @@ class Writer:
         self._format, self._color = pixel_format, color
         self._scaler = VideoReformatter()
 
-    def write(self, pixels: Array) -> VideoFrame:
+    def write(self, pixels: Array | NDArray[np.uint16]) -> VideoFrame:
         """Converts pixels to a frame of the encoder's pixel format.
 
         Args:
-            pixels: alpha (H, W), (H, W, 3) RGB or (H, W, 4) RGBA; uint8. They must not be changed afterwards: if the
-                encoder takes them as they are, they are not copied.
+            pixels: alpha (H, W), uint8; or (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16. They must not be changed
+                afterwards: if the encoder takes them as they are, they are not copied.
         """
         pixels = np.ascontiguousarray(pixels)
         source = "gray" if pixels.ndim == 2 else "rgba" if pixels.shape[2] == 4 else "rgb24"
-        frame = VideoFrame.from_numpy_buffer(pixels, source)
+        if pixels.dtype == np.uint16:
+            if not self._format.startswith("gbr"):
+                pixels = pixels.copy()
+                pixels[..., :3] -= ((pixels[..., :3].astype(np.uint32) + 128) // 257).astype(np.uint16)
+            frame = VideoFrame.from_ndarray(pixels, "rgba64le" if source == "rgba" else "rgb48le")
+        else:
+            frame = VideoFrame.from_numpy_buffer(pixels, source)
         frame.color_range = FULL
         if self._format == source:
             return frame
-        is_rgb = self._format in ("bgra", "bgr0")
+        is_rgb = self._format.startswith(("bgr", "gbr"))
         converted = self._scaler.reformat(
             frame,
             format=self._format,

@@ -30,6 +30,7 @@ class Codec:
         options: Options that are always given.
         crf: Default quality, and the largest number (the worst); None if it takes neither crf nor a bit rate.
         lossless: Options for lossless encoding; None if it cannot, empty if it always is.
+        deep: Pixel formats with more than 8 bits for outputs that can have them.
         even: Whether sides must be even; an odd one gets its last line twice.
         full_range: Whether alpha alone is stored as 0..255; otherwise as 16..235, as editing programs expect.
     """
@@ -41,6 +42,7 @@ class Codec:
     options: Mapping[str, str] = field(default_factory=dict)
     crf: tuple[int, int] | None = None
     lossless: Mapping[str, str] | None = None
+    deep: Mapping[str, str] = field(default_factory=dict)
     even: bool = True
     full_range: bool = True
 
@@ -51,14 +53,19 @@ _FAST = {"preset": "veryfast"}
 _X265 = {**_FAST, "x265-params": "log-level=error:bframes=0"}
 # VP9 stores alpha as a second stream, to which alternate reference frames would not fit.
 _VP9 = {"auto-alt-ref": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
+_AV1 = {"preset": "8"}
+_PRORES = {"composite": "yuv422p10le", "cutout": "yuva444p10le"}
+_FFV1 = {"level": "3", "slicecrc": "1"}
+_DEEP_FFV1 = {"composite": "gbrp12le", "cutout": "gbrap12le"}  # 12 bits of RGB hold 10 of YUV
 _LOSSLESS_WEBP = {"lossless": "1", "quality": "50"}
 
 CODECS: dict[str, Codec] = {
     "h264": Codec("libx264", "yuv420p", "yuv420p", None, _FAST, (18, 51), {"crf": "0"}),
-    "hevc": Codec("libx265", "yuv420p", "yuv420p", None, _X265, (20, 51)),
+    "hevc": Codec("libx265", "yuv420p", "yuv420p", None, _X265, (20, 51), deep={"composite": "yuv420p10le"}),
+    "av1": Codec("libsvtav1", "yuv420p", "yuv420p", None, _AV1, (30, 63), deep={"composite": "yuv420p10le"}),
     "vp9": Codec("libvpx-vp9", "yuv420p", "yuv420p", "yuva420p", _VP9, (20, 63), {"lossless": "1"}, even=False),
-    "prores": Codec("prores_ks", "yuv422p10le", "yuv422p10le", "yuva444p10le", {"vendor": "apl0"}, full_range=False),
-    "ffv1": Codec("ffv1", "gray", "bgr0", "bgra", {"level": "3", "slicecrc": "1"}, lossless={}, even=False),
+    "prores": Codec("prores_ks", "yuv422p10le", *_PRORES.values(), {"vendor": "apl0"}, deep=_PRORES, full_range=False),
+    "ffv1": Codec("ffv1", "gray", "bgr0", "bgra", _FFV1, lossless={}, deep=_DEEP_FFV1, even=False),
     "webp": Codec("libwebp_anim", "bgra", "bgra", "bgra", {"quality": "90"}, lossless=_LOSSLESS_WEBP, even=False),
     "png": Codec("png", "gray", "rgb24", "rgba", lossless={}, even=False),
 }
@@ -81,15 +88,17 @@ class Container:
 
 _FASTSTART = {"movflags": "+faststart"}
 CONTAINERS: dict[str, Container] = {
-    "mp4": Container("mp4", ("h264", "hevc"), _FASTSTART),
-    "m4v": Container("mp4", ("h264", "hevc"), _FASTSTART),
+    "mp4": Container("mp4", ("h264", "hevc", "av1"), _FASTSTART),
+    "m4v": Container("mp4", ("h264", "hevc", "av1"), _FASTSTART),
     "mov": Container("mov", ("h264", "prores", "hevc"), _FASTSTART),
-    "mkv": Container("matroska", ("h264", "ffv1", "hevc", "vp9", "prores")),
-    "webm": Container("webm", ("vp9",)),
+    "mkv": Container("matroska", ("h264", "ffv1", "hevc", "vp9", "prores", "av1")),
+    "webm": Container("webm", ("vp9", "av1")),
     "webp": Container("webp", ("webp",), {"loop": "0"}),
     "png": Container("image2", ("png",)),
 }
-_FULL_CHROMA = "yuv444p"  # also of the encoders whose usual format is yuv420p
+# 4:2:0 formats of encoders that also take 4:4:4
+_FULL_CHROMA = {"yuv420p": "yuv444p", "yuv420p10le": "yuv444p10le"}
+_ONLY_420 = ("libsvtav1",)
 _PATTERN = re.compile(r"%0?(\d*)d")
 _TRANSPARENT = "mov, webm, mkv, webp or a PNG sequence (NAME_%06d.png in a folder of its own)"
 
@@ -105,6 +114,7 @@ class OutputFormat:
         pixel_format: The encoder's pixel format.
         options: The encoder's options.
         bit_rate: Bits per second; None encodes by quality.
+        deep: Whether its frames have 16 bits a channel, for a codec with more than 8.
     """
 
     output: Output
@@ -113,6 +123,7 @@ class OutputFormat:
     pixel_format: str
     options: Mapping[str, str]
     bit_rate: int | None
+    deep: bool = False
 
     @property
     def chroma(self) -> str:
@@ -122,21 +133,28 @@ class OutputFormat:
     @property
     def even(self) -> bool:
         """Whether sides must be even."""
-        return self.codec.even and self.pixel_format != _FULL_CHROMA
+        return self.codec.even and self.pixel_format not in _FULL_CHROMA.values()
 
-    def for_source(self, size: tuple[int, int], chroma: str) -> tuple[OutputFormat, list[str]]:
+    def for_source(self, size: tuple[int, int], chroma: str, bits: int) -> tuple[OutputFormat, list[str]]:
         """Adapts it to a clip.
 
         Args:
             size: (height, width) of the frames.
             chroma: The clip's, as from `chroma_of`.
+            bits: The clip's bits a channel.
 
         Returns:
-            The format, with 4:4:4 chroma if the clip has it and the codec can; and what is lost.
+            The format, with 4:4:4 chroma and more than 8 bits if the clip has them and the codec can; what is lost.
         """
         adapted, notes = self, []
-        if chroma == "4:4:4" and self.output == "composite" and self.pixel_format == "yuv420p":
-            adapted = dataclasses.replace(self, pixel_format=_FULL_CHROMA)
+        if bits > 8 and self.output in self.codec.deep:
+            adapted = dataclasses.replace(self, pixel_format=self.codec.deep[self.output], deep=True)
+        elif bits > 8 and self.output != "alpha":
+            able = ", ".join(name for name, codec in CODECS.items() if self.output in codec.deep)
+            notes.append(f"the clip has {bits} bits a channel; {self.codec.encoder} stores 8 here, and {able} more")
+        full = _FULL_CHROMA.get(adapted.pixel_format)
+        if chroma == "4:4:4" and self.output == "composite" and full and self.codec.encoder not in _ONLY_420:
+            adapted = dataclasses.replace(adapted, pixel_format=full)
         rank = ("4:2:0", "4:2:2", "4:4:4")
         if self.output != "alpha" and chroma in rank and adapted.chroma in rank[: rank.index(chroma)]:
             notes.append(f"the clip has {chroma} chroma; {self.codec.encoder} stores {adapted.chroma} here")

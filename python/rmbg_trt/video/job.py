@@ -19,7 +19,8 @@ from ..files import atomic_path
 from ..video_matter import VideoMatter, VideoStretch
 from .background import BackgroundSource, read_background
 from .decoder import Decoder
-from .formats import choose_format
+from .deep import DeepFinisher
+from .formats import OutputFormat, choose_format
 from .location import Location
 from .options import VideoKeywords, VideoOptions, frame_options_with
 from .pipeline import run_pipeline
@@ -164,7 +165,8 @@ class VideoJob:
             )
             self._note_pixel_aspect(source)
             background = stack.enter_context(contextlib.closing(BackgroundSource(self._background, source.size)))
-            with self._open_sink(source) as sink:
+            output_format = self._format_for(source)
+            with self._open_sink(source, output_format) as sink:
                 frames, seconds = self._run_stages(matter, source, background, sink, progress)
         elapsed_s = time.perf_counter() - begin
         return VideoResult(
@@ -188,8 +190,19 @@ class VideoJob:
             f"cannot store here; give width {round(width * aspect)} and height {height} for square ones"
         )
 
+    def _format_for(self, source: Source) -> OutputFormat:
+        """Adapts the format to a clip, says what is lost, and makes the source keep what is needed."""
+        bits = 8 if self.options.frame.premultiplied else source.bits  # the deep colors are straight
+        output_format, lost = self._format.for_source(source.size, source.chroma, bits)
+        if bits != source.bits:
+            lost.append("a premultiplied result has 8 bits a channel")
+        for note in lost:
+            source.report.note(note)
+        source.keep_depth = output_format.deep
+        return output_format
+
     @contextlib.contextmanager
-    def _open_sink(self, source: Source) -> Iterator[Sink]:
+    def _open_sink(self, source: Source, output_format: OutputFormat) -> Iterator[Sink]:
         """Opens the result; it appears when the block ends without an error, and not at all otherwise."""
         file = source.file
         streams = [stream for stream in file.copied_streams if self.options.audio or stream.type != "audio"]
@@ -200,9 +213,6 @@ class VideoJob:
         info = StreamInfo(
             *about_frames, streams=streams, tags=file.tags, timecode=timecode or "", chapters=file.chapters
         )
-        output_format, lost = self._format.for_source(source.size, source.chroma)
-        for note in lost:
-            source.report.note(note)
         with contextlib.ExitStack() as stack:
             sink: Sink
             if self._is_sequence:
@@ -231,6 +241,8 @@ class VideoJob:
         """Decodes, mattes and encodes; returns the number of frames, and the seconds from the first to the last."""
         base = source.time_base
         options = frame_options_with(matter, self.options.frame)
+        finisher = DeepFinisher(options.output, source.color.transfer)
+        deep_options = options.replace(output="cutout", background=None)
         frames, first, last = 0, 0, 0
 
         def with_background() -> Iterator[tuple[SourceFrame, Any]]:
@@ -240,12 +252,17 @@ class VideoJob:
                 yield frame, background.at((frame.pts - start) * base)
 
         def submit(item: tuple[SourceFrame, Any]) -> Any:  # always from one thread, as the order of frames matters
-            return matter.submit(item[0].pixels, options=options.replace(background=item[1]))
+            frame, behind = item
+            return matter.submit(
+                frame.pixels, options=options.replace(background=behind) if frame.deep is None else deep_options
+            )
 
         def write(item: tuple[SourceFrame, Any], result: Any) -> None:
-            frame = item[0]
+            frame, behind = item
             for packet in frame.packets:
                 sink.copy(packet)
+            if frame.deep is not None:
+                result = finisher.finish(result, frame.pixels, frame.deep, behind)
             for repeat in range(frame.count):
                 sink.write(result, frame.pts + repeat * frame.duration, frame.duration)
 

@@ -42,7 +42,7 @@ class VideoOptions:
     Attributes:
         frame: What to make of each frame. Its ``background`` may also be the path of an image or a video. Images and
             videos are scaled to cover the frame and cropped; a video starts again at its end.
-        codec: "h264", "hevc", "vp9", "prores", "ffv1", "webp" or "png"; None chooses one that suits the file.
+        codec: "h264", "hevc", "av1", "vp9", "prores", "ffv1", "webp" or "png"; None chooses one that suits the file.
         crf: Constant quality; smaller is better.
         bitrate: Bits per second, such as "4M"; instead of ``crf``.
         lossless: Encode without loss, if the codec can.

@@ -152,7 +152,8 @@ class FileSink:
     def write(self, pixels: Array, pts: int, duration: int) -> None:
         """See `Sink.write`."""
         if self._clear_hidden:
-            pixels = clear_transparent_color(pixels)
+            deep = pixels.dtype != np.uint8
+            pixels = np.where(pixels[..., 3:] != 0, pixels, 0) if deep else clear_transparent_color(pixels)
         frame = self._writer.write(_with_even_sides(pixels) if self._format.even else pixels)
         frame.pts, frame.duration, frame.time_base = pts, duration, self._info.time_base
         if self._is_webp:  # rounded here, as the encoder truncates

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..image import Array
@@ -33,6 +35,7 @@ class SourceFrame:
         pts: Presentation time, in units of `Source.time_base`.
         duration: How long, in ticks; 0 if the file does not tell.
         count: How often it is shown in a row, each time for ``duration``.
+        deep: (H, W, 3) RGB, uint16, full range; None unless `Source.keep_depth`.
         packets: The packets of sound and subtitles stored before it, with their times in the result.
     """
 
@@ -41,6 +44,7 @@ class SourceFrame:
     duration: int
     count: int
     packets: list[Packet[Any]]
+    deep: NDArray[np.uint16] | None = None
 
 
 class Source:
@@ -63,6 +67,8 @@ class Source:
         size: (height, width) of the frames.
         color: Colour space of the stored frames.
         chroma: Their chroma, as from `chroma_of`.
+        bits: Their bits a channel.
+        keep_depth: Whether frames also come with 16 bits a channel. To be set before `frames`.
         pixel_aspect: Width over height of a pixel.
 
     Raises:
@@ -92,7 +98,7 @@ class Source:
             frames = deinterlaced(frames, lambda: self.report.note("the clip is interlaced; it was deinterlaced"))
         self._frames = at_rate(frames, self.file.time_base, fps) if fps else frames
         self._reader = Reader(tone_map=tone_map)
-        self._tone_map = tone_map
+        self._tone_map, self.keep_depth = tone_map, False
         self._any_size = bool(width and height)
         first = next(self._frames, None)
         if first is None:
@@ -115,15 +121,14 @@ class Source:
             (old_height, old_width), (new_height, new_width) = self._upright_size, self.size
             self.pixel_aspect *= Fraction(old_width * new_height, new_width * old_height)
         self.color, self.chroma = color_of(frame), chroma_of(frame.format)
+        self.bits = max((component.bits for component in frame.format.components), default=8)
         if self.color.hdr and self._tone_map:
-            self.color = Color(BT709, LIMITED, BT709, BT709)
+            self.color, self.bits = Color(BT709, LIMITED, BT709, BT709), 8
         elif self.color.hdr:
             self.report.note(
-                "the clip is HDR (PQ or HLG): it is matted and written as it is, with 8 bits; tone_map (--tone-map) "
-                "converts it to SDR, for a better matte and no banding"
+                "the clip is HDR (PQ or HLG) and stays so, and the network sees it as it is; tone_map (--tone-map) "
+                "converts it to SDR, for a better matte"
             )
-        elif max((component.bits for component in frame.format.components), default=8) > 8:
-            self.report.note(f"the clip has more than 8 bits a channel ({frame.format.name}); it is matted at 8 bits")
         if frame.interlaced_frame:
             self.report.note("the clip is interlaced and is matted as it is, with comb-like edges")
 
@@ -139,7 +144,10 @@ class Source:
             self._check_size(timed, orientation)
             stored_size = (width, height) if orientation.swap else (height, width)
             pixels = orientation.apply(self._reader.read(timed.frame, stored_size))
-            yield SourceFrame(pixels, timed.pts, timed.duration, timed.count, self.file.packets())
+            deep = None
+            if self.keep_depth:
+                deep = orientation.apply(self._reader.read_deep(timed.frame, stored_size))
+            yield SourceFrame(pixels, timed.pts, timed.duration, timed.count, self.file.packets(), deep)
 
     def _check_size(self, timed: Timed[VideoFrame], orientation: Orientation) -> None:
         size = _upright_size(timed.frame, orientation)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Converts HDR frames (PQ or HLG, BT.2020) to SDR (BT.709), through a three-dimensional table that FFmpeg applies.
+"""Converts HDR frames (PQ, HLG) to SDR, through a three-dimensional table that FFmpeg applies; and SDR colors to HDR.
 
 Sources: Recommendation ITU-R BT.2100 for PQ, HLG and its system gamma; Report ITU-R BT.2390, section 5.4, for the curve
 that compresses highlights; Report ITU-R BT.2408 for the white of 203 cd/m2; BT.2087 for the primaries; BT.1886.
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 PQ, HLG = 16, 18  # transfers of H.273
+SWSCALE_WHITE = 65280  # what swscale makes of white in YUV in RGB of 16 bits, and takes for it
 _TABLE_SIZE = 65
 _WHITE_NITS = 203.0  # becomes the white of SDR
 _HLG_PEAK_NITS, _DEFAULT_PEAK_NITS = 1000.0, 1000.0
@@ -71,6 +72,17 @@ def to_sdr(code: Floats, transfer: int, peak_nits: float) -> Floats:
     return np.asarray(linear ** (1 / 2.4))
 
 
+def from_sdr(code: Floats, transfer: int) -> Floats:
+    """SDR code values (..., 3) with BT.709 primaries as HDR ones, with a white of 203 cd/m2."""
+    nits = _WHITE_NITS * np.maximum(code**2.4 @ np.linalg.inv(_TO_709).T, 0)
+    if transfer == PQ:
+        return nits_to_pq(nits)
+    luma = np.maximum((nits @ _LUMA_2020)[..., None] / _HLG_PEAK_NITS, 1e-9)
+    scene = nits / _HLG_PEAK_NITS / luma ** (0.2 / 1.2)
+    high = _HLG_A * np.log(np.maximum(12 * scene - _HLG_B, 1e-9)) + _HLG_C
+    return np.clip(np.where(scene <= 1 / 12, np.sqrt(3 * scene), high), 0, 1)
+
+
 def peak_of(frame: VideoFrame) -> float:
     """The brightest pixel of an HDR clip in cd/m2: what a frame's metadata say, else 1000."""
     if frame.color_trc == HLG:
@@ -86,7 +98,7 @@ def peak_of(frame: VideoFrame) -> float:
 
 
 class ToneMapper:
-    """Converts RGB frames of 16 bits a channel, with or without alpha. Use one per stream.
+    """Converts frames that swscale made from YUV: RGB of 16 bits a channel, with or without alpha. Use one per stream.
 
     Args:
         transfer: `PQ` or `HLG`.
@@ -94,7 +106,7 @@ class ToneMapper:
     """
 
     def __init__(self, transfer: int, peak_nits: float) -> None:
-        steps = np.linspace(0, 1, _TABLE_SIZE)
+        steps = np.minimum(np.linspace(0, 65535 / SWSCALE_WHITE, _TABLE_SIZE), 1)
         blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")  # red changes fastest
         table = to_sdr(np.stack([red, green, blue], axis=-1).reshape(-1, 3), transfer, peak_nits)
         self._lines = f"LUT_3D_SIZE {_TABLE_SIZE}\n" + "\n".join(f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in table)
