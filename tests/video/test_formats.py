@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.video.clips import make_clip, pictures, smooth
+from tests.video.clips import make_clip, pictures, smooth, worst
 
 from rmbg_trt import Engine
 from rmbg_trt.errors import InputError
@@ -59,6 +59,16 @@ def test_default_codec_for_each_suffix(name: str, kind: Any, expected: tuple[str
 def test_contradicting_choices_are_refused(name: str, kind: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         choose_format(Path(name), VideoOptions.of(output=kind, **options))
+
+
+@pytest.mark.parametrize("name", ["o.mp4", "o.mkv", "o.webm"])
+def test_av1(engine: Engine, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    clip = make_clip(tmp_path / "a.mkv", [smooth(0, 84, 300)] * 2, codec="ffv1", pixel_format="bgr0")
+    result = matte_video(clip, tmp_path / name, engine=engine, background="navy", codec="av1", crf=12)
+    assert result.notes == []
+    assert "Svt" not in capfd.readouterr().err
+    for frame in pictures(tmp_path / name):
+        assert worst(frame[:, :130], smooth(0, 84, 300)[:, :130]) <= 12
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "ffv1"])

@@ -7,7 +7,7 @@ Source: Recommendation ITU-T H.273 for the numbers. A missing one is guessed fro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
@@ -27,6 +27,9 @@ _FLAGS = (
     Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
 _SCALING_FLAGS = _FLAGS ^ Interpolation.BILINEAR | Interpolation.AREA
+
+
+Pixel = TypeVar("Pixel", np.uint8, np.uint16)
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ class Orientation:
     flip_rows: bool = False
     flip_columns: bool = False
 
-    def apply(self, pixels: Array) -> Array:
+    def apply(self, pixels: NDArray[Pixel]) -> NDArray[Pixel]:
         """Returns the frame (H, W, C) upright; C-contiguous if anything was done."""
         if self == Orientation():
             return pixels

@@ -12,6 +12,7 @@ from typing import Any
 
 import av.filter
 import numpy as np
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -59,7 +60,7 @@ class DeepFinisher:
     def _behind(self, background: Any, deep: DeepArray, alpha: Array) -> NDArray[Any]:
         if isinstance(background, str):
             if self._blur is None:
-                sigma = backgrounds.parse(background, *deep.shape[:2], "rgb").blur_sigma
+                sigma = backgrounds.parse(background, deep.shape[0], deep.shape[1], "rgb").blur_sigma
                 self._blur = _Blur(deep.shape[1], deep.shape[0], sigma)
             return self._blur.blur(deep, alpha)
         if background is not self._given or self._converted is None:
@@ -79,7 +80,7 @@ class _Blur:
     def __init__(self, width: int, height: int, sigma: float) -> None:
         self._graph = graph = av.filter.Graph()
         graph.link_nodes(
-            graph.add_buffer(width=width, height=height, format="rgba64le", time_base=Fraction(1, 25)),
+            graph.add_buffer(width=width, height=height, format=VideoFormat("rgba64le"), time_base=Fraction(1, 25)),
             graph.add("gblur", sigma=f"{min(sigma, 1024):g}", steps="3"),
             graph.add("format", "rgba64le"),
             graph.add("buffersink"),
@@ -93,4 +94,5 @@ class _Blur:
         self._graph.vpush(frame)
         blurred = self._graph.vpull().to_ndarray().astype(np.float32)
         color = blurred[..., :3] / np.maximum(blurred[..., 3:], 1) * 65535
-        return np.clip(color, 0, 65535).round().astype(np.uint32)
+        behind: NDArray[Any] = np.clip(color, 0, 65535).round().astype(np.uint32)
+        return behind

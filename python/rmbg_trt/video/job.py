@@ -98,7 +98,10 @@ class VideoJob:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], target: str | os.PathLike[str], options: VideoOptions | None = None
+        self,
+        path: str | os.PathLike[str] | Location,
+        target: str | os.PathLike[str],
+        options: VideoOptions | None = None,
     ) -> None:
         self.location, self.target = Location.of(path), Path(target)
         self.options = options = options or VideoOptions()

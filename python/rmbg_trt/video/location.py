@@ -18,6 +18,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import av
+from av.container import InputContainer
 
 from ..errors import Error, InputError
 from .animated_image import as_video, needs_pillow
@@ -91,7 +92,7 @@ class Location:
             if not path.exists():
                 raise InputError(f"{path} does not exist")
 
-    def open(self, rate: Fraction | None = None, **options: Any) -> Any:
+    def open(self, rate: Fraction | None = None, **options: Any) -> InputContainer:
         """Opens it with PyAV.
 
         Args:

@@ -7,6 +7,7 @@ Source: Google, WebP Container Specification, for the duration of an animated We
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -143,6 +144,8 @@ class FileSink:
         context.color_primaries, context.color_trc = self._color.primaries, self._color.transfer
         if codec.crf is not None:  # to other encoders, 0 does not mean "by quality"
             context.bit_rate = self._format.bit_rate or 0
+        if codec.encoder == "libsvtav1":
+            os.environ.setdefault("SVT_LOG", "1")  # errors only
         if codec.encoder == "libx265" and muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # the tag that Apple's players need
         if pixel_format == "yuva420p":
