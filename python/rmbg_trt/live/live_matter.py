@@ -193,8 +193,7 @@ class LiveMatter(Controls):
         for worker in sorted(self._workers, key=lambda worker: worker.sink.main_thread):
             self.window_busy_since = time.monotonic() if worker.sink.main_thread else None
             worker.finish()
-        self.window_busy_since = None
-        self._end_s = time.monotonic()
+        self.window_busy_since, self._end_s = None, time.monotonic()
         for worker in self._workers:
             if worker.error is None or worker.optional:
                 continue

@@ -145,7 +145,7 @@ class Writer:
         self._format, self._color = pixel_format, color
         self._scaler = VideoReformatter()
 
-    def write(self, pixels: Array | NDArray[np.uint16]) -> VideoFrame:
+    def write(self, pixels: NDArray[Any]) -> VideoFrame:
         """Converts pixels to a frame of the encoder's pixel format.
 
         Args:

@@ -102,19 +102,23 @@ class Location:
         Raises:
             av.FFmpegError, Error, OSError, ValueError: It cannot be read.
         """
+        file: Any = file_url(self.text)
         if self.kind == "pipe":
-            return av.open(_Pipe(self.text, self.name), **options)
-        if self.kind == "url":
-            more = {"rtsp_transport": "tcp"} if re.match("rtsps?:", self.text, re.IGNORECASE) else {}
-            return av.open(self.text, options=more, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S), **options)
-        if self.kind == "sequence":
+            file = _Pipe(self.text, self.name)
+        elif self.kind == "url":
+            file = self.text
+            options["timeout"] = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+            if re.match("rtsps?:", self.text, re.IGNORECASE):
+                options["options"] = {"rtsp_transport": "tcp"}
+        elif self.kind == "sequence":
             path = Path(self.text)
-            more = {"start_number": str(self._numbers()[0]), "framerate": str(rate or 25)}
-            folder = str(path.parent).replace("%", "%%")
-            return av.open(file_url(Path(folder, path.name)), format="image2", options=more, **options)
-        if needs_pillow(Path(self.text)):
-            return av.open(as_video(Path(self.text)), **options)
-        return av.open(file_url(self.text), **options)
+            file = file_url(Path(str(path.parent).replace("%", "%%"), path.name))
+            options["format"] = "image2"
+            options["options"] = {"start_number": str(self._numbers()[0]), "framerate": str(rate or 25)}
+        elif needs_pillow(Path(self.text)):
+            file = as_video(Path(self.text))
+        container: InputContainer = av.open(file, **options)
+        return container
 
     def failure(self, why: str) -> str:
         """The message for a clip that cannot be opened."""
