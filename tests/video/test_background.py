@@ -7,10 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from tests.video.clips import HEIGHT, WIDTH, make_clip, pictures, smooth, worst
 
 from rmbg_trt import Engine
+from rmbg_trt.errors import InputError
 from rmbg_trt.video import matte_video
 from rmbg_trt.video.background import BackgroundSource
 
@@ -33,6 +35,12 @@ def test_a_clip_as_background_runs_along_and_begins_again(engine: Engine, tmp_pa
     matte_video(clip, tmp_path / "o.mp4", engine=engine, background=background, lossless=True)
     seen = [round((int(frame[5, 60, 1]) - 40) / 50) for frame in pictures(tmp_path / "o.mp4")]
     assert seen == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]
+
+
+def test_a_transparent_clip_is_no_background(engine: Engine, clip: Path, tmp_path: Path) -> None:
+    matte_video(clip, tmp_path / "b.webm", engine=engine)
+    with pytest.raises(InputError, match=r"b\.webm is transparent in places"):
+        matte_video(clip, tmp_path / "o.mp4", engine=engine, background=tmp_path / "b.webm")
 
 
 def test_a_clip_as_background_covers_the_frame(tmp_path: Path) -> None:

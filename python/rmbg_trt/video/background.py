@@ -96,6 +96,8 @@ class _LoopedVideo:
                     first = frame.pts if first is None else first
                     time = begin + (frame.pts - first) * base
                     end = time + (frame.duration * base or usual)
+                    if frame.pixels.shape[2] == 4 and frame.pixels[..., 3].min() < 255:
+                        raise InputError(f"the background {self._path} is transparent in places; use an opaque one")
                     yield time, frame.pixels[top : top + self._size[0], left : left + self._size[1], :3]
                 begin = end
 

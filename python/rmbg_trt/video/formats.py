@@ -15,6 +15,7 @@ from av.video.format import VideoFormat
 
 from ..errors import InputError
 from ..options import Output
+from .hdr_metadata import HdrMetadata
 from .options import VideoOptions
 
 
@@ -143,13 +144,16 @@ class OutputFormat:
         """Whether sides must be even."""
         return self.codec.even and self.pixel_format not in _FULL_CHROMA.values()
 
-    def for_source(self, size: tuple[int, int], chroma: str, bits: int) -> tuple[OutputFormat, list[str]]:
+    def for_source(
+        self, size: tuple[int, int], chroma: str, bits: int, hdr_metadata: HdrMetadata
+    ) -> tuple[OutputFormat, list[str]]:
         """Adapts it to a clip.
 
         Args:
             size: (height, width) of the frames.
             chroma: The clip's, as from `chroma_of`.
             bits: The clip's bits a channel.
+            hdr_metadata: The clip's; empty unless it is HDR.
 
         Returns:
             The format, with 4:4:4 chroma and more than 8 bits if the clip has them and the codec can; what is lost.
@@ -172,6 +176,8 @@ class OutputFormat:
                 f"{self.codec.encoder} needs even sides here: the last row or column is repeated, and the result is "
                 f"{width + width % 2}x{height + height % 2}"
             )
+        if hdr_metadata != HdrMetadata() and not hdr_metadata.options(self.codec.encoder):
+            notes.append("the metadata of HDR (mastering display, light levels) are left out; hevc and av1 keep them")
         return adapted, notes
 
 

@@ -92,6 +92,11 @@ def at_rate(frames: Iterable[Timed[Frame]], time_base: Fraction, rate: Fraction)
             yield Timed(last.frame, position, 1, max(1, end - position))
 
 
+def exact(value: Fraction | float | None) -> Fraction | None:
+    """The number as it was written: 0.1 is a tenth. None stays None."""
+    return None if value is None else value if isinstance(value, Fraction) else Fraction(str(value))
+
+
 def parse_seconds(text: str, option: str) -> Fraction:
     """Parses "12.5", "1:02.5" or "1:00:02.5" as seconds.
 

@@ -7,7 +7,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,7 +20,8 @@ from .background import BackgroundSource, read_background
 from .decoder import Decoder
 from .deep import DeepFinisher
 from .formats import OutputFormat, choose_format
-from .location import Location
+from .frame_times import exact
+from .location import Location, is_same_file
 from .options import VideoKeywords, VideoOptions, frame_options_with
 from .pipeline import run_pipeline
 from .png_sequence import PngSink, check_replaceable, sequence_folder
@@ -121,9 +121,9 @@ class VideoJob:
     def _check_paths(self) -> None:
         self.location.check()
         for other, name in ((self.location.path, "input"), (self._background, "background")):
-            if isinstance(other, Path) and _is_same_file(self.target, other):
+            if isinstance(other, Path) and is_same_file(self.target, other):
                 raise InputError(f"{self.target} is the {name} itself; give another name")
-        if self.location.kind == "sequence" and _is_same_file(self._place, Path(self.location.text).parent):
+        if self.location.kind == "sequence" and is_same_file(self._place, Path(self.location.text).parent):
             raise InputError(f"{self._place} holds the input itself; give another folder")
         if self.target.is_dir():
             raise InputError(f"{self.target} is a folder; name a file in it")
@@ -156,9 +156,9 @@ class VideoJob:
             source = stack.enter_context(
                 Source(
                     self.location,
-                    start=_exact(options.start),
-                    duration=_exact(options.duration),
-                    fps=_exact(options.fps),
+                    start=exact(options.start),
+                    duration=exact(options.duration),
+                    fps=exact(options.fps),
                     width=options.width,
                     height=options.height,
                     decoder=Decoder.choose(options.decoder, matter.info.device),
@@ -196,7 +196,7 @@ class VideoJob:
     def _format_for(self, source: Source) -> OutputFormat:
         """Adapts the format to a clip, says what is lost, and makes the source keep what is needed."""
         bits = 8 if self.options.frame.premultiplied else source.bits  # the deep colors are straight
-        output_format, lost = self._format.for_source(source.size, source.chroma, bits)
+        output_format, lost = self._format.for_source(source.size, source.chroma, bits, source.hdr_metadata)
         if bits != source.bits:
             lost.append("a premultiplied result has 8 bits a channel")
         for note in lost:
@@ -209,7 +209,14 @@ class VideoJob:
         """Opens the result; it appears when the block ends without an error, and not at all otherwise."""
         file = source.file
         streams = [stream for stream in file.copied_streams if self.options.audio or stream.type != "audio"]
-        about_frames = source.size, source.time_base, source.rate, source.color, source.pixel_aspect
+        about_frames = (
+            source.size,
+            source.time_base,
+            source.rate,
+            source.color,
+            source.pixel_aspect,
+            source.hdr_metadata,
+        )
         timecode = file.timecode(source.rate)
         if timecode == "":
             source.report.note("the time code is left out, because it does not fit the frame rate")
@@ -282,15 +289,3 @@ class VideoJob:
         for packet in source.file.packets():
             sink.copy(packet)
         return frames, float((last - first) * base)
-
-
-def _exact(value: Fraction | float | None) -> Fraction | None:
-    """The number as it was written: 0.1 is a tenth."""
-    return None if value is None else value if isinstance(value, Fraction) else Fraction(str(value))
-
-
-def _is_same_file(path: Path, other: Path) -> bool:
-    try:
-        return path.exists() and path.samefile(other)
-    except OSError:
-        return False

@@ -147,6 +147,14 @@ class Location:
         return numbers
 
 
+def is_same_file(path: Path, other: Path) -> bool:
+    """Whether both paths lead to one existing file or folder."""
+    try:
+        return path.exists() and path.samefile(other)
+    except OSError:
+        return False
+
+
 def _is_pipe(path: Path) -> bool:
     mode = path.stat().st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

@@ -24,6 +24,7 @@ from ..image import Array, clear_transparent_color
 from .color import FULL, LIMITED, Color, Writer
 from .copied_streams import KEEP_TIMECODE, CopiedStreams
 from .formats import OutputFormat
+from .hdr_metadata import HdrMetadata
 from .location import file_url
 
 _MILLISECOND = Fraction(1, 1000)
@@ -41,6 +42,7 @@ class StreamInfo:
         rate: Frames per second, on average.
         color: Colour space of the source; the result gets the same if its codec can.
         pixel_aspect: Width over height of a pixel.
+        hdr_metadata: Static metadata of an HDR clip.
         streams: Other streams to copy: sound, subtitles, further videos, cover images, data.
         tags: The file's tags.
         timecode: The time code of the first frame; "" if it has none.
@@ -52,6 +54,7 @@ class StreamInfo:
     rate: Fraction
     color: Color
     pixel_aspect: Fraction = Fraction(1)
+    hdr_metadata: HdrMetadata = field(default_factory=HdrMetadata)
     streams: list[Stream] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     timecode: str = ""
@@ -129,7 +132,10 @@ class FileSink:
     def _add_video(self) -> Any:
         codec, muxer, pixel_format = self._format.codec, self._format.container.muxer, self._format.pixel_format
         height, width = (side + side % 2 if self._format.even else side for side in self._info.size)
-        stream = self._file.add_stream(codec.encoder, rate=self._info.rate, options=dict(self._format.options))
+        options = dict(self._format.options)
+        for name, value in self._info.hdr_metadata.options(codec.encoder).items():
+            options[name] = ":".join(filter(None, (options.get(name), value)))
+        stream = self._file.add_stream(codec.encoder, rate=self._info.rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         context: Any = stream.codec_context
         context.time_base = _MILLISECOND if self._is_webp else self._info.time_base

@@ -23,6 +23,7 @@ from .decoder import PROCESSOR, Decoder
 from .deinterlace import deinterlaced
 from .formats import chroma_of
 from .frame_times import Timed, at_rate
+from .hdr_metadata import HdrMetadata
 from .location import Location
 
 
@@ -68,6 +69,7 @@ class Source:
         color: Colour space of the stored frames.
         chroma: Their chroma, as from `chroma_of`.
         bits: Their bits a channel.
+        hdr_metadata: Static metadata of an HDR clip; empty for others.
         keep_depth: Whether frames also come with 16 bits a channel. To be set before `frames`.
         pixel_aspect: Width over height of a pixel.
 
@@ -121,6 +123,7 @@ class Source:
             (old_height, old_width), (new_height, new_width) = self._upright_size, self.size
             self.pixel_aspect *= Fraction(old_width * new_height, new_width * old_height)
         self.color, self.chroma = color_of(frame), chroma_of(frame.format)
+        self.hdr_metadata = HdrMetadata.of(frame) if self.color.hdr and not self._tone_map else HdrMetadata()
         self.bits = max((component.bits for component in frame.format.components), default=8)
         if self.color.hdr and self._tone_map:
             self.color, self.bits = Color(BT709, LIMITED, BT709, BT709), 8

@@ -13,9 +13,10 @@ from typing import Any
 
 import av.filter
 import numpy as np
-from av.sidedata.sidedata import Type as SideData
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+
+from .hdr_metadata import HdrMetadata
 
 Floats = NDArray[np.float64]
 
@@ -87,13 +88,9 @@ def peak_of(frame: VideoFrame) -> float:
     """The brightest pixel of an HDR clip in cd/m2: what a frame's metadata say, else 1000."""
     if frame.color_trc == HLG:
         return _HLG_PEAK_NITS
-    side_data: Any = frame.side_data  # typed as a dict of one key
-    peak = 0.0
-    if SideData.MASTERING_DISPLAY_METADATA in side_data:  # rationals; the largest luminance is the tenth
-        numerator, denominator = np.frombuffer(side_data[SideData.MASTERING_DISPLAY_METADATA], np.int32)[18:20].tolist()
-        peak = numerator / denominator if denominator else 0.0
-    if SideData.CONTENT_LIGHT_LEVEL in side_data:
-        peak = float(np.frombuffer(side_data[SideData.CONTENT_LIGHT_LEVEL], np.uint32)[0]) or peak
+    metadata = HdrMetadata.of(frame)
+    peak = float(metadata.light[0]) if metadata.light else 0.0
+    peak = peak or (metadata.display[-1] if metadata.display else 0.0)
     return float(np.clip(peak, 2 * _WHITE_NITS, 10000)) if peak else _DEFAULT_PEAK_NITS
 
 
