@@ -190,8 +190,19 @@ def inspect_file(data: bytes) -> None:
 def _video_seeds() -> list[bytes]:
     from tests.video.clips import make_clip
 
-    kinds = {"mp4": {}, "mkv": {"audio": True}, "avi": {"codec": "mpeg4"}, "webm": {"codec": "libvpx-vp9"}}
-    return [make_clip(_folder() / f"seed.{kind}", 3, **more).read_bytes() for kind, more in kinds.items()]
+    kinds = {
+        "mp4": {},
+        "mkv": {"audio": True},
+        "avi": {"codec": "mpeg4"},
+        "webm": {"codec": "libvpx-vp9"},
+        "mov": {"options": {"x264-params": "interlaced=1"}},
+        "nut": {"codec": "ffv1", "pixel_format": "yuv420p10le", "matrix": 9, "transfer": 16},
+    }
+    clips = [make_clip(_folder() / f"seed.{kind}", 3, **more).read_bytes() for kind, more in kinds.items()]
+    animation = io.BytesIO()
+    images = [Image.new("RGBA", (16, 12), (40 * number, 90, 30, 200)) for number in range(3)]
+    images[0].save(animation, "WEBP", save_all=True, append_images=images[1:], duration=40)
+    return [*clips, animation.getvalue()]
 
 
 def read_video(data: bytes) -> None:
@@ -201,7 +212,8 @@ def read_video(data: bytes) -> None:
     path = _file(data, "fuzzed.mp4")
 
     def read() -> None:
-        with Source(path) as source:
+        with Source(path, tone_map=len(data) % 2 == 1) as source:
+            source.keep_depth = len(data) % 3 == 1
             for number, frame in enumerate(source.frames()):
                 if 0 in frame.pixels.shape:
                     raise BrokenRuleError(f"a frame of shape {frame.pixels.shape}")

@@ -174,3 +174,9 @@ def test_damaged_frames_are_skipped_and_counted(
     assert (result.damaged, result.frames) == (len(spoilt), 20 - len(spoilt))
     assert times(tmp_path / "o.mp4") == [time for n, time in enumerate(whole) if n not in spoilt]
     assert result.complete is complete
+
+
+def test_video_that_nothing_decodes(refused: Callable[[Path, str], None], tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.avi", 3, codec="mpeg4")
+    clip.write_bytes(clip.read_bytes().replace(b"FMP4", b"ZZZZ"))
+    refused(clip, "has video that this FFmpeg has no decoder for")

@@ -143,9 +143,9 @@ class Stream:
             raise Error(f"{self.name} cannot be opened ({_reason(error)}); check the address and the server") from error
         self._container = container
         stream: Any = container.streams.best("video")
-        if stream is None:
+        if stream is None or stream.codec_context is None:
             self.close()
-            raise InputError(f"{self.name} has no video stream")
+            raise InputError(f"{self.name} has no video stream that can be decoded")
         stream.thread_type = "SLICE"  # frame threads would delay each frame by several
         has_end = bool(container.duration)
         self.live = not has_end

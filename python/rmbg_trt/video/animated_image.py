@@ -54,7 +54,9 @@ def as_video(path: Path) -> io.BytesIO:
                 for packet in stream.encode(frame):  # at once, as PNG has no delay
                     packet.duration = frame.duration
                     out.mux(packet)
-    except (OSError, SyntaxError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise many kinds of errors for damaged files
         raise InputError(f"{path} is damaged ({error})") from error
     data.seek(0)
     return data

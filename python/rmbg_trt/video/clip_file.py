@@ -96,6 +96,9 @@ class ClipFile:
             kinds = {"a cover image" if other.type == "video" else other.type for other in self._container.streams}
             self.close()
             raise InputError(f"{self.path} contains no video, only {' and '.join(sorted(kinds)) or 'nothing'}")
+        if stream.codec_context is None:
+            self.close()
+            raise InputError(f"{self.path} has video that this FFmpeg has no decoder for")
         return cast(VideoStream, stream)
 
     def _select(self, start: Fraction | None, duration: Fraction | None) -> None:
