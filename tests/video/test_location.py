@@ -50,6 +50,8 @@ def test_a_colon_is_no_protocol(engine: Engine, tmp_path: Path, monkeypatch: pyt
         ("-", "pipe", "standard input", "stdin"),
         ("http://me:secret@host:81/a/b.mp4?x=1", "url", "http://host:81/a/b.mp4?x=1", "b"),
         ("rtsp://host", "url", "rtsp://host", "url"),
+        ("https://host/c.mp4?" + "k" * 999, "url", "https://host/c.mp4?" + "k" * 999, "c"),
+        ("n" * 999, "file", "n" * 999, "n" * 999),
         ("in/f_%03d.png", "sequence", "in/f_%03d.png", "f"),
         ("in/%d.png", "sequence", "in/%d.png", "sequence"),
         ("talk 100%.mp4", "file", "talk 100%.mp4", "talk 100%"),
@@ -59,6 +61,12 @@ def test_a_colon_is_no_protocol(engine: Engine, tmp_path: Path, monkeypatch: pyt
 def test_kinds(text: str, kind: str, name: str, stem: str) -> None:
     found = Location.of(text)
     assert (found.kind, found.name, found.stem) == (kind, name, stem)
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    for name in ("n" * 999, "a\0b.mp4"):
+        with pytest.raises(InputError, match="does not exist"):
+            VideoJob(name, tmp_path / "o.mov")
 
 
 def test_a_file_whose_name_looks_like_a_pattern(engine: Engine, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Location:
         path = Path(text)
         if text == "-":
             return cls(text, "pipe")
-        if path.exists():
+        if _exists(path):
             return cls(text, "pipe" if _is_pipe(path) else "file")
         if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
             return cls(text, "url")
@@ -87,10 +87,10 @@ class Location:
         elif self.kind == "file":
             if not self.text:
                 raise InputError("the name of the clip is empty")
+            if not _exists(path):
+                raise InputError(f"{path} does not exist")
             if path.is_dir():
                 raise InputError(f"{path} is a folder; give the video files in it, such as {path}/*.mp4")
-            if not path.exists():
-                raise InputError(f"{path} does not exist")
 
     def open(self, rate: Fraction | None = None, **options: Any) -> InputContainer:
         """Opens it with PyAV.
@@ -152,6 +152,13 @@ def is_same_file(path: Path, other: Path) -> bool:
     try:
         return path.exists() and path.samefile(other)
     except OSError:
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, as URLs can be
         return False
 
 
