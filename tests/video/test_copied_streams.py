@@ -144,27 +144,3 @@ def test_sound_of_many_kinds_is_copied(engine: Engine, tmp_path: Path, codec: st
     assert (result.dropped, result.lost) == ([], 0)
     found, given = (b"".join(data for _, data in packets(path, "audio")) for path in (tmp_path / name, clip))
     assert found == given
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("o.mkv", {"background": "red"}),
-        ("o.mkv", {"background": "red", "codec": "hevc"}),
-        ("o.mov", {}),
-        ("o.mp4", {"background": "red"}),
-        ("o.webm", {}),
-        ("o.mkv", {}),
-        ("o.mkv", {"codec": "prores"}),
-    ],
-)
-def test_the_shape_of_pixels_is_kept_or_said(
-    engine: Engine, tmp_path: Path, name: str, options: dict[str, Any]
-) -> None:
-    clip = make_clip(tmp_path / "a.mp4", 3, pixel_aspect=Fraction(16, 15))
-    result = matte_video(clip, tmp_path / name, engine=engine, **options)
-    with av.open(str(tmp_path / name)) as file:
-        kept = file.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
-    assert kept == (result.notes == [])
-    assert kept or "the pixels have the aspect ratio 16:15" in result.notes[0]
-    assert kept == (name in ("o.mp4", "o.mov") or "background" in options)

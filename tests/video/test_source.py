@@ -27,10 +27,10 @@ def test_pixel_aspect_is_kept_and_turned(engine: Engine, tmp_path: Path, name: s
 
 def test_pixel_aspect_that_a_file_cannot_store_is_reported(engine: Engine, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", 2, pixel_aspect=Fraction(3, 2))
-    result = matte_video(clip, tmp_path / "o.webm", engine=engine)
-    assert "aspect ratio 3:2, which .webm cannot store" in result.notes[0]
+    result = matte_video(clip, tmp_path / "o.webp", engine=engine)
+    assert "aspect ratio 3:2, which .webp cannot store" in result.notes[0]
     assert "width 96 and height 48" in result.notes[0]
-    assert matte_video(clip, tmp_path / "p.webm", engine=engine, width=96, height=48).notes == []
+    assert matte_video(clip, tmp_path / "p.webp", engine=engine, width=96, height=48).notes == []
     assert matte_video(clip, tmp_path / "o.mov", engine=engine).notes == []
 
 

@@ -7,6 +7,7 @@ Source: Google, WebP Container Specification, for the duration of an animated We
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import struct
 from dataclasses import dataclass, field
@@ -26,7 +27,11 @@ from .copied_streams import KEEP_TIMECODE, CopiedStreams
 from .formats import OutputFormat
 from .hdr_metadata import HdrMetadata
 from .location import file_url
+from .matroska_aspect import set_display_size
 
+log = logging.getLogger(__name__)
+
+_MATROSKA = ("matroska", "webm")
 _MILLISECOND = Fraction(1, 1000)
 _ANMF_DURATION = 12  # offset of the duration, three bytes, in an animated WebP's frame chunk
 _LONGEST_MS = (1 << 24) - 1
@@ -190,6 +195,11 @@ class FileSink:
         self._file.close()
         if self._is_webp and self._last_duration_ms > 0:
             _set_last_duration(self._path, self._last_duration_ms)
+        in_codec = self._format.codec.encoder in ("libx264", "libx265")  # and there it is exact
+        if self._format.container.muxer in _MATROSKA and self._info.pixel_aspect != 1 and not in_codec:
+            width, height = self._stream.width, self._stream.height
+            if not set_display_size(self._path, round(width * self._info.pixel_aspect), height):
+                log.warning("%s: the shape of its pixels is left out", self._path.name)
 
     def abandon(self) -> None:
         """See `Sink.abandon`."""
@@ -198,14 +208,8 @@ class FileSink:
 
 
 def keeps_pixel_aspect(output_format: OutputFormat) -> bool:
-    """Whether players will see that pixels are not square: from the codec, or from an MP4 or QuickTime file.
-
-    PyAV cannot set the shape that Matroska and WebM store themselves.
-    """
-    return output_format.codec.encoder in ("libx264", "libx265") or output_format.container.muxer in (
-        "mp4",
-        "mov",
-    )
+    """Whether players will see that pixels are not square."""
+    return output_format.container.muxer in ("mp4", "mov", *_MATROSKA)
 
 
 def _result_color(output_format: OutputFormat, source: Color) -> Color:
