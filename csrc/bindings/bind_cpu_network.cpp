@@ -79,7 +79,7 @@ Floats bind(Network& network, const Floats& input) {
 
 Floats run(Network& network, const Floats& input) {
   Floats result = bind(network, input);
-  py::gil_scoped_release release;
+  GilRelease release;
   network.enqueue({});
   return result;
 }
@@ -88,7 +88,7 @@ Floats channel_means(cpu::CpuNetwork& network, const Floats& input) {
   const Floats result = bind(network, input);  // kept until the run is over
   std::vector<float> means;
   {
-    py::gil_scoped_release release;
+    GilRelease release;
     means = network.channel_means();
   }
   return Floats(static_cast<py::ssize_t>(means.size()), means.data());
@@ -110,7 +110,7 @@ void register_cpu_network(py::module_& m) {
   py::class_<cpu::CpuModel, std::shared_ptr<cpu::CpuModel>>(m, "CpuModel", "A compiled CpuGraph, shared by networks.")
       .def(py::init([](const cpu::Graph& graph, const std::string& precision, const Floats& centres) {
              const std::vector<float> table = to_vector(centres);
-             py::gil_scoped_release release;
+             GilRelease release;
              return std::make_shared<cpu::CpuModel>(graph, precision_of(precision), table);
            }),
            py::arg("graph"), py::arg("precision") = "fp32", py::arg("centres") = Floats(0),

@@ -70,7 +70,7 @@ py::object dlpack(const DeviceArray& array, std::optional<std::int64_t> stream, 
 py::array to_numpy(const DeviceArray& array) {
   py::array result(py::dtype(array.element().name), array.shape());
   void* out = result.mutable_data();
-  py::gil_scoped_release no_gil;
+  GilRelease no_gil;
   if (array.bytes() > 0) array.memory()->to_host(out, array.bytes());
   return result;
 }

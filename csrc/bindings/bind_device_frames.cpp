@@ -85,7 +85,7 @@ py::object run_on_device(Pipeline& pipeline, const py::object& frame, const py::
     job.result = to_mutable_view(target, color, "out");
   }
   {
-    py::gil_scoped_release no_gil;
+    GilRelease no_gil;
     pipeline.run(job);
   }
   if (!memory && py::isinstance<DeviceArray>(out))  // an earlier result is overwritten

@@ -52,15 +52,20 @@ class GcPause {
   }
 };
 
-/// Calls Python with the GIL. An exception becomes a NetworkError with its message, unless it does not derive from
-/// Exception (Ctrl-C, SystemExit).
+bool raised_by_signal_handler(const py::error_already_set& error) {
+  if (!error.trace()) return false;
+  return py::module_::import("rmbg_trt.signals").attr("raised_by_handler")(error.trace()).cast<bool>();
+}
+
+/// Calls Python with the GIL. An exception becomes a NetworkError with its message, unless it is no failure of the
+/// network: it does not derive from Exception (Ctrl-C, SystemExit), or a signal handler raised it.
 template <typename F>
 void call_python(const char* what, F&& call) {
-  py::gil_scoped_acquire gil;
+  GilHold gil;
   try {
     call();
   } catch (py::error_already_set& error) {
-    if (!error.matches(PyExc_Exception)) throw;
+    if (!error.matches(PyExc_Exception) || raised_by_signal_handler(error)) throw;
     const std::string text = error.what();
     throw NetworkError(std::string(what) + ": " + text);
   }

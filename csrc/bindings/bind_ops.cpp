@@ -36,7 +36,7 @@ py::array_t<std::uint8_t> resample_image(const py::array& image, std::pair<int, 
   const int count = channels(src.format);
   py::array_t<std::uint8_t> result = new_image(height, width, count);
   std::uint8_t* out = result.mutable_data();
-  py::gil_scoped_release no_gil;
+  GilRelease no_gil;
   Buffer between(static_cast<std::size_t>(count) * plan.between().width * plan.between().height);
   Buffer resized(static_cast<std::size_t>(count) * width * height);
   const int offsets[] = {0, 1, 2, 3};
@@ -58,7 +58,7 @@ py::array preprocess_frame(const py::array& frame, std::pair<int, int> size, con
   TensorView input{nullptr, {1, 3, height, width}, format.dtype, -1, format.layout};
   py::array tensor(py::dtype(dtype), memory_shape(input));
   void* out = tensor.mutable_data();
-  py::gil_scoped_release no_gil;
+  GilRelease no_gil;
   Buffer between(preprocess_between_bytes(plan, channels(view.format)));
   Buffer resized(static_cast<std::size_t>(3) * width * height);
   preprocess(view, kImageNetNormalization, {&plan, between.as<std::uint8_t>(), resized.as<std::uint8_t>()}, format, out,
@@ -72,7 +72,7 @@ py::array_t<std::uint8_t> blur(const py::array& image, float sigma) {
   const ConstImageView src = to_view(image, "rgb", "image");
   py::array_t<std::uint8_t> result = new_image(src.height, src.width, 3);
   std::uint8_t* out = result.mutable_data();
-  py::gil_scoped_release no_gil;
+  GilRelease no_gil;
   Buffer scratch(static_cast<std::size_t>(src.width) * src.height * 3);
   gaussian_blur(src, sigma, out, scratch.as<std::uint8_t>(), {});
   return result;

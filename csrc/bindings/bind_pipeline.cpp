@@ -45,7 +45,7 @@ FrameJob to_job(const py::array& frame, py::array& result, const std::string& co
 void run(Pipeline& pipeline, const py::array& frame, py::array& result, const std::string& color,
          const PyFrameOptions& options, Track* track) {
   const FrameJob job = to_job(frame, result, color, options, track);
-  py::gil_scoped_release no_gil;
+  GilRelease no_gil;
   pipeline.run(job);
 }
 
@@ -53,7 +53,7 @@ std::shared_ptr<Completion> submit(Pipeline& pipeline, const py::array& frame, p
                                    const std::string& color, const PyFrameOptions& options, const py::object& track) {
   const FrameJob job = to_job(frame, result, color, options, track.is_none() ? nullptr : track.cast<Track*>());
   std::shared_ptr<void> arrays = share_across_threads(JobArrays{frame, result, options.image, track});
-  py::gil_scoped_release no_gil;
+  GilRelease no_gil;
   return pipeline.submit(job, std::move(arrays));
 }
 
@@ -63,7 +63,7 @@ bool wait(const Completion& completion, double seconds) {
   for (double left = seconds; seconds < 0 || left > 0; left -= kStep) {
     bool done = false;
     {
-      py::gil_scoped_release no_gil;
+      GilRelease no_gil;
       done = completion.wait(seconds < 0 ? kStep : std::min(left, kStep));
     }
     if (done) return true;
@@ -74,7 +74,7 @@ bool wait(const Completion& completion, double seconds) {
 
 /// Releases the GIL, which the pipeline's threads may need to end.
 void close_and_delete(Pipeline* pipeline) {
-  py::gil_scoped_release no_gil;
+  GilRelease no_gil;
   delete pipeline;
 }
 
@@ -98,7 +98,7 @@ py::list recent_times(const Pipeline& pipeline) { return to_dicts(pipeline.recen
 py::list measure(Pipeline& pipeline, int repeats) {
   std::vector<StageTimes> times;
   {
-    py::gil_scoped_release no_gil;
+    GilRelease no_gil;
     times = pipeline.measure(repeats);
   }
   return to_dicts(times);
@@ -123,7 +123,7 @@ void register_pipeline(py::module_& m) {
              options.stretch = stretch_of(stretch);
              options.range = {range.first, range.second};
              options.device = device;
-             py::gil_scoped_release no_gil;
+             GilRelease no_gil;
              return std::shared_ptr<Pipeline>(new Pipeline(std::move(networks), options), close_and_delete);
            }),
            py::arg("networks"), py::arg("filter") = "lanczos", py::arg("stretch") = "minmax", py::arg("device") = -1,
@@ -135,10 +135,12 @@ void register_pipeline(py::module_& m) {
       .def("recent_times", &recent_times, "A dict of stage times in milliseconds for each frame, oldest first.")
       .def("measure", &measure, py::arg("repeats"), "On a GPU: the same for more frames like the last, from events.")
       .def("modes", &Pipeline::modes, "How each slot runs: 'cpu', 'graph', or 'eager' with the reason.")
+      .def_property_readonly("input", [](const Pipeline& pipeline) { return pipeline.spec().input; })
+      .def_property_readonly("output", [](const Pipeline& pipeline) { return pipeline.spec().output; })
       .def_property_readonly("device", &Pipeline::device)
       .def_property_readonly("frames", &Pipeline::frames)
       .def_property_readonly("slots", &Pipeline::slots)
-      .def("close", &Pipeline::close, py::call_guard<py::gil_scoped_release>());
+      .def("close", &Pipeline::close, py::call_guard<GilRelease>());
 }
 
 }  // namespace rmbg

@@ -28,7 +28,7 @@ class HostBackedMemory : public DeviceMemory {
   ~HostBackedMemory() override {
     if (Py_IsInitialized() == 0) return;
     note("given_back", 0);
-    py::gil_scoped_acquire gil;
+    GilHold gil;
     delete log_;
   }
 
@@ -45,7 +45,7 @@ class HostBackedMemory : public DeviceMemory {
 
  private:
   void note(const char* what, std::uintptr_t number) {
-    py::gil_scoped_acquire gil;
+    GilHold gil;
     log_->append(py::make_tuple(what, number));
   }
 

@@ -7,6 +7,8 @@
 #include <memory>
 #include <utility>
 
+#include "bindings/gil.h"
+
 namespace rmbg {
 
 void register_device(pybind11::module_& m);
@@ -23,7 +25,7 @@ template <typename T>
 std::shared_ptr<T> share_across_threads(T value) {
   return {new T(std::move(value)), [](T* held) {
             if (Py_IsInitialized() == 0) return;  // the interpreter is gone, and the objects with it
-            pybind11::gil_scoped_acquire gil;
+            GilHold gil;
             delete held;
           }};
 }

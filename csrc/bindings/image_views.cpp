@@ -56,6 +56,17 @@ std::ptrdiff_t check_strides(const ArrayLayout& array, std::int64_t channel_coun
   return static_cast<std::ptrdiff_t>(pitch);
 }
 
+/// How to make bytes of samples of another type.
+std::string remedy(const std::string& dtype, const char* what) {
+  const std::string name = what;
+  if (name == "result" || name == "out") return "make it with numpy.empty(shape, numpy.uint8)";
+  if (dtype == "bool") return "for a mask: " + name + ".astype('uint8') * 255";
+  if (dtype == "uint16") return "for 16 bit: (" + name + " / 257).round().astype('uint8')";
+  if (dtype.find("int") != std::string::npos) return "for values 0..255: " + name + ".astype('uint8')";
+  return "for floats in 0..1: (" + name + " * 255).round().astype('uint8'), with PyTorch (" + name +
+         " * 255).round().to(torch.uint8)";
+}
+
 }  // namespace
 
 ArrayLayout::ArrayLayout(const py::array& array)
@@ -73,9 +84,7 @@ std::string tuple_text(const std::vector<std::int64_t>& values) {
 
 ConstImageView to_view(const ArrayLayout& array, const std::string& color, const char* what) {
   if (array.dtype != "uint8")
-    refuse(what, "has dtype " + array.dtype +
-                     "; expected uint8 (for floats in 0..1: (frame * 255).round().astype('uint8'), with PyTorch "
-                     "(frame * 255).round().to(torch.uint8))");
+    refuse(what, "has dtype " + array.dtype + "; expected uint8 (" + remedy(array.dtype, what) + ")");
   const std::int64_t channel_count = check_shape(array.shape, what);
   const std::ptrdiff_t pitch = check_strides(array, channel_count, what);
   return {static_cast<const std::uint8_t*>(array.data), static_cast<int>(array.shape[1]),

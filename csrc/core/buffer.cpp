@@ -8,6 +8,9 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace rmbg {
 namespace {
@@ -30,6 +33,12 @@ void deallocate(MemoryKind kind, void* data, std::size_t bytes) noexcept {
   } else {
     deallocate_cuda(kind, data, bytes);
   }
+}
+
+void trim_heap() noexcept {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
 }
 
 bool Buffer::reserve(std::size_t bytes) {

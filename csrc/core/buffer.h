@@ -19,6 +19,10 @@ void* allocate(MemoryKind kind, std::size_t bytes);
 /// bytes: as allocated.
 void deallocate(MemoryKind kind, void* data, std::size_t bytes) noexcept;
 
+/// Returns the heap's free memory to the system, where that is possible (glibc). Takes milliseconds, so call it only
+/// after much was freed.
+void trim_heap() noexcept;
+
 /// Copies GPU memory, whose work must have ended, to the host and waits for the copy. Any thread may call it.
 /// Throws CudaError, UnavailableError.
 void copy_to_host(void* to, const void* from, std::size_t bytes);

@@ -7,6 +7,10 @@
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -19,10 +23,16 @@ namespace {
 // waking a thread takes tens of them.
 constexpr std::chrono::microseconds kSpin{50};
 
+constexpr int kMostThreads = 1024;
+
 int usable_cores() {
   if (const char* text = std::getenv("RMBG_NUM_THREADS")) {
-    const int n = std::atoi(text);
-    if (n >= 1) return n;
+    char* end = nullptr;
+    const long n = std::strtol(text, &end, 10);
+    if (end != text && *end == '\0' && n >= 1 && n <= kMostThreads) return static_cast<int>(n);
+    if (*text != '\0')
+      throw std::invalid_argument(std::string("the environment variable RMBG_NUM_THREADS is '") + text +
+                                  "'; expected a whole number from 1 to " + std::to_string(kMostThreads));
   }
 #if defined(__linux__)
   cpu_set_t set;
@@ -76,11 +86,24 @@ ThreadPool& ThreadPool::instance() {
   return *pool;
 }
 
-ThreadPool::ThreadPool(int threads) {
-  for (int i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] { work(); });
-    threads_.back().detach();
+ThreadPool::ThreadPool(int threads) : threads_(threads) { watch_forks(); }
+
+void ThreadPool::start() {
+  const std::lock_guard lock(mutex_);
+  if (started_.load(std::memory_order_relaxed)) return;
+  try {
+    for (int i = 0; i < threads_; ++i) std::thread([this] { work(); }).detach();
+  } catch (const std::system_error&) {  // no more to be had: those that there are, and the caller, do the work
   }
+  started_.store(true, std::memory_order_relaxed);
+}
+
+void ThreadPool::after_fork_in_child() {
+  renew(mutex_);
+  renew(wake_);
+  renew(done_);
+  jobs_ = nullptr;
+  started_.store(false, std::memory_order_relaxed);
 }
 
 ThreadPool::Job* ThreadPool::next_job() {
@@ -122,10 +145,11 @@ void ThreadPool::work() {
 void ThreadPool::run(std::int64_t count, std::int64_t grain, RangeFunction body) {
   if (count <= 0) return;
   grain = std::max<std::int64_t>(grain, 1);
-  if (count <= grain || threads_.empty()) {
+  if (count <= grain || threads_ == 0) {
     body(0, count, 0);
     return;
   }
+  if (!started_.load(std::memory_order_relaxed)) start();
   Job job{count, grain, body};
   {
     std::lock_guard lock(mutex_);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // One pool of threads for the whole program, and parallel loops on it. The caller works too, so a pool without threads
-// (one core, or a forked child that lost them) still finishes. Several callers may run loops at once.
+// (one core) still finishes. Several callers may run loops at once. A forked child starts threads of its own.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
-#include <thread>
-#include <vector>
+
+#include "core/fork.h"
 
 namespace rmbg {
 
@@ -27,13 +27,14 @@ class RangeFunction {
   void (*call_)(void*, std::int64_t, std::int64_t, int);
 };
 
-class ThreadPool {
+class ThreadPool final : public ForkAware {
  public:
-  /// The pool, created at first use with one thread per usable core (RMBG_NUM_THREADS overrides).
+  /// The pool, created at first use with one thread per usable core (RMBG_NUM_THREADS overrides; throws
+  /// std::invalid_argument if that is not a number of threads).
   static ThreadPool& instance();
 
   /// Threads that can work on one run(), the caller included.
-  int workers() const { return static_cast<int>(threads_.size()) + 1; }
+  int workers() const { return threads_ + 1; }
 
   /// Calls body(begin, end, worker) on pieces of at most `grain` until [0, count) is done. `worker` is in
   /// [0, workers()) and unique within this call. The first exception is rethrown here.
@@ -42,6 +43,8 @@ class ThreadPool {
  private:
   struct Job;
   explicit ThreadPool(int threads);
+  void after_fork_in_child() override;
+  void start();
   void work();
   Job* next_job();
 
@@ -50,7 +53,8 @@ class ThreadPool {
   std::condition_variable done_;
   std::atomic<std::uint64_t> posted_{0};  // jobs ever put on the list; what an idle thread watches
   Job* jobs_ = nullptr;                   // intrusive list of running jobs; each lives on its caller's stack
-  std::vector<std::thread> threads_;
+  const int threads_;                     // started by the first job
+  std::atomic<bool> started_{false};
 };
 
 /// Threads that may work on one parallel_for, the caller included.

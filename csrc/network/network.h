@@ -58,6 +58,9 @@ class Network {
   /// The reason if it may not, for users.
   virtual std::string why_not_capturable() const { return "the network cannot be recorded into a graph"; }
 
+  /// Whether a forked child may go on using it: it has no threads of its own and no GPU.
+  virtual bool survives_fork() const { return false; }
+
   /// One run as a cudaGraph_t, for networks that record themselves; used instead of recording enqueue(). The network
   /// keeps ownership. nullptr if there is none.
   virtual void* graph() { return nullptr; }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -25,6 +24,12 @@ std::string describe(const TensorSpec& tensor) {
   return text + ")";
 }
 
+constexpr const char* kClosed = "the engine is closed; create a new one";
+constexpr const char* kForked =
+    "this engine was created before the process was forked, and neither a GPU nor OpenVINO works on both sides of a "
+    "fork; create engines only in the children (in a worker's initializer), start them with multiprocessing's method "
+    "'spawn', or use runtime='native'";
+
 Size size_of(const TensorSpec& tensor) {
   return {static_cast<int>(tensor.shape[3]), static_cast<int>(tensor.shape[2])};
 }
@@ -44,30 +49,12 @@ const NetworkSpec& check_shapes(const NetworkSpec& spec) {
 Size input_size(const NetworkSpec& spec) { return size_of(spec.input); }
 Size output_size(const NetworkSpec& spec) { return size_of(spec.output); }
 
-bool Completion::wait(double seconds) const {
-  std::unique_lock lock(mutex_);
-  const auto done = [this] { return done_; };
-  if (seconds < 0) {
-    changed_.wait(lock, done);
-    return true;
-  }
-  return changed_.wait_for(lock, std::chrono::duration<double>(seconds), done);
-}
-
-void Completion::rethrow() const {
-  if (error_) std::rethrow_exception(error_);
-}
-
-void Completion::finish(std::exception_ptr error) {
-  std::lock_guard lock(mutex_);
-  error_ = std::move(error);
-  done_ = true;
-  changed_.notify_all();
-}
-
 struct Pipeline::Lane {
-  explicit Lane(std::unique_ptr<Slot> lane_slot) : slot(std::move(lane_slot)) {}
+  Lane(std::shared_ptr<Network> lane_network, const PipelineOptions& options)
+      : network(std::move(lane_network)),
+        slot(options.device < 0 ? make_cpu_slot(network, options) : make_cuda_slot(network, options)) {}
 
+  std::shared_ptr<Network> network;
   std::unique_ptr<Slot> slot;
   bool busy = false;
   StreamKey stream;            // of the last frame in GPU memory
@@ -76,24 +63,60 @@ struct Pipeline::Lane {
   FrameJob job;
   std::shared_ptr<Completion> completion;
   std::shared_ptr<void> owner;
-  std::thread thread;
+  std::unique_ptr<std::thread> thread;
 };
 
-Pipeline::Pipeline(std::vector<std::shared_ptr<Network>> networks, const PipelineOptions& options) : id_(next_id()) {
+Pipeline::Pipeline(std::vector<std::shared_ptr<Network>> networks, const PipelineOptions& options)
+    : id_(next_id()), options_(options), slots_(static_cast<int>(networks.size())), survives_fork_(options.device < 0) {
   if (networks.empty()) throw std::invalid_argument("pipeline: at least one network is needed, one for each slot");
   spec_ = networks.front()->spec();
-  device_ = options.device;
-  if (device_ >= 0) results_ = make_result_pool(device_);
+  if (options.device >= 0) results_ = make_result_pool(options.device);
   for (auto& network : networks) {
     if (network->spec().input.shape != spec_.input.shape || network->spec().output.shape != spec_.output.shape)
       throw std::invalid_argument("pipeline: all networks must have the same shapes");
-    lanes_.push_back(std::make_unique<Lane>(options.device < 0 ? make_cpu_slot(std::move(network), options)
-                                                               : make_cuda_slot(std::move(network), options)));
+    survives_fork_ &= network->survives_fork();
+    lanes_.push_back(std::make_unique<Lane>(std::move(network), options));
   }
   history_.reserve(kHistory);
+  watch_forks();
 }
 
-Pipeline::~Pipeline() { close(); }
+Pipeline::~Pipeline() {
+  ignore_forks();
+  close();
+}
+
+/// What belongs to the parent is leaked, because destroying it would touch threads and a GPU that the child does not
+/// have. A lane that was busy is replaced: its slot may be halfway through a frame.
+void Pipeline::after_fork_in_child() {
+  renew(mutex_);
+  renew(freed_);
+  renew(posted_);
+  if (!survives_fork_ && why_closed_ == nullptr) {
+    why_closed_ = kForked;
+    for (auto& lane : lanes_) static_cast<void>(lane.release());
+    lanes_.clear();
+    static_cast<void>(new std::shared_ptr<ResultPool>(std::move(results_)));
+  }
+  for (auto& lane : lanes_) {
+    static_cast<void>(lane->thread.release());
+    if (!lane->busy) continue;
+    const std::shared_ptr<Network> network = lane->network;
+    static_cast<void>(lane.release());
+    lane = std::make_unique<Lane>(network, options_);
+  }
+}
+
+/// Call it with the lock.
+void Pipeline::check_open() const {
+  if (why_closed_ != nullptr) throw Error(why_closed_);
+}
+
+std::shared_ptr<ResultPool> Pipeline::results() const {
+  const std::lock_guard lock(mutex_);
+  check_open();
+  return results_;
+}
 
 void Pipeline::check_job(const FrameJob& job) const {
   check(job);
@@ -123,8 +146,8 @@ Pipeline::Lane* Pipeline::free_lane(const FrameJob* job) {
 Pipeline::Lane& Pipeline::acquire(FrameJob* job) {
   std::unique_lock lock(mutex_);
   Lane* free = nullptr;
-  freed_.wait(lock, [&] { return closed_ || (free = free_lane(job)) != nullptr; });
-  if (closed_) throw Error("the engine is closed; create a new one");
+  freed_.wait(lock, [&] { return why_closed_ != nullptr || (free = free_lane(job)) != nullptr; });
+  check_open();
   free->busy = true;
   if (job != nullptr && job->memory == MemoryKind::kDevice) {
     free->stream = stream_key(job->stream);
@@ -169,7 +192,7 @@ std::shared_ptr<Completion> Pipeline::submit(FrameJob job, std::shared_ptr<void>
   auto completion = std::make_shared<Completion>();
   Lane& lane = acquire(&job);
   try {
-    if (!lane.thread.joinable()) lane.thread = std::thread([this, &lane] { serve(lane); });
+    if (lane.thread == nullptr) lane.thread = std::make_unique<std::thread>([this, &lane] { serve(lane); });
   } catch (...) {  // the thread could not start: end the turn and free the lane here
     {
       const TrackTurn turn(job.track, job.place);
@@ -189,7 +212,8 @@ std::shared_ptr<Completion> Pipeline::submit(FrameJob job, std::shared_ptr<void>
 void Pipeline::serve(Lane& lane) {
   std::unique_lock lock(mutex_);
   for (;;) {
-    posted_.wait(lock, [&] { return lane.has_job || (closed_ && !lane.busy); });  // busy: a job will follow
+    // A busy lane without a job will get it.
+    posted_.wait(lock, [&] { return lane.has_job || (why_closed_ != nullptr && !lane.busy); });
     if (!lane.has_job) return;
     const FrameJob job = lane.job;
     std::shared_ptr<Completion> completion = std::move(lane.completion);
@@ -231,7 +255,8 @@ std::vector<StageTimes> Pipeline::measure(int repeats) {
 }
 
 std::vector<std::string> Pipeline::modes() const {
-  std::vector<std::string> modes;
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> modes = modes_;
   for (const auto& lane : lanes_) modes.push_back(lane->slot->mode());
   return modes;
 }
@@ -242,16 +267,24 @@ std::int64_t Pipeline::frames() const {
 }
 
 void Pipeline::close() {
+  std::vector<std::unique_ptr<Lane>> lanes;
+  std::shared_ptr<ResultPool> results;
   {
     std::unique_lock lock(mutex_);
-    closed_ = true;
+    if (why_closed_ == nullptr) why_closed_ = kClosed;
     freed_.notify_all();
     freed_.wait(
         lock, [&] { return std::none_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->busy; }); });
+    for (const auto& lane : lanes_) modes_.push_back(lane->slot->mode());
+    lanes.swap(lanes_);
+    results.swap(results_);
     posted_.notify_all();
   }
-  for (auto& lane : lanes_)
-    if (lane->thread.joinable()) lane->thread.join();
+  for (auto& lane : lanes)
+    if (lane->thread != nullptr) lane->thread->join();
+  if (lanes.empty()) return;
+  lanes.clear();
+  trim_heap();
 }
 
 }  // namespace rmbg

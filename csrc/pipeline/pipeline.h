@@ -4,50 +4,32 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "core/fork.h"
+#include "pipeline/completion.h"
 #include "pipeline/frame_job.h"
 #include "pipeline/result_pool.h"
 #include "pipeline/slot.h"
 
 namespace rmbg {
 
-/// The outcome of a submitted job, shared by the pipeline and its caller.
-class Completion {
- public:
-  /// Waits up to `seconds` (negative: forever). Returns whether the job has ended.
-  bool wait(double seconds) const;
-  /// Rethrows the job's error, if any. Call it after wait() returned true.
-  void rethrow() const;
-
- private:
-  friend class Pipeline;
-  void finish(std::exception_ptr error);
-
-  mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
-  bool done_ = false;
-  std::exception_ptr error_;
-};
-
-class Pipeline {
+/// A forked child may go on using it if all its networks survive a fork; otherwise it is closed there.
+class Pipeline final : public ForkAware {
  public:
   /// One slot for each network. At least one; all with the same spec.
   Pipeline(std::vector<std::shared_ptr<Network>> networks, const PipelineOptions& options);
   ~Pipeline();
-  Pipeline(const Pipeline&) = delete;
-  Pipeline& operator=(const Pipeline&) = delete;
 
   const NetworkSpec& spec() const { return spec_; }
-  int device() const { return device_; }
-  /// Memory for results on the GPU; nullptr on the CPU.
-  ResultPool* results() const { return results_.get(); }
-  int slots() const { return static_cast<int>(lanes_.size()); }
+  int device() const { return options_.device; }
+  /// Memory for results on the GPU; nullptr on the CPU. Throws Error (closed).
+  std::shared_ptr<ResultPool> results() const;
+  int slots() const { return slots_; }
 
   /// Waits for a free slot and runs a job on the calling thread. Thread-safe; allocates nothing once the slots have
   /// seen frames this large. Throws std::invalid_argument, NetworkError, Error (closed).
@@ -65,13 +47,18 @@ class Pipeline {
   std::vector<std::string> modes() const;
   std::int64_t frames() const;
 
-  /// Waits for the jobs in flight; afterwards run and submit throw Error. May be called again.
+  /// Waits for the jobs in flight and frees the networks and all memory; afterwards run and submit throw Error. May be
+  /// called again.
   void close();
 
  private:
   static constexpr std::size_t kHistory = 256;
 
   struct Lane;
+  void before_fork() override { mutex_.lock(); }
+  void after_fork_in_parent() override { mutex_.unlock(); }
+  void after_fork_in_child() override;
+  void check_open() const;
   void check_job(const FrameJob& job) const;
   Lane& acquire(FrameJob* job = nullptr);
   Lane* free_lane(const FrameJob* job);
@@ -81,7 +68,9 @@ class Pipeline {
 
   const std::uint64_t id_;  // unique in this process
   NetworkSpec spec_;
-  int device_ = -1;
+  const PipelineOptions options_;
+  const int slots_;
+  bool survives_fork_;
   std::shared_ptr<ResultPool> results_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   mutable std::mutex mutex_;
@@ -90,7 +79,8 @@ class Pipeline {
   std::uint64_t uses_ = 0;
   std::vector<StageTimes> history_;
   std::int64_t frames_ = 0;
-  bool closed_ = false;
+  std::vector<std::string> modes_;    // of the slots that close() freed
+  const char* why_closed_ = nullptr;  // nullptr: it is open
 };
 
 }  // namespace rmbg

@@ -35,6 +35,14 @@ void Track::pass() {
   passed_.notify_all();
 }
 
+/// The frames in flight are the parent's; without them the state may not be whole.
+void Track::after_fork_in_child() {
+  renew(mutex_);
+  renew(passed_);
+  reset_ |= turn_ != issued_;
+  turn_ = issued_;
+}
+
 TrackTurn::~TrackTurn() {
   if (track_ == nullptr) return;
   wait();

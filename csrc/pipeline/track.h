@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "core/buffer.h"
+#include "core/fork.h"
 #include "postprocess/stabilize.h"
 
 namespace rmbg {
@@ -20,9 +21,12 @@ struct TrackPlace {
   bool fresh = false;  // the first one, or the first after a reset
 };
 
-class Track {
+class Track final : public ForkAware {
  public:
-  Track(bool stabilize, bool running_stretch) : stabilize_(stabilize), running_stretch_(running_stretch) {}
+  Track(bool stabilize, bool running_stretch) : stabilize_(stabilize), running_stretch_(running_stretch) {
+    watch_forks();
+  }
+  ~Track() { ignore_forks(); }
 
   bool stabilizes() const { return stabilize_; }
   bool runs_stretch() const { return running_stretch_; }
@@ -36,6 +40,7 @@ class Track {
 
  private:
   friend class TrackTurn;
+  void after_fork_in_child() override;
   void wait(std::uint64_t number);
   void pass();
 

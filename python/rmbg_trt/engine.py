@@ -8,11 +8,10 @@ import dataclasses
 import logging
 import operator
 import os
-import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, NoReturn, Self, Unpack
 
 import numpy as np
 
@@ -33,7 +32,9 @@ __all__ = ["Engine", "EngineInfo", "Ticket"]
 class Engine:
     """Removes the background from frames with one model.
 
-    Thread-safe: any number of threads may share an engine, which processes up to ``slots`` frames at once.
+    Thread-safe: any number of threads may share an engine, which processes up to ``slots`` frames at once. A forked
+    process may go on using an engine with runtime "native". Any other engine raises ``Error`` there: create it in the
+    child.
 
     Args:
         model: A catalogue name ("u2net", "u2netp"; downloaded once into the cache) or the path of a model: an
@@ -100,14 +101,12 @@ class Engine:
         request = Request(precision, _size(size), slots, compile=bool(compile), calibration=photographs)
         path = models.resolve(model)
         opened, reason = open_network(path, device=device, runtime=runtime, precision=precision, request=request)
-        self._network = opened.networks[0]
-        if refine:
-            check_refine(self._network)
         device_index = -1 if opened.device_index is None else opened.device_index
         self._pipeline = _core.Pipeline(opened.networks, filter=filter, device=device_index, **stretched)
+        if refine:
+            check_refine(self._pipeline)
         self._stretch = stretch
         self._options = FrameOptions(refine=bool(refine), decontaminate=bool(decontaminate))
-        self._closing = threading.Lock()
         self._info = EngineInfo(
             model=os.fspath(model),
             model_path=str(path),
@@ -116,7 +115,7 @@ class Engine:
             runtime=opened.runtime,
             runtime_version=opened.runtime_version,
             precision=opened.precision,
-            input_size=(self._network.input.shape[2], self._network.input.shape[3]),
+            input_size=(self._pipeline.input.shape[2], self._pipeline.input.shape[3]),
             slots=slots,
             reason=reason,
         )
@@ -238,9 +237,11 @@ class Engine:
         return {**medians, "frames": self._pipeline.frames}
 
     def close(self) -> None:
-        """Waits for the frames in flight and stops. Later frames raise ``Error``. It may be called twice."""
-        with self._closing:
-            self._pipeline.close()
+        """Waits for the frames in flight and frees the memory. Later frames raise ``Error``. May be called twice."""
+        self._pipeline.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Engine cannot be sent to another process; create it there, in a worker's initializer")
 
     def __enter__(self) -> Self:
         return self

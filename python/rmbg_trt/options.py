@@ -81,7 +81,7 @@ def check_stretch(stretch: Any) -> dict[str, Any]:
     return {"stretch": "fixed", "range": (low, high)}
 
 
-def check_refine(network: _core.Network) -> None:
+def check_refine(network: _core.Network | _core.Pipeline) -> None:
     """Raises `InputError` if a network's output is not as large as its input."""
     (height, width), (out_height, out_width) = network.input.shape[2:], network.output.shape[2:]
     if (height, width) != (out_height, out_width):

@@ -65,7 +65,7 @@ class VideoMatter:
                 names = ", ".join([*engine, *(["stretch"] if decided else [])])
                 raise InputError(f"{names}: the given engine decides that; set it when you create the engine")
             if refine:
-                check_refine(model._network)
+                check_refine(model._pipeline)
             self._engine = model
         else:
             if isinstance(stretch, str) and stretch not in _STRETCHES:

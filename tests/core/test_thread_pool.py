@@ -42,6 +42,20 @@ def test_by_default_there_is_one_thread_a_usable_core(in_python: Callable[..., s
     assert workers == len(os.sched_getaffinity(0))
 
 
+@pytest.mark.parametrize("text", ["abc", "0", "-2", "4 threads", "1.5", "99999999999"])
+def test_a_number_of_threads_that_is_none(in_python: Callable[..., str], text: str) -> None:
+    script = """
+from rmbg_trt import InputError, _core
+for _ in range(2):
+    try:
+        _core.cpu_info()
+    except InputError as error:
+        print(error)
+"""
+    words = f"the environment variable RMBG_NUM_THREADS is '{text}'; expected a whole number from 1 to 1024"
+    assert in_python(script, RMBG_NUM_THREADS=text).splitlines() == [words] * 2
+
+
 def test_ops_of_many_threads_share_the_pool() -> None:
     small = reference.resize(PICTURE, SIZE)
     soft = reference.blur(small, 4.0)

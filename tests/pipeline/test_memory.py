@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -79,3 +81,46 @@ def test_memory_is_flat_over_two_thousand_frames() -> None:
 
     warm = frames(300)
     assert frames(2000) - warm < 5 * 2**20
+
+
+_CLOSED = """
+import gc, sys
+import numpy as np, psutil
+from rmbg_trt import Engine
+
+frame, kept = np.zeros((300, 400, 3), np.uint8), []
+
+def resident():
+    gc.collect()
+    return psutil.Process().memory_info().rss / 2**20
+
+def use():
+    engine = Engine(sys.argv[1], device="cpu", runtime=sys.argv[2])
+    engine.submit(frame).result()
+    return engine
+
+use().close()  # what is loaded once for all stays
+use().close()
+before = resident()
+engine = use()
+opened = resident()
+kept.append(engine)
+engine.close()
+for _ in range(4):
+    kept.append(use())
+    kept[-1].close()
+print(opened - before, resident() - before, kept[0].info.mode)
+"""
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("runtime", ["native", "openvino"])
+def test_closed_engines_that_are_still_referred_to_hold_nothing(
+    in_python: Callable[..., str], u2netp_path: Path, runtime: str
+) -> None:
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    opened, left, mode = in_python(_CLOSED, str(u2netp_path), runtime).split()
+    assert float(opened) > 20  # MiB: the network
+    assert float(left) < 5
+    assert mode == "cpu"

@@ -40,6 +40,7 @@ class CpuNetwork : public Network {
   void bind(const TensorView& input, const TensorView& output) override;
   void enqueue(Stream stream) override;
   bool capturable() const override { return false; }
+  bool survives_fork() const override { return true; }
 
   /// Runs once in bf16 and returns the mean of every channel that has a centre, in the order of a table of centres. The
   /// result is a good table even if this network had none.

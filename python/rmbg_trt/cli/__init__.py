@@ -9,6 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ..signals import exit_on_termination
+
 # Each command and the first sentence of its help; a test compares it with the command's own.
 COMMANDS = {
     "image": "Remove the background of images.",
@@ -63,4 +65,5 @@ def _app() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    exit_on_termination()
     app()

@@ -108,8 +108,10 @@ def _instance(compiled: Any) -> _core.Network:
         request.set_output_tensor(openvino.Tensor(target.reshape(out_shape), shared_memory=True))
 
     def enqueue(stream: int) -> None:
-        request.start_async()
-        request.wait()
+        try:
+            request.start_async()
+        finally:  # if a signal handler raises in between, the next frame must still find the request idle
+            request.wait()
 
     return _core.python_network(
         _core.TensorSpec("input", (1, 3, height, width)),

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exceptions of signal handlers come out as they are, and a command that is ended removes its unfinished files."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import fakes, small_models
+from tests.fakes import TIMEOUT_S, Gate, is_tag, join
+
+from rmbg_trt import Engine, NetworkError
+from rmbg_trt.signals import raised_by_handler
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")
+
+
+class TimeLimitError(Exception):
+    """As Celery's: raised by its handler of SIGUSR1."""
+
+
+def raises(number: int, frame: object) -> None:
+    raise TimeLimitError
+
+
+class Handler:
+    def __call__(self, number: int, frame: object) -> None:
+        raises(number, frame)
+
+    def method(self, number: int, frame: object) -> None:
+        raises(number, frame)
+
+
+@pytest.fixture
+def handle() -> Iterator[Callable[[Any], None]]:
+    before = signal.getsignal(signal.SIGUSR1)
+    yield lambda handler: signal.signal(signal.SIGUSR1, handler) and None
+    signal.signal(signal.SIGUSR1, before)
+
+
+def once(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    raise TimeLimitError
+
+
+HANDLERS = {
+    "function": raises,
+    "object": Handler(),
+    "method": Handler().method,
+    "partial": functools.partial(raises),
+    "lambda": lambda number, frame: raises(number, frame),
+    "any arguments": lambda *arguments: raises(*arguments),
+    "once": once,
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
+def test_an_exception_of_a_handler_comes_out_of_a_frame(
+    fake_engine: Callable[..., Engine], handle: Callable[[Any], None], handler: Any
+) -> None:
+    gate = Gate()
+    engine = fake_engine(gate, stretch="none")
+
+    def interrupt() -> None:
+        assert gate.inside.acquire(timeout=TIMEOUT_S)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    for call in (engine.run, lambda frame: engine.submit(frame).result()):
+        handle(handler)
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(TimeLimitError):
+            call(fakes.tagged(1))
+        join(thread)
+    gate.open.set()
+    assert is_tag(engine.run(fakes.tagged(2)), 2)
+
+
+def test_a_failure_of_the_network_is_one_whatever_the_handlers(
+    fake_engine: Callable[..., Engine], handle: Callable[[Any], None]
+) -> None:
+    handle(raises)
+
+    def fails(_: object) -> float:
+        raise TimeLimitError("its own")
+
+    with pytest.raises(NetworkError, match="its own"):
+        fake_engine(fails).run(fakes.tagged(1))
+
+
+@pytest.mark.parametrize("runtime", ["native", "openvino"])
+def test_an_exception_of_a_handler_comes_out_of_a_runtime(
+    tmp_path: Path, handle: Callable[[Any], None], runtime: str
+) -> None:
+    """A timer interrupts frames at many moments, most of them while the network runs."""
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    frame = np.random.default_rng(3).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    model = small_models.matte(tmp_path / "model.onnx", 256, 256)
+    with Engine(model, device="cpu", runtime=runtime) as engine:
+        expected = engine.run(frame)
+        before = signal.signal(signal.SIGALRM, raises)
+
+        def run_until(seconds: float) -> None:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            while True:
+                engine.run(frame)
+
+        try:
+            for i in range(100):
+                with pytest.raises(TimeLimitError):
+                    run_until(0.002 + 0.00037 * (i % 20))
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert np.array_equal(engine.run(frame), expected)
+
+
+def test_a_direct_call_of_a_handler_is_no_signal() -> None:
+    with pytest.raises(TimeLimitError) as raised:
+        raises(signal.SIGUSR1, None)
+    assert not raised_by_handler(raised.tb)
+
+
+_WRITES = """
+import sys, time
+import rmbg_trt.cli
+from rmbg_trt.files import atomic_file, atomic_folder, atomic_path
+
+def write():
+    with atomic_file("a.png") as a, atomic_path("b.mp4") as b, atomic_folder("c") as c:
+        a.write(b"half"), b.write_bytes(b"half"), (c / "d.png").write_bytes(b"half")
+        print("ready", flush=True)
+        while not wait():
+            time.sleep(0.01)  # not once for long: a signal right before a sleep does not end it
+
+def wait():
+    return len(sys.argv) > 1 and input() == ""
+
+rmbg_trt.cli.app = write
+rmbg_trt.cli.main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_command_that_is_ended_removes_its_unfinished_files(tmp_path: Path, name: str) -> None:
+    number = getattr(signal, name)
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITES],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        assert len(list(tmp_path.iterdir())) == 3
+        process.send_signal(number)
+        code = process.wait(TIMEOUT_S)
+    assert code in ((-number,) if name == "SIGINT" else (128 + number,))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITES, "until enter"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGHUP)
+        process.communicate(b"\n", TIMEOUT_S)
+    assert process.returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.mp4", "c"]
