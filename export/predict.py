@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, NetworkError, UnavailableError
+from ..install import install_command
 from ..runtimes.devices import Gpu
 from ..runtimes.tensorrt import TensorRt
 from ..runtimes.tensorrt_plan import ContextMaker, deserialize, io_tensors
@@ -37,7 +38,7 @@ def onnx_runtime(model: bytes, threads: int = 2) -> Predict:
     try:
         import onnxruntime
     except ImportError as error:
-        raise UnavailableError(f'verifying needs onnxruntime ({error}): pip install "rmbg-trt[export]"') from error
+        raise UnavailableError(f"verifying needs onnxruntime ({error}): {install_command('export')}") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors only

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__, models
 from ..errors import ModelError, UnavailableError
 from ..files import file_sha256
+from ..install import install_command
 from ..runtimes.onnx_file import inputs_of, only_input
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def require_packages() -> None:
     """Raises `UnavailableError`, with the command to install them, if packages for exporting are missing."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise UnavailableError(f'export needs {", ".join(missing)}: pip install "rmbg-trt[export]"')
+        raise UnavailableError(f"export needs {', '.join(missing)}: {install_command('export')}")
 
 
 def package_versions() -> dict[str, str]:

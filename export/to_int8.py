@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..child_process import import_path, last_line
 from ..errors import Error, ModelError, UnavailableError
+from ..install import install_command
 from ..runtimes.openvino import shared_core
 from ..runtimes.request import Progress
 
@@ -166,7 +167,7 @@ def fold_constants(model: Any) -> None:
 def require_nncf() -> None:
     """Raises UnavailableError if NNCF is not installed."""
     if importlib.util.find_spec("nncf") is None:
-        raise UnavailableError('int8 is made with NNCF, which is not installed: pip install "rmbg-trt[int8]"')
+        raise UnavailableError(f"int8 is made with NNCF, which is not installed: {install_command('int8')}")
 
 
 def _weights(layer: Any) -> NDArray[Any] | None:

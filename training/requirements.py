@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 
 from ..errors import UnavailableError
+from ..install import install_command
 
 TRAINING = ("torch", "lightning", "kornia", "torchmetrics", "matplotlib", "tensorboard", "PyYAML", "safetensors")
 _MODULES = {"PyYAML": "yaml", "ImageHash": "imagehash", "pysodmetrics": "py_sod_metrics"}
@@ -16,4 +17,4 @@ def require(*packages: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(_MODULES.get(name, name)) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        raise UnavailableError(f'{" and ".join(missing)} {verb} not installed: pip install "rmbg-trt[train]"')
+        raise UnavailableError(f"{' and '.join(missing)} {verb} not installed: {install_command('train')}")

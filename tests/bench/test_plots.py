@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.bench.test_runner import SMALL
 from rmbg_trt import Engine
 from rmbg_trt.bench import Bench, plots, tables
 from rmbg_trt.errors import UnavailableError
+from rmbg_trt.install import install_command
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_what_was_not_measured_is_not_plotted(report: dict[str, Any], tmp_path: 
 
 def test_without_matplotlib_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UnavailableError, match=r"rmbg-trt\[bench\]"):
+    with pytest.raises(UnavailableError, match=re.escape(install_command("bench"))):
         plots.check_packages()
 
 

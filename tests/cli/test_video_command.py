@@ -22,6 +22,7 @@ from tests.video.clips import decode, kinds, left_over, make_clip, pictures, smo
 
 from rmbg_trt import Engine, models
 from rmbg_trt.cli import app
+from rmbg_trt.install import install_command
 
 
 @pytest.fixture
@@ -206,7 +207,7 @@ def test_missing_pyav(tmp_path: Path, in_python: Callable[..., str]) -> None:
         "result = typer.testing.CliRunner().invoke(app, ['video', 'a.mp4', '-o', 'o.mov'])\n"
         "print(result.exit_code, result.stderr)"
     )
-    assert re.sub(r"\s+", " ", in_python(script)) == ('1 Error: PyAV is not installed: pip install "rmbg-trt[video]"')
+    assert re.sub(r"\s+", " ", in_python(script)) == f"1 Error: PyAV is not installed: {install_command('video')}"
 
 
 def test_rmbg_trt_and_its_command_line_need_no_pyav(in_python: Callable[..., str]) -> None:

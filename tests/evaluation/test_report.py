@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.evaluation import made_set
 
 from rmbg_trt.errors import Error, InputError, UnavailableError
 from rmbg_trt.evaluation import MEASURES, evaluate, plots
+from rmbg_trt.install import install_command
 from rmbg_trt.training.data import Pair, read_pairs
 
 pytest.importorskip("matplotlib")
@@ -132,7 +134,7 @@ def test_a_failure_leaves_what_was_there(
 def test_without_matplotlib(folder: Path, sharp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
-    with pytest.raises(UnavailableError, match=r'matplotlib is not installed: pip install "rmbg-trt\[train\]"'):
+    with pytest.raises(UnavailableError, match=r"matplotlib is not installed: " + re.escape(install_command("train"))):
         evaluate([sharp], folder, device="cpu", out=tmp_path / "results")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from rmbg_trt.errors import Error, InputError, ModelError, UnavailableError
 from rmbg_trt.export import Options, Report, export, files, job
 from rmbg_trt.export.images import SHIPPED
 from rmbg_trt.export.inspect_file import inspect
+from rmbg_trt.install import install_command
 from rmbg_trt.recipe import read_sidecar
 from rmbg_trt.runtimes.devices import plan_kind
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
@@ -291,7 +293,7 @@ def test_a_full_disk_leaves_no_half_files(small_model: Path, tmp_path: Path, mon
     [
         (Options(runtime="tensorrt_rtx", targets=("sm33",)), InputError, "sm33"),
         (Options(runtime="tensorrt_rtx", timing_cache=Path("t")), InputError, "no timing cache"),
-        (Options(runtime="tensorrt"), UnavailableError, r"rmbg-trt\[tensorrt\]"),
+        (Options(runtime="tensorrt"), UnavailableError, re.escape(install_command("tensorrt"))),
         (Options(runtime="tensorrt_rtx", size=SMALL, images=Path("no_such_folder")), InputError, "no_such_folder"),
         (Options(onnx_only=True), InputError, "an ONNX file, which ends in .onnx"),
     ],

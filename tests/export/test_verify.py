@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from rmbg_trt.export.options import InputShape
 from rmbg_trt.export.predict import Predict, onnx_runtime, remembered, torch_predict
 from rmbg_trt.export.to_fp16 import to_fp16
 from rmbg_trt.export.verify import FP16_LIMITS, FP32_LIMITS, Activations, Comparison, Limits, check_half, compare
+from rmbg_trt.install import install_command
 from rmbg_trt.training.models import build
 
 Floats = NDArray[np.float32]
@@ -252,7 +254,7 @@ def test_onnx_runtime_refuses_what_is_no_model() -> None:
 
 def test_without_onnx_runtime_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UnavailableError, match=r'pip install "rmbg-trt\[export\]"'):
+    with pytest.raises(UnavailableError, match=re.escape(install_command("export"))):
         onnx_runtime(b"")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import struct
 import sys
 import zlib
@@ -17,6 +18,7 @@ from PIL import Image, ImageCms
 
 import rmbg_trt
 from rmbg_trt.image import LoadedImage, read_image
+from rmbg_trt.install import install_command
 
 # A picture of 2 rows and 3 columns, and how a camera stores it under each EXIF orientation: "6" (row 0 of the file is
 # the right side, column 0 the top) and so on, from the table in the EXIF specification, 4.6.4.A.
@@ -325,7 +327,7 @@ def test_heic_without_the_package_says_what_to_install(monkeypatch: pytest.Monke
     Image.init()
     monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(rmbg_trt.UnavailableError, match=r'a\.heic is a HEIC .* pip install "rmbg-trt\[heif\]"'):
+    with pytest.raises(rmbg_trt.UnavailableError, match=r"a\.heic is a HEIC .* " + re.escape(install_command("heif"))):
         read_image(heif(), name="a.heic")
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from tests.live.parts import TIMEOUT_S, CollectingSink, GatedSource, LiveRun, Sl
 from tests.video.clips import make_clip, smooth
 
 from rmbg_trt.errors import Error, InputError, UnavailableError
+from rmbg_trt.install import install_command
 from rmbg_trt.live import Camera, Clip, LiveMatter, LiveOptions, Stream, capture, source_of
 
 NEVER = threading.Event()
@@ -272,7 +274,7 @@ def test_opencv_is_imported_before_pyav(in_python: Callable[..., str]) -> None:
 
 def test_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(UnavailableError, match=r'OpenCV is not installed: pip install "rmbg-trt\[camera\]"'):
+    with pytest.raises(UnavailableError, match=r"OpenCV is not installed: " + re.escape(install_command("camera"))):
         source_of(0)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from tests.live.parts import (
 )
 
 from rmbg_trt.errors import Error, InputError, UnavailableError
+from rmbg_trt.install import install_command
 from rmbg_trt.live import LiveMatter, MattedFrame, RawFrames, Recorder, Status, StreamInfo, VirtualCamera, writers
 from rmbg_trt.live.stats import LatencySummary
 from rmbg_trt.video.sink import FileSink
@@ -186,7 +188,9 @@ def test_no_virtual_camera(virtual: list[FakeVirtual]) -> None:
 
 def test_without_pyvirtualcam(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
-    with pytest.raises(UnavailableError, match=r'pyvirtualcam is not installed: pip install "rmbg-trt\[camera\]"'):
+    with pytest.raises(
+        UnavailableError, match=r"pyvirtualcam is not installed: " + re.escape(install_command("camera"))
+    ):
         VirtualCamera()
 
 

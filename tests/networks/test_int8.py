@@ -31,6 +31,7 @@ from rmbg_trt.export import calibration, int8_job, to_int8
 from rmbg_trt.export.images import NamedImage
 from rmbg_trt.export.int8_checks import check_int8, check_of
 from rmbg_trt.export.int8_job import export_int8
+from rmbg_trt.install import install_command
 from rmbg_trt.networks import openvino as openvino_network
 from rmbg_trt.recipe import read_sidecar
 from rmbg_trt.runtimes.openvino import read_model, shared_core
@@ -487,7 +488,7 @@ def test_the_name_of_an_export(model: Path, tmp_path: Path) -> None:
 def test_what_to_install(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path))
     without(monkeypatch, "nncf")
-    with pytest.raises(UnavailableError, match=r'NNCF, which is not installed: pip install "rmbg-trt\[int8\]"'):
+    with pytest.raises(UnavailableError, match=r"NNCF, which is not installed: " + re.escape(install_command("int8"))):
         open_(model)
 
 

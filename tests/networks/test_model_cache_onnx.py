@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from rmbg_trt.errors import Error, ModelError, UnavailableError
 from rmbg_trt.export import convert as export_convert
 from rmbg_trt.export import source, to_onnx
 from rmbg_trt.files import file_sha256
+from rmbg_trt.install import install_command
 from rmbg_trt.networks import model_cache
 from rmbg_trt.networks.model_cache import convert
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
@@ -225,7 +227,8 @@ def test_what_to_install(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> N
         importlib.util, "find_spec", lambda name, *rest: None if name in ("torch", "onnx") else find(name, *rest)
     )
     with pytest.raises(
-        UnavailableError, match=r'best\.safetensors is a checkpoint.*torch, onnx: .*"rmbg-trt\[export\]'
+        UnavailableError,
+        match=r"best\.safetensors is a checkpoint.*torch, onnx: .*" + re.escape(install_command("export")),
     ):
         open_(checkpoint)
 

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import logging
 import os
+import re
 import shutil
 import sys
 import threading
@@ -25,6 +26,7 @@ from rmbg_trt import _core, models
 from rmbg_trt.cache import prune
 from rmbg_trt.errors import Error, ModelError, UnavailableError
 from rmbg_trt.export import Options
+from rmbg_trt.install import install_command
 from rmbg_trt.networks import model_cache
 from rmbg_trt.networks.model_cache import open_built
 from rmbg_trt.recipe import Sidecar, Tensor, read_sidecar, sidecar_path, write_sidecar
@@ -231,7 +233,7 @@ def test_a_cache_that_cannot_be_written(trt: Any, export: FakeExport, model: Pat
 
 def test_without_the_packages_for_building(trt: Any, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rmbg_trt.export.source.PACKAGES", ("no_such_package",))
-    with pytest.raises(UnavailableError, match=r'needs no_such_package: pip install "rmbg-trt\[export\]"'):
+    with pytest.raises(UnavailableError, match=r"needs no_such_package: " + re.escape(install_command("export"))):
         open_built(model, "tensorrt", REQUEST)
     assert cached() == []
 
@@ -246,7 +248,7 @@ def test_a_cached_plan_needs_no_packages_for_building(
 
 def test_without_the_runtime(machine: Callable[..., Any], export: FakeExport, model: Path) -> None:
     machine(H200)
-    with pytest.raises(UnavailableError, match=r'TensorRT is not installed: pip install "rmbg-trt\[tensorrt\]"'):
+    with pytest.raises(UnavailableError, match=r"TensorRT is not installed: " + re.escape(install_command("tensorrt"))):
         open_built(model, "tensorrt", REQUEST)
     assert export.calls == []
 

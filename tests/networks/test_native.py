@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests import reference, small_models
 
 from rmbg_trt import Engine, InputError, ModelError, UnavailableError, doctor
+from rmbg_trt.install import install_command
 from rmbg_trt.runtimes.native import processor_name
 
 
@@ -72,7 +74,7 @@ def test_it_is_taken_where_openvino_is_not_installed(small_model: Path, precisio
 @pytest.mark.usefixtures("without_openvino")
 def test_a_layer_that_it_lacks_is_named_with_what_to_install(tmp_path: Path) -> None:
     model = small_models.half_size(tmp_path / "half.onnx", 64)
-    words = r"half\.onnx.*native: .*AveragePool of layer matte.*openvino: .*pip install \"rmbg-trt\[openvino\]\""
+    words = r"half\.onnx.*native: .*AveragePool of layer matte.*openvino: .*" + re.escape(install_command("openvino"))
     with pytest.raises(UnavailableError, match=words):
         engine_of(model)
     with pytest.raises(UnavailableError, match=r"runtime 'native' cannot run half\.onnx: .*AveragePool"):
@@ -81,7 +83,7 @@ def test_a_layer_that_it_lacks_is_named_with_what_to_install(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("without_openvino")
 def test_int8_says_what_to_install(small_model: Path) -> None:
-    with pytest.raises(UnavailableError, match=r"pip install \"rmbg-trt\[int8\]\""):
+    with pytest.raises(UnavailableError, match=re.escape(install_command("int8"))):
         engine_of(small_model, precision="int8")
 
 

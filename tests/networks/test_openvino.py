@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests import reference
 
 from rmbg_trt import Engine, UnavailableError, _core
+from rmbg_trt.install import install_command
 from rmbg_trt.networks import native as native_network
 from rmbg_trt.networks import open_network
 from rmbg_trt.networks import openvino as openvino_network
@@ -31,7 +33,7 @@ def test_each_slot_has_a_request_of_its_own(small_model: Path) -> None:
 
 
 def test_without_openvino_the_message_says_what_to_install(small_model: Path, without_openvino: None) -> None:
-    with pytest.raises(UnavailableError, match=r'runtime .openvino.*pip install "rmbg-trt\[openvino\]"'):
+    with pytest.raises(UnavailableError, match=r"runtime .openvino.*" + re.escape(install_command("openvino"))):
         engine_of(small_model)
 
 

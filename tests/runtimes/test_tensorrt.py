@@ -17,6 +17,7 @@ from tests.export import fake_tensorrt
 
 from rmbg_trt import _core
 from rmbg_trt.errors import InputError, ModelError, UnavailableError
+from rmbg_trt.install import install_command
 from rmbg_trt.runtimes import tensorrt as tensorrt_runtime
 from rmbg_trt.runtimes import tensorrt_plan
 from rmbg_trt.runtimes.devices import Gpu, plan_kind
@@ -83,11 +84,12 @@ def test_libraries_are_imported_before_the_bindings(
 
 
 @pytest.mark.parametrize(
-    ("name", "command"),
-    [("tensorrt", 'pip install "rmbg-trt[tensorrt]"'), ("tensorrt_rtx", 'pip install "rmbg-trt[rtx]"')],
+    ("name", "extra"),
+    [("tensorrt", "tensorrt"), ("tensorrt_rtx", "rtx")],
 )
-def test_missing(install: Callable[..., None], name: str, command: str) -> None:
+def test_missing(install: Callable[..., None], name: str, extra: str) -> None:
     install()
+    command = install_command(extra)
     with pytest.raises(UnavailableError, match="is not installed") as raised:
         load(name)
     assert command in str(raised.value)
@@ -150,7 +152,7 @@ def test_auto_without_any(install: Callable[..., None], gpu: Gpu | None) -> None
     install()
     with pytest.raises(UnavailableError) as raised:
         load("auto", gpu)
-    assert all(str(raised.value).count(command) == 1 for command in tensorrt_runtime.INSTALL.values())
+    assert all(str(raised.value).count(install_command(extra)) == 1 for extra in tensorrt_runtime.EXTRAS.values())
 
 
 def test_messages_go_to_the_log(install: Callable[..., None], fake: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError, UnavailableError
 from ...files import atomic_file
+from ...install import install_command
 from ...recipe import MEAN, STD
 from .registry import ARCHITECTURES, build
 
@@ -157,7 +158,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
-        raise UnavailableError('safetensors is not installed: pip install "rmbg-trt[export]"') from error
+        raise UnavailableError(f"safetensors is not installed: {install_command('export')}") from error
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

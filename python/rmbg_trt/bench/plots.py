@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import UnavailableError
 from ..files import atomic_file
+from ..install import install_command
 
 _PARTS = {
     "copy_in": ("copy in", "#9ecae1"),
@@ -29,7 +30,7 @@ _PARTS = {
 def check_packages() -> None:
     """Raises `UnavailableError` if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise UnavailableError('matplotlib is not installed: pip install "rmbg-trt[bench]"')
+        raise UnavailableError(f"matplotlib is not installed: {install_command('bench')}")
 
 
 def write_plots(report: dict[str, Any], folder: str | os.PathLike[str]) -> list[Path]:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from .. import models
 from ..cache import cache_dir
+from ..install import install_command
 
 _X86_FEATURES = {  # our name -> the names in /proc/cpuinfo, any of which counts
     "avx2": ("avx2",),
@@ -240,7 +241,7 @@ def examine_packages() -> tuple[Package, ...]:
 def find_package(
     name: str, purpose: str, extra: str, modules: tuple[str, ...], distributions: tuple[str, ...]
 ) -> Package:
-    """Look for a package by its modules. ``pip install "rmbg-trt[extra]"`` installs it."""
+    """Look for a package by its modules. ``extra``, one of ours, installs it."""
     installed = any(_module_exists(module) for module in modules)
     version = None
     for distribution in distributions if installed else ():
@@ -249,7 +250,7 @@ def find_package(
             break
         except importlib.metadata.PackageNotFoundError:
             continue
-    return Package(name, purpose, installed, version, f'pip install "rmbg-trt[{extra}]"')
+    return Package(name, purpose, installed, version, install_command(extra))
 
 
 def examine_cache() -> Cache:

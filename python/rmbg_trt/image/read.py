@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError, UnavailableError
+from ..install import install_command
 from .convert import read_dpi, read_exif, read_orientation, to_rgb
 
 log = logging.getLogger(__name__)
@@ -207,6 +208,6 @@ def _register_heif(head: bytes, name: str) -> None:
         # Only older versions have the AVIF function.
         register = getattr(pillow_heif, "register_avif_opener" if wants_avif else "register_heif_opener")
     except (ImportError, AttributeError):
-        remedy = 'pip install "rmbg-trt[heif]"' + (", or Pillow 11.3 or later" if wants_avif else "")
+        remedy = install_command("heif") + (", or Pillow 11.3 or later" if wants_avif else "")
         raise UnavailableError(f"{name} is a {kind} image, which needs an optional package: {remedy}") from None
     register()

@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from ..errors import UnavailableError
+from ..install import install_command
 
 
 def opencv() -> Any:
@@ -25,7 +26,7 @@ def _import(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise UnavailableError(f'{package} is not installed: pip install "rmbg-trt[camera]"') from error
+        raise UnavailableError(f"{package} is not installed: {install_command('camera')}") from error
     except ImportError as error:  # it needs a system library
         missing = "lib" in str(error) and module == "cv2"
         hint = "; on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0" if missing else ""

@@ -21,6 +21,7 @@ from ..errors import ModelError, NetworkError, UnavailableError
 from ..export.images import input_tensor, load_images
 from ..export.source import fixed_size, read_onnx
 from ..export.verify import FP16_LIMITS, compare
+from ..install import install_command
 from ..recipe import check_normalisation
 from ..runtimes.devices import file_kind, gpu_properties
 from ..runtimes.request import Opened, Request, UnsupportedNetworkError
@@ -35,7 +36,6 @@ log = logging.getLogger("rmbg_trt.torch")
 
 WARM_UPS = 3  # cuDNN tries its algorithms in the first, which also compiles
 PHOTOGRAPHS = 2
-_INSTALL = 'pip install "rmbg-trt[export]"'
 # One network warms up at a time: cuDNN's switches are global, and allocations break another thread's capture.
 _warming = threading.Lock()
 
@@ -87,7 +87,7 @@ def import_torch() -> Any:
         UnavailableError: It is not installed, or it finds no GPU.
     """
     if importlib.util.find_spec("torch") is None:
-        raise UnavailableError(f"PyTorch is not installed: {_INSTALL}")
+        raise UnavailableError(f"PyTorch is not installed: {install_command('export')}")
     import torch
 
     if torch.version.cuda is None:
@@ -141,7 +141,7 @@ def read_model(path: Path) -> tuple[nn.Module, tuple[int, int]]:
         check_normalisation(path.name, checkpoint.config.mean, checkpoint.config.std)
         return checkpoint.model, checkpoint.config.input_size
     if importlib.util.find_spec("onnx") is None:
-        raise UnavailableError(f"onnx, which reads the file, is not installed: {_INSTALL}")
+        raise UnavailableError(f"onnx, which reads the file, is not installed: {install_command('export')}")
     graph = read_onnx(path)
     try:
         model, _ = import_onnx(graph)

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
 from .. import _core
 from ..errors import ModelError, UnavailableError
+from ..install import install_command
 from ..recipe import DEFAULT_SIDE
 from .onnx_file import check_file, check_output, check_ports, size_error
 
@@ -24,13 +26,12 @@ def import_openvino(extra: str = "openvino") -> Any:
         UnavailableError: It is not installed.
     """
     if importlib.util.find_spec("openvino") is None:
-        raise UnavailableError(f'OpenVINO is not installed: pip install "rmbg-trt[{extra}]"')
+        raise UnavailableError(f"OpenVINO is not installed: {install_command(extra)}")
     import openvino
 
     return openvino
 
 
-@functools.cache
 def shared_core() -> Any:
     """The one ``openvino.Core`` of the process, which is never destroyed.
 
@@ -39,9 +40,21 @@ def shared_core() -> Any:
     next Ctrl-C crashes Python.
 
     Raises:
-        UnavailableError: OpenVINO is not installed.
+        UnavailableError: OpenVINO is not installed, or it was used before this process was forked: then its threads
+            exist only in the parent, and a call here would wait for them forever.
     """
-    return import_openvino().Core()
+    core, process = _core_and_process()
+    if process != os.getpid():
+        raise UnavailableError(
+            "OpenVINO was used before this process was forked and does not work on both sides of a fork; create "
+            "engines only in the children, start them with multiprocessing's method 'spawn', or use runtime='native'"
+        )
+    return core
+
+
+@functools.cache
+def _core_and_process() -> tuple[Any, int]:
+    return import_openvino().Core(), os.getpid()
 
 
 def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:

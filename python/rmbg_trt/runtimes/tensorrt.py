@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InputError, UnavailableError
+from ..install import install_command
 from .devices import TENSORRT, TITLES, Gpu
 
 log = logging.getLogger("rmbg_trt.tensorrt")
 
-INSTALL = {"tensorrt": 'pip install "rmbg-trt[tensorrt]"', "tensorrt_rtx": 'pip install "rmbg-trt[rtx]"'}
+EXTRAS = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}
 # Ways to import each; the last module has the classes. The wheel with the libraries comes before the bindings.
 _IMPORTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "tensorrt": (("tensorrt",),),
@@ -105,7 +106,7 @@ def load(name: str = "auto", gpu: Gpu | None = None) -> TensorRt:
     try:
         return replace(_load("tensorrt_rtx"), reason=f"TensorRT-RTX builds without a GPU; {passed_over}")
     except UnavailableError as error:
-        on_a_gpu = "" if gpu else f"; on a machine with a GPU, also {INSTALL['tensorrt']}"
+        on_a_gpu = "" if gpu else f"; on a machine with a GPU, also {install_command('tensorrt')}"
         raise UnavailableError(f"no runtime can build plans here: {passed_over}; {error}{on_a_gpu}") from error
 
 
@@ -146,12 +147,14 @@ def _load(name: str) -> TensorRt:
         if not hasattr(module, "Builder"):  # a folder of this name, or a wheel without its libraries
             raise _broken(name, f"the module {module.__name__} has no Builder")
         return _wrap(name, module)
-    raise UnavailableError(f"{TITLES[name]} is not installed: {INSTALL[name]}")
+    raise UnavailableError(f"{TITLES[name]} is not installed: {install_command(EXTRAS[name])}")
 
 
 def _broken(name: str, reason: object) -> UnavailableError:
     text = _one_line(str(reason))
-    return UnavailableError(f"{TITLES[name]} is installed but cannot be imported ({text}); repair it: {INSTALL[name]}")
+    return UnavailableError(
+        f"{TITLES[name]} is installed but cannot be imported ({text}); repair it: {install_command(EXTRAS[name])}"
+    )
 
 
 @functools.cache

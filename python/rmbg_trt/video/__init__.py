@@ -9,11 +9,12 @@ For example:
 from __future__ import annotations
 
 from ..errors import UnavailableError
+from ..install import install_command
 
 try:
     import av as _av  # noqa: F401  # checked once, so that the modules of this folder can import it at their top
 except ImportError as error:
-    raise UnavailableError('PyAV is not installed: pip install "rmbg-trt[video]"') from error
+    raise UnavailableError(f"PyAV is not installed: {install_command('video')}") from error
 
 from .job import VideoJob, matte_video
 from .options import VideoOptions

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import importlib.util
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from PIL import Image
 from tests.training.data import made_images as made
 
 from rmbg_trt.errors import Error, InputError, UnavailableError
+from rmbg_trt.install import install_command
 from rmbg_trt.training.data import prepare as module
 from rmbg_trt.training.data import read_mask, read_pairs, sources, write_pair
 from rmbg_trt.training.data.options import Options, Source
@@ -340,7 +342,9 @@ def test_a_file_that_vanishes_is_left_out(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_missing_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UnavailableError, match=r'ImageHash and matplotlib are not .*pip install "rmbg-trt\[train\]"'):
+    with pytest.raises(
+        UnavailableError, match=r"ImageHash and matplotlib are not .*" + re.escape(install_command("train"))
+    ):
         prepare([], tmp_path / "set")
 
 
