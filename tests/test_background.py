@@ -21,7 +21,7 @@ from rmbg_trt.background import parse
         ("tomato", (255, 99, 71)),
         (" White ", (255, 255, 255)),
         ("rgb(1, 2, 3)", (1, 2, 3)),
-        ("#01020304", (1, 2, 3)),
+        ("#010203ff", (1, 2, 3)),
     ],
 )
 def test_colours_by_name_are_turned_into_the_frames_order(text: str, rgb: tuple[int, int, int]) -> None:

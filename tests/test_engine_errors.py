@@ -48,9 +48,10 @@ def refused(engine: Engine, words: str, frame: Any, **options: Any) -> None:
         (np.zeros((4, 4, 2), np.uint8), r"shape \(4, 4, 2\)"),
         (np.zeros((3, 4, 0), np.uint8), r"shape \(3, 4, 0\)"),
         (np.zeros((4, 4, 3), np.float32), r"dtype float32; expected uint8.*\* 255"),
-        (np.zeros((4, 4, 3), np.int8), "dtype int8; expected uint8"),
-        (np.zeros((4, 4, 3), np.uint16), "dtype uint16; expected uint8"),
-        (np.zeros((4, 4), bool), "dtype bool; expected uint8"),
+        (np.zeros((4, 4, 3), np.int8), r"dtype int8; expected uint8 \(for values 0\.\.255: frame\.astype\('uint8'\)\)"),
+        (np.zeros((4, 4, 3), np.int64), r"dtype int64; expected uint8 \(for values 0\.\.255"),
+        (np.zeros((4, 4, 3), np.uint16), r"dtype uint16; expected uint8 \(for 16 bit: \(frame / 257\)\.round"),
+        (np.zeros((4, 4), bool), r"dtype bool; expected uint8 \(for a mask: frame\.astype\('uint8'\) \* 255\)"),
         (np.zeros((4, 4, 3), object), "dtype object; expected uint8"),
         (np.zeros((4, 5, 3), np.uint8)[::-1], r"strides \(-15, 3, 1\).*ascontiguousarray"),
         (np.zeros((4, 5, 3), np.uint8)[:, ::-1], "strides.*only rows may be padded"),
@@ -80,7 +81,7 @@ def test_frames(engine: Engine, frame: Any, words: str) -> None:
         (np.zeros((24, 40, 3), np.uint8), {}, "expected 40x24 with 1 channels"),
         (np.zeros((24, 40), np.uint8), {"output": "cutout"}, "expected 40x24 with 4 channels"),
         (np.zeros((24, 40, 4), np.uint8), {"output": "composite", "background": "red"}, "with 3 channels"),
-        (np.zeros((24, 40), np.float32), {}, "dtype float32; expected uint8"),
+        (np.zeros((24, 40), np.float32), {}, r"dtype float32; expected uint8 \(make it with numpy\.empty"),
         (np.zeros((40, 24), np.uint8).T, {}, "strides"),
         (np.zeros((24, 40), np.uint8)[::-1], {}, "strides"),
         (bytearray(24 * 40), {}, "out is bytearray; expected a NumPy array"),
@@ -89,6 +90,75 @@ def test_frames(engine: Engine, frame: Any, words: str) -> None:
 )
 def test_out(engine: Engine, out: Any, options: dict[str, Any], words: str) -> None:
     refused(engine, words, FRAME, out=out, **options)
+
+
+COLOURED: dict[str, Any] = {"output": "composite", "background": "red"}
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 0), (0, 1), (23, 0), (23, 39), (-1, 0), (-2, 3)])
+def test_out_that_overlaps_the_frame(engine: Engine, rows: int, columns: int) -> None:
+    memory = np.zeros((96, 120, 3), np.uint8)
+    frame, out = memory[24:48, 40:80], memory[24 + rows : 48 + rows, 40 + columns : 80 + columns]
+    refused(engine, "overlaps the memory of the frame; expected memory of its own", frame, out=out, **COLOURED)
+    refused(
+        engine, "overlaps the memory of the frame", frame[:, :, :], out=memory.ravel()[11600:][:960].reshape(24, 40)
+    )
+
+
+def test_out_that_overlaps_the_background(engine: Engine) -> None:
+    memory = np.zeros((48, 40, 3), np.uint8)
+    options: dict[str, Any] = {"output": "composite", "background": memory[:24]}
+    refused(engine, "overlaps the memory of the background", FRAME, out=memory[1:25], **options)
+
+
+def test_out_beside_the_frame_and_in_its_place(engine: Engine) -> None:
+    both = np.random.default_rng(1).integers(0, 256, (24, 80, 3), dtype=np.uint8)
+    frame, beside = both[:, :40], both[:, 40:]
+    expected = engine.run(frame.copy(), **COLOURED)
+    np.testing.assert_array_equal(engine.run(frame, out=beside, **COLOURED), expected)
+    np.testing.assert_array_equal(engine.run(frame, out=frame, **COLOURED), expected)
+    image = beside.copy()
+    expected = engine.run(FRAME, output="composite", background=image.copy())
+    np.testing.assert_array_equal(engine.run(FRAME, out=image, output="composite", background=image), expected)
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        (FRAME, r"frames is one array of shape \(24, 40, 3\); expected many frames: pass \[frame\]"),
+        (FRAME[:, :, 0], r"one array of shape \(24, 40\)"),
+        (Image.new("RGB", (40, 24)), "frames is Image; expected a list"),
+        ("photo.jpg", "frames is str; expected a list"),
+        (None, "frames is NoneType; expected a list"),
+    ],
+)
+def test_map_of_what_is_not_many_frames(engine: Engine, frames: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        engine.map(frames)
+
+
+def test_map_takes_arrays_of_frames(engine: Engine) -> None:
+    assert len(list(engine.map(np.zeros((3, 24, 40, 3), np.uint8)))) == 3
+    assert len(list(engine.map(np.zeros((3, 24, 40), np.uint8)))) == 3  # gray
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options", "words"),
+    [
+        ("bfloat16", {}, "frame is a Tensor of torch.bfloat16 .*expected uint8"),
+        ("uint8", {}, None),
+        ("float32", {"requires_grad": True}, r"frame is a Tensor of torch.float32 .*detach\(\) it first"),
+        ("float32", {}, "dtype float32; expected uint8"),
+    ],
+)
+def test_tensors_of_torch(engine: Engine, dtype: str, options: dict[str, Any], words: str | None) -> None:
+    torch = pytest.importorskip("torch")
+    wants_grad = options.get("requires_grad", False)
+    tensor = torch.zeros((24, 40, 3), dtype=getattr(torch, dtype), requires_grad=wants_grad)
+    if words is None:
+        assert engine.run(tensor).shape == (24, 40)
+    else:
+        refused(engine, words, tensor)
 
 
 def test_out_is_not_for_pil_images(engine: Engine) -> None:
@@ -109,6 +179,18 @@ def test_outputs(engine: Engine, output: Any) -> None:
         ("no-such-colour", "'no-such-colour' is not a colour; expected"),
         ("#12", "is not a colour"),
         ("", "is not a colour"),
+        ("rgb(300,0,0)", r"'rgb\(300,0,0\)' is \(300, 0, 0\) as RGB; expected numbers from 0 to 255"),
+        ("rgb(200%,0%,0%)", "expected numbers from 0 to 255"),
+        ("hsl(0,300%,50%)", "expected numbers from 0 to 255"),
+        ("hsv(0,100%,150%)", "expected numbers from 0 to 255"),
+        ("#ff000000", "is not opaque; expected a colour without alpha"),
+        ("#f008", "is not opaque"),
+        ("rgba(255,0,0,128)", "is not opaque"),
+        ("#ff0000ff", None),
+        (b"red", "expected a str"),
+        (Image.new("RGBA", (4, 4), (1, 2, 3, 254)), "background image has transparent pixels; expected an opaque one"),
+        (Image.new("LA", (4, 4), (1, 0)), "transparent pixels"),
+        (Image.new("RGBA", (4, 4), (1, 2, 3, 255)), None),
         ("blur:", None),
         ("blur:-3", "blur radius must be a number of pixels, above 0 and up to 1000"),
         ("blur:0", "blur radius"),
@@ -129,7 +211,7 @@ def test_outputs(engine: Engine, output: Any) -> None:
     ],
 )
 def test_backgrounds(engine: Engine, background: Any, words: str | None) -> None:
-    if words is None:  # an empty radius is the default one
+    if words is None:  # an empty radius is the default one, and alpha that is all 255 is none
         engine.run(FRAME, output="composite", background=background)
     else:
         refused(engine, words, FRAME, output="composite", background=background)

@@ -5,15 +5,34 @@
 
 namespace rmbg {
 
+namespace {
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+/// CUDA says "driver version is insufficient" also where there is no driver.
+std::string problem_text(cudaError_t error) {
+  int driver = 0;
+  if (error == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess) {
+    if (driver == 0) return "no NVIDIA driver on this machine";
+    return "the NVIDIA driver knows CUDA " + version_text(driver) + " and this build needs " +
+           version_text(CUDART_VERSION) + ": update the driver";
+  }
+  return cudaGetErrorString(error);
+}
+
+}  // namespace
+
 DeviceReport cuda_report() {
   DeviceReport report;
   report.built_with_cuda = true;
-  report.cuda_version = std::to_string(CUDART_VERSION / 1000) + "." + std::to_string(CUDART_VERSION % 1000 / 10);
+  report.cuda_version = version_text(CUDART_VERSION);
   report.architectures = RMBG_CUDA_ARCHITECTURES;
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess) {
-    report.problem = cudaGetErrorString(error);
+    report.problem = problem_text(error);
     cudaGetLastError();  // so that a later call does not report this one
     return report;
   }

@@ -2,9 +2,11 @@
 // Checks of a job. Python has checked with friendlier messages; these protect the memory.
 #include "pipeline/frame_job.h"
 
-#include <cstdlib>
+#include <algorithm>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "postprocess/blur.h"
 
@@ -41,6 +43,40 @@ void check_nv12(const ConstImageView& view) {
                                 "; expected NV12 as (height * 3/2, width) with an even height and width");
 }
 
+/// Whether two images share a byte. Rows may be padded, so that images side by side in one array do not.
+bool overlap(const ConstImageView& a, const ConstImageView& b) {
+  const auto start = [](const ConstImageView& view) { return reinterpret_cast<std::intptr_t>(view.data); };
+  const auto row_bytes = [](const ConstImageView& view) {
+    return static_cast<std::intptr_t>(view.width) * channels(view.format);
+  };
+  const auto end = [&](const ConstImageView& view) {
+    return start(view) + (view.height - 1) * view.pitch_bytes + row_bytes(view);
+  };
+  if (start(a) >= end(b) || start(b) >= end(a)) return false;
+  for (int y = 0; y < a.height; ++y) {
+    const std::intptr_t begin = start(a) + y * a.pitch_bytes - start(b), stop = begin + row_bytes(a);
+    if (stop <= 0) continue;
+    const std::intptr_t last = std::min<std::intptr_t>((stop - 1) / b.pitch_bytes, b.height - 1);
+    if (begin < last * b.pitch_bytes + row_bytes(b)) return true;  // the last row of b that begins before the end
+  }
+  return false;
+}
+
+/// In place is fine where each pixel is read before it is written and no other pixel is made of it.
+void check_apart(const FrameJob& job) {
+  const ConstImageView result{job.result.data, job.result.width, job.result.height, job.result.pitch_bytes,
+                              job.result.format};
+  const ConstImageView& image = job.options.background.image;
+  for (const auto& [view, what] : {std::pair(&job.frame, "frame"), std::pair(&image, "background")}) {
+    if (view == &image && !over_image(job.options)) continue;
+    const bool in_place = view->data == result.data && view->pitch_bytes == result.pitch_bytes &&
+                          channels(view->format) == channels(result.format) && !job.options.nv12;
+    if (!in_place && overlap(*view, result))
+      throw std::invalid_argument(std::string("result (out=) overlaps the memory of the ") + what +
+                                  "; expected memory of its own, or exactly that of the " + what);
+  }
+}
+
 }  // namespace
 
 void check_frame(const FrameJob& job) {
@@ -55,6 +91,7 @@ void check(const FrameJob& job) {
     throw std::invalid_argument("the blur's sigma is " + std::to_string(job.options.blur_sigma) +
                                 " pixels; expected at most 10000");
   if (over_image(job.options)) check_fits(job.options.background.image, "background", frame_size(job), 3);
+  check_apart(job);
 }
 
 }  // namespace rmbg

@@ -89,7 +89,7 @@ def parse(background: BackgroundLike | None, height: int, width: int, color: Col
     if isinstance(background, np.ndarray) and background.ndim == 3:
         return Background(_cover(background, height, width))
     if is_pil(background):
-        covered = _cover(np.asarray(background.convert("RGB")), height, width)
+        covered = _cover(_from_pil(background), height, width)
         return Background(covered if color == "rgb" else np.ascontiguousarray(covered[:, :, ::-1]))
     return Background(_three_bytes(background))
 
@@ -106,11 +106,18 @@ def _from_text(text: str, height: int, width: int, color: Color) -> Background:
     from PIL import ImageColor
 
     try:
-        red, green, blue = ImageColor.getrgb(text.strip())[:3]
+        red, green, blue, *alpha = ImageColor.getrgb(text.strip())
     except ValueError:
         raise InputError(
             f"background {text!r} is not a colour; expected '#rrggbb', a CSS colour name, 'blur' or 'blur:RADIUS'"
         ) from None
+    if not all(0 <= part <= 255 for part in (red, green, blue)):
+        raise InputError(f"background {text!r} is ({red}, {green}, {blue}) as RGB; expected numbers from 0 to 255")
+    if alpha and alpha[0] != 255:
+        raise InputError(
+            f"background {text!r} is not opaque; expected a colour without alpha (for a transparent background: "
+            "output='cutout')"
+        )
     return Background((red, green, blue) if color == "rgb" else (blue, green, red))
 
 
@@ -124,7 +131,24 @@ def _sigma(text: str, radius: str) -> float:
     return sigma
 
 
+def opaque(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The colours (h, w, 3) of a background image (h, w, 3 or 4). Raises `InputError` if its alpha is not all 255."""
+    if (image[:, :, 3:] < 255).any():
+        raise InputError(
+            "the background image has transparent pixels; expected an opaque one (put it over a colour first; for a "
+            "transparent background: output='cutout')"
+        )
+    return image[:, :, :3]
+
+
+def _from_pil(image: Image) -> NDArray[np.uint8]:
+    has_alpha = not {"A", "a"}.isdisjoint(image.getbands()) or "transparency" in image.info
+    return opaque(np.asarray(image.convert("RGBA" if has_alpha else "RGB")))
+
+
 def _three_bytes(value: Any) -> tuple[int, int, int]:
+    if isinstance(value, (bytes, bytearray)):
+        raise InputError(f"background is {value!r}; expected a str for a colour's name")
     try:
         numbers = [operator.index(part) for part in value]  # refuses fractions 0..1, which would become black
     except TypeError:

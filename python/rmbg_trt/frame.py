@@ -188,11 +188,23 @@ def _from_array(frame: Any) -> Array:
     if hasattr(frame, "__dlpack_device__"):
         kind = int(frame.__dlpack_device__()[0])
         if kind == 1:
-            return cast(Array, np.from_dlpack(frame))
+            return _from_dlpack(frame)
         raise InputError(f"the frame is on another device (DLPack type {kind}) and this engine runs on the CPU")
     if hasattr(frame, "__array__"):
         return np.asarray(frame)
     raise InputError(f"frame is {type(frame).__name__}; expected a NumPy array (H, W, 3) uint8 or a PIL image")
+
+
+def _from_dlpack(frame: Any) -> Array:
+    try:
+        return cast(Array, np.from_dlpack(frame))
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        detach = "detach() it first, and " if getattr(frame, "requires_grad", False) else ""
+        raise InputError(
+            f"frame is a {type(frame).__name__} of {getattr(frame, 'dtype', 'unknown dtype')} that NumPy cannot take "
+            f"over ({reason}); expected uint8 ({detach}for floats in 0..1: (frame * 255).round().to(torch.uint8))"
+        ) from error
 
 
 def stream_handle(frame: Any, stream: Any) -> int:

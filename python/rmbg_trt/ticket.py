@@ -50,8 +50,19 @@ def in_order(frames: Iterable[Any], submit: Callable[[Any], Ticket[Any]], in_fli
     """Yields results in the order of their frames, with up to ``in_flight`` frames submitted.
 
     An error of a frame or of the iterable itself is raised when its turn comes.
+
+    Raises:
+        InputError: ``frames`` is one frame, a path, or not iterable.
     """
-    source = iter(frames)
+    shape = tuple(getattr(frames, "shape", ()))
+    if len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)):
+        raise InputError(f"frames is one array of shape {shape}; expected many frames: pass [frame], or use run()")
+    if isinstance(frames, (str, bytes)) or not isinstance(frames, Iterable):
+        raise InputError(f"frames is {type(frames).__name__}; expected a list or another iterable of frames")
+    return _in_order(iter(frames), submit, in_flight)
+
+
+def _in_order(source: Iterator[Any], submit: Callable[[Any], Ticket[Any]], in_flight: int) -> Iterator[Any]:
     waiting: deque[Ticket[Any] | Exception] = deque()
     more = True
     while more or waiting:

@@ -179,6 +179,13 @@ def test_a_picture_as_background(engine: type[FakeEngine], tmp_path: Path) -> No
     assert Image.open(tmp_path / "a_composite.jpg").format == "JPEG"
 
 
+def test_a_transparent_image_as_background(engine: type[FakeEngine], tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 6), (1, 2, 3, 254)).save(tmp_path / "clear.png")
+    result = command(image_file(tmp_path / "a.png"), "--background", tmp_path / "clear.png")
+    assert (result.exit_code, engine.calls) == (2, [])
+    assert "has transparent pixels" in said(result)
+
+
 def test_formats(engine: type[FakeEngine], tmp_path: Path) -> None:
     source = image_file(tmp_path / "a.png")
     for arguments, name, format in (
@@ -283,6 +290,9 @@ def test_a_bad_stdin_fails(engine: type[FakeEngine]) -> None:
         (["a.png", "--output", "composite"], "needs --background"),
         (["a.png", "--background", "nocolour"], "'nocolour' is not a colour"),
         (["a.png", "--background", "blur:x"], "blur radius"),
+        (["a.png", "--background", ""], "'' is not a colour"),
+        (["a.png", "--background", "rgb(300,0,0)"], "expected numbers from 0 to 255"),
+        (["a.png", "--background", "#ff000080"], "not opaque"),
         (["a.png", "--background", "white", "--premultiplied"], "--premultiplied is for cutouts"),
         (["a.png", "--size", "320x"], "expected one side"),
         (["a.png", "--overwrite", "--only-new"], "contradict"),

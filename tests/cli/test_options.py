@@ -131,6 +131,8 @@ def test_a_stretch_that_is_refused(stretch: str) -> None:
     [
         (FrameChoice(), FrameOptions("cutout", refine=True, decontaminate=True)),
         (FrameChoice(background="red", refine=False), FrameOptions("composite", "red", decontaminate=True)),
+        (FrameChoice(background=""), FrameOptions("composite", "", refine=True, decontaminate=True)),
+        (FrameChoice(background=[]), FrameOptions("cutout", [], refine=True, decontaminate=True)),
         (FrameChoice(output=Output.alpha), FrameOptions("alpha", refine=True, decontaminate=True)),
         (
             FrameChoice(premultiplied=True, refine=False, decontaminate=False),

@@ -14,7 +14,7 @@ from tests.video.clips import HEIGHT, WIDTH, make_clip, pictures, smooth, worst
 from rmbg_trt import Engine
 from rmbg_trt.errors import InputError
 from rmbg_trt.video import matte_video
-from rmbg_trt.video.background import BackgroundSource
+from rmbg_trt.video.background import BackgroundSource, read_background
 
 
 def test_backgrounds(engine: Engine, clip: Path, tmp_path: Path) -> None:
@@ -26,6 +26,16 @@ def test_backgrounds(engine: Engine, clip: Path, tmp_path: Path) -> None:
         assert worst(frame[:, :20], smooth(3)[:, :20]) <= 6
     matte_video(clip, tmp_path / "o.mp4", engine=engine, background="blur:3", overwrite=True)
     assert worst(pictures(tmp_path / "o.mp4")[3][:, 50:56], smooth(3)[:, 50:56]) <= 12
+
+
+@pytest.mark.parametrize(("background", "words"), [("b.png", "transparent pixels"), ("#ff000000", "not opaque")])
+def test_transparent_backgrounds_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, background: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("LA", (20, 10), (10, 200)).save("b.png")
+    with pytest.raises(InputError, match=words):
+        read_background(background)
 
 
 def test_a_clip_as_background_runs_along_and_begins_again(engine: Engine, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ..background import BackgroundLike
+from ..background import BackgroundLike, opaque
 from ..background import parse as parse_background
 from ..errors import InputError
 from ..folder_job import Options, Skip
@@ -149,7 +149,7 @@ def _background(output: str, background: str | None, max_pixels: int) -> Backgro
     if background is None:
         raise InputError("--output composite needs --background: a colour, an image, blur or blur:RADIUS")
     if _is_file(background):
-        return read_image(background, max_pixels=max_pixels).pixels[:, :, :3]
+        return opaque(read_image(background, max_pixels=max_pixels).pixels)
     try:
         parse_background(background, 1, 1, "rgb")
     except InputError as error:

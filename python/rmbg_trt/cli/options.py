@@ -133,7 +133,7 @@ class FrameChoice:
 
     def frame_options(self) -> FrameOptions:
         """The same as `FrameOptions`; raises `InputError` for ``--premultiplied`` without a cutout."""
-        output = self.output.value if self.output else "composite" if self.background else "cutout"
+        output = self.output.value if self.output else "cutout" if self.background in (None, []) else "composite"
         if self.premultiplied and output != "cutout":
             raise InputError(f"--premultiplied is for cutouts, not for --output {output}")
         return FrameOptions(**{**vars(self), "output": output})

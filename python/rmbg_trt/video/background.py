@@ -32,7 +32,7 @@ def read_background(background: BackgroundLike | os.PathLike[str]) -> Any:
     if isinstance(background, (str, os.PathLike)) and Path(background).is_file():
         path = Path(background)
         is_still = path.suffix.lower() in INPUT_SUFFIXES and not is_animation(path)
-        return read_image(path).pixels[:, :, :3] if is_still else path
+        return backgrounds.opaque(read_image(path).pixels) if is_still else path
     if isinstance(background, os.PathLike):
         raise InputError(f"the background {os.fspath(background)} does not exist")
     try:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral, Real
 from typing import Any, Unpack
 
 from ..errors import InputError
@@ -90,6 +92,8 @@ class VideoOptions:
         """Raises `InputError` if a value makes no sense for any clip."""
         check_frame(self.frame, has_background=self.frame.background is not None)
         Decoder.choose(self.decoder, "cpu")
+        check_number("start", self.start, "a number of seconds")
+        check_number("duration", self.duration, "a number of seconds")
         if self.start is not None and self.start < 0:
             raise InputError(f"the start is {self.start} s; expected 0 or more")
         if self.duration is not None and self.duration <= 0:
@@ -112,11 +116,20 @@ def check_frame(frame: FrameOptions, *, has_background: bool) -> None:
         raise InputError("nv12 is for frames that you give to an engine yourself; leave it out")
 
 
+def check_number(name: str, value: Any, expected: str) -> None:
+    """Raises `InputError` unless a value is None or a finite number."""
+    if value is not None and not (isinstance(value, Real) and math.isfinite(value)):
+        raise InputError(f"the {name} is {value!r}; expected {expected}")
+
+
 def check_rate_and_size(fps: Fraction | float | None, width: int | None, height: int | None) -> None:
     """Raises `InputError` for what no result can have."""
+    check_number("frame rate", fps, "a number")
     if fps is not None and not 0 < fps <= 1000:
         raise InputError(f"the frame rate is {fps}; expected more than 0, up to 1000")
     for name, side in (("width", width), ("height", height)):
+        if side is not None and not isinstance(side, Integral):
+            raise InputError(f"the {name} is {side!r}; expected a whole number of pixels")
         if side is not None and not 1 <= side <= _LARGEST_SIDE:
             raise InputError(f"the {name} is {side}; expected 1 to {_LARGEST_SIDE} pixels")
 
