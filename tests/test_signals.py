@@ -150,6 +150,10 @@ rmbg_trt.cli.main()
 """
 
 
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_command_that_is_ended_removes_its_unfinished_files(tmp_path: Path, name: str) -> None:
     number = getattr(signal, name)
@@ -158,7 +162,7 @@ def test_a_command_that_is_ended_removes_its_unfinished_files(tmp_path: Path, na
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+        env=_environment(),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stdout is not None
@@ -170,13 +174,63 @@ def test_a_command_that_is_ended_removes_its_unfinished_files(tmp_path: Path, na
     assert list(tmp_path.iterdir()) == []
 
 
+_FINALIZER = """
+import sys, time
+import rmbg_trt.cli
+
+class Slow:
+    def __del__(self):
+        print("ready", flush=True)
+        for _ in range(100):
+            time.sleep(0.01)
+
+def slow():
+    slow = Slow()
+    del slow
+    while True:
+        time.sleep(0.01)
+
+rmbg_trt.cli.app = slow
+rmbg_trt.cli.main()
+"""
+
+
+_WRAPS = """
+import time
+import rmbg_trt.cli
+
+def wraps():
+    try:
+        print("ready", flush=True)
+        while True:
+            time.sleep(0.01)
+    except BaseException as error:
+        raise RuntimeError("of a library") from error
+
+rmbg_trt.cli.app = wraps
+rmbg_trt.cli.main()
+"""
+
+
+@pytest.mark.parametrize("script", [_FINALIZER, _WRAPS], ids=["ignored", "wrapped"])
+def test_an_exception_that_gets_lost_ends_the_command_all_the_same(script: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, said) == (128 + signal.SIGTERM, b"")
+
+
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _WRITES, "until enter"],
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+        env=_environment(),
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     ) as process:
         assert process.stdout is not None

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import signal
+import sys
 import threading
+import time
+from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import NoReturn
 
 
 def raised_by_handler(traceback: TracebackType | None) -> bool:
@@ -45,17 +49,40 @@ def _is_caller(frame: object, called: FrameType) -> bool:
     return caller is not None
 
 
-def exit_on_termination() -> None:
-    """Makes SIGTERM and SIGHUP raise `SystemExit`, so that unfinished files are removed. For the command line.
+@contextlib.contextmanager
+def exit_on_termination() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise `SystemExit` in the block, so that unfinished files are removed. For the command line.
 
-    A second signal ends the process at once. A signal that the caller ignores, as ``nohup`` does, stays ignored.
+    Another one, at least a second later, ends the process at once. (When a terminal closes, both the shell and the
+    kernel may send SIGHUP.) A signal that the caller ignores, as ``nohup`` does, stays ignored.
     """
+    received: list[int] = []
+    times: dict[int, float] = {}
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if number not in times:
+            times[number] = time.monotonic()
+            raise SystemExit(128 + number)
+        if time.monotonic() - times[number] >= 1:
+            os._exit(128 + number)
+
+    def raise_again(unraisable: sys.UnraisableHookArgs) -> None:
+        # Python ignores exceptions in finalizers and in some callbacks.
+        if not received or not isinstance(unraisable.exc_value, SystemExit):
+            sys.__unraisablehook__(unraisable)
+            return
+        number = received[-1]
+        times.pop(number, None)
+        threading.Timer(0.05, os.kill, [os.getpid(), number]).start()
+
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _exit)
-
-
-def _exit(number: int, frame: FrameType | None) -> NoReturn:
-    signal.signal(number, signal.SIG_DFL)
-    raise SystemExit(128 + number)
+            signal.signal(number, terminate)
+            sys.unraisablehook = raise_again
+    try:
+        yield
+    finally:
+        if received:  # whatever libraries made of the exception
+            raise SystemExit(128 + received[0]) from None

@@ -65,5 +65,5 @@ def _app() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    exit_on_termination()
-    app()
+    with exit_on_termination():
+        app()
