@@ -62,6 +62,12 @@ def test_the_tests_of_the_gpu(stand_in_package: Path, name: str) -> None:
     assert " passed" in printed
 
 
+def test_without_a_driver_the_core_says_so(stand_in_package: Path) -> None:
+    script = "from rmbg_trt import _core; print(_core.build_info()['cuda_problem'], _core.cuda_devices())"
+    printed = call(sys.executable, "-c", script, PYTHONPATH=str(stand_in_package), RMBG_STAND_IN_DEVICES="0")
+    assert printed.strip() == "no NVIDIA driver on this machine []"
+
+
 def test_threads_of_the_host_do_not_race(built: Build) -> None:
     """The pipeline on several threads under ThreadSanitizer, which finds a race that is put there."""
     program = str(built("rmbg_pipeline_threads") / "stand_in" / "rmbg_pipeline_threads")

@@ -72,7 +72,7 @@ cudaError_t begin_call(const char* name) {
   const cudaError_t error = requested_failure(name);
   if (is_fatal(error)) lose_device(error);
   if (error != cudaSuccess) return error;
-  return device_count() == 0 ? cudaErrorNoDevice : cudaSuccess;
+  return device_count() == 0 ? cudaErrorInsufficientDriver : cudaSuccess;
 }
 
 cudaError_t end_call(cudaError_t error) {

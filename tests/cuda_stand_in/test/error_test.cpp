@@ -92,14 +92,15 @@ const Case devices("streams, events and memory belong to a device", [] {
   CHECK_OK(cudaSetDevice(0));
 });
 
-const Case none("without a device every call says so", [] {
+const Case none("without a device there is no driver, and every call says so", [] {
   const Setting setting("RMBG_STAND_IN_DEVICES", "0");
   int count = -1;
   void* data = nullptr;
-  CHECK(cudaGetDeviceCount(&count) == cudaErrorNoDevice);
-  CHECK(cudaMalloc(&data, 1) == cudaErrorNoDevice);
-  CHECK(std::strcmp(cudaGetErrorName(cudaErrorNoDevice), "cudaErrorNoDevice") == 0);
-  CHECK(std::strcmp(cudaGetErrorString(cudaErrorNoDevice), "no CUDA-capable device is detected") == 0);
+  CHECK(cudaGetDeviceCount(&count) == cudaErrorInsufficientDriver);
+  CHECK(cudaMalloc(&data, 1) == cudaErrorInsufficientDriver);
+  CHECK(std::strcmp(cudaGetErrorName(cudaErrorInsufficientDriver), "cudaErrorInsufficientDriver") == 0);
+  CHECK(std::strcmp(cudaGetErrorString(cudaErrorInsufficientDriver),
+                    "CUDA driver version is insufficient for CUDA runtime version") == 0);
 });
 
 __global__ void add_up(int* sum) {
