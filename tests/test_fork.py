@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 from tests import fakes, reference, small_models
 from tests.fakes import Gate, is_tag, join
+from tests.forks import CHILD_S, in_child
 
 from rmbg_trt import Engine, Error, UnavailableError, VideoMatter, _core
 
@@ -23,7 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
 
-CHILD_S = 60.0
 FRAME = np.random.default_rng(3).integers(0, 256, (300, 400, 3), dtype=np.uint8)
 
 
@@ -31,28 +29,6 @@ FRAME = np.random.default_rng(3).integers(0, 256, (300, 400, 3), dtype=np.uint8)
 def native(tmp_path: Path) -> Iterator[Engine]:
     with Engine(small_models.matte(tmp_path / "model.onnx", 64, 64), device="cpu", runtime="native") as engine:
         yield engine
-
-
-def in_child(work: Callable[[], object]) -> None:
-    """Runs it in a forked child, where it must neither raise nor hang."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException as error:
-            print(f"in the child: {error!r}", flush=True)
-            os._exit(7)
-        os._exit(0)
-    deadline = time.monotonic() + CHILD_S
-    while time.monotonic() < deadline:
-        finished, status = os.waitpid(child, os.WNOHANG)
-        if finished:
-            assert os.waitstatus_to_exitcode(status) == 0
-            return
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    pytest.fail("the child is stuck")
 
 
 def test_run_submit_map_and_close_in_the_child(native: Engine) -> None:

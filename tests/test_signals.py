@@ -9,16 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests import fakes, small_models
 from tests.fakes import TIMEOUT_S, Gate, is_tag, join
 
 from rmbg_trt import Engine, NetworkError
+from rmbg_trt.image import read_image
 from rmbg_trt.signals import raised_by_handler
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")
@@ -122,6 +125,26 @@ def test_an_exception_of_a_handler_comes_out_of_a_runtime(
         finally:
             signal.signal(signal.SIGALRM, before)
         assert np.array_equal(engine.run(frame), expected)
+
+
+def test_an_exception_of_a_handler_comes_out_of_opening_a_file(
+    tmp_path: Path, handle: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(1)
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    model = small_models.matte(tmp_path / "model.onnx", 32, 32)
+    handle(raises)
+    with monkeypatch.context() as patched:
+        patched.setattr(Image, "open", interrupted)
+        with pytest.raises(TimeLimitError):
+            read_image(tmp_path / "a.png")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", interrupted)
+        with pytest.raises(TimeLimitError):
+            Engine(model, device="cpu", runtime="native")
 
 
 def test_a_direct_call_of_a_handler_is_no_signal() -> None:

@@ -2,6 +2,7 @@
 // Devices, streams and copies by the CUDA runtime. Without a driver the device count is not even written.
 #include "core/cuda_stream.h"
 #include "core/device.h"
+#include "core/fork.h"
 
 namespace rmbg {
 
@@ -11,7 +12,7 @@ std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-/// CUDA says "driver version is insufficient" also where there is no driver.
+/// CUDA reports "driver version is insufficient" also where there is no driver, and "initialization error" in a child.
 std::string problem_text(cudaError_t error) {
   int driver = 0;
   if (error == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess) {
@@ -19,6 +20,8 @@ std::string problem_text(cudaError_t error) {
     return "the NVIDIA driver knows CUDA " + version_text(driver) + " and this build needs " +
            version_text(CUDART_VERSION) + ": update the driver";
   }
+  if (error == cudaErrorInitializationError && fork_generation() > 0)
+    return "CUDA was used before this process was forked; start it with multiprocessing's method 'spawn'";
   return cudaGetErrorString(error);
 }
 

@@ -30,6 +30,12 @@ def raised_by_handler(traceback: TracebackType | None) -> bool:
     return False
 
 
+def let_handlers_raise(error: Exception) -> None:
+    """Raises an exception again if a signal handler raised it: it is no failure of the call that it came out of."""
+    if raised_by_handler(error.__traceback__):
+        raise error
+
+
 def _is_handler(called: FrameType) -> bool:
     code, values = called.f_code, called.f_locals
     given = [values.get(name) for name in code.co_varnames[: code.co_argcount]]  # with self, if it is a method

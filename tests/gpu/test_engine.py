@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.forks import in_child
 from tests.gpu import gpu_networks as gpu
+from tests.gpu.stand_in import StandIn
 
-from rmbg_trt import Engine, InputError, _core, engine
+from rmbg_trt import Engine, Error, InputError, _core, engine
 from rmbg_trt.runtimes.request import Opened
 
 MakeEngine = Callable[..., Engine]
@@ -53,6 +55,30 @@ def test_arrays_and_pictures(make_engine: MakeEngine, color: str) -> None:
             np.testing.assert_array_equal(ours.run(frame, **options), cpu.run(frame, **options))
             image = Image.fromarray(frame, "RGBA")
             assert ours.run(image, **options).tobytes() == cpu.run(image, **options).tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_is_told_at_once(make_engine: MakeEngine) -> None:
+    ours, frame = make_engine("cuda"), picture()
+    expected = ours.submit(frame).result()
+
+    def work() -> None:
+        for call in (ours.run, ours.submit):
+            with pytest.raises(Error, match=r"before the process was forked.*create engines only in the children"):
+                call(frame)
+        ours.close()
+
+    in_child(work)
+    np.testing.assert_array_equal(ours.run(frame), expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_cannot_use_the_gpu_either(stand_in: StandIn) -> None:
+    def work() -> None:
+        stand_in.fail("cudaGetDeviceCount", 3)  # as CUDA does
+        assert "CUDA was used before this process was forked" in _core.build_info()["cuda_problem"]
+
+    in_child(work)
 
 
 def test_pictures_as_backgrounds(make_engine: MakeEngine) -> None:

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from ..signals import let_handlers_raise
+
 log = logging.getLogger(__name__)
 
 _ORIENTATION = 0x0112
@@ -141,6 +143,7 @@ def read_orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception as error:  # the parser raises anything on damaged data
+        let_handlers_raise(error)
         log.warning("damaged EXIF data, the image is taken as upright: %s", error)
         return 1
     return int(orientation) if orientation in range(1, 9) else 1
@@ -185,5 +188,6 @@ def read_exif(image: Image.Image, upright_size: tuple[int, int]) -> bytes | None
             kept[_GPS_IFD] = gps
         return kept.tobytes() if len(kept) else None
     except Exception as error:  # the parser raises anything on damaged data
+        let_handlers_raise(error)
         log.warning("damaged EXIF data is dropped: %s", error)
         return None

@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError, UnavailableError
 from ..install import install_command
+from ..signals import let_handlers_raise
 from .convert import read_dpi, read_exif, read_orientation, to_rgb
 
 log = logging.getLogger(__name__)
@@ -170,6 +171,7 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise InputError(f"{name} is not an image, or its format is not supported") from error
     except Exception as error:  # a damaged header: decoders raise anything
+        let_handlers_raise(error)
         raise InputError(f"{name} is damaged: {error}") from error
 
 
@@ -185,6 +187,7 @@ def _reasons(name: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
+        let_handlers_raise(error)
         text = str(error)
         cut = any(word in text.lower() for word in ("truncated", "unexpected end", "incomplete", "not enough"))
         raise InputError(f"{name} is {'cut short' if cut else 'damaged'}: {text or type(error).__name__}") from error

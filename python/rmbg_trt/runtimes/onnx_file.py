@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import Error, InputError, ModelError, UnavailableError
 from ..recipe import DEFAULT_SIDE
+from ..signals import let_handlers_raise
 
 DOMAINS = ("", "ai.onnx")  # names of ONNX's own operators
 _LARGEST_SIDE = 1 << 20
@@ -140,6 +141,7 @@ def read_onnx_file(path: Path) -> Any:
         model = onnx.ModelProto.FromString(path.read_bytes())
         external_data_helper.load_external_data_for_model(model, str(path.absolute().parent))
     except Exception as error:  # protobuf's, onnx's and the system's own
+        let_handlers_raise(error)
         lines = str(error).splitlines() or [type(error).__name__]
         raise ModelError(f"{path}: not a readable ONNX model ({lines[0][:200]})") from error
     return model

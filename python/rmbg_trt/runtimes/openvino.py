@@ -13,6 +13,7 @@ from .. import _core
 from ..errors import ModelError, UnavailableError
 from ..install import install_command
 from ..recipe import DEFAULT_SIDE
+from ..signals import let_handlers_raise
 from .onnx_file import check_file, check_output, check_ports, size_error
 
 
@@ -74,6 +75,7 @@ def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
     try:
         model = core.read_model(str(path))
     except Exception as error:  # OpenVINO raises RuntimeError and several of its own
+        let_handlers_raise(error)
         raise ModelError(f"{path}: not a readable model ({_first_line(error)})") from error
     check_ports(path, [port.get_any_name() for port in model.inputs], len(model.outputs))
     shape = model.inputs[0].partial_shape
@@ -87,6 +89,7 @@ def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
         model = openvino.Model([model.outputs[0]], model.get_parameters(), path.stem)
         model.reshape([1, 3, height, width])
     except Exception as error:
+        let_handlers_raise(error)
         raise size_error(path, (height, width), _first_line(error), requested=size is not None) from error
     output = model.outputs[0]
     if output.partial_shape.is_dynamic:
