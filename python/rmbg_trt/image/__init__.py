@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+from .convert import Array, LoadedImage, load_pil
+from .profile import convert_color, convert_pixels
 from .read import (
     DEFAULT_MAX_PIXELS,
     INPUT_SUFFIXES,
-    Array,
-    LoadedImage,
     Source,
     lift_pillow_limit,
     read_image,
@@ -20,6 +20,7 @@ from .write import (
     clear_transparent_color,
     encode_image,
     format_of,
+    to_pil,
     write_image,
 )
 
@@ -33,10 +34,14 @@ __all__ = [
     "Source",
     "check_format",
     "clear_transparent_color",
+    "convert_color",
+    "convert_pixels",
     "encode_image",
     "format_of",
     "lift_pillow_limit",
+    "load_pil",
     "read_image",
     "read_pil_image",
+    "to_pil",
     "write_image",
 ]

@@ -33,6 +33,7 @@ def encode_png(
     icc_profile: bytes | None = None,
     dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
+    cicp: bytes | None = None,
 ) -> bytes:
     r"""Encodes an image as PNG.
 
@@ -41,6 +42,7 @@ def encode_png(
         icc_profile: Colour profile of the pixels.
         dpi: Horizontal and vertical resolution in dots per inch; stored in whole dots per metre.
         exif: Beginning with ``Exif\0\0``, as in a JPEG.
+        cicp: Four code points of ITU-T H.273, which say what colours the pixels mean.
 
     Returns:
         The bytes of the file.
@@ -49,6 +51,8 @@ def encode_png(
     rows = pixels.reshape(height, -1)
     colour_type = _COLOUR_TYPE[rows.shape[1] // width]
     chunks = [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0))]
+    if cicp:
+        chunks.append(_chunk(b"cICP", cicp))
     if icc_profile:
         chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile)))
     if dpi:

@@ -7,23 +7,20 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Union
+from typing import IO, TypeVar, Union
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError, UnavailableError
-from ..install import install_command
-from ..signals import let_handlers_raise
-from .convert import read_dpi, read_exif, read_orientation, to_rgb
+from . import tiff
+from .convert import LoadedImage, load_pil, reasons
+from .repair import reason, repair
 
 log = logging.getLogger(__name__)
 
-Array = NDArray[np.uint8]
+Result = TypeVar("Result")
 Source = Union[str, "os.PathLike[str]", bytes, IO[bytes]]
 
 DEFAULT_MAX_PIXELS = 178_956_970
@@ -33,39 +30,14 @@ DEFAULT_MAX_PIXELS = 178_956_970
 INPUT_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".tga"),
-        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".heic", ".heif", ".avif"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".heic", ".heif", ".hif", ".avif", ".mpo", ".ico"),
     )
 )
 
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_DRAWINGS = ("EPS", "WMF")  # Pillow would run Ghostscript or the system on them
+_CHUNK = 1 << 20
+_LARGEST_METADATA, _LARGEST_PIXEL = 64 << 20, 8  # bytes: in a file, and of RGBA with 16 bits
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
-
-
-@dataclass(frozen=True)
-class LoadedImage:
-    r"""An image as it was read: the pixels, and the metadata to keep in the result.
-
-    Attributes:
-        pixels: (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha; uint8, C-contiguous, read-only, upright.
-        icc_profile: The RGB colour profile of ``pixels``, or None if the file has none.
-        dpi: Horizontal and vertical resolution in dots per inch, or None.
-        exif: Beginning with ``Exif\0\0``, without orientation and thumbnail; or None.
-        name: Where it came from, for messages.
-    """
-
-    pixels: Array
-    icc_profile: bytes | None = None
-    dpi: tuple[float, float] | None = None
-    exif: bytes | None = None
-    name: str = ""
 
 
 def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str | None = None) -> LoadedImage:
@@ -84,8 +56,7 @@ def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: st
         InputError: The file is missing, a folder, empty, too large, damaged, cut short, or not an image.
         UnavailableError: The format needs an optional package; the message says which.
     """
-    with _stream_of(source, name) as (stream, name), _decoded(stream, max_pixels, name) as image:
-        return _upright(image, name)
+    return _read(source, max_pixels, name, load_pil)
 
 
 def lift_pillow_limit() -> None:
@@ -98,25 +69,54 @@ def read_pil_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name
 
     Arguments and errors are those of `read_image`.
     """
-    with _stream_of(source, name) as (stream, name), _decoded(stream, max_pixels, name) as image:
+    return _read(source, max_pixels, name, _copied)
+
+
+def _copied(image: Image.Image, name: str) -> Image.Image:
+    with reasons(name):
+        tiff.check(image, name)
         return image.copy()
 
 
+def _read(source: Source, max_pixels: int, name: str | None, use: Callable[[Image.Image, str], Result]) -> Result:
+    """Opens an image and uses it; tries again without what is damaged beside its pixels."""
+    with _stream_of(source, max_pixels, name) as (stream, name):
+        try:
+            with _opened(stream, max_pixels, name) as image:
+                return use(image, name)
+        except InputError as error:
+            repaired = repair(stream, max_pixels)
+            if repaired is None:
+                raise
+            try:
+                with _opened(repaired.stream, max_pixels, name) as image:
+                    image.info.update(repaired.info)
+                    used = use(image, name)
+            except InputError:
+                raise error from None
+            log.warning("%s: %s", name, repaired.what)
+            return used
+
+
 @contextlib.contextmanager
-def _stream_of(source: Source, name: str | None) -> Iterator[tuple[IO[bytes], str]]:
+def _stream_of(source: Source, max_pixels: int, name: str | None) -> Iterator[tuple[IO[bytes], str]]:
     """Yields a seekable stream of the source, and its name."""
     if isinstance(source, bytes):
         yield io.BytesIO(source), name or "the data"
         return
     if not isinstance(source, (str, os.PathLike)):
-        yield io.BytesIO(source.read()), name or str(getattr(source, "name", "the stream"))
+        name = name or str(getattr(source, "name", "the stream"))
+        yield _buffered(source, max_pixels, name), name
         return
-    path, name = Path(source), name or os.fspath(source)
+    name = name or os.fspath(source)
+    if not os.fspath(source):
+        raise InputError("the path of an image is empty")
     try:
+        path = Path(source)
         if path.is_dir():
             raise InputError(f"{name} is a folder, not an image")
         with path.open("rb") as stream:
-            yield stream, name
+            yield stream if stream.seekable() else _buffered(stream, max_pixels, name), name
     except OSError as error:
         raise InputError(f"{name} could not be read: {error.strerror or error}") from error
     except ValueError as error:  # a null byte in the path
@@ -125,9 +125,20 @@ def _stream_of(source: Source, name: str | None) -> Iterator[tuple[IO[bytes], st
         raise InputError(f"{name!r} is not a path: {error}") from error
 
 
+def _buffered(stream: IO[bytes], max_pixels: int, name: str) -> io.BytesIO:
+    """Reads a stream to its end; one without an end is given up when no image could be so large."""
+    most, buffer = _LARGEST_METADATA + _LARGEST_PIXEL * max_pixels, io.BytesIO()
+    while chunk := stream.read(_CHUNK):
+        buffer.write(chunk)
+        if buffer.tell() > most:
+            raise InputError(f"{name} has more than {most:,} bytes, too many for an image of {max_pixels:,} pixels")
+    buffer.seek(0)
+    return buffer
+
+
 @contextlib.contextmanager
-def _decoded(stream: IO[bytes], max_pixels: int, name: str) -> Iterator[Image.Image]:
-    """Yields the decoded image, or the first one if the file has several."""
+def _opened(stream: IO[bytes], max_pixels: int, name: str) -> Iterator[Image.Image]:
+    """Yields the image, not decoded yet, or the first one if the file has several."""
     head = stream.read(64)
     stream.seek(0)
     if not head:
@@ -139,27 +150,13 @@ def _decoded(stream: IO[bytes], max_pixels: int, name: str) -> Iterator[Image.Im
             raise InputError(f"{name} is {width} x {height} pixels; expected at least 1 x 1")
         if width * height > max_pixels:
             raise InputError(_too_large(name, f"{width} x {height} = {width * height:,}", f"{max_pixels:,}"))
-        with _reasons(name):
+        if image.format in _DRAWINGS:
+            raise InputError(f"{name} is a drawing ({image.format}), not an image; save it as a PNG")
+        with reasons(name):
             if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photograph and its preview
                 log.warning("%s has %d frames or pages; only the first is used", name, getattr(image, "n_frames", 2))
                 image.seek(0)
-            image.load()
         yield image
-
-
-def _upright(image: Image.Image, name: str) -> LoadedImage:
-    """Converts a decoded image to upright RGB and collects its metadata."""
-    orientation = read_orientation(image)
-    turned = orientation >= 5
-    dpi = read_dpi(image)
-    exif = read_exif(image, image.size[::-1] if turned else image.size)
-    with _reasons(name):
-        rgb, icc_profile = to_rgb(image, name)
-        if orientation in _TRANSPOSE:
-            rgb = rgb.transpose(_TRANSPOSE[orientation])
-        pixels = np.ascontiguousarray(np.asarray(rgb))
-    pixels.flags.writeable = False
-    return LoadedImage(pixels, icc_profile, dpi[::-1] if dpi and turned else dpi, exif, name)
 
 
 def _open(stream: IO[bytes], name: str) -> Image.Image:
@@ -169,7 +166,7 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
         limit = f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,} (Pillow's own, see rmbg_trt.image.lift_pillow_limit)"
         raise InputError(_too_large(name, str(error).partition("(")[2].partition(" ")[0], limit)) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{name} is not an image, or its format is not supported") from error
+        raise InputError(reason(stream, name)) from error
     except Exception as error:  # a damaged header: decoders raise anything
         let_handlers_raise(error)
         raise InputError(f"{name} is damaged: {error}") from error
@@ -177,20 +174,6 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
 
 def _too_large(name: str, pixels: str, limit: str) -> str:
     return f"{name} has {pixels} pixels, more than the limit of {limit}; --max-pixels (max_pixels=) raises it"
-
-
-@contextlib.contextmanager
-def _reasons(name: str) -> Iterator[None]:
-    """Turns whatever a decoder raises on damaged data into an `InputError` that names the file."""
-    try:
-        yield
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:
-        let_handlers_raise(error)
-        text = str(error)
-        cut = any(word in text.lower() for word in ("truncated", "unexpected end", "incomplete", "not enough"))
-        raise InputError(f"{name} is {'cut short' if cut else 'damaged'}: {text or type(error).__name__}") from error
 
 
 def _register_heif(head: bytes, name: str) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -14,7 +15,10 @@ from PIL import Image, TiffImagePlugin
 from ..errors import Error, InputError
 from ..files import atomic_file
 from .png import encode_png
-from .read import Array, LoadedImage
+from .color_tags import HDR_TRANSFERS
+from .convert import Array, LoadedImage
+
+log = logging.getLogger(__name__)
 
 Format = Literal["png", "webp", "tiff", "jpg"]
 
@@ -77,6 +81,9 @@ def encode_image(
     kept = _kept(like, has_colours=pixels.ndim == 3)
     if format == "png":
         return encode_png(pixels, **kept)
+    if like is not None and "cicp" in kept:
+        transfer = HDR_TRANSFERS.get(kept.pop("cicp")[1])
+        log.warning("%s is HDR (%s), which a %s file cannot say; colours will look dull, use png", like.name, transfer, format)
     if format == "tiff":
         options = _tiff_options(kept)
     elif format == "webp":
@@ -130,6 +137,13 @@ def check_format(format: str, output: str, quality: int | None = None) -> None:
         raise InputError(f"{format} is lossless and takes no quality; leave it out, or use webp or jpg")
 
 
+def to_pil(pixels: Array, like: LoadedImage) -> Image.Image:
+    """A result of the engine as a PIL image, whose ``info`` has the metadata of ``like`` that `encode_image` keeps."""
+    image = Image.fromarray(pixels)
+    image.info.update(_kept(like, has_colours=pixels.ndim == 3))
+    return image
+
+
 def clear_transparent_color(cutout: Array) -> Array:
     """A copy of (H, W, 4) with transparent pixels set to zero; 32-bit words are 10 times as fast as a mask."""
     words = np.ascontiguousarray(cutout).view(np.uint32)[..., 0]
@@ -141,7 +155,9 @@ def _kept(like: LoadedImage | None, *, has_colours: bool) -> dict[str, Any]:
     """The metadata of the source to keep, as keywords of the encoders."""
     if like is None:
         return {}
-    kept = {"icc_profile": like.icc_profile if has_colours else None, "dpi": like.dpi, "exif": like.exif}
+    kept: dict[str, Any] = {"dpi": like.dpi, "exif": like.exif}
+    if has_colours:
+        kept |= {"icc_profile": like.icc_profile, "cicp": like.cicp}
     return {key: value for key, value in kept.items() if value is not None}
 
 
