@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from .errors import InputError
+from .image import convert_color, convert_pixels, load_pil
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,8 +71,8 @@ def parse(background: BackgroundLike | None, height: int, width: int, color: Col
 
     Args:
         background: "#rrggbb", a CSS colour name, "blur", "blur:RADIUS" (standard deviation in pixels), three
-            numbers 0..255 in the order of ``color``, an image (h, w, 3) uint8 in that order, or a PIL image.
-            Images are scaled to cover the frame and cropped around their centre.
+            numbers 0..255 in the order of ``color``, an image (h, w, 3) uint8 in that order, or a PIL image, which is
+            turned upright and converted to sRGB. Images are scaled to cover the frame and cropped around their centre.
         height: Height of the frame in pixels.
         width: Width of the frame in pixels.
         color: Channel order of the frame.
@@ -89,9 +90,42 @@ def parse(background: BackgroundLike | None, height: int, width: int, color: Col
     if isinstance(background, np.ndarray) and background.ndim == 3:
         return Background(_cover(background, height, width))
     if is_pil(background):
-        covered = _cover(_from_pil(background), height, width)
+        covered = _cover(_pil_pixels(background, None), height, width)
         return Background(covered if color == "rgb" else np.ascontiguousarray(covered[:, :, ::-1]))
     return Background(_three_bytes(background))
+
+
+def in_profile(background: BackgroundLike | None, profile: bytes | None) -> BackgroundLike | None:
+    """A background for a frame with a colour profile: its colours become the frame's values for the same colours.
+
+    Args:
+        background: As for ``parse``, in RGB order. Colours and arrays are sRGB; a PIL image has its own profile, or is
+            sRGB.
+        profile: The RGB profile of the frame; None is sRGB.
+
+    Returns:
+        Three numbers, an image (h, w, 3), or the background itself where nothing changes.
+
+    Raises:
+        InputError: The background is invalid.
+    """
+    if background is None:
+        return None
+    if is_pil(background):
+        return _pil_pixels(background, profile)
+    if profile is None:
+        return background
+    if isinstance(background, np.ndarray) and background.ndim == 3:
+        _check_image(background)
+        return convert_pixels(background, None, profile, "the background")
+    parsed = parse(background, 1, 1, "rgb")
+    return convert_color(parsed.value, profile) if isinstance(parsed.value, tuple) else background
+
+
+def _pil_pixels(image: Image, profile: bytes | None) -> NDArray[np.uint8]:
+    """A PIL image, upright, as RGB (h, w, 3) in the values of a profile."""
+    loaded = load_pil(image, "the background")
+    return convert_pixels(loaded.pixels[:, :, :3], loaded.icc_profile, profile, "the background")
 
 
 def is_pil(value: Any) -> TypeGuard[Image]:
@@ -160,10 +194,7 @@ def _three_bytes(value: Any) -> tuple[int, int, int]:
 
 def _cover(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Scales an image (h, w, 3) to cover (height, width) and crops it around its centre."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise InputError(
-            f"background has shape {image.shape} and dtype {image.dtype}; expected an image (h, w, 3) uint8"
-        )
+    _check_image(image)
     if image.strides[0] < 0 or image.strides[1:] != (3, 1):
         image = np.ascontiguousarray(image)
     if image.shape[:2] == (height, width):
@@ -175,6 +206,13 @@ def _cover(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     top, left = (tall - height) // 2, (wide - width) // 2
     scaled = _core.resample(image, (tall, wide), "lanczos")
     return scaled[top : top + height, left : left + width]
+
+
+def _check_image(image: NDArray[np.uint8]) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise InputError(
+            f"background has shape {image.shape} and dtype {image.dtype}; expected an image (h, w, 3) uint8"
+        )
 
 
 def _without_far_ends(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

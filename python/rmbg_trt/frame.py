@@ -15,6 +15,7 @@ from . import _core
 from . import background as backgrounds
 from .background import Color
 from .errors import InputError
+from .image import LoadedImage, load_pil, to_pil
 from .options import FrameOptions
 from .ticket import Ticket
 
@@ -23,7 +24,6 @@ Array: TypeAlias = NDArray[np.uint8]
 LEGACY_STREAM = 1
 
 _CHANNELS = {"alpha": 1, "cutout": 4, "composite": 3}
-_PIL_MODES = {"alpha": "L", "cutout": "RGBA", "composite": "RGB"}
 
 
 class HostFrame(NamedTuple):
@@ -34,14 +34,14 @@ class HostFrame(NamedTuple):
         result: The array that the core writes.
         color: Channel order of both.
         options: The core's form of the options.
-        pil_mode: Mode of the PIL image to return; None returns the array.
+        source: The PIL image that the frame was; the result is one, too. None: the result is the array.
     """
 
     frame: Array
     result: Array
     color: Color
     options: _core.FrameOptions
-    pil_mode: str | None
+    source: LoadedImage | None
 
     def run(self, pipeline: _core.Pipeline, track: _core.Track | None = None) -> Any:
         """Processes the frame and returns its result."""
@@ -53,11 +53,7 @@ class HostFrame(NamedTuple):
         return Ticket(pipeline.submit(self.frame, self.result, self.color, self.options, track), self._finished)
 
     def _finished(self) -> Any:
-        if self.pil_mode is None:
-            return self.result
-        from PIL import Image
-
-        return Image.fromarray(self.result, self.pil_mode)
+        return self.result if self.source is None else to_pil(self.result, self.source)
 
 
 class DeviceFrame(NamedTuple):
@@ -113,13 +109,16 @@ def open_frame(
 
 
 def _open_on_host(frame: Any, color: Color, options: FrameOptions, out: Array | None) -> HostFrame:
-    output, pil_mode = options.output, None
+    output, source = options.output, None
     if backgrounds.is_pil(frame):
         if options.nv12 is not None:
             raise InputError("nv12= is for frames of a video decoder, not for PIL images")
         if out is not None:
             raise InputError("out= is not for PIL images; pass the frame as a NumPy array")
-        array, color, pil_mode = _from_pil(frame), "rgb", _PIL_MODES[output]
+        source = load_pil(frame, "the frame")
+        array, color = source.pixels, "rgb"
+        if output == "composite":
+            options = options.replace(background=backgrounds.in_profile(options.background, source.icc_profile))
     else:
         array = _from_array(frame)
     height, width = size = _visible_size(array.shape, options)
@@ -129,7 +128,7 @@ def _open_on_host(frame: Any, color: Color, options: FrameOptions, out: Array | 
         out = np.empty((height, width) if channels == 1 else (height, width, channels), np.uint8)
     elif not isinstance(out, np.ndarray):
         raise InputError(f"out is {type(out).__name__}; expected a NumPy array of uint8")
-    return HostFrame(array, out, color, converted, pil_mode)
+    return HostFrame(array, out, color, converted, source)
 
 
 def _options_on_device(frame: Any, options: FrameOptions, color: Color) -> _core.FrameOptions:
@@ -167,14 +166,6 @@ def _visible_size(shape: tuple[int, ...], options: FrameOptions) -> tuple[int, i
     """(height, width) of the image in an array of this shape; (0, 0) if it is not an image."""
     height, width = shape[:2] if len(shape) >= 2 else (0, 0)
     return height // 3 * 2 if options.nv12 else height, width
-
-
-def _from_pil(image: Any) -> Array:
-    """A PIL image as (H, W), (H, W, 3) or (H, W, 4) uint8 RGB; transparency in any form becomes alpha."""
-    if image.mode in ("L", "RGB", "RGBA"):
-        return np.asarray(image)
-    has_alpha = "A" in image.getbands() or "transparency" in image.info
-    return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
 
 
 def _from_array(frame: Any) -> Array:

@@ -24,7 +24,8 @@ class FrameOptions:
         output: "alpha", "cutout" (the frame's colours with alpha) or "composite" (over ``background``).
         background: For a composite: "#rrggbb", a CSS colour name, "blur", "blur:RADIUS" (standard deviation in
             pixels), three numbers 0..255, an image (h, w, 3) uint8, or a PIL image. Images are scaled to cover the
-            frame and cropped. Numbers and arrays are in the engine's colour order. For a frame on the GPU, an image
+            frame and cropped. Numbers and arrays are in the engine's colour order, RGB for a PIL frame. Colours mean
+            sRGB: for a PIL frame with a colour profile they are converted into it. For a frame on the GPU, an image
             must be on the same GPU and have the frame's size.
         premultiplied: Multiply a cutout's colours by its alpha. The default is straight alpha.
         nv12: The frame is NV12, the format of video decoders: (height * 3/2, width) uint8, luma rows above chroma

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections import defaultdict
@@ -141,26 +142,46 @@ def _without_results(tasks: list[Task]) -> list[Task]:
 
 def _all_different(tasks: list[Task]) -> list[Task]:
     """Gives tasks with the same target the full name of their source, and refuses those that still collide."""
-    groups = _by_target(tasks)
-    shared = {id(task) for group in groups.values() if len(group) > 1 for task in group}
-    if not shared:
-        return tasks
-    renamed = [full_name(task) if id(task) in shared else task for task in tasks]
-    for group in _by_target(renamed).values():
-        if len(group) > 1:
+    renamed: set[int] = set()
+    while colliding := {index for group in _by_target(tasks) for index in group} - renamed:
+        renamed |= colliding
+        tasks = [full_name(task) if index in colliding else task for index, task in enumerate(tasks)]
+    for group in _by_target(tasks):
+        first, second, *_ = (tasks[index] for index in group)
+        if not _tells_case(first.target.parent) or len({key(tasks[index].target) for index in group}) < len(group):
             raise InputError(
-                f"{group[0].source} and {group[1].source} would both become {group[0].target}; "
+                f"{first.source} and {second.source} would both become {first.target}; "
                 "name their parent folder, so that the folders are kept, or process them one by one"
             )
-    log.warning("%d images differ only in their suffix, which is kept: a.jpg becomes a.jpg.png", len(shared))
-    return renamed
+    if renamed:
+        log.warning("%d images differ only in their suffix, which is kept: a.jpg becomes a.jpg.png", len(renamed))
+    return tasks
 
 
-def _by_target(tasks: list[Task]) -> dict[str, list[Task]]:
-    groups: dict[str, list[Task]] = defaultdict(list)
-    for task in tasks:
-        groups[key(task.target).casefold()].append(task)  # a.png and A.png are one file on some systems
-    return groups
+def _by_target(tasks: list[Task]) -> list[list[int]]:
+    """The indices of tasks that share a target. a.png and A.png are one file on some systems."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, task in enumerate(tasks):
+        groups[key(task.target).casefold()].append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def target_key(target: Path) -> str:
+    """The same text for targets that are one file where they lie."""
+    return key(target) if _tells_case(target.parent) else key(target).casefold()
+
+
+@functools.lru_cache(maxsize=256)
+def _tells_case(folder: Path) -> bool:
+    """Whether a folder, which need not exist, tells a.png from A.png; False if that cannot be found out."""
+    path = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links
+    for existing in (path, *path.parents):
+        if existing.name.swapcase() != existing.name and existing.exists():
+            try:
+                return not existing.with_name(existing.name.swapcase()).samefile(existing)
+            except OSError:  # there is no such name
+                return True
+    return False
 
 
 def _refuse_overwriting(tasks: list[Task]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..image import Format
 from ..image.find import Found, images_below, key
-from .plan import Skip, Task, full_name, is_done, target_of
+from .plan import Skip, Task, full_name, is_done, target_key, target_of
 
 log = logging.getLogger(__name__)
 
@@ -90,21 +90,27 @@ class _Watch:
                 if not ready or self._given.get(path) == signature:
                     continue
                 task = self._task(Found(path, root, is_folder=True))
-                if path in self._given or not is_done(task, self._skip):
+                if task is not None and (path in self._given or not is_done(task, self._skip)):
                     tasks.append(task)
                 self._given[path] = signature
         self._seen = seen
         self._given = {path: signature for path, signature in self._given.items() if path in seen}
         return tasks
 
-    def _task(self, found: Found) -> Task:
+    def _task(self, found: Found) -> Task | None:
         task = Task(found.path, target_of(found, self._into, self._format, self._label), self._format)
-        if self._source_of.setdefault(key(task.target).casefold(), found.path) == found.path:
+        if not self._is_taken(task):
             return task
         task = full_name(task)
+        if self._is_taken(task):  # only where the file system does not tell a.jpg from A.jpg, or two roots share names
+            log.warning("%s is skipped: another image becomes %s; watch their parent folder", found.path, task.target)
+            return None
         log.warning("%s: another image has this name; the result is %s", found.path, task.target.name)
-        self._source_of[key(task.target).casefold()] = found.path
         return task
+
+    def _is_taken(self, task: Task) -> bool:
+        """Whether the target belongs to another image; if not, it belongs to this one from now on."""
+        return self._source_of.setdefault(target_key(task.target), task.source) != task.source
 
 
 def _signature(path: Path) -> _Signature | None:

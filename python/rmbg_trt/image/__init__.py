@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from .convert import Array, LoadedImage, load_pil
+from .convert import Array, LoadedImage
 from .profile import convert_color, convert_pixels
 from .read import (
     DEFAULT_MAX_PIXELS,
     INPUT_SUFFIXES,
     Source,
     lift_pillow_limit,
+    load_pil,
     read_image,
     read_pil_image,
 )

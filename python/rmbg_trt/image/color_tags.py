@@ -58,7 +58,7 @@ def read_color_tags(image: Image.Image, name: str) -> ColorTags:
     profile = image.info.get("icc_profile") or None
     try:
         if image.format == "PNG":
-            points = _png_cicp(image.fp)
+            points = _png_cicp(getattr(image, "fp", None))
             if points is not None:  # it comes before a profile
                 return _from_cicp(points, name)
             return ColorTags(profile or _from_gamma(image))
@@ -127,7 +127,7 @@ def _nclx(image: Image.Image) -> bytes | None:
     kept = image.info.get("nclx_profile")  # pillow-heif
     if isinstance(kept, dict):
         return bytes([int(kept["color_primaries"]), int(kept["transfer_characteristics"]), 0, 1])
-    file = image.fp
+    file = getattr(image, "fp", None)
     if image.format != "AVIF" or file is None:
         return None
     file.seek(0)

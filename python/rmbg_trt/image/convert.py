@@ -60,7 +60,7 @@ class LoadedImage:
     cicp: bytes | None = None
 
 
-def load_pil(image: Image.Image, name: str = "the image") -> LoadedImage:
+def load(image: Image.Image, name: str) -> LoadedImage:
     """Loads a PIL image as upright 8-bit RGB or RGBA, with its metadata.
 
     Args:

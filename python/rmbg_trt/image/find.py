@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import functools
 import glob
+import logging
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
 from .read import INPUT_SUFFIXES
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,27 +43,67 @@ def find_images(inputs: Iterable[str | os.PathLike[str]], *, leave_out: Collecti
     for named in inputs:
         found = list(_find(os.fspath(named), {key(folder) for folder in leave_out}))
         if not found:
-            raise InputError(f"there are no images in the folder {os.fspath(named)}")
+            searched = ", ".join(sorted(INPUT_SUFFIXES))
+            raise InputError(f"there are no images in the folder {os.fspath(named)}; it was searched for {searched}")
         for image in found:
-            if key(image.path) not in seen:
-                seen.add(key(image.path))
+            if (place := place_of(image.path)) not in seen:
+                seen.add(place)
                 yield image
 
 
 def images_below(folder: Path, *, leave_out: Collection[str] = ()) -> Iterator[Path]:
-    """The image files in a folder and its subfolders, sorted; ``leave_out`` holds the keys of folders to skip."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if f[0] != "." and key(Path(place, f)) not in leave_out)
-        for file in sorted(files):
-            if file[0] != "." and Path(file).suffix.lower() in INPUT_SUFFIXES:
-                yield Path(place, file)
+    """The image files in a folder and its subfolders, sorted; ``leave_out`` holds the keys of folders to skip.
+
+    What cannot be read as a file (a folder without permission, a pipe) is skipped with a warning.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted((entry for entry in listing if entry.name[0] != "."), key=lambda entry: entry.name)
+    except OSError as error:
+        _warn_once(f"the folder {folder} is skipped: {error.strerror or error}")
+        return
+    folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for entry in entries:
+        if Path(entry.name).suffix.lower() not in INPUT_SUFFIXES or entry.is_dir():
+            continue
+        if entry.is_file() or not Path(entry).exists():  # a broken link fails when it is read, with the reason
+            yield Path(entry)
+        else:
+            _warn_once(f"{entry.path} is a pipe or a device, and is skipped")
+    for name in folders:
+        if key(folder / name) not in leave_out:
+            yield from images_below(folder / name, leave_out=leave_out)
+
+
+@functools.lru_cache(maxsize=256)
+def _warn_once(message: str) -> None:
+    """Warns once, because a watched folder is searched every second."""
+    log.warning("%s", message)
 
 
 def key(path: Path) -> str:
     """The same text for the same file, however its path is written; links are followed."""
-    if path.name in ("", "..") or path.is_symlink():
+    try:
+        is_link = path.is_symlink()
+    except OSError:  # a name that is too long; whoever opens it gets the reason
+        is_link = False
+    return os.path.normcase(os.path.realpath(path)) if is_link else place_of(path)
+
+
+def place_of(path: Path) -> str:
+    """The same text for the same place in the same folder; a link is a place of its own."""
+    if path.name in ("", ".."):
         return os.path.normcase(os.path.realpath(path))
     return os.path.normcase(os.path.join(_real_folder(path.parent), path.name))  # noqa: PTH118 - a hot path
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is a pipe, a device or a socket: it can be read once, and nothing can be written beside it."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 @functools.lru_cache(maxsize=256)
@@ -69,6 +114,10 @@ def _real_folder(folder: Path) -> str:
 
 def _find(named: str, leave_out: Collection[str]) -> Iterator[Found]:
     path = Path(named)
+    if not named:
+        raise InputError("the name of an input is empty; name a file, a folder ('.' is this one) or a pattern")
+    if is_special(path):
+        raise InputError(f"{named} is a pipe or a device; give it alone, and name the result with -o")
     try:
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, ValueError) as error:
@@ -95,7 +144,7 @@ def _match(pattern: str, leave_out: Collection[str]) -> Iterator[Found]:
     for match in matches:
         if match.is_dir():
             images += [] if "**" in pattern else images_below(match, leave_out=leave_out)
-        elif match.suffix.lower() in INPUT_SUFFIXES:
+        elif match.suffix.lower() in INPUT_SUFFIXES and not is_special(match):
             images.append(match)
     if not images:
         raise InputError(f"no image matches {pattern}")

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError, UnavailableError
 from . import tiff
-from .convert import LoadedImage, load_pil, reasons
+from .convert import LoadedImage, load, reasons
 from .repair import reason, repair
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,26 @@ def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: st
         InputError: The file is missing, a folder, empty, too large, damaged, cut short, or not an image.
         UnavailableError: The format needs an optional package; the message says which.
     """
-    return _read(source, max_pixels, name, load_pil)
+    return _read(source, max_pixels, name, load)
+
+
+def load_pil(image: Image.Image, name: str = "the image") -> LoadedImage:
+    """Loads an image that Pillow has opened as `read_image` does: upright, 8-bit RGB or RGBA, with its metadata.
+
+    Args:
+        image: Of any mode, decoded or not; of an animation, the frame at which it stands.
+        name: The name to use in messages.
+
+    Raises:
+        InputError: The pixels are damaged, or stored in a way that is not supported.
+    """
+    stream = getattr(image, "fp", None)  # Pillow closes it when the image is decoded
+    try:
+        return load(image, name)
+    except InputError as error:
+        if stream is None or stream.closed:
+            raise
+        return _second_try(stream, DEFAULT_MAX_PIXELS, name, load, error)
 
 
 def lift_pillow_limit() -> None:
@@ -85,17 +104,24 @@ def _read(source: Source, max_pixels: int, name: str | None, use: Callable[[Imag
             with _opened(stream, max_pixels, name) as image:
                 return use(image, name)
         except InputError as error:
-            repaired = repair(stream, max_pixels)
-            if repaired is None:
-                raise
-            try:
-                with _opened(repaired.stream, max_pixels, name) as image:
-                    image.info.update(repaired.info)
-                    used = use(image, name)
-            except InputError:
-                raise error from None
-            log.warning("%s: %s", name, repaired.what)
-            return used
+            return _second_try(stream, max_pixels, name, use, error)
+
+
+def _second_try(
+    stream: IO[bytes], max_pixels: int, name: str, use: Callable[[Image.Image, str], Result], error: InputError
+) -> Result:
+    """Uses a repaired copy of a file; raises the error of the first try if there is none, or it fails, too."""
+    repaired = repair(stream, max_pixels)
+    if repaired is None:
+        raise error
+    try:
+        with _opened(repaired.stream, max_pixels, name) as image:
+            image.info.update(repaired.info)
+            used = use(image, name)
+    except InputError:
+        raise error from None
+    log.warning("%s: %s", name, repaired.what)
+    return used
 
 
 @contextlib.contextmanager
