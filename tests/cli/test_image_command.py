@@ -259,10 +259,13 @@ def test_stdin_to_stdout_is_the_picture_and_nothing_else(engine: type[FakeEngine
 def test_file_to_stdout_and_stdin_to_file(engine: type[FakeEngine], tmp_path: Path) -> None:
     source = image_file(tmp_path / "a.png")
     assert Image.open(io.BytesIO(command(source, "-o", "-").stdout_bytes)).mode == "RGBA"
-    for _ in range(2):
-        assert command("-", "-o", tmp_path / "x.tiff", stdin=source.read_bytes()).exit_code == 0
+    to_file = ("-", "-o", tmp_path / "x.tiff")
+    assert command(*to_file, stdin=source.read_bytes()).exit_code == 0
     assert Image.open(tmp_path / "x.tiff").format == "TIFF"
-    assert len(engine.calls) == 2  # the file was there the second time
+    again = command(*to_file, stdin=source.read_bytes())  # nobody knows whether it is the same image
+    assert (again.exit_code, "x.tiff exists already; --overwrite replaces it" in said(again)) == (2, True)
+    assert command(*to_file, "--overwrite", stdin=source.read_bytes()).exit_code == 0
+    assert len(engine.calls) == 3
 
 
 def test_a_bad_stdin_fails(engine: type[FakeEngine]) -> None:

@@ -14,7 +14,8 @@ from ..background import BackgroundLike, opaque
 from ..background import parse as parse_background
 from ..errors import InputError
 from ..folder_job import Options, Skip
-from ..image import DEFAULT_MAX_PIXELS, FORMATS, Format, check_format, lift_pillow_limit, read_image
+from ..image import DEFAULT_MAX_PIXELS, FORMATS, Format, check_format, lift_pillow_limit, read_image, to_pil
+from ..image.find import is_special
 from .console import EXIT_USAGE, VerboseOption, error_boundary, fail, say, setup_logging
 from .image_job import FolderJob, PipeJob, WatchJob
 from .options import (
@@ -102,7 +103,10 @@ def image(
     lift_pillow_limit()  # --max-pixels takes its place
     if overwrite and only_new:
         fail("--overwrite and --only-new contradict each other; give one of them", EXIT_USAGE)
-    piped = "-" in inputs or target == "-"
+    if "" in (*inputs, target):
+        fail("the name of an input or output is empty; '.' is the current folder", EXIT_USAGE)
+    inputs = ["-" if name == "/dev/stdin" else name for name in inputs]
+    piped = "-" in inputs or target == "-" or (len(inputs) == 1 and is_special(Path(inputs[0])))
     if piped and (len(inputs) != 1 or watch):
         fail("- takes one image, and cannot be watched", EXIT_USAGE)
     try:
@@ -112,14 +116,15 @@ def image(
         format = _format(file_format, target, output, quality)
         background = _background(output, frame.background, max_pixels)
         options = Options(frame_options.replace(background=background), quality, max_pixels)
+        made_with = _in_words(frame, output, quality, model=model, size=choice.size, stretch=stretch, filter=choice.filter)
         job: PipeJob | WatchJob | FolderJob
         skip: Skip = "none" if overwrite else "newer" if only_new else "existing"
         if piped:
             job = PipeJob(inputs[0], target or "-", format, skip)
         elif watch:
-            job = WatchJob(inputs, target, format or "png", output, skip)
+            job = WatchJob(inputs, target, format or "png", output, skip, made_with)
         else:
-            job = FolderJob(inputs, target, format, output, skip)
+            job = FolderJob(inputs, target, format, output, skip, made_with)
     except InputError as error:
         fail(str(error), EXIT_USAGE)
     if job.is_done():
@@ -136,12 +141,22 @@ def _format(chosen: _Format | None, target: str | None, output: str, quality: in
     format: Format | None = chosen.value if chosen else None
     if format is None and target is not None and not Path(target).is_dir():
         format = FORMATS.get(Path(target).suffix.lower())
+    elif target is not None and not Path(target).is_dir() and FORMATS.get(Path(target).suffix.lower(), format) != format:
+        say(f"{target} will be a {format} file, as --format says, in spite of its name", style="yellow")
     check_format(format or "png", output, quality)
     return format
 
 
+def _in_words(frame: ImageFrameChoice, output: str, quality: int | None, **others: object) -> str:
+    """The options that shape a result, as `Task.made_with`; those that are off are left out."""
+    chosen = {**vars(frame), "output": output, "quality": quality, **others}
+    return ", ".join(f"{name} {value}" for name, value in sorted(chosen.items()) if value not in (None, False))
+
+
 def _background(output: str, background: str | None, max_pixels: int) -> BackgroundLike | None:
     """What ``--background`` means: an image if there is such a file, else a colour or blur."""
+    if background == "":
+        raise InputError("--background is empty; expected a colour, an image, blur or blur:RADIUS")
     if output != "composite":
         if background is not None:
             say(f"--background is not used for --output {output}", style="yellow")
@@ -149,7 +164,8 @@ def _background(output: str, background: str | None, max_pixels: int) -> Backgro
     if background is None:
         raise InputError("--output composite needs --background: a colour, an image, blur or blur:RADIUS")
     if _is_file(background):
-        return opaque(read_image(background, max_pixels=max_pixels).pixels)
+        loaded = read_image(background, max_pixels=max_pixels)
+        return to_pil(loaded.pixels, loaded)
     try:
         parse_background(background, 1, 1, "rgb")
     except InputError as error:

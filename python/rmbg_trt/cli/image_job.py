@@ -27,8 +27,6 @@ from ..folder_job import (
     Options,
     Outcome,
     Skip,
-    Task,
-    is_done,
     plan_tasks,
     run_tasks,
     watch_folders,
@@ -42,8 +40,10 @@ _LISTED_FAILURES = 50
 class FolderJob:
     """Files, folders and patterns."""
 
-    def __init__(self, inputs: list[str], target: str | None, format: Format | None, label: str, skip: Skip) -> None:
-        self._plan = plan_tasks(inputs, target, format=format, label=label, skip=skip)
+    def __init__(
+        self, inputs: list[str], target: str | None, format: Format | None, label: str, skip: Skip, made_with: str
+    ) -> None:
+        self._plan = plan_tasks(inputs, target, format=format, label=label, skip=skip, made_with=made_with)
 
     def is_done(self) -> bool:
         """Whether every image was skipped; prints so."""
@@ -76,11 +76,15 @@ class FolderJob:
 class WatchJob:
     """Folders that are watched until Ctrl-C."""
 
-    def __init__(self, inputs: list[str], target: str | None, format: Format, label: str, skip: Skip) -> None:
+    def __init__(
+        self, inputs: list[str], target: str | None, format: Format, label: str, skip: Skip, made_with: str
+    ) -> None:
         self._inputs, self._stop = inputs, threading.Event()
         if target is not None and Path(target).exists() and not Path(target).is_dir():
             raise InputError(f"{target} is a file; the results of --watch go to a folder")
-        self._tasks = watch_folders(inputs, target, stop=self._stop, format=format, label=label, skip=skip)
+        self._tasks = watch_folders(
+            inputs, target, stop=self._stop, format=format, label=label, skip=skip, made_with=made_with
+        )
 
     def is_done(self) -> bool:
         """Never: more images may arrive."""
@@ -102,35 +106,36 @@ class WatchJob:
 
 
 class PipeJob:
-    """One image from stdin, to stdout, or both. Nothing but the image is written to stdout."""
+    """One image from stdin or a pipe, to stdout, or both. Nothing but the image is written to stdout."""
 
     def __init__(self, source: str, target: str, format: Format | None, skip: Skip) -> None:
         self._source, self._target = source, target
         self._format: Format = format or "png"
-        self._skip = skip
-        if target == "-" and sys.stdout.isatty():
+        if target == "-" and (sys.stdout is None or sys.stdout.isatty()):
             raise InputError("an image is not written to a terminal; name a file with -o, or redirect stdout")
+        if source == "-" and sys.stdin is None:
+            raise InputError("stdin is closed; name a file, or pipe an image into the command")
         if target != "-" and (Path(target).is_dir() or (not Path(target).suffix and format is None)):
-            raise InputError(f"{target} is not a file name; an image from stdin needs one, as -o cutout.png")
-        if source != "-" and not Path(source).is_file():
+            raise InputError(f"{target} is not a file name; an image from a pipe needs one, as -o cutout.png")
+        if source != "-" and (Path(source).is_dir() or not Path(source).exists()):
             raise InputError(f"there is no file {source}")
+        if target != "-" and skip != "none" and Path(target).is_file():
+            raise InputError(f"{target} exists already; --overwrite replaces it")
 
     def is_done(self) -> bool:
-        """Whether the target exists and is not to be replaced; prints so."""
-        if self._target == "-":
-            return False
-        done = is_done(Task(Path(self._source), Path(self._target), self._format), self._skip)
-        if done:
-            say(f"Nothing to do: {self._target} exists already; --overwrite replaces it.")
-        return done
+        """Never: nobody knows what a pipe brings."""
+        return False
 
     def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
         """Processes the image; ``jobs`` is not used."""
         stream = sys.stdin.buffer if self._source == "-" else None
         name = "stdin" if stream else self._source
-        image = read_image(stream or self._source, max_pixels=options.max_pixels, name=name)
-        pixels = engine.run(image.pixels, options=options.frame)
-        data = encode_image(pixels, self._format, like=image, quality=options.quality)
+        try:
+            image = read_image(stream or self._source, max_pixels=options.max_pixels, name=name)
+            pixels = engine.run(image.pixels, options=options.frame_for(image.icc_profile))
+            data = encode_image(pixels, self._format, like=image, quality=options.quality)
+        except MemoryError:
+            raise Error(f"there is not enough memory for the image from {name}") from None
         if self._target == "-":
             _write_stdout(data)
         else:

@@ -8,13 +8,14 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError
 from ..image import FORMATS, Format, format_of
 from ..image.find import Found, find_images, key
+from .record import Origin, Record, origin_of
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +24,16 @@ Skip = Literal["existing", "newer", "none"]
 
 @dataclass(frozen=True)
 class Task:
-    """One image to process: its file, the file of the result, and the format of that."""
+    """One image to process: its file, the file of the result, and the format of that.
+
+    ``made_with`` stands for the options that shape the result, in words; "" if they are not known. An existing result
+    that was made with others is not the result of this task.
+    """
 
     source: Path
     target: Path
     format: Format
+    made_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ def plan_tasks(
     format: Format | None = None,
     label: str = "cutout",
     skip: Skip = "existing",
+    made_with: str = "",
 ) -> Plan:
     """Decides what to do, and refuses what would go wrong, before any work begins.
 
@@ -58,10 +65,12 @@ def plan_tasks(
         label: Part of the names of results without a target.
         skip: "existing" skips images whose target exists; "newer" only if it is not older than the image; "none"
             skips nothing.
+        made_with: Of every task.
 
     Raises:
         InputError: An input does not exist; the target would overwrite an input or is the folder that is read; two
-            inputs would become the same file; the target of several inputs is one file; the suffix is unknown.
+            inputs would become the same file; the target of several inputs is one file; the suffix is unknown; or a
+            target exists that another image or other options made.
     """
     named = [os.fspath(name) for name in inputs]
     if not named:
@@ -75,13 +84,15 @@ def plan_tasks(
         _refuse_mixing(named, folder)
     found = list(find_images(named, leave_out=leave_out))
     targets = [file or target_of(image, folder, format, label) for image in found]
-    tasks = [Task(image.path, path, format) for image, path in zip(found, targets, strict=True)]
+    tasks = [Task(image.path, path, format, made_with) for image, path in zip(found, targets, strict=True)]
     if target is None:
         tasks = _without_results(tasks)
     tasks = _all_different(tasks)
     _refuse_overwriting(tasks)
-    to_do = [task for task in tasks if not is_done(task, skip)]
-    return Plan(to_do, len(tasks) - len(to_do), folder)
+    done = [task for task in tasks if is_done(task, skip)]
+    _refuse_other_results(done, named_file=file)
+    finished = set(done)
+    return Plan([task for task in tasks if task not in finished], len(done), folder)
 
 
 def target_of(image: Found, folder: Path | None, format: Format, label: str) -> Path:
@@ -98,7 +109,7 @@ def target_of(image: Found, folder: Path | None, format: Format, label: str) -> 
 def full_name(task: Task) -> Task:
     """Adds the source's suffix to the target's name: a.jpg becomes a.jpg.png instead of a.png."""
     suffix = task.source.suffix
-    return Task(task.source, task.target.with_name(f"{task.target.stem}{suffix}{task.target.suffix}"), task.format)
+    return replace(task, target=task.target.with_name(f"{task.target.stem}{suffix}{task.target.suffix}"))
 
 
 def is_done(task: Task, skip: Skip) -> bool:
@@ -111,11 +122,50 @@ def is_done(task: Task, skip: Skip) -> bool:
         return False
 
 
+def _refuse_other_results(done: list[Task], named_file: Path | None) -> None:
+    """Raises `InputError` if one of the existing targets is known not to be the result of its task.
+
+    A file that the user named as the target must be known to be the result.
+    """
+    others: list[tuple[Task, str]] = []
+    records: dict[Path, Record] = {}
+    for task in done:
+        folder = task.target.parent
+        if folder not in records:
+            records[folder] = Record(folder)
+        origin = records[folder].origin(task.target)
+        if origin is None and named_file is not None:
+            raise InputError(f"{task.target} exists already; --overwrite (skip='none') replaces it")
+        if origin is not None and (reason := _difference(task, origin)) is not None:
+            others.append((task, reason))
+    if others:
+        task, reason = others[0]
+        more = f", and {len(others) - 1} more results like it" if len(others) > 1 else ""
+        raise InputError(
+            f"{task.target} was made {reason}{more}; --overwrite (skip='none') replaces it, or name another output"
+        )
+
+
+def _difference(task: Task, origin: Origin) -> str | None:
+    """Which other image or options made the existing target of a task; None if it is the result of the task."""
+    try:
+        wanted = origin_of(task.source, task.made_with)
+    except OSError:  # the image is gone; the job says so
+        return None
+    if not origin.is_same_image(wanted):
+        return f"from {origin.source}"
+    if task.made_with and origin.made_with and origin.made_with != task.made_with:
+        return f"with other options ({origin.made_with})"
+    return None
+
+
 def _file_or_folder(named: list[str], target: str | os.PathLike[str] | None) -> tuple[Path | None, Path | None]:
     """Returns (file, None), (None, folder), or (None, None) without a target."""
     if target is None:
         return None, None
     text, path = os.fspath(target), Path(target)
+    if not text:
+        raise InputError("the name of the output is empty; name a file or a folder ('.' is this one)")
     if path.is_dir() or text.endswith(("/", os.sep)):
         return None, path
     single = len(named) == 1 and Path(named[0]).is_file()

@@ -7,6 +7,7 @@ its slots are busy. So the engine is never idle while a worker has a frame for i
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import queue
@@ -15,10 +16,12 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..background import in_profile
 from ..errors import Error
 from ..image import DEFAULT_MAX_PIXELS, read_image, write_image
 from ..options import FrameOptions
 from .plan import Task
+from .record import add_to_record, origin_of
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,11 @@ class Options:
     frame: FrameOptions = _CUTOUT  # backgrounds in RGB order
     quality: int | None = None  # as for `image.encode_image`
     max_pixels: int = DEFAULT_MAX_PIXELS  # larger images fail
+
+    def frame_for(self, profile: bytes | None) -> FrameOptions:
+        """The options of a frame with this colour profile: the background has the colours that it has in sRGB."""
+        background = in_profile(self.frame.background, profile)
+        return self.frame if background is self.frame.background else self.frame.replace(background=background)
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,8 @@ class _Job:
         self._engine, self._options, self._stop = engine, options, stop
         self._tasks: queue.Queue[Task] = queue.Queue(maxsize=2 * self.jobs)
         self._fed = threading.Event()
+        # Images of one camera share a profile, so their background is converted once.
+        self._frame_options = functools.lru_cache(maxsize=4)(options.frame_for)
 
     def feed(self, tasks: Iterable[Task]) -> None:
         """Queues the tasks; ends early on a stop."""
@@ -154,11 +164,15 @@ class _Job:
     def _do(self, task: Task) -> str | None:
         """Processes one image; returns why that failed, or None."""
         try:
+            origin = origin_of(task.source, task.made_with)
             image = read_image(task.source, max_pixels=self._options.max_pixels)
-            pixels = self._engine.run(image.pixels, options=self._options.frame)
+            pixels = self._engine.run(image.pixels, options=self._frame_options(image.icc_profile))
             write_image(task.target, pixels, format=task.format, like=image, quality=self._options.quality)
+            add_to_record(task.target, origin)
         except Error as error:
             return str(error) or type(error).__name__
+        except OSError as error:
+            return f"{task.source} could not be read: {error.strerror or error}"
         except MemoryError:
             return "there is not enough memory for this image; try fewer --jobs"
         except Exception as error:  # a bug here or in a decoder must not cost the rest of the folder

@@ -30,6 +30,7 @@ def watch_folders(
     format: Format = "png",
     label: str = "cutout",
     skip: Skip = "existing",
+    made_with: str = "",
     interval_s: float = 1.0,
 ) -> Iterator[Task]:
     """Yields tasks until ``stop`` is set.
@@ -44,6 +45,7 @@ def watch_folders(
         format: Of the results.
         label: As for `plan_tasks`.
         skip: As for `plan_tasks`, for images that are there at the start.
+        made_with: Of every task.
         interval_s: Seconds between polls.
 
     Raises:
@@ -56,7 +58,7 @@ def watch_folders(
             raise InputError(f"{root} is not a folder; only folders can be watched")
         if into is not None and key(root) == key(into):
             raise InputError(f"the results would be mixed with the images in {root}; name another folder")
-    return _tasks(_Watch(roots, into, format, label, skip), stop, interval_s)
+    return _tasks(_Watch(roots, into, format, label, skip, made_with), stop, interval_s)
 
 
 def _tasks(watch: _Watch, stop: threading.Event, interval_s: float) -> Iterator[Task]:
@@ -68,9 +70,12 @@ def _tasks(watch: _Watch, stop: threading.Event, interval_s: float) -> Iterator[
 class _Watch:
     """The state between polls."""
 
-    def __init__(self, roots: list[Path], into: Path | None, format: Format, label: str, skip: Skip) -> None:
+    def __init__(
+        self, roots: list[Path], into: Path | None, format: Format, label: str, skip: Skip, made_with: str = ""
+    ) -> None:
         self._roots, self._into = roots, into
         self._format, self._label, self._skip = format, label, skip
+        self._made_with = made_with
         self._seen: dict[Path, _Signature] = {}
         self._given: dict[Path, _Signature] = {}
         self._source_of: dict[str, Path] = {}  # by target: a.png must not replace the result of a.jpg
@@ -98,7 +103,8 @@ class _Watch:
         return tasks
 
     def _task(self, found: Found) -> Task | None:
-        task = Task(found.path, target_of(found, self._into, self._format, self._label), self._format)
+        target = target_of(found, self._into, self._format, self._label)
+        task = Task(found.path, target, self._format, self._made_with)
         if not self._is_taken(task):
             return task
         task = full_name(task)

@@ -56,7 +56,7 @@ def reason(stream: IO[bytes], name: str) -> str:
             return f"{name} is {what}"
     for magic, at, kind in _KNOWN:
         if head[at:].startswith(magic):
-            return f"{name} is a {kind} file that is cut short, damaged or unusual"
+            return f"{name} is {'an' if kind == 'AVIF' else 'a'} {kind} file that is cut short, damaged or unusual"
     return tiff.reason(stream, name) or f"{name} is not an image, or its format is not supported"
 
 
