@@ -22,7 +22,8 @@ from PIL import Image
 from . import tiff
 
 _PNG, _JPEG, _JPEG_END = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xd9"
-_KEPT = (b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"pHYs", b"eXIf")  # ancillary chunks that matter; text does not
+# Ancillary chunks that matter, with their least size in bytes. Text does not matter.
+_KEPT = {b"tRNS": 1, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"pHYs": 9, b"eXIf": 8}
 _LARGEST_PROFILE = 16 << 20  # bytes; Pillow takes 1 MiB
 _TAIL = np.random.default_rng(0).integers(0, 255, 4096, np.uint8).tobytes()  # no byte is 0xff, so no marker
 
@@ -98,7 +99,7 @@ def _bare_png(data: bytes) -> Repaired | None:
         elif not kind[0] & 0x20:  # critical: as it is
             kept.append(struct.pack(">I", len(content)) + kind + content)
             kept.append(struct.pack(">I", zlib.crc32(kind + content) ^ (0 if whole else 1)))
-        elif kind in _KEPT and whole:
+        elif whole and len(content) >= _KEPT.get(kind, len(content) + 1):
             kept.append(struct.pack(">I", len(content)) + kind + content)
             kept.append(struct.pack(">I", zlib.crc32(kind + content)))
     bare = b"".join(kept)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TIFF files of every layout, written by tifffile: read right, or refused with a reason."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.image.samples import saved
+
+import rmbg_trt
+from rmbg_trt.image import load_pil, read_image
+
+tifffile = pytest.importorskip("tifffile")
+
+PLANES = {1: ["contig"], 2: ["contig", "separate"], 3: ["contig", "separate"], 4: ["contig", "separate"]}
+# What must be read, whatever the byte order and the tiles. All else may be refused.
+READ = {
+    *(("u1", channels, "contig", compression) for channels in (1, 2, 3, 4) for compression in (None, "zlib")),
+    *(("u1", channels, "separate", compression) for channels in (3, 4) for compression in (None, "zlib")),
+    *(("u2", channels, "contig", compression) for channels in (1, 3, 4) for compression in (None, "zlib")),
+    *((kind, 1, "contig", None) for kind in ("i2", "i4", "f4")),
+}
+
+
+def ramp(channels: int) -> Any:
+    """(H, W, channels) uint8 with all values."""
+    y, x = np.mgrid[:33, :41]
+    return np.dstack([(6 * x + y + 37 * channel) % 256 for channel in range(channels)]).astype(np.uint8)
+
+
+def deepened(levels: Any, kind: str) -> Any:
+    """8-bit levels as samples of another type, over its whole range from zero on."""
+    dtype = np.dtype(kind)
+    if dtype.kind == "f":
+        return (levels / 255).astype(dtype)
+    bits = 8 * dtype.itemsize - (dtype.kind == "i")  # without the sign
+    wide = levels.astype(np.uint64)
+    return ((wide << (bits - 8)) if bits >= 8 else (wide >> (8 - bits))).astype(dtype)
+
+
+def written(samples: Any, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, samples, metadata=None, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "f2", "f4", "f8"])
+def test_every_layout_is_read_right_or_refused(kind: str) -> None:
+    for channels, order, compression, tile in itertools.product((1, 2, 3, 4), "<>", (None, "zlib"), (None, (16, 16))):
+        levels = ramp(channels)
+        samples = deepened(levels, kind)
+        options: dict[str, Any] = {"photometric": "rgb" if channels >= 3 else "minisblack"}
+        if channels in (2, 4):
+            options["extrasamples"] = ["unassalpha"]
+        for planes in PLANES[channels]:
+            stored = np.moveaxis(samples, -1, 0) if planes == "separate" else samples
+            if channels == 1:
+                stored = samples[..., 0]
+            else:
+                options["planarconfig"] = planes
+            data = written(stored, byteorder=order, compression=compression, tile=tile, **options)
+            layout = f"{kind} x {channels}, {planes}, {order}, {compression}, tiles {tile}"
+            try:
+                pixels = read_image(data, name="x").pixels.astype(int)
+            except rmbg_trt.InputError as error:
+                assert "x is a TIFF file with" in str(error), layout
+                assert (kind, channels, planes, compression) not in READ, layout
+                continue
+            expected = levels if channels >= 3 else np.dstack([levels[..., :1]] * 3 + [levels[..., 1:]])
+            assert pixels.shape == expected.shape, layout
+            assert np.abs(pixels - expected).max() <= 1, layout
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
+def test_where_white_is_zero_low_samples_are_bright(kind: str) -> None:
+    levels = ramp(1)[..., 0]
+    pixels = read_image(written(deepened(levels, kind), photometric="miniswhite")).pixels
+    assert np.abs(pixels[..., 0].astype(int) - (255 - levels)).max() <= 1
+
+
+def test_a_refusal_says_what_the_file_has() -> None:
+    planes = np.moveaxis(deepened(ramp(3), "u2"), -1, 0)
+    data = written(planes, photometric="rgb", planarconfig="separate")
+    reason = r"x is a TIFF file with 3 x 16 bits a pixel \(unsigned, in separate planes\), which is not supported; save"
+    with pytest.raises(rmbg_trt.InputError, match=reason):
+        read_image(data, name="x")
+    with pytest.raises(rmbg_trt.InputError, match=reason):
+        load_pil(Image.open(io.BytesIO(data)), "x")
+    with pytest.raises(rmbg_trt.InputError, match=r"3 x 32 bits a pixel \(float\)"):
+        read_image(written(deepened(ramp(3), "f4"), photometric="rgb"))
+
+
+def test_a_preview_is_not_taken_for_a_raw_file() -> None:
+    """As in DNG: a small preview first, and the image in a directory below."""
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as file:
+        file.write(ramp(3), photometric="rgb", subfiletype=1, subifds=1, metadata=None)
+        file.write(deepened(ramp(1)[..., 0], "u2"), photometric="minisblack", metadata=None)
+    with pytest.raises(rmbg_trt.InputError, match="x is a camera's raw file"):
+        read_image(stream.getvalue(), name="x")
+
+
+def test_a_damaged_tiff_is_called_so() -> None:
+    for data in (saved(Image.new("L", (9, 9)), "TIFF")[:20], b"II*\0" + bytes(60), b"MM\0+" + bytes(60)):
+        with pytest.raises(rmbg_trt.InputError, match="x is (a TIFF file that is cut short|damaged)"):
+            read_image(data, name="x")
+
+
+# ---- floats have no fixed white ----------------------------------------------------------------------------------
+
+
+def floats(*extreme: float, scale: float = 1.0) -> Any:
+    """The ramp as floats from 0 to ``scale``, read back, with a few extreme pixels in between."""
+    values = deepened(np.tile(ramp(1)[..., 0], (4, 4)), "f4") * np.float32(scale)
+    values.flat[5 : 5 + len(extreme)] = extreme
+    return read_image(written(values)).pixels[..., 0].astype(int)
+
+
+@pytest.mark.parametrize("extreme", [(1.02,), (-0.05, 1.09), (90.0, -3.0), (np.inf, np.nan)])
+def test_a_few_pixels_outside_do_not_decide_the_range(extreme: tuple[float, ...]) -> None:
+    usual, changed = floats(), floats(*extreme)
+    np.testing.assert_array_equal(np.delete(usual, slice(5, 5 + len(extreme))), np.delete(changed, slice(5, 5 + len(extreme))))
+    assert usual.max() == 255
+
+
+def test_floats_of_another_range_are_stretched_and_not_black() -> None:
+    np.testing.assert_allclose(floats(scale=4.0), floats(), atol=1)
+    np.testing.assert_allclose(floats(scale=255.0), floats(), atol=1)
+    np.testing.assert_allclose(floats(scale=3000.0), floats(), atol=1)
+    dark = np.full((8, 8), 3.0, np.float32)  # whole numbers are levels
+    assert (read_image(written(dark)).pixels == 3).all()
