@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.folder_job.halves import Halves
 from tests.make import image_file
 
 import rmbg_trt
-from rmbg_trt.folder_job import Plan, plan_tasks
+from rmbg_trt.folder_job import Plan, plan_tasks, run_tasks
 
 
 def pairs(plan: Plan, base: Path) -> dict[str, str]:
@@ -122,6 +123,97 @@ def test_what_differs_only_in_its_suffix_keeps_it(tmp_path: Path, caplog: pytest
     assert "4 images differ only in their suffix" in caplog.text
 
 
+def tells_case(folder: Path) -> bool:
+    (folder / "case").touch()
+    return not (folder / "CASE").exists()
+
+
+def test_names_that_differ_only_in_case_are_two_files(tmp_path: Path) -> None:
+    if not tells_case(tmp_path):
+        pytest.skip("this file system does not tell a.png from A.png")
+    for name in ("photo.JPG", "photo.jpg", "Other.png", "other.png", "third.png"):
+        image_file(tmp_path / "in" / name, format="PNG")
+    assert pairs(plan_tasks([tmp_path / "in"], tmp_path / "out"), tmp_path) == {
+        "in/photo.JPG": "out/photo.JPG.png",
+        "in/photo.jpg": "out/photo.jpg.png",
+        "in/Other.png": "out/Other.png.png",
+        "in/other.png": "out/other.png.png",
+        "in/third.png": "out/third.png",
+    }
+
+
+def test_names_that_differ_only_in_case_are_refused_where_they_are_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not tells_case(tmp_path):
+        pytest.skip("this file system does not tell a.png from A.png")
+    for name in ("photo.JPG", "photo.jpg"):
+        image_file(tmp_path / "in" / name)
+    monkeypatch.setattr("rmbg_trt.folder_job.plan._tells_case", lambda folder: False)  # as on a memory card
+    with pytest.raises(rmbg_trt.InputError, match=r"photo\.JPG and .*photo\.jpg would both become"):
+        plan_tasks([tmp_path / "in"], tmp_path / "out")
+
+
+def test_a_name_that_another_image_gets_by_keeping_its_suffix(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png", "a.jpg.webp", "a.jpg.png.tif", "b.png"):
+        image_file(tmp_path / "in" / name)
+    assert pairs(plan_tasks([tmp_path / "in"], tmp_path / "out"), tmp_path) == {
+        "in/a.jpg": "out/a.jpg.png",
+        "in/a.png": "out/a.png.png",
+        "in/a.jpg.webp": "out/a.jpg.webp.png",
+        "in/a.jpg.png.tif": "out/a.jpg.png.png",
+        "in/b.png": "out/b.png",
+    }
+
+
+def test_a_name_that_does_not_fit_is_left_to_the_job(tmp_path: Path) -> None:
+    long = image_file(tmp_path / f"{'y' * 247}.png")
+    (task,) = plan_tasks([long]).tasks
+    assert task.target.name == f"{'y' * 247}_cutout.png"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_a_link_to_an_image_of_the_folder_gets_its_own_result(photos: Path, tmp_path: Path) -> None:
+    (photos / "link.png").symlink_to("b.jpg")
+    (photos / "sub" / "up.jpg").symlink_to("../b.jpg")
+    (photos / "broken.jpg").symlink_to("nowhere.jpg")
+    planned = pairs(plan_tasks([photos], tmp_path / "out"), tmp_path)
+    assert planned["photos/link.png"] == "out/link.png"
+    assert planned["photos/sub/up.jpg"] == "out/sub/up.png"
+    assert planned["photos/broken.jpg"] == "out/broken.png"  # it fails in the job, with the reason
+    assert len(planned) == 7
+    (tmp_path / "again").symlink_to("photos")  # the same files by another way are done once
+    assert len(plan_tasks([photos, tmp_path / "again"], tmp_path / "out").tasks) == 7
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_are_not_opened(photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "link.jpg").symlink_to("pipe.jpg")
+    for inputs in ([photos], [photos / "*"]):
+        assert {"pipe.jpg", "link.jpg"}.isdisjoint(task.source.name for task in plan_tasks(inputs, tmp_path / "o").tasks)
+    assert f"{photos / 'pipe.jpg'} is a pipe or a device, and is skipped" in caplog.text
+    with pytest.raises(rmbg_trt.InputError, match=r"pipe\.jpg is a pipe or a device; give it alone"):
+        plan_tasks([photos / "pipe.jpg", photos / "b.jpg"], tmp_path / "o")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs a user without all permissions")
+def test_a_folder_that_cannot_be_searched_is_said(photos: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (photos / "sub").chmod(0)
+    try:
+        assert len(plan_tasks([photos]).tasks) == 2
+    finally:
+        (photos / "sub").chmod(0o755)
+    assert f"the folder {photos / 'sub'} is skipped: Permission denied" in caplog.text
+
+
+def test_empty_names(photos: Path) -> None:
+    with pytest.raises(rmbg_trt.InputError, match="the name of an input is empty"):
+        plan_tasks([""])
+    with pytest.raises(rmbg_trt.InputError, match="the name of the output is empty"):
+        plan_tasks([photos / "b.jpg"], "")
+
+
 def test_the_same_name_from_two_folders_is_refused(tmp_path: Path) -> None:
     for name in ("x/a.jpg", "y/a.jpg"):
         image_file(tmp_path / name)
@@ -176,3 +268,60 @@ def test_skipping(tmp_path: Path) -> None:
     assert left("existing") == ([todo.name], 2)
     assert left("newer") == ([old.name, todo.name], 1)
     assert left("none") == ([old.name, new.name, todo.name], 0)
+
+
+# ---- the plan: results that are there already --------------------------------------------------------------------
+
+
+def made(plan: Plan) -> None:
+    """Runs a plan, so that it is remembered what made the results."""
+    assert [outcome.error for outcome in run_tasks(plan.tasks, Halves())] == [None] * len(plan.tasks)
+
+
+def test_a_named_file_must_be_known_to_be_the_result(tmp_path: Path) -> None:
+    a, b = (image_file(tmp_path / name) for name in ("a.png", "b.png"))
+    out = tmp_path / "out.png"
+    made(plan_tasks([a], out, made_with="output cutout"))
+    again = plan_tasks([a], out, made_with="output cutout")
+    assert (again.tasks, again.skipped) == ([], 1)
+    with pytest.raises(rmbg_trt.InputError, match=r"out\.png was made from .*a\.png; --overwrite"):
+        plan_tasks([b], out, made_with="output cutout")
+    with pytest.raises(rmbg_trt.InputError, match=r"out\.png was made with other options \(output cutout\)"):
+        plan_tasks([a], out, made_with="output alpha")
+    made(plan_tasks([b], out, made_with="output alpha", skip="none"))
+    assert plan_tasks([b], out, made_with="output alpha").skipped == 1
+    image_file(out)  # by another program
+    with pytest.raises(rmbg_trt.InputError, match=r"out\.png exists already; --overwrite"):
+        plan_tasks([b], out, made_with="output alpha")
+
+
+def test_results_of_another_folder_are_not_taken_for_done(tmp_path: Path) -> None:
+    for name in ("one/a.png", "one/b.png", "two/a.png", "two/b.png", "two/c.png"):
+        image_file(tmp_path / name)
+    out = tmp_path / "out"
+    made(plan_tasks([tmp_path / "one"], out))
+    assert plan_tasks([tmp_path / "one"], out).skipped == 2
+    os.utime(tmp_path / "two" / "a.png", (1, 1))
+    os.utime(tmp_path / "two" / "b.png", (1, 1))
+    for skip in ("existing", "newer"):
+        with pytest.raises(rmbg_trt.InputError, match=r"a\.png was made from .*one.a\.png, and 1 more result.* like it"):
+            plan_tasks([tmp_path / "two"], out, skip=skip)
+    assert len(plan_tasks([tmp_path / "two"], out, skip="none").tasks) == 3
+    (tmp_path / "one").rename(tmp_path / "moved")  # the images are the same ones
+    assert plan_tasks([tmp_path / "moved"], out).skipped == 2
+
+
+def test_a_changed_image_keeps_its_result_unless_asked(tmp_path: Path) -> None:
+    source = image_file(tmp_path / "in" / "a.png")
+    made(plan_tasks([tmp_path / "in"], tmp_path / "out"))
+    image_file(source, size=(30, 20))
+    late = source.stat().st_mtime + 100
+    os.utime(source, (late, late))
+    assert plan_tasks([tmp_path / "in"], tmp_path / "out").skipped == 1
+    assert len(plan_tasks([tmp_path / "in"], tmp_path / "out", skip="newer").tasks) == 1
+
+
+def test_results_that_nobody_remembers_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image_file(tmp_path / "in" / "a.png")
+    image_file(tmp_path / "out" / "a.png")
+    assert plan_tasks([tmp_path / "in"], tmp_path / "out", made_with="output alpha").skipped == 1

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from tests.image.samples import SRGB, chunk, saved
 
 import rmbg_trt
-from rmbg_trt.image import LoadedImage, read_image
-from rmbg_trt.install import install_command
+from rmbg_trt.image import LoadedImage, load_pil, read_image
 
 # A picture of 2 rows and 3 columns, and how a camera stores it under each EXIF orientation: "6" (row 0 of the file is
 # the right side, column 0 the top) and so on, from the table in the EXIF specification, 4.6.4.A.
@@ -33,12 +33,6 @@ STORED = {
     7: [[60, 30], [50, 20], [40, 10]],
     8: [[40, 10], [50, 20], [60, 30]],
 }
-
-
-def saved(image: Image.Image, format: str, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, format, **options)
-    return stream.getvalue()
 
 
 def gray(values: Any) -> Image.Image:
@@ -73,9 +67,6 @@ def gray_profile() -> bytes:
     header = struct.pack(">I4sI4s4s4s12x4s", size, b"none", 0x02400000, b"mntr", b"GRAY", b"XYZ ", b"acsp")
     header += bytes(28) + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
     return header.ljust(128, b"\0") + tags + curve + white
-
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 # ---- upright -----------------------------------------------------------------------------------------------------
@@ -134,6 +125,19 @@ def test_damaged_exif_does_not_cost_the_picture() -> None:
     assert picture.exif is None
 
 
+def test_a_resolution_that_is_not_in_the_file_is_not_invented() -> None:
+    """Pillow says 72 dpi for a JPEG with EXIF data and none in it, and 1 dpi for a TIFF."""
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    image = gray(UPRIGHT)
+    for data in (saved(image, "JPEG"), saved(image, "JPEG", exif=exif), saved(image, "TIFF"), saved(image, "PNG")):
+        assert read_image(data).dpi is None
+        assert load_pil(Image.open(io.BytesIO(data))).dpi is None
+    exif[0x011A], exif[0x011B], exif[0x0128] = 72.0, 72.0, 2
+    for data in (saved(image, "JPEG", exif=exif), saved(image, "JPEG", dpi=(72, 72)), saved(image, "TIFF", dpi=(72, 72))):
+        assert read_image(data).dpi == pytest.approx((72, 72))
+
+
 # ---- modes and depths --------------------------------------------------------------------------------------------
 
 
@@ -175,10 +179,6 @@ def test_key_colours_become_alpha() -> None:
 
 def png16(colour_type: int, samples: list[int], key: list[int] | None = None) -> bytes:
     """A 16-bit PNG of one pixel, by hand: Pillow cannot write the ones with colour."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, colour_type, 0, 0, 0))
     if key:
         head += chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
