@@ -165,10 +165,10 @@ class Engine:
         Returns:
             uint8: alpha (H, W), cutout (H, W, 4) or composite (H, W, 3), in the engine's colour order; ``out`` if
             it was given. For a PIL image, a PIL image, "L", "RGBA" or "RGB": upright (the EXIF orientation is applied),
-            in the colours of its profile, with profile, resolution and EXIF data in ``info``. For a frame on the GPU, a DeviceArray,
-            which any library can import through DLPack or ``__cuda_array_interface__``; ``.numpy()`` copies it to the
-            host. Keep every stream that imports or uses it until it and all arrays made from it are gone: its memory
-            is reused after the work on those streams.
+            in the colours of its profile, with profile, resolution and EXIF data in ``info``. For a frame on the GPU,
+            a DeviceArray, which any library can import through DLPack or ``__cuda_array_interface__``; ``.numpy()``
+            copies it to the host. Keep every stream that imports or uses it until it and all arrays made from it are
+            gone: its memory is reused after the work on those streams.
 
         Raises:
             InputError: The frame, an option or ``out`` is invalid. The engine stays usable.

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import typer.testing
 from PIL import Image
+from tests.image.samples import DISPLAY_P3, shown
 from tests.make import image_file
 from tests.video import restless
 
@@ -49,7 +50,8 @@ class FakeEngine:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
+def engine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> type[FakeEngine]:
+    monkeypatch.setenv("RMBG_TRT_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setattr(FakeEngine, "made", {})
     monkeypatch.setattr(FakeEngine, "calls", [])
     monkeypatch.setattr("rmbg_trt.cli.options.Engine", FakeEngine)
@@ -242,6 +244,55 @@ def test_large_pictures_need_max_pixels(engine: type[FakeEngine], tmp_path: Path
     assert command(source, "--max-pixels", 200).exit_code == 0
 
 
+# ---- results that are there already ------------------------------------------------------------------------------
+
+
+def test_a_target_that_something_else_made_is_an_error(engine: type[FakeEngine], tmp_path: Path) -> None:
+    a, b = (image_file(tmp_path / name, size=size) for name, size in (("a.png", (8, 6)), ("b.png", (9, 7))))
+    out = ("-o", tmp_path / "out.png")
+    assert command(a, *out).exit_code == 0
+    assert "1 image is done already" in said(command(a, *out))
+    for other in (
+        (b,),
+        (a, "--output", "alpha"),
+        (a, "--refine"),
+        (a, "--model", "another.onnx"),
+        (a, "--stretch", "none"),
+    ):
+        result = command(*other, *out)
+        assert result.exit_code == 2
+        assert "out.png was made " in said(result)
+        assert "--overwrite" in said(result)
+    with Image.open(tmp_path / "out.png") as image:
+        assert (image.size, image.mode) == ((8, 6), "RGBA")
+    assert len(engine.calls) == 1
+    assert command(b, *out, "--overwrite").exit_code == 0
+    assert Image.open(tmp_path / "out.png").size == (9, 7)
+
+
+def test_another_background_is_not_done_already(engine: type[FakeEngine], tmp_path: Path) -> None:
+    source = image_file(tmp_path / "a.png")
+    assert command(source, "--background", "red").exit_code == 0
+    result = command(source, "--background", "blue")
+    assert result.exit_code == 2
+    assert "a_composite.png was made with other options (background red, " in said(result)
+
+
+def test_a_name_that_says_another_format(engine: type[FakeEngine], tmp_path: Path) -> None:
+    result = command(image_file(tmp_path / "a.png"), "-o", tmp_path / "q.png", "--format", "webp")
+    assert "q.png will be a webp file, as --format says, in spite of its name" in said(result)
+    assert Image.open(tmp_path / "q.png").format == "WEBP"
+
+
+def test_a_background_image_is_converted_into_the_profile(engine: type[FakeEngine], tmp_path: Path) -> None:
+    source = image_file(tmp_path / "a.png", icc_profile=DISPLAY_P3)
+    behind = image_file(tmp_path / "b.png", (43, 87, 151))
+    for background in ("#2b5797", behind):
+        assert command(source, "--background", background, "--overwrite").exit_code == 0
+        value = np.asarray(engine.calls[-1][2]).reshape(-1, 3)[0]
+        assert shown(tuple(value), DISPLAY_P3) == pytest.approx((43, 87, 151), abs=1)
+
+
 # ---- pipes -------------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +356,9 @@ def test_a_bad_stdin_fails(engine: type[FakeEngine]) -> None:
         (["a.png", "b.png", "-o", "-"], "- takes one image"),
         (["-", "-o", "."], ". is not a file name"),
         (["missing.png", "-o", "-"], "no file missing.png"),
+        ([""], "the name of an input or output is empty"),
+        (["a.png", "-o", ""], "the name of an input or output is empty"),
+        (["a.png", "--background", ""], "--background is empty"),
     ],
 )
 def test_usage_errors_end_with_2_before_any_work(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,6 +112,89 @@ def test_a_real_engine_through_a_pipe(start: Start, tmp_path: Path) -> None:
     assert alpha[:, :180].min() > 180
     assert alpha[:, 220:].max() < 75
     assert b"64x64 on cpu" in errors.splitlines()[0]
+
+
+SHELL = pytest.mark.skipif(not Path("/dev/fd").exists() or not shutil.which("bash"), reason="needs bash")
+
+
+@pytest.fixture
+def in_bash(bright_model: Path, tmp_path: Path) -> Callable[[str], tuple[int, bytes, str]]:
+    """Runs a line of bash in which $RMBG is the command: exit code, stdout and what it said besides its first line."""
+    image = Image.new("RGB", (40, 30), (200, 100, 50))
+    image.save(tmp_path / "a.png")
+
+    def run(line: str) -> tuple[int, bytes, str]:
+        rmbg = f"{sys.executable} -c 'from rmbg_trt.cli import main; main()' image --model {bright_model}"
+        source = str(Path(rmbg_trt.__file__).parents[1])
+        path = os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])
+        done = subprocess.run(
+            ["bash", "-c", line.replace("$RMBG", f"{rmbg} --runtime openvino --device cpu")],
+            cwd=tmp_path, capture_output=True, timeout=TIMEOUT_S, env={**os.environ, "PYTHONPATH": path}, check=False,
+        )  # fmt: skip
+        errors = [line for line in done.stderr.decode().splitlines() if " on cpu (" not in line]
+        return done.returncode, done.stdout, "\n".join(errors)
+
+    return run
+
+
+@SHELL
+@pytest.mark.parametrize(
+    "line",
+    ["$RMBG <(cat a.png) -o o.png", "cat a.png | $RMBG /dev/stdin -o o.png", "$RMBG /dev/stdin -o o.png < a.png"],
+)
+def test_pipes_by_any_name(in_bash: Callable[[str], tuple[int, bytes, str]], tmp_path: Path, line: str) -> None:
+    assert in_bash(line) == (0, b"", "")
+    assert Image.open(tmp_path / "o.png").size == (40, 30)
+
+
+@SHELL
+def test_a_pipe_without_a_target_goes_to_stdout(in_bash: Callable[[str], tuple[int, bytes, str]]) -> None:
+    code, image, errors = in_bash("$RMBG <(cat a.png)")
+    assert (code, errors) == (0, "")
+    assert Image.open(io.BytesIO(image)).size == (40, 30)
+
+
+@SHELL
+@pytest.mark.parametrize(
+    ("line", "code", "reason"),
+    [
+        ("$RMBG - -o o.png <&-", 2, "stdin is closed"),
+        ("$RMBG - -o o.png < /dev/zero --max-pixels 1000", 1, "stdin has more than 67,116,864 bytes, too many for"),
+        ("$RMBG /dev/zero -o o.png", 1, "/dev/zero is not an image"),
+        ("$RMBG <(cat a.png) <(cat a.png) -o out", 2, "is a pipe or a device; give it alone"),
+        ("$RMBG <(true) -o o.png", 1, "is empty"),
+    ],
+)
+def test_pipes_that_cannot_work_end_in_one_line(
+    in_bash: Callable[[str], tuple[int, bytes, str]], line: str, code: int, reason: str
+) -> None:
+    ended, output, errors = in_bash(line)
+    assert (ended, output) == (code, b"")
+    assert reason in errors
+    assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_a_folder_does_not_hold_the_rest_up(start: Start, tmp_path: Path) -> None:
+    os.mkfifo(noisy_folder(tmp_path / "in", 2) / "pipe.jpg")
+    _, errors = (process := start(tmp_path / "in", "-o", tmp_path / "out")).communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, errors
+    assert whole_images(tmp_path / "out") == ["000.png", "001.png"]
+    assert b"is skipped" in errors
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_signal_ends_the_wait_for_a_pipe(start: Start, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    process = start(tmp_path / "pipe.jpg", "-o", tmp_path / "o.png")
+    assert process.stderr
+    process.stderr.readline()  # the engine is open
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe.jpg"]
 
 
 @pytest.mark.slow

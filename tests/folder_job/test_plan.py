@@ -191,7 +191,9 @@ def test_pipes_are_not_opened(photos: Path, tmp_path: Path, caplog: pytest.LogCa
     os.mkfifo(photos / "pipe.jpg")
     (photos / "link.jpg").symlink_to("pipe.jpg")
     for inputs in ([photos], [photos / "*"]):
-        assert {"pipe.jpg", "link.jpg"}.isdisjoint(task.source.name for task in plan_tasks(inputs, tmp_path / "o").tasks)
+        assert {"pipe.jpg", "link.jpg"}.isdisjoint(
+            task.source.name for task in plan_tasks(inputs, tmp_path / "o").tasks
+        )
     assert f"{photos / 'pipe.jpg'} is a pipe or a device, and is skipped" in caplog.text
     with pytest.raises(rmbg_trt.InputError, match=r"pipe\.jpg is a pipe or a device; give it alone"):
         plan_tasks([photos / "pipe.jpg", photos / "b.jpg"], tmp_path / "o")
@@ -304,7 +306,9 @@ def test_results_of_another_folder_are_not_taken_for_done(tmp_path: Path) -> Non
     os.utime(tmp_path / "two" / "a.png", (1, 1))
     os.utime(tmp_path / "two" / "b.png", (1, 1))
     for skip in ("existing", "newer"):
-        with pytest.raises(rmbg_trt.InputError, match=r"a\.png was made from .*one.a\.png, and 1 more result.* like it"):
+        with pytest.raises(
+            rmbg_trt.InputError, match=r"a\.png was made from .*one.a\.png, and 1 more result.* like it"
+        ):
             plan_tasks([tmp_path / "two"], out, skip=skip)
     assert len(plan_tasks([tmp_path / "two"], out, skip="none").tasks) == 3
     (tmp_path / "one").rename(tmp_path / "moved")  # the images are the same ones

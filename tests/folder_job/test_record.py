@@ -40,7 +40,9 @@ def test_an_image_is_the_same_by_its_path_or_by_its_bytes_count_and_time() -> No
     assert not image.is_same_image(Origin("/b/x.png", 10, 21, ""))
 
 
-@pytest.mark.parametrize("damage", [b"", b"[1, 2", b"null\n", b'["x.png"]\n', b'["x.png", 1, 2, 3, 4, 5]\n', b"\xff\xfe\n"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"[1, 2", b"null\n", b'["x.png"]\n', b'["x.png", 1, 2, 3, 4, 5]\n', b"\xff\xfe\n"]
+)
 def test_a_damaged_memory_knows_nothing(tmp_path: Path, damage: bytes) -> None:
     target = image_file(tmp_path / "x.png")
     file = record._file(tmp_path)

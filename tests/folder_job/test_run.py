@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.folder_job.halves import Halves
+from tests.image.samples import DISPLAY_P3, shown
 from tests.make import image_file
 
 import rmbg_trt
@@ -74,6 +75,30 @@ def test_a_failure_does_not_stop_the_rest(tmp_path: Path) -> None:
     assert errors["004.png"] == "ZeroDivisionError: a bug"
     assert errors["005.png"] is None
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["002.png", "005.png"]
+
+
+def test_a_name_that_does_not_fit_fails_alone(tmp_path: Path) -> None:
+    names = ["a.png", f"{'y' * 247}.png"]
+    tasks = plan_tasks([image_file(tmp_path / name) for name in names]).tasks
+    errors = {o.task.source.name: o.error for o in run_tasks(tasks, Halves(), jobs=2)}
+    assert errors["a.png"] is None
+    assert str(errors[names[1]]).endswith("_cutout.png could not be written: File name too long")
+    assert (tmp_path / "a_cutout.png").exists()
+
+
+def test_a_background_is_converted_once_for_all_images_of_a_camera(tmp_path: Path) -> None:
+    engine = Halves()
+    for number in range(6):
+        profile = {"icc_profile": DISPLAY_P3} if number % 2 else {}
+        image_file(tmp_path / "in" / f"{number}.png", (number, 50, 25), **profile)
+    background = Image.new("RGB", (40, 30), (43, 87, 151))
+    frame = FrameOptions(output="cutout", background=background)
+    tasks = plan_tasks([tmp_path / "in"], tmp_path / "out").tasks
+    assert [outcome.error for outcome in run_tasks(tasks, engine, Options(frame), jobs=1)] == [None] * 6
+    plain, wide = (np.asarray(engine.calls[number].background)[0, 0] for number in (0, 1))
+    assert tuple(plain) == (43, 87, 151)
+    assert shown(tuple(wide), DISPLAY_P3) == pytest.approx((43, 87, 151), abs=1)
+    assert len({id(call.background) for call in engine.calls}) == 2
 
 
 def test_pictures_are_in_the_engine_at_the_same_time(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -61,6 +62,27 @@ def test_names_that_collide_while_watching(watch: watching._Watch, tmp_path: Pat
     image_file(tmp_path / "in" / "a.jpg")
     image_file(tmp_path / "in" / "b.bmp")
     assert [looked(watch), looked(watch)] == [[], [("a.jpg", "a.png"), ("b.bmp", "b.bmp.png")]]
+
+
+def test_a_third_image_of_a_name_is_skipped_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    roots = [tmp_path / name for name in ("one", "two", "three")]
+    for root in roots:
+        image_file(root / "a.jpg")
+    watch = watching._Watch(roots, tmp_path / "out", "png", "cutout", "existing")
+    assert [looked(watch), looked(watch)] == [[], [("a.jpg", "a.png"), ("a.jpg", "a.jpg.png")]]
+    assert "a.jpg is skipped: another image becomes" in caplog.text
+    caplog.clear()
+    assert looked(watch) == []
+    assert not caplog.text  # once is enough
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_a_watched_folder_is_said_once(
+    watch: watching._Watch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "in" / "pipe.jpg")
+    assert looked(watch) == looked(watch) == looked(watch) == []
+    assert caplog.text.count("pipe.jpg is a pipe or a device") == 1
 
 
 def test_the_watch_ends_with_its_event_and_feeds_a_run(tmp_path: Path) -> None:

@@ -92,9 +92,7 @@ def test_cicp_of_srgb_needs_no_profile() -> None:
 
 
 @pytest.mark.parametrize(("points", "name"), [(PQ, "PQ"), (HLG, "HLG")])
-def test_hdr_is_kept_in_a_png_and_said_elsewhere(
-    points: bytes, name: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_hdr_is_kept_in_a_png_and_said_elsewhere(points: bytes, name: str, caplog: pytest.LogCaptureFixture) -> None:
     image = read_image(with_chunk(b"cICP", points), name="hdr.png")
     assert (image.icc_profile, image.cicp) == (None, points)
     again = read_image(encode_image(image.pixels, "png", like=image))

@@ -134,7 +134,11 @@ def test_a_resolution_that_is_not_in_the_file_is_not_invented() -> None:
         assert read_image(data).dpi is None
         assert load_pil(Image.open(io.BytesIO(data))).dpi is None
     exif[0x011A], exif[0x011B], exif[0x0128] = 72.0, 72.0, 2
-    for data in (saved(image, "JPEG", exif=exif), saved(image, "JPEG", dpi=(72, 72)), saved(image, "TIFF", dpi=(72, 72))):
+    for data in (
+        saved(image, "JPEG", exif=exif),
+        saved(image, "JPEG", dpi=(72, 72)),
+        saved(image, "TIFF", dpi=(72, 72)),
+    ):
         assert read_image(data).dpi == pytest.approx((72, 72))
 
 

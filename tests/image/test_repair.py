@@ -41,9 +41,7 @@ def long_text() -> bytes:
         (b"pHYs", b"short"),
     ],
 )
-def test_text_does_not_cost_the_image(
-    kind: bytes, data: bytes, behind: bool, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_text_does_not_cost_the_image(kind: bytes, data: bytes, behind: bool, caplog: pytest.LogCaptureFixture) -> None:
     """In front of the pixels, and behind them, where it is read with the pixels."""
     png = saved(Image.fromarray(gradient()), "PNG", dpi=(300, 300))
     end = len(png) - 12
@@ -145,7 +143,7 @@ def test_half_an_avif_is_cut_short() -> None:
         pytest.skip("this Pillow has no AVIF")
     whole = saved(photograph(), "AVIF")
     for part in (whole[: len(whole) // 2], whole[:100], whole[:-1]):
-        with pytest.raises(rmbg_trt.InputError, match="x is (an AVIF file that is cut short|cut short)"):
+        with pytest.raises(rmbg_trt.InputError, match=r"x is (an AVIF file that is cut short|cut short)"):
             read_image(part, name="x")
 
 

@@ -51,6 +51,7 @@ def written(samples: Any, **options: Any) -> bytes:
 
 @pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "f2", "f4", "f8"])
 def test_every_layout_is_read_right_or_refused(kind: str) -> None:
+    refused: list[tuple[str, str]] = []
     for channels, order, compression, tile in itertools.product((1, 2, 3, 4), "<>", (None, "zlib"), (None, (16, 16))):
         levels = ramp(channels)
         samples = deepened(levels, kind)
@@ -68,12 +69,13 @@ def test_every_layout_is_read_right_or_refused(kind: str) -> None:
             try:
                 pixels = read_image(data, name="x").pixels.astype(int)
             except rmbg_trt.InputError as error:
-                assert "x is a TIFF file with" in str(error), layout
+                refused.append((layout, str(error)))
                 assert (kind, channels, planes, compression) not in READ, layout
                 continue
             expected = levels if channels >= 3 else np.dstack([levels[..., :1]] * 3 + [levels[..., 1:]])
             assert pixels.shape == expected.shape, layout
             assert np.abs(pixels - expected).max() <= 1, layout
+    assert [layout for layout, reason in refused if not reason.startswith("x is a TIFF file with")] == []
 
 
 @pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
@@ -107,7 +109,7 @@ def test_a_preview_is_not_taken_for_a_raw_file() -> None:
 
 def test_a_damaged_tiff_is_called_so() -> None:
     for data in (saved(Image.new("L", (9, 9)), "TIFF")[:20], b"II*\0" + bytes(60), b"MM\0+" + bytes(60)):
-        with pytest.raises(rmbg_trt.InputError, match="x is (a TIFF file that is cut short|damaged)"):
+        with pytest.raises(rmbg_trt.InputError, match=r"x is (a TIFF file that is cut short|damaged)"):
             read_image(data, name="x")
 
 
@@ -124,7 +126,9 @@ def floats(*extreme: float, scale: float = 1.0) -> Any:
 @pytest.mark.parametrize("extreme", [(1.02,), (-0.05, 1.09), (90.0, -3.0), (np.inf, np.nan)])
 def test_a_few_pixels_outside_do_not_decide_the_range(extreme: tuple[float, ...]) -> None:
     usual, changed = floats(), floats(*extreme)
-    np.testing.assert_array_equal(np.delete(usual, slice(5, 5 + len(extreme))), np.delete(changed, slice(5, 5 + len(extreme))))
+    np.testing.assert_array_equal(
+        np.delete(usual, slice(5, 5 + len(extreme))), np.delete(changed, slice(5, 5 + len(extreme)))
+    )
     assert usual.max() == 255
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ...errors import InputError, UnavailableError
 from ...image import Array, read_image
-from ...image.convert import read_orientation
+from ...image.metadata import read_orientation
 from .files import read_file
 from .masks import read_mask
 from .sources import Found, Rejected

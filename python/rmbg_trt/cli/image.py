@@ -116,7 +116,9 @@ def image(
         format = _format(file_format, target, output, quality)
         background = _background(output, frame.background, max_pixels)
         options = Options(frame_options.replace(background=background), quality, max_pixels)
-        made_with = _in_words(frame, output, quality, model=model, size=choice.size, stretch=stretch, filter=choice.filter)
+        made_with = _in_words(
+            frame, output, quality, model=model, size=choice.size, stretch=stretch, filter=choice.filter
+        )
         job: PipeJob | WatchJob | FolderJob
         skip: Skip = "none" if overwrite else "newer" if only_new else "existing"
         if piped:
@@ -141,7 +143,9 @@ def _format(chosen: _Format | None, target: str | None, output: str, quality: in
     format: Format | None = chosen.value if chosen else None
     if format is None and target is not None and not Path(target).is_dir():
         format = FORMATS.get(Path(target).suffix.lower())
-    elif target is not None and not Path(target).is_dir() and FORMATS.get(Path(target).suffix.lower(), format) != format:
+    elif (
+        target is not None and not Path(target).is_dir() and FORMATS.get(Path(target).suffix.lower(), format) != format
+    ):
         say(f"{target} will be a {format} file, as --format says, in spite of its name", style="yellow")
     check_format(format or "png", output, quality)
     return format

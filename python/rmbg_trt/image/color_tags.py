@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from .profile import Point, make_profile
@@ -95,11 +96,10 @@ def _from_gamma(image: Image.Image) -> bytes | None:
     if chromaticity:
         white, *rest = ((chromaticity[at], chromaticity[at + 1]) for at in (0, 2, 4, 6))
         primaries = (rest[0], rest[1], rest[2])
-    like_srgb = not gamma or abs(gamma / _SRGB_GAMMA - 1) < 0.05
-    given, usual = (white, *primaries), (_PRIMARIES[1][0], *_PRIMARIES[1][1])
-    if like_srgb and all(abs(a - b) < 0.005 for p, q in zip(given, usual, strict=True) for a, b in zip(p, q)):
+    exponent = None if not gamma or abs(gamma / _SRGB_GAMMA - 1) < 0.05 else 1 / gamma  # None: the curve of sRGB
+    if exponent is None and np.allclose((white, *primaries), (_PRIMARIES[1][0], *_PRIMARIES[1][1]), atol=0.005):
         return None
-    return make_profile("From gAMA and cHRM", white, primaries, None if like_srgb else 1 / gamma)
+    return make_profile("From gAMA and cHRM", white, primaries, exponent)
 
 
 def _png_cicp(file: IO[bytes] | None) -> bytes | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,16 +158,17 @@ def _shallow(image: Image.Image) -> Image.Image:
     return gray
 
 
-def _integer_levels(values: NDArray[np.generic]) -> Array:
+def _integer_levels(values: NDArray[Any]) -> Array:
     """16-bit signed and 32-bit integers (H, W) to uint8."""
     low, high = int(values.min()), int(values.max())
     top = 32767 if values.dtype == np.int16 else 65535
     if low < 0 or high > top:
         return _stretched(values.astype(np.float64), low, high)
-    return (values >> (0 if high <= 255 else top.bit_length() - 8)).astype(np.uint8)
+    levels: Array = (values >> (0 if high <= 255 else top.bit_length() - 8)).astype(np.uint8)
+    return levels
 
 
-def _float_levels(values: NDArray[np.generic]) -> Array:
+def _float_levels(values: NDArray[Any]) -> Array:
     """Floats (H, W) to uint8; not-a-number gives 0."""
     exact = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low = float(np.percentile(exact, _FEW, method="lower"))

@@ -15,7 +15,6 @@ from pathlib import Path
 from ..errors import InputError
 from .read import INPUT_SUFFIXES
 
-
 log = logging.getLogger(__name__)
 
 

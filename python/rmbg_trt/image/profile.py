@@ -116,7 +116,10 @@ def make_profile(name: str, white: Point, primaries: tuple[Point, Point, Point],
         b"cprt": _text("No copyright, use freely"),
         b"wtpt": b"XYZ \0\0\0\0" + _fixed(*_D50),
         b"chad": b"sf32\0\0\0\0" + _fixed(*adaptation.ravel()),
-        **{tag: b"XYZ \0\0\0\0" + _fixed(*column) for tag, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns)},
+        **{
+            tag: b"XYZ \0\0\0\0" + _fixed(*column)
+            for tag, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)
+        },
         **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), b"para\0\0\0\0" + curve),
     }
     return _assembled(parts)

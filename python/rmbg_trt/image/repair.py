@@ -43,7 +43,12 @@ _FORMATS = (
 )
 _KNOWN = (
     *((_PNG, 0, "PNG"), (_JPEG, 0, "JPEG"), (b"GIF8", 0, "GIF"), (b"WEBP", 8, "WebP"), (b"BM", 0, "BMP")),
-    *((b"ftypavif", 4, "AVIF"), (b"ftypheic", 4, "HEIC"), (b"ftypmif1", 4, "HEIC"), (b"\0\0\0\x0cjP  ", 0, "JPEG 2000")),
+    *(
+        (b"ftypavif", 4, "AVIF"),
+        (b"ftypheic", 4, "HEIC"),
+        (b"ftypmif1", 4, "HEIC"),
+        (b"\0\0\0\x0cjP  ", 0, "JPEG 2000"),
+    ),
 )
 
 
@@ -105,7 +110,9 @@ def _bare_png(data: bytes) -> Repaired | None:
     bare = b"".join(kept)
     if len(bare) == len(data):
         return None
-    return Repaired(io.BytesIO(bare), info, "text or other data beside the pixels is damaged or very long; it is ignored")
+    return Repaired(
+        io.BytesIO(bare), info, "text or other data beside the pixels is damaged or very long; it is ignored"
+    )
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
@@ -145,6 +152,6 @@ def _ended_jpeg(data: bytes, max_pixels: int) -> Repaired | None:
                 decoded.append(np.asarray(image))
         except Exception:  # decoders raise anything on damaged data
             return None
-    if not np.array_equal(*decoded):
+    if not np.array_equal(decoded[0], decoded[1]):
         return None
     return Repaired(io.BytesIO(data + _JPEG_END), {}, "the file lacks its end marker; no pixel is missing")

@@ -46,9 +46,9 @@ def white_is_zero(image: Image.Image) -> bool:
     return image.format == "TIFF" and tags is not None and tags.get(_PHOTOMETRIC) == 0
 
 
-def samples(image: Image.Image) -> NDArray[np.generic]:
+def samples(image: Image.Image) -> NDArray[Any]:
     """The samples (H, W) of a deep gray image, in the type that they have in its file."""
-    values: NDArray[np.generic] = np.asarray(image)
+    values: NDArray[Any] = np.asarray(image)
     tags: Any = getattr(image, "tag_v2", None)
     if image.format != "TIFF" or tags is None or image.mode != "I":
         return values
@@ -68,7 +68,7 @@ def reason(stream: IO[bytes], name: str) -> str | None:
     try:
         tags = TiffImagePlugin.ImageFileDirectory_v2(head if head[2] == 43 else head[:8])
         stream.seek(tags.next)
-        tags.load(stream)  # type: ignore[no-untyped-call]
+        tags.load(stream)
     except Exception:  # the parser raises anything on damaged data
         tags = {}
     if _WIDTH in tags:
@@ -81,7 +81,5 @@ def _not_supported(name: str, tags: Any) -> str:
     kind = _FORMAT_NAMES.get(sample_format, "other")
     planes = ", in separate planes" if tags.get(_PLANES, 1) == 2 else ""
     order = "big-endian, " if tags.prefix == b"MM" else ""
-    return (
-        f"{name} is a TIFF file with {tags.get(_SAMPLES, 1)} x {bits[0]} bits a pixel ({order}{kind}{planes}), which is "
-        "not supported; save it as a PNG, or with 8 bits a sample"
-    )
+    samples = f"{tags.get(_SAMPLES, 1)} x {bits[0]} bits a pixel ({order}{kind}{planes})"
+    return f"{name} is a TIFF file with {samples}, which is not supported; save it as a PNG, or with 8 bits a sample"

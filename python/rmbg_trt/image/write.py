@@ -14,9 +14,9 @@ from PIL import Image, TiffImagePlugin
 
 from ..errors import Error, InputError
 from ..files import atomic_file
-from .png import encode_png
 from .color_tags import HDR_TRANSFERS
 from .convert import Array, LoadedImage
+from .png import encode_png
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,9 @@ def encode_image(
         return encode_png(pixels, **kept)
     if like is not None and "cicp" in kept:
         transfer = HDR_TRANSFERS.get(kept.pop("cicp")[1])
-        log.warning("%s is HDR (%s), which a %s file cannot say; colours will look dull, use png", like.name, transfer, format)
+        log.warning(
+            "%s is HDR (%s), which a %s file cannot say; colours will look dull, use png", like.name, transfer, format
+        )
     if format == "tiff":
         options = _tiff_options(kept)
     elif format == "webp":
