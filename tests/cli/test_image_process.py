@@ -148,8 +148,9 @@ def test_pipes_by_any_name(in_bash: Callable[[str], tuple[int, bytes, str]], tmp
 
 
 @SHELL
-def test_a_pipe_without_a_target_goes_to_stdout(in_bash: Callable[[str], tuple[int, bytes, str]]) -> None:
-    code, image, errors = in_bash("$RMBG <(cat a.png)")
+@pytest.mark.parametrize("line", ["$RMBG <(cat a.png)", "$RMBG a.png -o /dev/stdout"])
+def test_a_pipe_without_a_target_goes_to_stdout(in_bash: Callable[[str], tuple[int, bytes, str]], line: str) -> None:
+    code, image, errors = in_bash(line)
     assert (code, errors) == (0, "")
     assert Image.open(io.BytesIO(image)).size == (40, 30)
 

@@ -56,6 +56,21 @@ def test_what_is_done_at_first_sight_is_left(watch: watching._Watch, tmp_path: P
     assert [looked(watch), looked(watch)] == [[], [("new.jpg", "new.png")]]
 
 
+def test_a_result_of_something_else_is_kept_and_said(
+    watch: watching._Watch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    image_file(tmp_path / "in" / "a.jpg")
+    assert looked(watch) == []
+    assert [outcome.error for outcome in run_tasks(watch.poll(), Halves())] == [None]
+    later = watching._Watch([tmp_path / "in"], tmp_path / "out", "png", "cutout", "existing")
+    assert looked(later) == looked(later) == []
+    assert not caplog.text
+    image_file(tmp_path / "other" / "a.jpg", size=(9, 9))
+    other = watching._Watch([tmp_path / "other"], tmp_path / "out", "png", "cutout", "existing")
+    assert looked(other) == looked(other) == looked(other) == []
+    assert caplog.text.count("a.png was made from") == 1
+
+
 def test_names_that_collide_while_watching(watch: watching._Watch, tmp_path: Path) -> None:
     image_file(tmp_path / "in" / "b.jpg")
     assert [looked(watch), looked(watch)] == [[], [("b.jpg", "b.png")]]

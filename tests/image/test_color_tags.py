@@ -158,6 +158,20 @@ def test_the_profile_of_an_avif_comes_before_nclx() -> None:
     assert read_image(data).icc_profile == ADOBE_RGB
 
 
+def test_the_profile_of_a_jpeg_2000() -> None:
+    data = saved(Image.fromarray(gradient()), "JPEG2000", irreversible=False)
+    assert read_image(data).icc_profile is None
+    head = data.index(b"jp2h") - 4
+    color = data.index(b"colr") - 4
+    old = struct.unpack(">I", data[color : color + 4])[0]
+    box = struct.pack(">I4s3B", 11 + len(ADOBE_RGB), b"colr", 2, 0, 0) + ADOBE_RGB
+    size = struct.unpack(">I", data[head : head + 4])[0] - old + len(box)
+    changed = data[:head] + struct.pack(">I", size) + data[head + 4 : color] + box + data[color + old :]
+    image = read_image(changed)
+    assert image.icc_profile == ADOBE_RGB
+    np.testing.assert_array_equal(image.pixels, read_image(data).pixels)
+
+
 def test_nclx_of_a_heic() -> None:
     pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.register_heif_opener()

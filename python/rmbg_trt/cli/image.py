@@ -106,6 +106,7 @@ def image(
     if "" in (*inputs, target):
         fail("the name of an input or output is empty; '.' is the current folder", EXIT_USAGE)
     inputs = ["-" if name == "/dev/stdin" else name for name in inputs]
+    target = "-" if target == "/dev/stdout" else target
     piped = "-" in inputs or target == "-" or (len(inputs) == 1 and is_special(Path(inputs[0])))
     if piped and (len(inputs) != 1 or watch):
         fail("- takes one image, and cannot be watched", EXIT_USAGE)

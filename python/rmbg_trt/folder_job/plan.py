@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -90,7 +90,8 @@ def plan_tasks(
     tasks = _all_different(tasks)
     _refuse_overwriting(tasks)
     done = [task for task in tasks if is_done(task, skip)]
-    _refuse_other_results(done, named_file=file)
+    for task, reason in other_results(done, unknown=file is not None and skip == "existing"):
+        raise InputError(f"{task.target} {reason}; --overwrite (skip='none') replaces it, or name another output")
     finished = set(done)
     return Plan([task for task in tasks if task not in finished], len(done), folder)
 
@@ -122,28 +123,22 @@ def is_done(task: Task, skip: Skip) -> bool:
         return False
 
 
-def _refuse_other_results(done: list[Task], named_file: Path | None) -> None:
-    """Raises `InputError` if one of the existing targets is known not to be the result of its task.
+def other_results(done: list[Task], *, unknown: bool = False) -> Iterator[tuple[Task, str]]:
+    """Yields the tasks whose existing target is not their result, and what it is instead.
 
-    A file that the user named as the target must be known to be the result.
+    Args:
+        done: Tasks whose targets exist.
+        unknown: Whether a target of unknown origin is one of them.
     """
-    others: list[tuple[Task, str]] = []
     records: dict[Path, Record] = {}
     for task in done:
         folder = task.target.parent
         if folder not in records:
             records[folder] = Record(folder)
         origin = records[folder].origin(task.target)
-        if origin is None and named_file is not None:
-            raise InputError(f"{task.target} exists already; --overwrite (skip='none') replaces it")
-        if origin is not None and (reason := _difference(task, origin)) is not None:
-            others.append((task, reason))
-    if others:
-        task, reason = others[0]
-        more = f", and {len(others) - 1} more results like it" if len(others) > 1 else ""
-        raise InputError(
-            f"{task.target} was made {reason}{more}; --overwrite (skip='none') replaces it, or name another output"
-        )
+        reason = _difference(task, origin) if origin is not None else "exists already" if unknown else None
+        if reason is not None:
+            yield task, reason
 
 
 def _difference(task: Task, origin: Origin) -> str | None:
@@ -153,9 +148,9 @@ def _difference(task: Task, origin: Origin) -> str | None:
     except OSError:  # the image is gone; the job says so
         return None
     if not origin.is_same_image(wanted):
-        return f"from {origin.source}"
+        return f"was made from {origin.source}"
     if task.made_with and origin.made_with and origin.made_with != task.made_with:
-        return f"with other options ({origin.made_with})"
+        return f"was made with other options ({origin.made_with})"
     return None
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..image import Format
 from ..image.find import Found, images_below, key
-from .plan import Skip, Task, full_name, is_done, target_key, target_of
+from .plan import Skip, Task, full_name, is_done, other_results, target_key, target_of
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class _Watch:
         """Polls once; returns the images that have become ready."""
         seen: dict[Path, _Signature] = {}
         tasks: list[Task] = []
+        done: list[Task] = []
         leave_out = {key(self._into)} if self._into is not None else set()
         for root in self._roots:
             for path in images_below(root, leave_out=leave_out):
@@ -95,9 +96,11 @@ class _Watch:
                 if not ready or self._given.get(path) == signature:
                     continue
                 task = self._task(Found(path, root, is_folder=True))
-                if task is not None and (path in self._given or not is_done(task, self._skip)):
-                    tasks.append(task)
+                if task is not None:
+                    (tasks if path in self._given or not is_done(task, self._skip) else done).append(task)
                 self._given[path] = signature
+        for task, reason in other_results(done):
+            log.warning("%s %s and is kept; --overwrite (skip='none') replaces it", task.target, reason)
         self._seen = seen
         self._given = {path: signature for path, signature in self._given.items() if path in seen}
         return tasks

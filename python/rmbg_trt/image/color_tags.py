@@ -66,6 +66,8 @@ def read_color_tags(image: Image.Image, name: str) -> ColorTags:
         if profile is None and image.format in ("AVIF", "HEIF"):
             points = _nclx(image)
             return ColorTags() if points is None else _from_cicp(points, name)
+        if profile is None and image.format == "JPEG2000":
+            return ColorTags(_jp2_profile(image))
         if profile is None and _interop_index(image) == "R03":
             return ColorTags(make_profile("Adobe RGB (1998)", *_ADOBE_RGB))
     except Exception as error:  # damaged tags must not cost the image
@@ -127,19 +129,31 @@ def _nclx(image: Image.Image) -> bytes | None:
     kept = image.info.get("nclx_profile")  # pillow-heif
     if isinstance(kept, dict):
         return bytes([int(kept["color_primaries"]), int(kept["transfer_characteristics"]), 0, 1])
-    file = getattr(image, "fp", None)
-    if image.format != "AVIF" or file is None:
-        return None
-    file.seek(0)
-    data = file.read()
-    for kind in (b"meta", b"iprp", b"ipco"):
-        inner = next((body for found, body in _boxes(data) if found == kind), b"")
-        data = inner[4:] if kind == b"meta" else inner  # a version and flags
-    for kind, body in _boxes(data):
-        if kind == b"colr" and body[:4] == b"nclx":
-            primaries, transfer = struct.unpack(">HH", body[4:8])
+    for body in _color_boxes(image, (b"meta", b"iprp", b"ipco")) if image.format == "AVIF" else ():
+        primaries, transfer = struct.unpack(">HH", body[4:8]) if body[:4] == b"nclx" else (2, 2)
+        if primaries != 2:  # not specified, as for the alpha plane
             return bytes([primaries & 255, transfer & 255, 0, 1])
     return None
+
+
+def _jp2_profile(image: Image.Image) -> bytes | None:
+    """The ICC profile of a JPEG 2000 file, which Pillow leaves out."""
+    return next((body[3:] for body in _color_boxes(image, (b"jp2h",)) if body[:1] == b"\2"), None)
+
+
+def _color_boxes(image: Image.Image, path: tuple[bytes, ...]) -> Iterator[bytes]:
+    """The "colr" boxes of a file below a path of boxes; none if the file is closed already."""
+    file = getattr(image, "fp", None)
+    if file is None:
+        return
+    at = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(at)
+    for kind in path:
+        inner = next((body for found, body in _boxes(data) if found == kind), b"")
+        data = inner[4:] if kind == b"meta" else inner  # it has a version and flags
+    yield from (body for kind, body in _boxes(data) if kind == b"colr")
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
