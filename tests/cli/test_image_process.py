@@ -164,6 +164,7 @@ def test_a_pipe_without_a_target_goes_to_stdout(in_bash: Callable[[str], tuple[i
         ("$RMBG /dev/zero -o o.png", 1, "/dev/zero is not an image"),
         ("$RMBG <(cat a.png) <(cat a.png) -o out", 2, "is a pipe or a device; give it alone"),
         ("$RMBG <(true) -o o.png", 1, "is empty"),
+        ("$RMBG a.png -o o.png --background <(true)", 2, "is empty"),
     ],
 )
 def test_pipes_that_cannot_work_end_in_one_line(

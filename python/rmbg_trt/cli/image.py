@@ -168,7 +168,7 @@ def _background(output: str, background: str | None, max_pixels: int) -> Backgro
         return None
     if background is None:
         raise InputError("--output composite needs --background: a colour, an image, blur or blur:RADIUS")
-    if _is_file(background):
+    if _is_there(background):
         loaded = read_image(background, max_pixels=max_pixels)
         return to_pil(loaded.pixels, loaded)
     try:
@@ -178,8 +178,9 @@ def _background(output: str, background: str | None, max_pixels: int) -> Backgro
     return background
 
 
-def _is_file(name: str) -> bool:
+def _is_there(name: str) -> bool:
+    """Whether there is a file, or a pipe."""
     try:
-        return Path(name).is_file()
+        return Path(name).exists() and not Path(name).is_dir()
     except (OSError, ValueError):
         return False
