@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 from tests.image.samples import ADOBE_RGB, DISPLAY_P3, SRGB, gradient, saved, shown, with_chunk
 
-from rmbg_trt.image import LoadedImage, convert_color, convert_pixels, encode_image, load_pil, read_image
+from rmbg_trt.image import LoadedImage, convert_color, convert_pixels, encode_image, load_pil, read_image, to_pil
 from rmbg_trt.image.profile import make_profile
 
 P3, PQ, HLG = bytes([12, 13, 0, 1]), bytes([9, 16, 0, 1]), bytes([9, 18, 0, 1])
@@ -103,6 +103,9 @@ def test_hdr_is_kept_in_a_png_and_said_elsewhere(points: bytes, name: str, caplo
         caplog.clear()
         encode_image(image.pixels, format, like=image)  # type: ignore[arg-type]
         assert f"hdr.png is HDR ({name}), which a {format} file cannot say" in caplog.text
+    caplog.clear()
+    assert "cicp" not in to_pil(image.pixels, image).info
+    assert f"hdr.png is HDR ({name}), which a PIL image cannot say" in caplog.text
     caplog.clear()
     alpha = encode_image(image.pixels[..., 0], "png", like=image)  # a matte has no colours
     assert b"cICP" not in alpha

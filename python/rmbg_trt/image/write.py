@@ -81,11 +81,7 @@ def encode_image(
     kept = _kept(like, has_colours=pixels.ndim == 3)
     if format == "png":
         return encode_png(pixels, **kept)
-    if like is not None and "cicp" in kept:
-        transfer = HDR_TRANSFERS.get(kept.pop("cicp")[1])
-        log.warning(
-            "%s is HDR (%s), which a %s file cannot say; colours will look dull, use png", like.name, transfer, format
-        )
+    _drop_hdr(kept, like, f"a {format} file")
     if format == "tiff":
         options = _tiff_options(kept)
     elif format == "webp":
@@ -141,8 +137,10 @@ def check_format(format: str, output: str, quality: int | None = None) -> None:
 
 def to_pil(pixels: Array, like: LoadedImage) -> Image.Image:
     """A result of the engine as a PIL image, whose ``info`` has the metadata of ``like`` that `encode_image` keeps."""
+    kept = _kept(like, has_colours=pixels.ndim == 3)
+    _drop_hdr(kept, like, "a PIL image")
     image = Image.fromarray(pixels)
-    image.info.update(_kept(like, has_colours=pixels.ndim == 3))
+    image.info.update(kept)
     return image
 
 
@@ -161,6 +159,13 @@ def _kept(like: LoadedImage | None, *, has_colours: bool) -> dict[str, Any]:
     if has_colours:
         kept |= {"icc_profile": like.icc_profile, "cicp": like.cicp}
     return {key: value for key, value in kept.items() if value is not None}
+
+
+def _drop_hdr(kept: dict[str, Any], like: LoadedImage | None, holder: str) -> None:
+    """Leaves out the code points of HDR values, with a warning, for what cannot hold them."""
+    if like is not None and (points := kept.pop("cicp", None)) is not None:
+        transfer = HDR_TRANSFERS.get(points[1])
+        log.warning("%s is HDR (%s), which %s cannot say; its colours will look dull", like.name, transfer, holder)
 
 
 def _webp_options(quality: int | None) -> dict[str, Any]:
