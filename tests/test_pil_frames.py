@@ -48,7 +48,7 @@ def by_both(
 
 def assert_alike(direct: Image.Image, written: Image.Image) -> None:
     assert (direct.mode, direct.size) == (written.mode, written.size)
-    visible = np.asarray(direct)[..., -1:] > 0 if direct.mode == "RGBA" else True  # files have no hidden colours
+    visible = np.asarray(direct)[..., -1:] > 0 if direct.mode == "RGBA" else True  # files have no hidden colors
     np.testing.assert_array_equal(np.asarray(direct) * visible, np.asarray(written))
     assert direct.info.get("icc_profile") == written.info.get("icc_profile")
 
@@ -74,7 +74,7 @@ def test_a_photograph_of_a_phone(fake_engine: MakeEngine, tmp_path: Path) -> Non
     assert again.info["icc_profile"] == DISPLAY_P3
 
 
-def test_an_alpha_has_no_colours_to_describe(fake_engine: MakeEngine, tmp_path: Path) -> None:
+def test_an_alpha_has_no_colors_to_describe(fake_engine: MakeEngine, tmp_path: Path) -> None:
     direct, written = by_both(fake_engine, photograph_of_a_phone(tmp_path / "a.jpg"), output="alpha")
     assert_alike(direct, written)
     assert (direct.mode, "icc_profile" in direct.info) == ("L", False)
@@ -107,7 +107,7 @@ def test_files_of_every_mode(fake_engine: MakeEngine, tmp_path: Path, mode: str,
     assert_alike(direct, written)
     colors = np.asarray(direct)[..., :3].astype(int)
     expected = np.repeat(levels[..., None], 3, axis=2) if mode in (*deep, "L", "LA") else np.asarray(rgb)
-    if mode not in ("1", "P", "CMYK"):  # which have few colours
+    if mode not in ("1", "P", "CMYK"):  # which have few colors
         assert np.abs(colors - expected).mean() < 3
 
 
@@ -125,7 +125,7 @@ def test_images_in_memory_of_rare_modes(fake_engine: MakeEngine, mode: str) -> N
     gray = mode in (*deep, "La")
     expected = np.repeat(levels[..., None], 3, axis=2) if gray else np.asarray(rgb)
     if mode == "PA":
-        expected = np.asarray(rgb.convert("P").convert("RGB"))  # which has few colours
+        expected = np.asarray(rgb.convert("P").convert("RGB"))  # which has few colors
     assert (cutout[..., 3] == 255).all()
     assert np.abs(cutout[..., :3] - expected).mean() < 3
 
@@ -152,17 +152,20 @@ def test_the_image_of_the_user_is_not_changed(fake_engine: MakeEngine, tmp_path:
 def test_a_damaged_file_is_an_input_error(fake_engine: MakeEngine, tmp_path: Path) -> None:
     data = saved(Image.effect_noise((64, 64), 90), "JPEG")
     (tmp_path / "cut.jpg").write_bytes(data[:-300])
-    with pytest.raises(rmbg_trt.InputError, match="the frame is cut short"):
-        fake_engine(left).run(Image.open(tmp_path / "cut.jpg"))
+    with (
+        Image.open(tmp_path / "cut.jpg") as image,
+        pytest.raises(rmbg_trt.InputError, match="the frame is cut short"),
+    ):
+        fake_engine(left).run(image)
 
 
-# ---- backgrounds mean the same colour behind every photograph ----------------------------------------------------
+# ---- backgrounds mean the same color behind every photograph ----------------------------------------------------
 
 
 @pytest.mark.parametrize("color", ["rgb", "bgr"])
 @pytest.mark.parametrize("profile", [None, ADOBE_RGB, DISPLAY_P3])
 @pytest.mark.parametrize("background", ["#2b5797", BRAND, "array", "untagged", "tagged", "tagged in P3"])
-def test_a_brand_colour_is_shown_as_asked(
+def test_a_brand_color_is_shown_as_asked(
     fake_engine: MakeEngine, tmp_path: Path, profile: bytes | None, background: Any, color: str
 ) -> None:
     plain = Image.new("RGB", (60, 50), BRAND)
@@ -207,7 +210,7 @@ def test_a_background_image_is_upright_and_in_srgb_behind_an_array(fake_engine: 
         assert tuple(composite[y, x]) == pytest.approx(shown(tuple(upright[y, x]), DISPLAY_P3), abs=1)
 
 
-@pytest.mark.parametrize("background", ["nocolour", (1, 2), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3))])
+@pytest.mark.parametrize("background", ["nocolor", (1, 2), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3))])
 def test_a_bad_background_is_an_input_error_with_a_profile_too(fake_engine: MakeEngine, background: Any) -> None:
     image = Image.new("RGB", (8, 8))
     for profile in (None, ADOBE_RGB):

@@ -121,7 +121,7 @@ def test_engine_options(engine: type[FakeEngine], tmp_path: Path) -> None:
         ("--stretch 0.2,0.7", {"stretch": (0.2, 0.7)}),
     ],
 )
-def test_edges_and_colours(
+def test_edges_and_colors(
     fake_engine: Callable[..., rmbg_trt.Engine],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -342,7 +342,7 @@ def test_a_bad_stdin_fails(engine: type[FakeEngine]) -> None:
         (["a.png", "--quality", "0"], "--quality"),
         (["a.png", "--quality", "90"], "png is lossless"),
         (["a.png", "--output", "composite"], "needs --background"),
-        (["a.png", "--background", "nocolour"], "'nocolour' is not a colour"),
+        (["a.png", "--background", "nocolor"], "'nocolor' is not a colour"),
         (["a.png", "--background", "blur:x"], "blur radius"),
         (["a.png", "--background", ""], "'' is not a colour"),
         (["a.png", "--background", "rgb(300,0,0)"], "expected numbers from 0 to 255"),

@@ -36,7 +36,7 @@ def with_chunk(kind: bytes, data: bytes, png: bytes | None = None) -> bytes:
 
 
 def gradient(height: int = 24, width: int = 30) -> Any:
-    """(H, W, 3) uint8: each pixel has another colour."""
+    """(H, W, 3) uint8: each pixel has another color."""
     y, x = np.mgrid[:height, :width]
     return np.dstack([8 * x, 10 * y, 255 - 4 * x - 4 * y]).astype(np.uint8)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Colours: what a file says of them becomes a profile that shows the same colours, or is kept."""
+"""Colors: what a file says of them becomes a profile that shows the same colors, or is kept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def avif_with(primaries: int, transfer: int) -> bytes:
 # ---- made profiles -----------------------------------------------------------------------------------------------
 
 
-def test_a_made_profile_of_srgb_changes_no_colour() -> None:
+def test_a_made_profile_of_srgb_changes_no_color() -> None:
     made = make_profile("like sRGB", (0.3127, 0.329), ((0.64, 0.33), (0.3, 0.6), (0.15, 0.06)), None)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     for source, target in ((None, made), (made, None)):
@@ -51,20 +51,20 @@ def test_a_made_profile_has_the_primaries_and_the_curve_asked_for() -> None:
 
 
 def test_primaries_that_span_nothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="span no colour space"):
+    with pytest.raises(ValueError, match="span no color space"):
         make_profile("x", (0.3127, 0.329), ((0.3, 0.3), (0.3, 0.3), (0.15, 0.06)), None)
 
 
-def test_colours_are_converted_there_and_back() -> None:
+def test_colors_are_converted_there_and_back() -> None:
     for color in ((43, 87, 151), (255, 255, 255), (0, 0, 0), (250, 10, 10)):
         assert shown(convert_color(color, DISPLAY_P3), DISPLAY_P3) == pytest.approx(color, abs=1)
     assert convert_color((43, 87, 151), DISPLAY_P3) != (43, 87, 151)
     assert convert_color((43, 87, 151), SRGB) == pytest.approx((43, 87, 151), abs=1)
 
 
-def test_a_bad_profile_leaves_the_colours_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_profile_leaves_the_colors_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
     assert convert_color((1, 2, 3), b"no profile") == (1, 2, 3)
-    assert "the colour profile cannot be used" in caplog.text
+    assert "the color profile cannot be used" in caplog.text
 
 
 # ---- PNG ---------------------------------------------------------------------------------------------------------
@@ -107,14 +107,14 @@ def test_hdr_is_kept_in_a_png_and_said_elsewhere(points: bytes, name: str, caplo
     assert "cicp" not in to_pil(image.pixels, image).info
     assert f"hdr.png is HDR ({name}), which a PIL image cannot say" in caplog.text
     caplog.clear()
-    alpha = encode_image(image.pixels[..., 0], "png", like=image)  # a matte has no colours
+    alpha = encode_image(image.pixels[..., 0], "png", like=image)  # a matte has no colors
     assert b"cICP" not in alpha
     assert not caplog.text
 
 
-def test_an_unknown_colour_space_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_color_space_is_said(caplog: pytest.LogCaptureFixture) -> None:
     assert read_image(with_chunk(b"cICP", bytes([77, 13, 0, 1])), name="x").icc_profile is None
-    assert "x: the colour space 77/13 is not known" in caplog.text
+    assert "x: the color space 77/13 is not known" in caplog.text
 
 
 def test_gamma_and_chromaticities_become_a_profile() -> None:
@@ -140,7 +140,7 @@ def test_damaged_tags_do_not_cost_the_image(caplog: pytest.LogCaptureFixture) ->
     image = read_image(nothing, name="x")
     assert image.icc_profile is None
     np.testing.assert_array_equal(image.pixels, gradient())
-    assert "x: damaged colour tags are ignored" in caplog.text
+    assert "x: damaged color tags are ignored" in caplog.text
 
 
 # ---- other formats -----------------------------------------------------------------------------------------------

@@ -175,15 +175,15 @@ def test_palette_with_and_without_transparency() -> None:
     assert read_image(saved(image, "GIF", transparency=1)).pixels[0, :, 3].tolist() == [255, 0, 255]
 
 
-def test_key_colours_become_alpha() -> None:
+def test_key_colors_become_alpha() -> None:
     assert read_image(saved(gray([[7, 8]]), "PNG", transparency=7)).pixels.tolist() == [[[7, 7, 7, 0], [8, 8, 8, 255]]]
     rgb = Image.new("RGB", (1, 1), (1, 2, 3))
     assert first(read_image(saved(rgb, "PNG", transparency=(1, 2, 3)))) == (1, 2, 3, 0)
 
 
-def png16(colour_type: int, samples: list[int], key: list[int] | None = None) -> bytes:
-    """A 16-bit PNG of one pixel, by hand: Pillow cannot write the ones with colour."""
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, colour_type, 0, 0, 0))
+def png16(color_type: int, samples: list[int], key: list[int] | None = None) -> bytes:
+    """A 16-bit PNG of one pixel, by hand: Pillow cannot write the ones with color."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, color_type, 0, 0, 0))
     if key:
         head += chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
     row = b"\0" + struct.pack(f">{len(samples)}H", *samples)
@@ -229,7 +229,7 @@ def test_deep_gray_is_scaled_by_its_range(values: Any, expected: list[int]) -> N
     assert read_image(saved(Image.fromarray(values), "TIFF")).pixels[0, :, 0].tolist() == expected
 
 
-# ---- colour ------------------------------------------------------------------------------------------------------
+# ---- color ------------------------------------------------------------------------------------------------------
 
 
 def test_an_rgb_profile_is_kept_as_it_is() -> None:
@@ -275,11 +275,11 @@ def test_a_profile_that_does_not_fit_is_left_out(profile: bytes) -> None:
     assert (first(picture), picture.icc_profile) == ((1, 2, 3), None)
 
 
-def test_a_damaged_cmyk_profile_gives_approximate_colours(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_cmyk_profile_gives_approximate_colors(caplog: pytest.LogCaptureFixture) -> None:
     damaged = cmyk_profile()[:200]
     picture = read_image(saved(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "TIFF", icc_profile=damaged))
     assert (first(picture), picture.icc_profile) == ((0, 255, 255), None)
-    assert "colours are approximate" in caplog.text
+    assert "colors are approximate" in caplog.text
 
 
 # ---- formats and sources -----------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_sources_path_bytes_and_stream_agree(tmp_path: Path) -> None:
 
 
 def test_of_an_animation_the_first_frame_is_taken_and_said(caplog: pytest.LogCaptureFixture) -> None:
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
+    frames = [Image.new("RGB", (4, 4), color) for color in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
     for format in ("GIF", "PNG", "TIFF"):
         caplog.clear()
         with caplog.at_level(logging.WARNING):

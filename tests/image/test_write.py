@@ -99,7 +99,7 @@ def test_webp_and_tiff_are_exact_by_default(format: Any, channels: tuple[int, ..
     np.testing.assert_array_equal(np.asarray(image), expected)
 
 
-def test_hidden_colour_does_not_travel_along() -> None:
+def test_hidden_color_does_not_travel_along() -> None:
     pixels = noise(9, 9, 4)
     pixels[..., 3] = 0
     pixels[4, 4] = (10, 20, 30, 1)
@@ -151,7 +151,7 @@ def test_profile_resolution_and_exif_are_kept(format: Any) -> None:
 
 
 @pytest.mark.parametrize("format", ["png", "tiff", "jpg", "webp"])
-def test_an_alpha_has_no_colour_profile(format: Any) -> None:
+def test_an_alpha_has_no_color_profile(format: Any) -> None:
     image = opened(encode_image(noise(8, 8), format, like=like()))
     assert "icc_profile" not in image.info
 

@@ -43,7 +43,7 @@ class ImageFrameChoice(FrameChoice):
     """What to make of an image."""
 
     background: Annotated[
-        str | None, typer.Option(metavar="WHAT", help="'#rrggbb', a colour name, an image, blur or blur:RADIUS.")
+        str | None, typer.Option(metavar="WHAT", help="'#rrggbb', a color name, an image, blur or blur:RADIUS.")
     ] = None
     refine: RefineOption = False
     decontaminate: DecontaminateOption = False
@@ -88,7 +88,7 @@ def image(
     failures are listed at the end, and the exit code is 1.
 
     A folder without -o becomes FOLDER_cutout beside it, with the same
-    subfolders. Results are upright and keep resolution, EXIF data and colour
+    subfolders. Results are upright and keep resolution, EXIF data and color
     profile where the format can store them.
 
     For example: [bold]rmbg-trt image cat.jpg[/bold] makes cat_cutout.png
@@ -159,15 +159,15 @@ def _in_words(frame: ImageFrameChoice, output: str, quality: int | None, **other
 
 
 def _background(output: str, background: str | None, max_pixels: int) -> BackgroundLike | None:
-    """What ``--background`` means: an image if there is such a file, else a colour or blur."""
+    """What ``--background`` means: an image if there is such a file, else a color or blur."""
     if background == "":
-        raise InputError("--background is empty; expected a colour, an image, blur or blur:RADIUS")
+        raise InputError("--background is empty; expected a color, an image, blur or blur:RADIUS")
     if output != "composite":
         if background is not None:
             say(f"--background is not used for --output {output}", style="yellow")
         return None
     if background is None:
-        raise InputError("--output composite needs --background: a colour, an image, blur or blur:RADIUS")
+        raise InputError("--output composite needs --background: a color, an image, blur or blur:RADIUS")
     if _is_there(background):
         loaded = read_image(background, max_pixels=max_pixels)
         return to_pil(loaded.pixels, loaded)

@@ -46,7 +46,7 @@ class Options:
     max_pixels: int = DEFAULT_MAX_PIXELS  # larger images fail
 
     def frame_for(self, profile: bytes | None) -> FrameOptions:
-        """The options of a frame with this colour profile: the background has the colours that it has in sRGB."""
+        """The options of a frame with this color profile: the background has the colors that it has in sRGB."""
         background = in_profile(self.frame.background, profile)
         return self.frame if background is self.frame.background else self.frame.replace(background=background)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds out which colours the values of an image mean, from its ICC profile and from everything else that says so.
+"""Finds out which colors the values of an image mean, from its ICC profile and from everything else that says so.
 
 PNG has cICP, gAMA and cHRM, AVIF and HEIC have nclx, cameras have the EXIF interoperability index R03 (Adobe RGB).
 These become an ICC profile, which every format can keep. HDR values (PQ, HLG) have none; their code points are kept.
@@ -43,10 +43,10 @@ _MOST_CHUNKS = 1000
 
 
 class ColorTags(NamedTuple):
-    """What an image says of its colours.
+    """What an image says of its colors.
 
     Attributes:
-        profile: The ICC profile of its values, of any colour space; None means sRGB.
+        profile: The ICC profile of its values, of any color space; None means sRGB.
         cicp: The four code points of H.273 if the values are HDR, which no profile says.
     """
 
@@ -55,7 +55,7 @@ class ColorTags(NamedTuple):
 
 
 def read_color_tags(image: Image.Image, name: str) -> ColorTags:
-    """Reads the colour tags of an image. Call this before its pixels are loaded, which closes its file."""
+    """Reads the color tags of an image. Call this before its pixels are loaded, which closes its file."""
     profile = image.info.get("icc_profile") or None
     try:
         if image.format == "PNG":
@@ -71,7 +71,7 @@ def read_color_tags(image: Image.Image, name: str) -> ColorTags:
         if profile is None and _interop_index(image) == "R03":
             return ColorTags(make_profile("Adobe RGB (1998)", *_ADOBE_RGB))
     except Exception as error:  # damaged tags must not cost the image
-        log.warning("%s: damaged colour tags are ignored: %s", name, error)
+        log.warning("%s: damaged color tags are ignored: %s", name, error)
     return ColorTags(profile)
 
 
@@ -81,7 +81,7 @@ def _from_cicp(points: bytes, name: str) -> ColorTags:
         return ColorTags(cicp=points)
     primaries = 1 if primaries == 2 else primaries  # 2: not specified
     if primaries not in _PRIMARIES or transfer not in _GAMMAS:
-        log.warning("%s: the colour space %d/%d is not known; colours are taken as sRGB", name, primaries, transfer)
+        log.warning("%s: the color space %d/%d is not known; colors are taken as sRGB", name, primaries, transfer)
         return ColorTags()
     if primaries == 1 and _GAMMAS[transfer] is None:
         return ColorTags()

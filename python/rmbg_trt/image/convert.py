@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Converts an image of any Pillow mode to 8-bit RGB or RGBA, upright, with the metadata that a result may keep.
 
-Deep gray: 16-bit values keep their high byte, as Pillow does for 16-bit colour. 32-bit integers and floats have no
+Deep gray: 16-bit values keep their high byte, as Pillow does for 16-bit color. 32-bit integers and floats have no
 fixed white: integers are read as 8 or 16 bits if they fit, floats as 0..1 or 0..255 if all but a few pixels do, and
-anything else is stretched from its minimum to its maximum. CMYK, LAB and gray with a colour profile are converted to
+anything else is stretched from its minimum to its maximum. CMYK, LAB and gray with a color profile are converted to
 sRGB through it; an RGB profile is kept.
 """
 
@@ -46,7 +46,7 @@ class LoadedImage:
 
     Attributes:
         pixels: (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha; uint8, C-contiguous, read-only, upright.
-        icc_profile: The RGB colour profile of ``pixels``, or None for sRGB.
+        icc_profile: The RGB color profile of ``pixels``, or None for sRGB.
         dpi: Horizontal and vertical resolution in dots per inch, or None.
         exif: Beginning with ``Exif\0\0``, without orientation and thumbnail; or None.
         name: Where it came from, for messages.
@@ -107,10 +107,10 @@ def to_rgb(image: Image.Image, name: str, profile: bytes | None) -> tuple[Image.
     Args:
         image: A decoded image of any mode.
         name: For messages.
-        profile: The colour profile of its values.
+        profile: The color profile of its values.
 
     Returns:
-        The image, and the RGB colour profile of its values; None for sRGB.
+        The image, and the RGB color profile of its values; None for sRGB.
     """
     space = color_space(profile, name)
     if image.mode.startswith(("I", "F")):
@@ -127,7 +127,7 @@ def to_rgb(image: Image.Image, name: str, profile: bytes | None) -> tuple[Image.
         if alpha is not None:
             rgb.putalpha(alpha)
         return rgb, profile
-    if _is_deep(image.info.get("transparency")):  # a 16-bit key colour, where Pillow keeps 8 bits
+    if _is_deep(image.info.get("transparency")):  # a 16-bit key color, where Pillow keeps 8 bits
         image = image.copy()
         del image.info["transparency"]
     transparent = "transparency" in image.info or image.mode in ("LA", "PA", "RGBA", "RGBa")
@@ -187,5 +187,5 @@ def _stretched(values: NDArray[np.float64], low: float, high: float) -> Array:
 
 
 def _is_deep(key: object) -> bool:
-    """Whether a transparent colour has 16 bits."""
+    """Whether a transparent color has 16 bits."""
     return isinstance(key, tuple) and any(isinstance(value, int) and value > 255 for value in key)

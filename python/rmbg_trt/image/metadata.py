@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an image says of itself besides pixels and colours: orientation, resolution and EXIF data.
+"""What an image says of itself besides pixels and colors: orientation, resolution and EXIF data.
 
 Damaged metadata never makes reading fail: it is dropped with a warning.
 """

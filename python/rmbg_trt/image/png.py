@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.uint8]
 
-_COLOUR_TYPE = {1: 0, 3: 2, 4: 6}  # channels: gray, RGB, RGBA
+_COLOR_TYPE = {1: 0, 3: 2, 4: 6}  # channels: gray, RGB, RGBA
 _UP = 2
 _BAND_BYTES = 1 << 18  # rows are filtered in bands that stay in the CPU cache
 _INCHES_PER_METRE = 1 / 0.0254
@@ -39,18 +39,18 @@ def encode_png(
 
     Args:
         pixels: (H, W) gray, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, C-contiguous, at least 1 x 1.
-        icc_profile: Colour profile of the pixels.
+        icc_profile: Color profile of the pixels.
         dpi: Horizontal and vertical resolution in dots per inch; stored in whole dots per metre.
         exif: Beginning with ``Exif\0\0``, as in a JPEG.
-        cicp: Four code points of ITU-T H.273, which say what colours the pixels mean.
+        cicp: Four code points of ITU-T H.273, which say what colors the pixels mean.
 
     Returns:
         The bytes of the file.
     """
     height, width = pixels.shape[:2]
     rows = pixels.reshape(height, -1)
-    colour_type = _COLOUR_TYPE[rows.shape[1] // width]
-    chunks = [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0))]
+    color_type = _COLOR_TYPE[rows.shape[1] // width]
+    chunks = [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0))]
     if cicp:
         chunks.append(_chunk(b"cICP", cicp))
     if icc_profile:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ICC profiles: converts pixels and colours between them, and makes the profile of a colour space without one.
+"""ICC profiles: converts pixels and colors between them, and makes the profile of a color space without one.
 
 Conversions are relative colorimetric with black point compensation, as prepress programs do them.
 
@@ -40,7 +40,7 @@ def lab_profile() -> bytes:
 
 
 def color_space(profile: bytes | None, name: str) -> str | None:
-    """The colour space of a profile: "RGB", "GRAY", "CMYK", "Lab", ...; None without a valid profile.
+    """The color space of a profile: "RGB", "GRAY", "CMYK", "Lab", ...; None without a valid profile.
 
     Args:
         profile: The profile.
@@ -49,7 +49,7 @@ def color_space(profile: bytes | None, name: str) -> str | None:
     if not profile:
         return None
     if len(profile) < 128 or profile[36:40] != b"acsp":  # the header's size and signature, ICC.1 section 7.2
-        log.warning("%s: the colour profile is damaged and ignored", name)
+        log.warning("%s: the color profile is damaged and ignored", name)
         return None
     return profile[16:20].decode("ascii", "replace").strip()
 
@@ -66,7 +66,7 @@ def convert_image(image: Image.Image, source: bytes, target: bytes, name: str) -
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (ImportError, OSError, ValueError, ImageCms.PyCMSError) as error:
-        log.warning("%s: the colour profile cannot be used, colours are approximate: %s", name, error)
+        log.warning("%s: the color profile cannot be used, colors are approximate: %s", name, error)
         return None
     return cast(Image.Image, converted)
 
@@ -84,7 +84,7 @@ def convert_pixels(
 
 @functools.lru_cache(maxsize=64)
 def convert_color(color: tuple[int, int, int], target: bytes) -> tuple[int, int, int]:
-    """An sRGB colour, three numbers 0..255, in the values of another RGB profile."""
+    """An sRGB color, three numbers 0..255, in the values of another RGB profile."""
     pixel = convert_pixels(np.array([[color]], np.uint8), None, target, "the image")
     red, green, blue = (int(value) for value in pixel[0, 0])
     return red, green, blue
@@ -92,7 +92,7 @@ def convert_color(color: tuple[int, int, int], target: bytes) -> tuple[int, int,
 
 @functools.lru_cache(maxsize=16)
 def make_profile(name: str, white: Point, primaries: tuple[Point, Point, Point], gamma: float | None) -> bytes:
-    """Makes the profile of an RGB colour space.
+    """Makes the profile of an RGB color space.
 
     Args:
         name: Its description, for people.
@@ -101,11 +101,11 @@ def make_profile(name: str, white: Point, primaries: tuple[Point, Point, Point],
         gamma: Exponent from stored values to light; None: the curve of sRGB.
 
     Raises:
-        ValueError: The chromaticities span no colour space.
+        ValueError: The chromaticities span no color space.
     """
     xyz = np.array([[x / y, 1.0, (1 - x - y) / y] if y else [np.nan] * 3 for x, y in (white, *primaries)])
     if not np.isfinite(xyz).all() or abs(np.linalg.det(xyz[1:])) < 1e-6:
-        raise ValueError(f"the primaries {primaries} and the white point {white} span no colour space")
+        raise ValueError(f"the primaries {primaries} and the white point {white} span no color space")
     scaled = xyz[1:].T * np.linalg.solve(xyz[1:].T, xyz[0])  # a column for each primary; they sum to white
     to_cone = _BRADFORD @ xyz[0]
     adaptation = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ np.array(_D50) / to_cone) @ _BRADFORD

@@ -43,7 +43,7 @@ _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b
 def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str | None = None) -> LoadedImage:
     """Reads an image of any format, mode and depth as upright 8-bit RGB or RGBA.
 
-    `convert` says how deep modes and colour profiles are handled. Only the first frame of an animation, or the first
+    `convert` says how deep modes and color profiles are handled. Only the first frame of an animation, or the first
     page of a document, is read; the log says so.
 
     Args:

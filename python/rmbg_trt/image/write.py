@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes results as PNG, WebP, TIFF or JPEG, with the colour profile, resolution and EXIF data of the source."""
+"""Writes results as PNG, WebP, TIFF or JPEG, with the color profile, resolution and EXIF data of the source."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def encode_image(
 ) -> bytes:
     """Encodes a result of the engine.
 
-    The colour of fully transparent pixels is cleared, so that the removed background is not in the file and the file
+    The color of fully transparent pixels is cleared, so that the removed background is not in the file and the file
     is half the size. (libwebp does so too.)
 
     Args:
         pixels: alpha (H, W), composite (H, W, 3) RGB or cutout (H, W, 4) RGBA; uint8.
         format: "png", "webp", "tiff" or "jpg". A JPEG holds an alpha or a composite.
-        like: The source image. Its resolution and EXIF data are kept, and its colour profile if the result has
-            colours. TIFF keeps the main EXIF tags only; WebP keeps no resolution.
-        quality: 1 to 100. JPEG: 92 by default; from 90 on colour is not subsampled. WebP: lossless by default; a
+        like: The source image. Its resolution and EXIF data are kept, and its color profile if the result has
+            colors. TIFF keeps the main EXIF tags only; WebP keeps no resolution.
+        quality: 1 to 100. JPEG: 92 by default; from 90 on color is not subsampled. WebP: lossless by default; a
             number makes it lossy, except for a cutout's alpha. PNG and TIFF are lossless and take none.
 
     Returns:
@@ -78,7 +78,7 @@ def encode_image(
     if side > _MAX_SIDE.get(format, side):
         raise InputError(f"a {format} image has at most {_MAX_SIDE[format]} pixels a side; this one has {side}")
     pixels = clear_transparent_color(pixels) if pixels.shape[2:] == (4,) else np.ascontiguousarray(pixels)
-    kept = _kept(like, has_colours=pixels.ndim == 3)
+    kept = _kept(like, has_colors=pixels.ndim == 3)
     if format == "png":
         return encode_png(pixels, **kept)
     _drop_hdr(kept, like, f"a {format} file")
@@ -137,7 +137,7 @@ def check_format(format: str, output: str, quality: int | None = None) -> None:
 
 def to_pil(pixels: Array, like: LoadedImage) -> Image.Image:
     """A result of the engine as a PIL image, whose ``info`` has the metadata of ``like`` that `encode_image` keeps."""
-    kept = _kept(like, has_colours=pixels.ndim == 3)
+    kept = _kept(like, has_colors=pixels.ndim == 3)
     _drop_hdr(kept, like, "a PIL image")
     image = Image.fromarray(pixels)
     image.info.update(kept)
@@ -151,12 +151,12 @@ def clear_transparent_color(cutout: Array) -> Array:
     return cleared
 
 
-def _kept(like: LoadedImage | None, *, has_colours: bool) -> dict[str, Any]:
+def _kept(like: LoadedImage | None, *, has_colors: bool) -> dict[str, Any]:
     """The metadata of the source to keep, as keywords of the encoders."""
     if like is None:
         return {}
     kept: dict[str, Any] = {"dpi": like.dpi, "exif": like.exif}
-    if has_colours:
+    if has_colors:
         kept |= {"icc_profile": like.icc_profile, "cicp": like.cicp}
     return {key: value for key, value in kept.items() if value is not None}
 
@@ -165,7 +165,7 @@ def _drop_hdr(kept: dict[str, Any], like: LoadedImage | None, holder: str) -> No
     """Leaves out the code points of HDR values, with a warning, for what cannot hold them."""
     if like is not None and (points := kept.pop("cicp", None)) is not None:
         transfer = HDR_TRANSFERS.get(points[1])
-        log.warning("%s is HDR (%s), which %s cannot say; its colours will look dull", like.name, transfer, holder)
+        log.warning("%s is HDR (%s), which %s cannot say; its colors will look dull", like.name, transfer, holder)
 
 
 def _webp_options(quality: int | None) -> dict[str, Any]:
