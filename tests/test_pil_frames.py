@@ -210,6 +210,21 @@ def test_a_background_image_is_upright_and_in_srgb_behind_an_array(fake_engine: 
         assert tuple(composite[y, x]) == pytest.approx(shown(tuple(upright[y, x]), DISPLAY_P3), abs=1)
 
 
+def test_a_transparent_background_is_refused_everywhere(fake_engine: MakeEngine, tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (8, 8), (1, 2, 3, 254))
+    for frame in (Image.new("RGB", (8, 8)), np.zeros((8, 8, 3), np.uint8)):
+        with pytest.raises(rmbg_trt.InputError, match="background image has transparent pixels"):
+            fake_engine(left).run(frame, output="composite", background=clear)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    options = Options(FrameOptions(output="composite", background=clear))
+    (outcome,) = run_tasks(
+        [Task(tmp_path / "a.png", tmp_path / "b.png", "png")], fake_engine(left, color="rgb"), options
+    )
+    assert "background image has transparent pixels" in str(outcome.error)
+    clear.putalpha(255)
+    assert fake_engine(left).run(clear, output="composite", background=clear).mode == "RGB"
+
+
 @pytest.mark.parametrize("background", ["nocolor", (1, 2), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3))])
 def test_a_bad_background_is_an_input_error_with_a_profile_too(fake_engine: MakeEngine, background: Any) -> None:
     image = Image.new("RGB", (8, 8))

@@ -90,7 +90,7 @@ def parse(background: BackgroundLike | None, height: int, width: int, color: Col
     if isinstance(background, np.ndarray) and background.ndim == 3:
         return Background(_cover(background, height, width))
     if is_pil(background):
-        covered = _cover(_pil_pixels(background, None), height, width)
+        covered = _cover(_from_pil(background), height, width)
         return Background(covered if color == "rgb" else np.ascontiguousarray(covered[:, :, ::-1]))
     return Background(_three_bytes(background))
 
@@ -112,7 +112,7 @@ def in_profile(background: BackgroundLike | None, profile: bytes | None) -> Back
     if background is None:
         return None
     if is_pil(background):
-        return _pil_pixels(background, profile)
+        return _from_pil(background, profile)
     if profile is None:
         return background
     if isinstance(background, np.ndarray) and background.ndim == 3:
@@ -120,12 +120,6 @@ def in_profile(background: BackgroundLike | None, profile: bytes | None) -> Back
         return convert_pixels(background, None, profile, "the background")
     parsed = parse(background, 1, 1, "rgb")
     return convert_color(parsed.value, profile) if isinstance(parsed.value, tuple) else background
-
-
-def _pil_pixels(image: Image, profile: bytes | None) -> NDArray[np.uint8]:
-    """A PIL image, upright, as RGB (h, w, 3) in the values of a profile."""
-    loaded = load_pil(image, "the background")
-    return convert_pixels(loaded.pixels[:, :, :3], loaded.icc_profile, profile, "the background")
 
 
 def is_pil(value: Any) -> TypeGuard[Image]:
@@ -175,9 +169,10 @@ def opaque(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image[:, :, :3]
 
 
-def _from_pil(image: Image) -> NDArray[np.uint8]:
-    has_alpha = not {"A", "a"}.isdisjoint(image.getbands()) or "transparency" in image.info
-    return opaque(np.asarray(image.convert("RGBA" if has_alpha else "RGB")))
+def _from_pil(image: Image, profile: bytes | None = None) -> NDArray[np.uint8]:
+    """A PIL image, upright, as RGB (h, w, 3) in the values of a profile."""
+    loaded = load_pil(image, "the background")
+    return convert_pixels(opaque(loaded.pixels), loaded.icc_profile, profile, "the background")
 
 
 def _three_bytes(value: Any) -> tuple[int, int, int]:

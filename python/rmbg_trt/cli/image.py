@@ -170,7 +170,7 @@ def _background(output: str, background: str | None, max_pixels: int) -> Backgro
         raise InputError("--output composite needs --background: a color, an image, blur or blur:RADIUS")
     if _is_there(background):
         loaded = read_image(background, max_pixels=max_pixels)
-        return to_pil(loaded.pixels, loaded)
+        return to_pil(opaque(loaded.pixels), loaded)
     try:
         parse_background(background, 1, 1, "rgb")
     except InputError as error:
