@@ -10,20 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.image.samples import saved
+from tests.image.samples import ADOBE_RGB, saved
 
 import rmbg_trt
 from rmbg_trt.image import load_pil, read_image
 
 tifffile = pytest.importorskip("tifffile")
 
-PLANES = {1: ["contig"], 2: ["contig", "separate"], 3: ["contig", "separate"], 4: ["contig", "separate"]}
+BOTH = ("contig", "separate")
 # What must be read, whatever the byte order and the tiles. All else may be refused.
 READ = {
     *(("u1", channels, "contig", compression) for channels in (1, 2, 3, 4) for compression in (None, "zlib")),
     *(("u1", channels, "separate", compression) for channels in (3, 4) for compression in (None, "zlib")),
     *(("u2", channels, "contig", compression) for channels in (1, 3, 4) for compression in (None, "zlib")),
     *((kind, 1, "contig", None) for kind in ("i2", "i4", "f4")),
+    *((kind, channels, planes, None) for kind in ("i2", "i4", "f4") for channels in (2, 3, 4) for planes in BOTH),
+    *(
+        ("u2", channels, planes, compression)
+        for channels in (2, 3, 4)
+        for planes in BOTH
+        for compression in (None, "zlib")
+    ),
 }
 
 
@@ -58,7 +65,7 @@ def test_every_layout_is_read_right_or_refused(kind: str) -> None:
         options: dict[str, Any] = {"photometric": "rgb" if channels >= 3 else "minisblack"}
         if channels in (2, 4):
             options["extrasamples"] = ["unassalpha"]
-        for planes in PLANES[channels]:
+        for planes in BOTH if channels > 1 else BOTH[:1]:
             stored = np.moveaxis(samples, -1, 0) if planes == "separate" else samples
             if channels == 1:
                 stored = samples[..., 0]
@@ -86,15 +93,48 @@ def test_where_white_is_zero_low_samples_are_bright(kind: str) -> None:
 
 
 def test_a_refusal_says_what_the_file_has() -> None:
-    planes = np.moveaxis(deepened(ramp(3), "u2"), -1, 0)
-    data = written(planes, photometric="rgb", planarconfig="separate")
-    reason = r"x is a TIFF file with 3 x 16 bits a pixel \(unsigned, in separate planes\), which is not supported; save"
+    data = written(deepened(ramp(3), "f8"), photometric="rgb")
+    reason = r"x is a TIFF file with 3 x 64 bits a pixel \(float\), which is not supported; save it as a PNG"
     with pytest.raises(rmbg_trt.InputError, match=reason):
         read_image(data, name="x")
-    with pytest.raises(rmbg_trt.InputError, match=reason):
-        load_pil(Image.open(io.BytesIO(data)), "x")
-    with pytest.raises(rmbg_trt.InputError, match=r"3 x 32 bits a pixel \(float\)"):
-        read_image(written(deepened(ramp(3), "f4"), photometric="rgb"))
+
+
+def test_deep_samples_keep_what_belongs_to_them() -> None:
+    """They take another way than other files do."""
+    tags = [(274, 3, 1, 6, True), (271, 2, 0, "Maker", True), (34675, 7, len(ADOBE_RGB), ADOBE_RGB, True)]
+    options: dict[str, Any] = {"photometric": "rgb", "extratags": tags, "resolution": (300, 150)}
+    sideways = np.rot90(ramp(3))
+    planes = np.moveaxis(deepened(sideways, "u2"), -1, 0)
+    plain = written(sideways, resolutionunit="INCH", **options)
+    floats = written(deepened(sideways, "f4"), resolutionunit="INCH", **options)
+    deep = written(planes, planarconfig="separate", resolutionunit="INCH", **options)
+    for image in (*map(read_image, (plain, floats, deep)), load_pil(Image.open(io.BytesIO(deep)))):
+        assert np.abs(image.pixels.astype(int) - ramp(3)).max() <= 1
+        assert image.icc_profile == ADOBE_RGB
+        assert image.dpi == (150, 300)
+        assert image.exif is not None
+        assert b"Maker" in image.exif
+    for data in (floats, deep):
+        with pytest.raises(rmbg_trt.InputError, match=r"not supported|more than the limit"):
+            read_image(data, max_pixels=100)
+
+
+@pytest.mark.parametrize("kind", ["u2", "f4"])
+def test_alpha_of_deep_samples(kind: str) -> None:
+    """Straight, premultiplied, and a fourth sample that is none."""
+    levels = ramp(4)
+    planes = {"photometric": "rgb", "planarconfig": "separate"}
+
+    def read(samples: Any, extra: str) -> Any:
+        return read_image(written(np.moveaxis(deepened(samples, kind), -1, 0), extrasamples=[extra], **planes)).pixels
+
+    assert np.abs(read(levels, "unassalpha").astype(int) - levels).max() <= 1
+    assert np.abs(read(levels, "unspecified").astype(int) - levels[..., :3]).max() <= 1
+    alpha = levels[..., 3:].astype(int)
+    premultiplied = np.concatenate([levels[..., :3] * alpha // 255, alpha], axis=2).astype(np.uint8)
+    straight = read(premultiplied, "assocalpha").astype(int)
+    opaque = alpha[..., 0] > 128
+    assert np.abs(straight - levels)[opaque].max() <= 3
 
 
 def test_a_preview_is_not_taken_for_a_raw_file() -> None:

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Converts an image of any Pillow mode to 8-bit RGB or RGBA, upright, with the metadata that a result may keep.
 
-Deep gray: 16-bit values keep their high byte, as Pillow does for 16-bit color. 32-bit integers and floats have no
-fixed white: integers are read as 8 or 16 bits if they fit, floats as 0..1 or 0..255 if all but a few pixels do, and
-anything else is stretched from its minimum to its maximum. CMYK, LAB and gray with a color profile are converted to
-sRGB through it; an RGB profile is kept.
+`levels` says what becomes of deep values. CMYK, LAB and gray with a color profile are converted to sRGB through it; an
+RGB profile is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +18,7 @@ from PIL import Image
 from ..errors import InputError
 from . import tiff
 from .color_tags import read_color_tags
+from .levels import to_levels
 from .metadata import read_dpi, read_exif, read_orientation
 from .profile import color_space, convert_image, lab_profile, srgb_profile
 
@@ -35,9 +33,6 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_OVERSHOOT = 0.1  # floats so far outside 0..1 are clipped; sharpening and resizing make such values
-_FEW = 0.1  # percent of the pixels at either end that do not decide the range of floats
-_DARK = 64  # floats up to here are not taken for 0..255, which would be all but black
 
 
 @dataclass(frozen=True)
@@ -74,12 +69,13 @@ def load(image: Image.Image, name: str) -> LoadedImage:
     with reasons(name):
         tiff.check(image, name)
         tags = read_color_tags(image, name)
+        turned = image.format == "TIFF" and read_orientation(image) >= 5  # Pillow turns these when it loads them
         image.load()
         rgb, profile = to_rgb(image, name, tags.profile)
     orientation = read_orientation(image)
-    turned = orientation >= 5
+    exif = read_exif(image, image.size[::-1] if orientation >= 5 else image.size)
+    turned = turned or orientation >= 5
     dpi = read_dpi(image)
-    exif = read_exif(image, image.size[::-1] if turned else image.size)
     with reasons(name):
         if orientation in _TRANSPOSE:
             rgb = rgb.transpose(_TRANSPOSE[orientation])
@@ -145,45 +141,12 @@ def _to_srgb(profile: bytes, image: Image.Image, name: str) -> tuple[Image.Image
 def _shallow(image: Image.Image) -> Image.Image:
     """Converts gray of 16 or 32 bits, or float, to mode "L", or "LA" where the file names a transparent value."""
     values = tiff.samples(image)
-    if image.mode.startswith("I;16"):
-        levels = (values >> 8).astype(np.uint8)
-    elif np.issubdtype(values.dtype, np.floating):
-        levels = _float_levels(values)
-    else:
-        levels = _integer_levels(values)
-    gray = Image.fromarray(255 - levels if tiff.white_is_zero(image) else np.ascontiguousarray(levels))
+    levels = to_levels(values)
+    gray = Image.fromarray(255 - levels if tiff.white_is_zero(image) else levels)
     key = image.info.get("transparency")
     if isinstance(key, int):
         gray.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
     return gray
-
-
-def _integer_levels(values: NDArray[Any]) -> Array:
-    """16-bit signed and 32-bit integers (H, W) to uint8."""
-    low, high = int(values.min()), int(values.max())
-    top = 32767 if values.dtype == np.int16 else 65535
-    if low < 0 or high > top:
-        return _stretched(values.astype(np.float64), low, high)
-    levels: Array = (values >> (0 if high <= 255 else top.bit_length() - 8)).astype(np.uint8)
-    return levels
-
-
-def _float_levels(values: NDArray[Any]) -> Array:
-    """Floats (H, W) to uint8; not-a-number gives 0."""
-    exact = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low = float(np.percentile(exact, _FEW, method="lower"))
-    high = float(np.percentile(exact, 100 - _FEW, method="higher"))
-    if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
-        return _stretched(exact, 0, 1)
-    if low >= 0 and high <= 255 and (high >= _DARK or not (exact % 1).any()):
-        return _stretched(exact, 0, 255)
-    return _stretched(exact, min(low, 0) if high <= 255 and low >= 0 else low, high)
-
-
-def _stretched(values: NDArray[np.float64], low: float, high: float) -> Array:
-    """Maps ``low``..``high`` to 0..255; a constant gives 0."""
-    scaled = (values - low) * 255 / (high - low) if high > low else values * 0
-    return np.round(scaled.clip(0, 255)).astype(np.uint8)
 
 
 def _is_deep(key: object) -> bool:

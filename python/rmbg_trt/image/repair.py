@@ -91,6 +91,9 @@ def repair(stream: IO[bytes], max_pixels: int) -> Repaired | None:
     head = stream.read(8)
     if head == _PNG:
         return _bare_png(head + stream.read())
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        copy = tiff.in_eight_bits(stream, max_pixels)
+        return None if copy is None else Repaired(copy, {}, "its samples have more than 8 bits in an unusual layout, and are read as 8 bits")
     return _ended_jpeg(head + stream.read(), max_pixels) if head[:3] == _JPEG else None
 
 
