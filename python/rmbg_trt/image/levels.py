@@ -40,18 +40,23 @@ def _integer_levels(values: NDArray[Any]) -> Array:
 
 
 def _float_levels(values: NDArray[Any]) -> Array:
-    """Floats (H, W) to uint8; not-a-number gives 0."""
-    exact = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    """Floats to uint8; what is not finite gives 0."""
+    exact = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     low = float(np.percentile(exact, _FEW, method="lower"))
     high = float(np.percentile(exact, 100 - _FEW, method="higher"))
     if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
         return _stretched(exact, 0, 1)
-    if low >= 0 and high <= 255 and (high >= _DARK or not (exact % 1).any()):
-        return _stretched(exact, 0, 255)
-    return _stretched(exact, min(low, 0) if high <= 255 and low >= 0 else low, high)
+    if low < 0 or high > 255:
+        return _stretched(exact, low, high)
+    return _stretched(exact, 0, 255 if high >= _DARK or not (exact % 1).any() else high)
 
 
-def _stretched(values: NDArray[np.float64], low: float, high: float) -> Array:
+def _stretched(values: NDArray[Any], low: float, high: float) -> Array:
     """Maps ``low``..``high`` to 0..255; a constant gives 0."""
-    scaled = (values - low) * 255 / (high - low) if high > low else values * 0
-    return np.round(scaled.clip(0, 255)).astype(np.uint8)
+    if high <= low:
+        return np.zeros(values.shape, np.uint8)
+    scaled = values - low  # one copy; the rest is done in place
+    scaled *= 255
+    scaled /= high - low
+    np.rint(np.clip(scaled, 0, 255, out=scaled), out=scaled)
+    return np.ascontiguousarray(scaled.astype(np.uint8))

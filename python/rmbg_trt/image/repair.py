@@ -93,7 +93,8 @@ def repair(stream: IO[bytes], max_pixels: int) -> Repaired | None:
         return _bare_png(head + stream.read())
     if head[:4] in (b"II*\0", b"MM\0*"):
         copy = tiff.in_eight_bits(stream, max_pixels)
-        return None if copy is None else Repaired(copy, {}, "its samples have more than 8 bits in an unusual layout, and are read as 8 bits")
+        what = "its samples have more than 8 bits in an unusual layout, and are read as 8 bits"
+        return None if copy is None else Repaired(copy, {}, what)
     return _ended_jpeg(head + stream.read(), max_pixels) if head[:3] == _JPEG else None
 
 
