@@ -119,6 +119,20 @@ def test_deep_samples_keep_what_belongs_to_them() -> None:
             read_image(data, max_pixels=100)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 41), (33, 1)])
+@pytest.mark.parametrize("channels", [2, 3])
+def test_deep_images_of_one_row_or_column(shape: tuple[int, int], channels: int) -> None:
+    levels = ramp(channels)[: shape[0], : shape[1]]
+    options = (
+        {"photometric": "rgb"} if channels == 3 else {"photometric": "minisblack", "extrasamples": ["unspecified"]}
+    )
+    stored = np.moveaxis(deepened(levels, "u2"), -1, 0)
+    pixels = read_image(written(stored, planarconfig="separate", **options)).pixels
+    expected = levels if channels == 3 else np.repeat(levels[..., :1], 3, axis=2)
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels.astype(int) - expected).max() <= 1
+
+
 @pytest.mark.parametrize("kind", ["u2", "f4"])
 def test_alpha_of_deep_samples(kind: str) -> None:
     """Straight, premultiplied, and a fourth sample that is none."""

@@ -116,7 +116,9 @@ def _separate(data: bytes, tags: Any, count: int, colors: int) -> Image.Image:
     extra = tags.get(_EXTRA, (0,))[0]
     if extra == 1 and colors == 3:  # premultiplied
         return Image.frombytes("RGBa", levels.shape[1::-1], levels.tobytes()).convert("RGBA")
-    return Image.fromarray(np.ascontiguousarray(np.squeeze(levels if extra else levels[..., :colors])))
+    if not extra:  # the last sample is no alpha
+        levels = levels[..., :colors]
+    return Image.fromarray(np.ascontiguousarray(levels[..., 0] if levels.shape[2] == 1 else levels))
 
 
 def _gray(data: bytes, tags: Any, factor: int, plane: int, planes: int) -> NDArray[Any]:
