@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
+from tests.image.samples import DISPLAY_P3
 from tests.video.clips import HEIGHT, WIDTH, make_clip, pictures, smooth, worst
 
 from rmbg_trt import Engine
@@ -36,6 +38,19 @@ def test_transparent_backgrounds_are_refused(
     Image.new("LA", (20, 10), (10, 200)).save("b.png")
     with pytest.raises(InputError, match=words):
         read_background(background)
+
+
+def test_the_profile_of_a_background_image_counts(tmp_path: Path) -> None:
+    wide = ImageCms.profileToProfile(
+        Image.new("RGB", (20, 10), (43, 87, 151)),
+        ImageCms.createProfile("sRGB"),
+        ImageCms.ImageCmsProfile(io.BytesIO(DISPLAY_P3)),
+        renderingIntent=1,
+    )
+    assert wide is not None
+    wide.save(tmp_path / "b.png", icc_profile=DISPLAY_P3)
+    assert worst(np.asarray(wide), read_background(tmp_path / "b.png")) > 3
+    assert worst(read_background(tmp_path / "b.png"), np.full((10, 20, 3), (43, 87, 151), np.uint8)) <= 1
 
 
 def test_a_clip_as_background_runs_along_and_begins_again(engine: Engine, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from .. import background as backgrounds
 from ..background import BackgroundLike
 from ..errors import InputError
-from ..image import INPUT_SUFFIXES, Array, read_image
+from ..image import INPUT_SUFFIXES, Array, convert_pixels, read_image
 from .animated_image import is_animation
 from .source import Source
 
@@ -24,15 +24,17 @@ def read_background(background: BackgroundLike | os.PathLike[str]) -> Any:
         background: What `Engine.run` takes, or the path of an image or a video.
 
     Returns:
-        The pixels of an image file, the path of a video or an animated image, or anything else unchanged.
+        The pixels of an image file in sRGB, the path of a video or an animated image, or anything else unchanged.
 
     Raises:
         InputError: It is none of these.
     """
     if isinstance(background, (str, os.PathLike)) and Path(background).is_file():
         path = Path(background)
-        is_still = path.suffix.lower() in INPUT_SUFFIXES and not is_animation(path)
-        return backgrounds.opaque(read_image(path).pixels) if is_still else path
+        if path.suffix.lower() not in INPUT_SUFFIXES or is_animation(path):
+            return path
+        loaded = read_image(path)
+        return convert_pixels(backgrounds.opaque(loaded.pixels), loaded.icc_profile, None, str(path))
     if isinstance(background, os.PathLike):
         raise InputError(f"the background {os.fspath(background)} does not exist")
     try:
