@@ -160,8 +160,6 @@ def _in_words(frame: ImageFrameChoice, output: str, quality: int | None, **other
 
 def _background(output: str, background: str | None, max_pixels: int) -> BackgroundLike | None:
     """What ``--background`` means: an image if there is such a file, else a color or blur."""
-    if background == "":
-        raise InputError("--background is empty; expected a color, an image, blur or blur:RADIUS")
     if output != "composite":
         if background is not None:
             say(f"--background is not used for --output {output}", style="yellow")
