@@ -138,6 +138,7 @@ def in_bash(bright_model: Path, tmp_path: Path) -> Callable[[str], tuple[int, by
 
 
 @SHELL
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     ["$RMBG <(cat a.png) -o o.png", "cat a.png | $RMBG /dev/stdin -o o.png", "$RMBG /dev/stdin -o o.png < a.png"],
@@ -148,6 +149,7 @@ def test_pipes_by_any_name(in_bash: Callable[[str], tuple[int, bytes, str]], tmp
 
 
 @SHELL
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["$RMBG <(cat a.png)", "$RMBG a.png -o /dev/stdout"])
 def test_a_pipe_without_a_target_goes_to_stdout(in_bash: Callable[[str], tuple[int, bytes, str]], line: str) -> None:
     code, image, errors = in_bash(line)
@@ -156,6 +158,7 @@ def test_a_pipe_without_a_target_goes_to_stdout(in_bash: Callable[[str], tuple[i
 
 
 @SHELL
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "code", "reason"),
     [
@@ -176,6 +179,7 @@ def test_pipes_that_cannot_work_end_in_one_line(
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_in_a_folder_does_not_hold_the_rest_up(start: Start, tmp_path: Path) -> None:
     os.mkfifo(noisy_folder(tmp_path / "in", 2) / "pipe.jpg")
@@ -185,6 +189,7 @@ def test_a_pipe_in_a_folder_does_not_hold_the_rest_up(start: Start, tmp_path: Pa
     assert b"is skipped" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_signal_ends_the_wait_for_a_pipe(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
