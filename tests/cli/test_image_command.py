@@ -358,7 +358,6 @@ def test_a_bad_stdin_fails(engine: type[FakeEngine]) -> None:
         (["missing.png", "-o", "-"], "no file missing.png"),
         ([""], "the name of an input or output is empty"),
         (["a.png", "-o", ""], "the name of an input or output is empty"),
-        (["a.png", "--background", ""], "'' is not a colour"),
     ],
 )
 def test_usage_errors_end_with_2_before_any_work(

@@ -19,6 +19,7 @@ from tests.image.samples import SRGB, chunk, saved
 
 import rmbg_trt
 from rmbg_trt.image import LoadedImage, load_pil, read_image
+from rmbg_trt.install import install_command
 
 # A picture of 2 rows and 3 columns, and how a camera stores it under each EXIF orientation: "6" (row 0 of the file is
 # the right side, column 0 the top) and so on, from the table in the EXIF specification, 4.6.4.A.

@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..signals import let_handlers_raise
 from .profile import Point, make_profile
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def read_color_tags(image: Image.Image, name: str) -> ColorTags:
         if profile is None and _interop_index(image) == "R03":
             return ColorTags(make_profile("Adobe RGB (1998)", *_ADOBE_RGB))
     except Exception as error:  # damaged tags must not cost the image
+        let_handlers_raise(error)
         log.warning("%s: damaged color tags are ignored: %s", name, error)
     return ColorTags(profile)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InputError
+from ..signals import let_handlers_raise
 from . import tiff
 from .color_tags import read_color_tags
 from .levels import to_levels
@@ -92,6 +93,7 @@ def reasons(name: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
+        let_handlers_raise(error)
         text = str(error)
         cut = any(word in text.lower() for word in ("truncated", "unexpected end", "incomplete", "not enough"))
         raise InputError(f"{name} is {'cut short' if cut else 'damaged'}: {text or type(error).__name__}") from error

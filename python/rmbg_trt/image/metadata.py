@@ -11,6 +11,8 @@ import math
 
 from PIL import Image
 
+from ..signals import let_handlers_raise
+
 log = logging.getLogger(__name__)
 
 _ORIENTATION = 0x0112
@@ -33,6 +35,7 @@ def read_orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception as error:  # the parser raises anything on damaged data
+        let_handlers_raise(error)
         log.warning("damaged EXIF data, the image is taken as upright: %s", error)
         return 1
     return int(orientation) if orientation in range(1, 9) else 1
@@ -56,7 +59,8 @@ def _is_invented(image: Image.Image, dpi: tuple[float, ...]) -> bool:
     if dpi == (72, 72) and "exif" in image.info and not image.info.get("jfif_unit"):  # JPEG
         try:
             return _X_RESOLUTION not in image.getexif()
-        except Exception:  # the parser raises anything on damaged data
+        except Exception as error:  # the parser raises anything on damaged data
+            let_handlers_raise(error)
             return True
     return False
 
@@ -89,5 +93,6 @@ def read_exif(image: Image.Image, upright_size: tuple[int, int]) -> bytes | None
             kept[_GPS_IFD] = gps
         return kept.tobytes() if len(kept) else None
     except Exception as error:  # the parser raises anything on damaged data
+        let_handlers_raise(error)
         log.warning("damaged EXIF data is dropped: %s", error)
         return None

@@ -14,6 +14,8 @@ from typing import IO, TypeVar, Union
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError, UnavailableError
+from ..install import install_command
+from ..signals import let_handlers_raise
 from . import tiff
 from .convert import LoadedImage, load, reasons
 from .repair import reason, repair

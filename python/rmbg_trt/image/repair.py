@@ -19,6 +19,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..signals import let_handlers_raise
 from . import tiff
 
 _PNG, _JPEG, _JPEG_END = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xd9"
@@ -154,7 +155,8 @@ def _ended_jpeg(data: bytes, max_pixels: int) -> Repaired | None:
                 if image.width * image.height > max_pixels:
                     return None
                 decoded.append(np.asarray(image))
-        except Exception:  # decoders raise anything on damaged data
+        except Exception as error:  # decoders raise anything on damaged data
+            let_handlers_raise(error)
             return None
     if not np.array_equal(decoded[0], decoded[1]):
         return None

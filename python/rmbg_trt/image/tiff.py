@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from ..errors import InputError
+from ..signals import let_handlers_raise
 from .levels import to_levels
 
 _KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -97,7 +98,8 @@ def in_eight_bits(stream: IO[bytes], max_pixels: int) -> IO[bytes] | None:
         copy = io.BytesIO()
         kept = {tag: tags[tag] for tag in _KEPT if tag in tags}
         levels.save(copy, "TIFF", tiffinfo=kept, icc_profile=tags.get(_PROFILE))
-    except Exception:  # the parser and the decoders raise anything on damaged data
+    except Exception as error:  # the parser and the decoders raise anything on damaged data
+        let_handlers_raise(error)
         return None
     copy.seek(0)
     return copy
@@ -165,7 +167,8 @@ def _directory(stream: IO[bytes]) -> Any:
         stream.seek(tags.next)
         tags.load(stream)
         return tags
-    except Exception:  # the parser raises anything on damaged data
+    except Exception as error:  # the parser raises anything on damaged data
+        let_handlers_raise(error)
         return None
 
 
