@@ -17,6 +17,7 @@ from . import graph
 from .images import NamedImage
 from .options import InputShape
 from .predict import Predict, in_batches, onnx_runtime, plan_predict, remembered, torch_predict, why_no_gpu
+from .probabilities import check_probabilities
 from .source import Source, fixed_size
 from .verify import FP16_LIMITS, FP32_LIMITS, Activations, Comparison, Limits, check_half, compare
 
@@ -33,7 +34,7 @@ class Checks:
     comparisons: list[Comparison] = field(default_factory=list)
     activations: Activations | None = None  # the largest value inside the fp16 network
     notes: list[str] = field(default_factory=list)  # what was not checked, and why
-    unverified: list[str] = field(default_factory=list)  # what could not be checked but has to be
+    unverified: list[str] = field(default_factory=list)  # why mattes may be wrong although all comparisons passed
 
     def failures(self) -> list[str]:
         """What failed, a sentence each; empty if everything passed."""
@@ -102,18 +103,32 @@ def _jobs(source: Source, shape: InputShape, fp32: Any, fp16: Any, plan: _Plan |
 
         return run
 
+    def probabilities(predict: Predict, size: tuple[int, int]) -> _Job:
+        def run(images: list[NamedImage], step: Callable[[], None]) -> None:
+            try:
+                failure = check_probabilities(source.path.name, predict, images, size)
+            except ModelError as error:
+                failure = str(error)
+            checks.unverified += [failure] if failure else []
+            for _ in images:
+                step()
+
+        return run
+
     jobs: list[_Job] = []
     batch, _, *usual_size = shape.usual
     usual = (usual_size[0], usual_size[1])
     exported = in_batches(onnx_runtime(graph.serialize(fp32)), batch)
     if source.model is None:
         reference = remembered(onnx_runtime(graph.serialize(graph.at_shape(source.onnx, (1, 3, *usual)))))
+        jobs.append(probabilities(reference, usual))
         jobs.append(comparison("source ONNX and ONNX fp32", reference, exported, usual, FP32_LIMITS))
     else:
         reference = remembered(torch_predict(source.model))
         if source.onnx is not None:
             size = fixed_size(source.onnx) or usual
-            original = onnx_runtime(graph.serialize(graph.at_shape(source.onnx, (1, 3, *size))))
+            original = remembered(onnx_runtime(graph.serialize(graph.at_shape(source.onnx, (1, 3, *size)))))
+            jobs.append(probabilities(original, size))
             jobs.append(comparison("source ONNX and PyTorch", original, reference, size, FP32_LIMITS))
         if max(shape.largest[2:]) > MAX_CHECKED_SIDE:
             checks.notes.append(f"sizes above {MAX_CHECKED_SIDE} were not compared, except the usual one")

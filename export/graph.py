@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ModelError
+from ..runtimes.onnx_file import opset_of
 from .options import InputShape
 from .predict import onnx_runtime
 from .source import image_input
@@ -132,12 +133,32 @@ def static(model: Any, shape: InputShape) -> Any:
     dims = [side.dim_value for side in result.graph.output[0].type.tensor_type.shape.dim]
     if len(dims) < 3 or not all(dims) or any(side != 1 for side in dims[1:-2]) or dims[0] != shape.usual[0]:
         raise ModelError(f"its first output is {dims or 'of no known shape'}; expected one map (N, 1, height, width)")
+    if len(dims) == 3:
+        _add_channel_axis(result, opset_of(result))
     result = tidy(result)
     try:  # shape inference does not find every mistake
         onnx_runtime(serialize(result))(np.zeros(shape.usual, np.float32))
     except ModelError as error:
         raise InputError(f"the model does not work with an input of {shape}: {error}") from error
     return result
+
+
+def _add_channel_axis(model: Any, opset: int) -> None:
+    """Makes an output (N, H, W) one of (N, 1, H, W), as plans and the sidecar have it."""
+    import onnx
+    from onnx import helper
+
+    output = model.graph.output[0]
+    node = helper.make_node("Unsqueeze", [output.name], [f"{output.name}.with_channels"], name="add_channel_axis")
+    if opset < 13:
+        node.attribute.append(helper.make_attribute("axes", [1]))
+    else:
+        axes = onnx.numpy_helper.from_array(np.array([1], np.int64), "add_channel_axis.axes")
+        model.graph.initializer.append(axes)
+        node.input.append(axes.name)
+    model.graph.node.append(node)
+    output.name = node.output[0]
+    output.type.tensor_type.shape.dim.insert(1, onnx.TensorShapeProto.Dimension(dim_value=1))
 
 
 def at_shape(model: Any, shape: tuple[int, int, int, int]) -> Any:

@@ -23,6 +23,7 @@ from .calibration import Samples, find_samples
 from .convert import convert_checkpoint
 from .int8_checks import Int8Check, check_int8
 from .predict import Predict
+from .probabilities import check_model
 from .to_int8 import require_nncf, to_int8
 
 log = logging.getLogger("rmbg_trt.export")
@@ -114,7 +115,7 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, place:
         progress: Called as the work goes on.
 
     Raises:
-        ModelError: The file is damaged, is int8 already, or cannot be quantised.
+        ModelError: The file is damaged, is int8 already, cannot be quantised, or does not give probabilities.
         UnavailableError: OpenVINO or NNCF is not installed.
         InputError: No image can be read, or the size does not fit the model.
     """
@@ -125,6 +126,10 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, place:
         raise ModelError(f"{path} computes in 8 bit already; give the fp32 model that it was made from")
     height, width = (int(side.get_length()) for side in model.inputs[0].partial_shape[2:])
     before = model.clone()
+    fp32 = _fp32(core, before, path)
+    warning = "" if models.is_catalogue_file(path) else check_model(path, fp32, (height, width))
+    if warning:
+        log.warning("%s", warning)
     quantised, kept = to_int8(model, samples.inputs((height, width)), place, progress)
     if not is_quantised(quantised):
         raise ModelError(f"{path.name} has no layer that can be quantised; take precision='fp32' or 'auto'")
@@ -136,7 +141,7 @@ def make_int8(path: Path, size: tuple[int, int] | None, samples: Samples, place:
         progress("verifying", done, total)
 
     progress("verifying", 0, total)
-    check = check_int8(_fp32(core, before, path), _predict(core, quantised), samples.to_verify(), (height, width), step)
+    check = check_int8(fp32, _predict(core, quantised), samples.to_verify(), (height, width), step)
     log.info("int8 of %s: %s", path.name, check)
     if check.passed and check.share_of_time > NO_FASTER:
         share = f"{check.share_of_time:.2f}"

@@ -53,7 +53,7 @@ def onnx_runtime(model: bytes, threads: int = 2) -> Predict:
             result: Floats = session.run([output_name], {input_name: x})[0]
         except Exception as error:
             raise ModelError(f"ONNX Runtime could not run the model on {x.shape}: {_first_line(error)}") from error
-        return result
+        return result[:, None] if result.ndim == 3 else result
 
     return predict
 

@@ -14,6 +14,7 @@ from .. import __version__, models
 from ..errors import ModelError, UnavailableError
 from ..files import file_sha256
 from ..install import install_command
+from ..runtimes.onnx_checks import check_weights, put_matte_first
 from ..runtimes.onnx_file import inputs_of, only_input
 
 if TYPE_CHECKING:
@@ -86,10 +87,10 @@ def open_source(name: str, progress: models.Progress | None = None) -> Source:
 
 
 def read_onnx(path: Path) -> Any:
-    """Reads an ONNX file whose input is an image, as ``onnx.ModelProto``.
+    """Reads an ONNX file whose input is an image, as ``onnx.ModelProto``; its first output is the matte.
 
     Raises:
-        ModelError: It is damaged, or its input is not (N, 3, H, W) float32.
+        ModelError: It is damaged, its weights hold NaN or Inf, or its input is not (N, 3, H, W) float32.
     """
     import onnx
 
@@ -101,6 +102,8 @@ def read_onnx(path: Path) -> Any:
     if tensor.elem_type != onnx.TensorProto.FLOAT or len(sides) != 4 or (isinstance(sides[1], int) and sides[1] != 3):
         kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
         raise ModelError(f"{path}: its input is {kind} {sides}; expected float [N, 3, height, width]")
+    put_matte_first(path, graph)
+    check_weights(path, graph)
     return graph
 
 

@@ -30,6 +30,11 @@ def model_path(name: str) -> Path:
     return cache_dir() / "models" / _entry(name).file_name
 
 
+def is_catalogue_file(path: Path) -> bool:
+    """Whether this is the path of a catalogue model in the cache, whose content `resolve` has checked."""
+    return any(path == model_path(name) for name in CATALOGUE)
+
+
 def content_sha256(path: Path) -> str:
     """The sha256 of a model file, hexadecimal. A catalogue model is not hashed again: `resolve` has checked it."""
     for name, model in CATALOGUE.items():

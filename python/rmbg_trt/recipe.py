@@ -51,6 +51,14 @@ def normalisation(mean: Sequence[float] = MEAN, std: Sequence[float] | None = No
     return {**assumed, "color": "rgb", "divide_by": "maximum", "mean": list(mean), "std": list(std or STD)}
 
 
+def describe(size: tuple[int, int]) -> str:
+    """The recipe's network input in words, for messages about networks that may expect another one."""
+    return (
+        f"RGB images resized to {size[0]}x{size[1]}, divided by their maximum and normalised with mean {MEAN} and std "
+        f"{STD}"
+    )
+
+
 @dataclass(frozen=True)
 class Tensor:
     """An input or output of a network."""

@@ -172,6 +172,7 @@ def test_what_only_the_cpu_does_is_done_there(
     machine(H200)
     cpu = Opened([], "openvino", "1", "a processor", "bf16", "")
     monkeypatch.setattr(networks, "open_fastest", lambda path, wanted, request, **_: (cpu, []))
+    monkeypatch.setattr(networks, "check_foreign", lambda path, opened: None)
     opened, reason = open_(model, runtime=runtime, precision=precision)
     assert opened.device == "cpu"
     assert reason.startswith(f"CPU because {'runtime' if runtime != 'auto' else 'precision'}")

@@ -26,6 +26,7 @@ from ..runtimes.devices import (
 from ..runtimes.request import Opened, Request, UnsupportedNetworkError
 from . import native, openvino, tensorrt, torch
 from .cpu_choice import candidates, open_fastest
+from .foreign import check_foreign
 from .measurements import Candidate
 from .model_cache import open_built, open_converted
 
@@ -92,6 +93,8 @@ def _open_on_cpu(path: Path, kind: str, runtime: str, precision: str, request: R
         )
     else:
         opened, passed_over = _open_best_on_cpu(path, kind, runtime, request)
+        if opened is not None:
+            check_foreign(path, opened)
     if opened is not None:
         return opened, _sentence(why, opened.reason, passed_over)
     if runtime != "auto":

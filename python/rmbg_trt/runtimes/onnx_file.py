@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import Error, InputError, ModelError, UnavailableError
 from ..recipe import DEFAULT_SIDE
 from ..signals import let_handlers_raise
+from .onnx_checks import check_external_files, put_matte_first
 
 DOMAINS = ("", "ai.onnx")  # names of ONNX's own operators
 _LARGEST_SIDE = 1 << 20
@@ -32,7 +33,7 @@ class OnnxNetwork:
         path: The file.
         model: ``onnx.ModelProto``; its declared sizes may differ from ``size``.
         input: Name of the input.
-        output: Name of the first output.
+        output: Name of the output that is used; it is the first of ``model``.
         batch: Batch size that the file declares, 1 if it is open. We run single images anyway.
         size: Network input (height, width).
         requested: Whether the user requested this size.
@@ -108,6 +109,7 @@ def read_network(path: Path, size: tuple[int, int] | None) -> OnnxNetwork:
     """
     model = read_onnx_file(path)
     image = only_input(path, model)
+    put_matte_first(path, model)
     tensor = image.type.tensor_type
     sides = [side.dim_value if side.dim_value > 0 else None for side in tensor.shape.dim]
     if len(sides) != 4 or sides[1] not in (3, None) or any(side and side > _LARGEST_SIDE for side in sides):
@@ -137,9 +139,13 @@ def read_onnx_file(path: Path) -> Any:
         raise UnavailableError(f"the package onnx does not load ({error}): install rmbg-trt again") from error
 
     check_file(path)
+    folder = path.absolute().parent
     try:
         model = onnx.ModelProto.FromString(path.read_bytes())
-        external_data_helper.load_external_data_for_model(model, str(path.absolute().parent))
+        check_external_files(path, folder, model)
+        external_data_helper.load_external_data_for_model(model, str(folder))
+    except ModelError:
+        raise
     except Exception as error:  # protobuf's, onnx's and the system's own
         let_handlers_raise(error)
         lines = str(error).splitlines() or [type(error).__name__]

@@ -14,7 +14,8 @@ from ..errors import ModelError, UnavailableError
 from ..install import install_command
 from ..recipe import DEFAULT_SIDE
 from ..signals import let_handlers_raise
-from .onnx_file import check_file, check_output, check_ports, size_error
+from .onnx_checks import PASSING, matte_index
+from .onnx_file import check_file, check_output, check_ports, read_onnx_file, size_error
 
 
 def import_openvino(extra: str = "openvino") -> Any:
@@ -59,7 +60,7 @@ def _core_and_process() -> tuple[Any, int]:
 
 
 def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
-    """Reads a model, keeps its first output and makes its shapes static.
+    """Reads a model, keeps the output that is its matte and makes its shapes static.
 
     Args:
         core: ``openvino.Core``.
@@ -76,6 +77,8 @@ def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
         model = core.read_model(str(path))
     except Exception as error:  # OpenVINO raises RuntimeError and several of its own
         let_handlers_raise(error)
+        if path.suffix.lower() == ".onnx":
+            read_onnx_file(path)  # says, for example, that a file with weights is missing
         raise ModelError(f"{path}: not a readable model ({_first_line(error)})") from error
     check_ports(path, [port.get_any_name() for port in model.inputs], len(model.outputs))
     shape = model.inputs[0].partial_shape
@@ -86,7 +89,8 @@ def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
     height, width = (DEFAULT_SIDE if side.is_dynamic else int(side.get_length()) for side in (shape[2], shape[3]))
     height, width = size or (height, width)
     try:
-        model = openvino.Model([model.outputs[0]], model.get_parameters(), path.stem)
+        matte = matte_index([_computed_by(output) for output in model.outputs])
+        model = openvino.Model([model.outputs[matte]], model.get_parameters(), path.stem)
         model.reshape([1, 3, height, width])
     except Exception as error:
         let_handlers_raise(error)
@@ -98,6 +102,14 @@ def read_model(core: Any, path: Path, size: tuple[int, int] | None) -> Any:
     if str(output.element_type.get_type_name()) != "f32":
         raise ModelError(f"{path}: its first output is {output.element_type}; expected float32")
     return model
+
+
+def _computed_by(output: Any) -> str:
+    """The operator that computes an output, those in ``PASSING`` skipped."""
+    node = output.get_node()
+    while node.get_type_name() in PASSING | {"Result"}:
+        node = node.input_value(0).get_node()
+    return str(node.get_type_name())
 
 
 def compile_model(core: Any, model: Any, precision: str) -> Any:
