@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pickle
+import subprocess
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -60,6 +63,100 @@ def test_state_dicts_of_others(wrap: Any, model: Any, tmp_path: Path) -> None:
     loaded = load_checkpoint(tmp_path / "u2netp.pth")
     assert loaded.config == ModelConfig("u2netp", 7)
     assert _same(loaded.model, model)
+
+
+class _Settings:
+    """A class of the trainer, which is not there when the file is read."""
+
+    def __init__(self, **values: Any) -> None:
+        self.values = values
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"generator": {"weights": state}},
+        lambda state: {**{f"model.{k}": v for k, v in state.items()}, "criterion.window": torch.zeros(3)},
+        lambda state: {**state, "loss.window": torch.zeros(3), "total_ops": torch.zeros(1)},
+        lambda state: {"model": state, "hyper_parameters": {"root": Path("/data"), "sizes": {1, 2}}},
+        lambda state: {"net": state, "args": argparse.Namespace(lr=1e-3, out=Path("x")), "settings": _Settings(a=3)},
+        lambda state: {"state_dict": state, "score": np.float64(0.5), "rng": np.random.default_rng(0)},
+        lambda state: {"model": state, "ema": {k: v + 1 for k, v in state.items() if v.is_floating_point()}},
+        lambda state: {"model": state, "optimizer": {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": []}},
+        lambda state: {**state, **{f"ema.{k}": v * 0 for k, v in state.items()}},
+    ],
+    ids=["another name", "criterion", "loss beside", "paths", "objects", "numpy", "ema", "optimizer", "ema beside"],
+)
+def test_the_network_is_found_among_other_things(wrap: Any, model: Any, tmp_path: Path) -> None:
+    torch.save(wrap(model.state_dict()), tmp_path / "x.pth")
+    assert _same(load_checkpoint(tmp_path / "x.pth").model, model)
+
+
+def test_several_networks_are_named(model: Any, tmp_path: Path) -> None:
+    torch.save({"student": model.state_dict(), "other": model.state_dict()}, tmp_path / "x.pth")
+    with pytest.raises(ModelError, match=r"holds 2 networks \('student', 'other'\); save only"):
+        load_checkpoint(tmp_path / "x.pth")
+
+
+def test_a_near_miss_below_a_wrapper_is_compared_there(model: Any, tmp_path: Path) -> None:
+    torch.save({"trainer": {"net": _without(model.state_dict(), "side3.bias")}, "step": 3}, tmp_path / "x.pth")
+    with pytest.raises(ModelError, match=r"nearest to u2netp.*same: 1 missing: side3\.bias$"):
+        load_checkpoint(tmp_path / "x.pth")
+
+
+def test_objects_in_a_file_are_not_made(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return subprocess.check_call, (["touch", str(tmp_path / "executed")],)
+
+    torch.save({"model": model.state_dict(), "config": Trap()}, tmp_path / "x.pth")
+    assert _same(load_checkpoint(tmp_path / "x.pth").model, model)
+    assert not (tmp_path / "executed").exists()
+    with pytest.raises(pickle.UnpicklingError):  # the classes are accepted only while we read
+        torch.load(tmp_path / "x.pth", weights_only=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "it is empty; download or copy it again"),
+        (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "it is a web page; download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointer of Git LFS.*git lfs pull"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_files_of_another_kind(suffix: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / f"x{suffix}").write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        load_checkpoint(tmp_path / f"x{suffix}")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_torchscript_is_named(tmp_path: Path) -> None:
+    torch.jit.script(torch.nn.Conv2d(3, 1, 1)).save(str(tmp_path / "x.pt"))
+    with pytest.raises(ModelError, match=r"is a TorchScript program.*torch\.jit\.load\(\.\.\.\)\.state_dict\(\)"):
+        load_checkpoint(tmp_path / "x.pt")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_no_message_advises_to_read_unsafely(model: Any, tmp_path: Path) -> None:
+    torch.save(model, tmp_path / "module.pth")
+    (tmp_path / "text.pth").write_text("hello, this is text")
+    (tmp_path / "raw.pth").write_bytes(pickle.dumps(_Settings()))
+    for name in ("module", "text", "raw"):
+        with pytest.raises(ModelError) as caught:
+            load_checkpoint(tmp_path / f"{name}.pth")
+        assert "weights_only" not in str(caught.value)
+        assert "safe_globals" not in str(caught.value)
+
+
+def test_weights_that_are_not_finite(model: Any, tmp_path: Path) -> None:
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state["side2.weight"][0, 0, 1, 1] = float("nan")
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(ModelError, match=r"1 of its weights hold NaN or Inf, 'side2\.weight' first"):
+        load_checkpoint(tmp_path / "x.pth")
 
 
 def test_the_format_of_old_pytorch(model: Any, tmp_path: Path) -> None:

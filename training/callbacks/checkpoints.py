@@ -17,6 +17,7 @@ from ...errors import ModelError
 from ...files import atomic_file
 from ..config import LAST, TrainConfig
 from ..models import save_checkpoint
+from ..models.state_dicts import load_error
 from ..module import MatteModule
 
 
@@ -35,9 +36,8 @@ class AtomicCheckpoints(TorchCheckpointIO):
         try:
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # zip, pickle, OS and PyTorch's own errors
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
-                f"{path} is damaged, so the run cannot be resumed ({reason}); a new run can start from "
+                f"{path} is damaged, so the run cannot be resumed ({load_error(error)}); a new run can start from "
                 f"{Path(path).with_name('last.safetensors')} (--init)"
             ) from error
         return content
