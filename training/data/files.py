@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import tarfile
+import unicodedata
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeAlias
 
 from ...errors import InputError
@@ -52,6 +53,14 @@ def read_file(file: File) -> bytes:
     return data
 
 
+def name_key(path: PurePath) -> str:
+    """The name by which an image and its mask are matched: the path without suffix, in Unicode's composed form.
+
+    Archives made on a Mac decompose accents, so that names look the same and are not.
+    """
+    return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
+
+
 def list_images(folder: Path) -> dict[str, list[File]]:
     """The images in a folder and its subfolders, by their relative path without suffix ("a/b" for "a/b.jpg").
 
@@ -70,7 +79,7 @@ def list_images(folder: Path) -> dict[str, list[File]]:
         for name in sorted(names):
             path = Path(root, name)
             if path.suffix.lower() in INPUT_SUFFIXES and not name.startswith("."):
-                found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+                found.setdefault(name_key(path.relative_to(folder)), []).append(path)
     return found
 
 
@@ -88,7 +97,7 @@ def list_shard(shard: Path, folder: str) -> dict[str, list[File]]:
                 parts = [part for part in path.parts if part != "."]
                 hidden = path.name.startswith(".")
                 if member.isreg() and parts[0] == folder and path.suffix.lower() in INPUT_SUFFIXES and not hidden:
-                    key = PurePosixPath(*parts[1:]).with_suffix("").as_posix()
+                    key = name_key(PurePosixPath(*parts[1:]))
                     found.setdefault(key, []).append(Member(shard, member.name, member.offset_data, member.size))
     except (OSError, tarfile.TarError, EOFError) as error:
         raise InputError(f"{shard} is not an uncompressed tar, or is damaged: {error}") from error

@@ -13,7 +13,7 @@ from ...errors import InputError, UnavailableError
 from ...image import Array, read_image
 from ...image.metadata import read_orientation
 from .files import read_file
-from .masks import read_mask
+from .masks import not_a_mask, read_mask
 from .sources import Found, Rejected
 from .split import perceptual_hash
 
@@ -62,6 +62,9 @@ def inspect_pair(found: Found, *, min_side: int = 1, keep_empty: bool = False) -
         if abs(size[0] * mask_size[1] / (size[1] * mask_size[0]) - 1) > ASPECT_TOLERANCE:
             upright = " (upright; its file is rotated)" if turned else ""
             return reject("mask of another aspect ratio", f"it is {_by(size)}{upright}, its mask {_by(mask_size)}")
+        what = not_a_mask(mask)
+        if what:
+            return reject("not a mask", what)
         if not keep_empty and (mask.max() < FOREGROUND or mask.min() >= FOREGROUND):
             ground = "background" if mask.max() < FOREGROUND else "foreground"
             return reject(f"mask all {ground}", f"every pixel of its mask is {ground}")
@@ -78,7 +81,7 @@ def _is_plain(data: bytes, mask: Array) -> bool:
     with Image.open(io.BytesIO(data)) as image:
         if (image.format, image.mode, read_orientation(image)) != ("PNG", "L", 1):
             return False
-        return bool(np.asarray(image).max() == mask.max())  # else they are labels
+        return np.array_equal(np.asarray(image), mask)  # else it has other values, such as labels
 
 
 def _orientation(data: bytes) -> int:

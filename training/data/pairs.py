@@ -8,6 +8,7 @@ the table, so the folder can be moved.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import logging
 import os
@@ -18,10 +19,14 @@ from pathlib import Path
 from ...errors import InputError
 from ...files import atomic_file
 from ...image.find import images_below
+from .files import name_key
 
 TABLE = "pairs.csv"
 COLUMNS = ("image_name", "image_path", "mask_path", "category", "split")
 SPLITS = ("train", "val", "test")
+
+Fingerprint = dict[str, dict[str, str | int]]
+"""From `fingerprint`, by split."""
 
 log = logging.getLogger("rmbg_trt.training")
 
@@ -99,8 +104,55 @@ def read_pairs(source: str | os.PathLike[str], split: str | None = None) -> list
     chosen = [pair for pair in pairs if split in (None, pair.split)]
     if not chosen:
         splits = ", ".join(sorted({pair.split for pair in pairs}))
-        raise InputError(f"{table} has no pairs" + (f" of the split {split!r}; it has {splits}" if pairs else ""))
+        found = f" of the split {split!r}; it has {splits}. {split_hint(split)}" if pairs and split else ""
+        raise InputError(f"{table} has no pairs{found}")
     return chosen
+
+
+def split_hint(split: str) -> str:
+    """How to get a split that a set lacks."""
+    option = "--train-pairs" if split == "train" else f"--{split}-pairs"
+    share = "" if split == "train" else f", or draw a larger share: --{split} 0.3 (of two images: --{split} 0.5)"
+    return f"Make the set again with rmbg-trt prepare {option} IMAGES MASKS{share}"
+
+
+def fingerprint(pairs: Iterable[Pair]) -> Fingerprint:
+    """What identifies the pairs of each split: their number, their names, and the sizes of their files."""
+    by_split: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        by_split.setdefault(pair.split, []).append(pair)
+    return {
+        split: {
+            "count": len(members),
+            "names": _digest(pair.name for pair in members),
+            "files": _digest(f"{_size_bytes(file)}" for pair in members for file in (pair.image, pair.mask)),
+        }
+        for split, members in by_split.items()
+    }
+
+
+def compare_data(before: Fingerprint, now: Fingerprint) -> str:
+    """How the pairs differ from those of an earlier `fingerprint`, as text; empty if they are the same."""
+    changes = []
+    for split in sorted(before.keys() | now.keys()):
+        old, new = before.get(split, {}), now.get(split, {})
+        if old.get("count") != new.get("count"):
+            changes.append(f"{new.get('count', 0)} pairs in {split}, where there were {old.get('count', 0)}")
+        elif old != new:
+            what = "others" if old.get("names") != new.get("names") else "files of other sizes"
+            changes.append(f"the {new.get('count')} pairs in {split} are {what} than before")
+    return "; ".join(changes)
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode(errors="surrogateescape")).hexdigest()
+
+
+def _size_bytes(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # reported when it is read
+        return -1
 
 
 def pair_folders(images: str | os.PathLike[str], masks: str | os.PathLike[str]) -> list[Pair]:
@@ -146,7 +198,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}")
     found: dict[str, Path] = {}
     for path in images_below(folder):
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        name = name_key(path.relative_to(folder))
         if name in found:
             raise InputError(f"{found[name]} and {path} have the same name; keep one of them")
         found[name] = path

@@ -45,6 +45,25 @@ def test_turned_images_count_upright(tmp_path: Path) -> None:
     assert rejected.reason == "it is 48 x 64 (upright; its file is rotated), its mask 64 x 48"
 
 
+def test_a_trimap_is_named(tmp_path: Path) -> None:
+    trimap = np.zeros((48, 64), np.uint8)
+    trimap[10:30, 10:40], trimap[15:25, 15:30] = 128, 255
+    image, mask = made.save(made.photo(1), tmp_path / "a.jpg"), tmp_path / "a.png"
+    Image.fromarray(trimap).save(mask)
+    rejected = _inspect(image, mask)
+    assert isinstance(rejected, Rejected)
+    assert (rejected.kind, "its mask is a trimap (128 means unknown)" in rejected.reason) == ("not a mask", True)
+
+
+@pytest.mark.parametrize("values", [(0, 100), (50, 255), (1, 2)])
+def test_two_unusual_values_are_a_mask_to_rewrite(values: tuple[int, int], tmp_path: Path) -> None:
+    image = made.save(made.photo(1), tmp_path / "a.jpg")
+    mask = made.save(made.disc().point(lambda value: values[value > 127]), tmp_path / "a.png")
+    seen = _inspect(image, mask)
+    assert isinstance(seen, Inspected)
+    assert not seen.plain
+
+
 @pytest.mark.parametrize(
     ("mask", "plain"),
     [

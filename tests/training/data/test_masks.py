@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests import make
 
 from rmbg_trt.errors import InputError
 from rmbg_trt.training.data import read_mask, resize_mask
+from rmbg_trt.training.data.masks import not_a_mask
 
 SHAPE = np.array([[0, 255, 255], [0, 0, 255]], np.uint8)
 
@@ -55,6 +57,65 @@ def test_every_kind_of_mask_reads_the_same(image: Image.Image, tmp_path: Path) -
         assert mask.dtype == np.uint8
         assert mask.flags.c_contiguous
         np.testing.assert_array_equal(mask, SHAPE)
+
+
+def _colors(background: tuple[int, ...], subject: tuple[int, ...], mode: str = "RGB") -> Image.Image:
+    return Image.fromarray(np.where(SHAPE[..., None] > 0, np.uint8(subject), np.uint8(background)), mode)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        _colors((0, 0, 0), (255, 0, 0)),
+        _colors((0, 0, 0), (0, 0, 90)),
+        _colors((20, 0, 60), (200, 220, 90)),
+        _colors((0, 0, 0, 0), (255, 0, 0, 0), "RGBA"),  # an alpha channel that says nothing
+        Image.fromarray(np.where(SHAPE > 0, np.uint8(100), np.uint8(0))),
+        Image.fromarray(np.where(SHAPE > 0, np.uint8(180), np.uint8(50))),
+        Image.fromarray(np.where(SHAPE > 0, np.uint8(2), np.uint8(1))),
+        Image.fromarray(np.where(SHAPE > 0, 1000, 0).astype(np.uint16)),
+        Image.fromarray(np.where(SHAPE > 0, 7, 3).astype(np.int32)),
+        _palette([90, 0, 0, 0, 200, 90]),  # no black
+        _palette([50, 50, 50, 180, 180, 180]),
+    ],
+    ids=[
+        *("red", "dark blue", "two colors", "constant alpha", "half gray", "two grays", "labels 1 and 2"),
+        *("16-bit", "32-bit", "palette without black", "palette of two grays"),
+    ],
+)
+def test_the_brighter_of_two_values_is_foreground(image: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / ("mask.tiff" if image.mode == "I" else "mask.png")
+    image.save(path)
+    np.testing.assert_array_equal(read_mask(path), SHAPE)
+
+
+@pytest.mark.parametrize("color", [(255, 0, 0), (0, 160, 0), (40, 60, 220)])
+def test_a_colored_mask_as_jpeg(color: tuple[int, int, int], tmp_path: Path) -> None:
+    truth = make.hard_ellipse(64, 96)
+    Image.fromarray(np.where(truth[..., None] > 0, np.uint8(color), np.uint8(0))).save(tmp_path / "mask.jpg")
+    assert ((read_mask(tmp_path / "mask.jpg") >= 128) == (truth > 0)).mean() > 0.98
+
+
+def test_a_gray_jpeg_keeps_its_levels(tmp_path: Path) -> None:
+    levels = make.soft_disc(64, 96)
+    Image.fromarray(levels).convert("RGB").save(tmp_path / "mask.jpg", quality=95)
+    assert np.abs(read_mask(tmp_path / "mask.jpg").astype(int) - levels).max() < 12
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([0, 128, 255], "a trimap .128 means unknown."),
+        ([0, 1, 2, 3], "labels 0, 1, 2, 3; expected two values"),
+        ([1, 2, 3], "labels 1, 2, 3"),
+        ([0, 255], ""),
+        ([0, 90, 255], ""),
+        ([0, 7, 128, 255], ""),
+    ],
+)
+def test_trimaps_and_labels_are_no_masks(values: list[int], words: str) -> None:
+    said = not_a_mask(np.array([values], np.uint8))
+    assert re.search(words, said) if words else not said
 
 
 def test_an_opaque_alpha_channel_is_no_mask(tmp_path: Path) -> None:

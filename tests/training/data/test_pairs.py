@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
+from tests.training.made_pairs import make_set
 
 from rmbg_trt.errors import Error, InputError
 from rmbg_trt.training.data import Pair, create_csv, read_pairs
+from rmbg_trt.training.data.pairs import compare_data, fingerprint
 
 HEAD = "image_name,image_path,mask_path,category,split\n"
 
@@ -80,8 +83,22 @@ def test_missing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="could not be read"):
         read_pairs(tmp_path / "none.csv")
     create_csv(_pairs(tmp_path), tmp_path / "pairs.csv")
-    with pytest.raises(InputError, match="no pairs of the split 'test'; it has train, val"):
+    with pytest.raises(InputError, match=r"no pairs of the split 'test'; it has train, val.*prepare --test-pairs"):
         read_pairs(tmp_path, "test")
+
+
+def test_what_changed_in_a_set_is_named(tmp_path: Path) -> None:
+    pairs = read_pairs(make_set(tmp_path, train=3, val=2))
+    before = fingerprint(pairs)
+    assert compare_data(before, fingerprint(read_pairs(tmp_path))) == ""
+    assert compare_data(before, fingerprint(pairs[1:])) == "2 pairs in train, where there were 3"
+    assert compare_data(before, fingerprint(pairs[:3])) == "0 pairs in val, where there were 2"
+    other = [dataclasses.replace(pairs[0], name="other"), *pairs[1:]]
+    assert compare_data(before, fingerprint(other)) == "the 3 pairs in train are others than before"
+    pairs[-1].mask.write_bytes(b"smaller")
+    assert compare_data(before, fingerprint(pairs)) == "the 2 pairs in val are files of other sizes than before"
+    pairs[-1].mask.unlink()
+    assert "val" in compare_data(before, fingerprint(pairs))
 
 
 def test_cannot_be_written(tmp_path: Path) -> None:

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import tarfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.training.data import made_images as made
 
 from rmbg_trt.errors import InputError
 from rmbg_trt.training.data import sources
 from rmbg_trt.training.data.files import Member, list_shard, read_file
+from rmbg_trt.training.data.pairs import pair_folders
 from rmbg_trt.training.data.sources import ANY, Listing
 
 Reader = Callable[[Path], Listing]
@@ -157,3 +160,16 @@ def test_damaged_shards(tmp_path: Path) -> None:
     shard.unlink()
     with pytest.raises(InputError, match=r"there are no images; looked for \*\.tar"):
         sources.read_shards(tmp_path)
+
+
+def test_names_are_compared_in_composed_form(tmp_path: Path) -> None:
+    """Archives from a Mac have decomposed names."""
+    composed, decomposed = (unicodedata.normalize(form, "Café Zürich") for form in ("NFC", "NFD"))
+    assert composed != decomposed
+    for folder, name in (("images", composed), ("masks", decomposed)):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (4, 4)).save(tmp_path / folder / f"{name}.png")
+    listing = sources.read_pairs_of_folders(tmp_path / "images", tmp_path / "masks")
+    assert (len(listing.pairs), listing.rejected) == (1, [])
+    pairs = pair_folders(tmp_path / "images", tmp_path / "masks")
+    assert [pair.mask.is_file() for pair in pairs] == [True]
