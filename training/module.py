@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -93,7 +94,7 @@ class MatteModule(lightning.LightningModule):
             optimizer = torch.optim.Adam(parameters, lr=config.lr)
         schedulers = torch.optim.lr_scheduler
         warm = max(1, min(config.warmup_steps, self.steps // 10))
-        factor = _Factor(warm, self.steps, config.min_lr / config.lr if config.schedule == "cosine" else None)
+        factor = _factor(warm, self.steps, config.min_lr / config.lr if config.schedule == "cosine" else None)
         by_step: Any = schedulers.LambdaLR(optimizer, factor)
         if config.schedule == "plateau":  # both multiply the current rate, so they can be combined
             by_step = schedulers.LinearLR(optimizer, 1 / warm, total_iters=warm - 1)
@@ -121,16 +122,18 @@ def stretch(alpha: Tensor) -> Tensor:
     return torch.where(span > 0, (alpha - low) / span.clamp(min=1e-12), torch.zeros_like(alpha))
 
 
-class _Factor:
-    """Factor of the learning rate at a step: a linear rise, then half a cosine down to `last`, or constant."""
+def _factor(warm: int, steps: int, last: float | None) -> Callable[[int], float]:
+    """Factor of the learning rate at a step: a linear rise, then half a cosine down to `last`, or constant.
 
-    def __init__(self, warm: int, steps: int, last: float | None) -> None:
-        self.warm, self.steps, self.last = warm, steps, last
+    A function, not an object: a scheduler would save its fields, and a prolonged run would keep the old length.
+    """
 
-    def __call__(self, step: int) -> float:
-        if step < self.warm:
-            return (step + 1) / self.warm
-        if self.last is None:
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        if last is None:
             return 1.0
-        way = min(1.0, (step - self.warm) / max(1, self.steps - self.warm))
-        return self.last + (1 - self.last) * (1 + math.cos(math.pi * way)) / 2
+        way = min(1.0, (step - warm) / max(1, steps - warm))
+        return last + (1 - last) * (1 + math.cos(math.pi * way)) / 2
+
+    return factor

@@ -22,7 +22,7 @@ from ..errors import Error, InputError, ModelError
 from ..files import atomic_file
 from . import requirements
 from .config import LAST, TrainConfig, load_config, save_config
-from .data.pairs import Pair, read_pairs
+from .data.pairs import Fingerprint, Pair, fingerprint, read_pairs
 
 if TYPE_CHECKING:  # these need PyTorch
     from .callbacks import Checkpoints
@@ -41,7 +41,7 @@ class Watch:
 
     on_message: Callable[[str], None] = log.info  # called with a summary before the run: network, device, images
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None  # called after each epoch with its metrics
-    terminal: Console | None = None  # shows a progress bar
+    terminal: Console | None = None  # shows a progress bar; without it, on_message gets a line a minute
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, watch: Wat
         InputError: An option, an image or the folder is wrong.
         ModelError: The initial weights are damaged or of another architecture.
         UnavailableError: A package, the weights or the device are not available.
-        Error: The loss became NaN (the batch is saved), or the folder cannot be written.
+        Error: The loss became NaN (the batch is saved), the training diverged, or the folder cannot be written.
     """
     requirements.require(*requirements.TRAINING)
     watch = watch or Watch()
@@ -104,11 +104,14 @@ def train(config: TrainConfig, folder: Path, *, resume: bool = False, watch: Wat
         )
         validation_loader = _validation_loader(validation, model_config, config, processors)
         watch.on_message(_describe(config, model_config, processors, loader, len(validation)))
+        if processors.rank == 0 and resume:
+            save_config(dataclasses.replace(load_config(folder / CONFIG), epochs=config.epochs), folder / CONFIG)
         if processors.rank == 0 and checkpoint is None:
             save_config(config, folder / CONFIG)
             with atomic_file(folder / MODEL) as file:
                 file.write(model_config.to_json().encode())
-        trainer, checkpoints = _trainer(config, folder, processors, loader, watch)
+        data = fingerprint([*training, *validation])
+        trainer, checkpoints = _trainer(config, folder, processors, loader, data, watch)
         module = MatteModule(model, model_config, config, config.epochs * -(-len(loader) // config.accumulate))
         stopped = _fit(trainer, module, loader, validation_loader, checkpoint)
     epochs = trainer.fit_loop.epoch_progress.current.processed
@@ -120,7 +123,8 @@ def resumable(folder: Path, **changes: Any) -> TrainConfig:
 
     Args:
         folder: Of the run.
-        changes: Fields that may change: workers, device, max_minutes, checkpoint_minutes, previews. None: as before.
+        changes: Fields that may change: epochs (more of them prolong a finished run), workers, device, max_minutes,
+            checkpoint_minutes, previews. None: as before.
 
     Raises:
         InputError: There is no run, or its configuration is damaged.
@@ -173,7 +177,7 @@ def _validation_loader(pairs: list[Pair], model: ModelConfig, config: TrainConfi
 
 
 def _trainer(
-    config: TrainConfig, folder: Path, processors: Processors, loader: TrainLoader, watch: Watch
+    config: TrainConfig, folder: Path, processors: Processors, loader: TrainLoader, data: Fingerprint, watch: Watch
 ) -> tuple[Any, Checkpoints]:
     """Lightning's trainer with all callbacks."""
     import lightning.pytorch as lightning
@@ -184,10 +188,13 @@ def _trainer(
     checkpoints = callbacks.Checkpoints(folder, config)
     # The order matters: Average first, Record before Checkpoints, which saves it, Interrupt last.
     stages: list[Any] = [callbacks.Average(config.ema, config.keep)] if config.ema or config.keep else []
-    stages += [callbacks.NanGuard(folder, loader.names), callbacks.Record(folder, loader, watch.on_epoch)]
+    stages += [callbacks.NanGuard(folder, loader.names), callbacks.DivergenceGuard(folder, config.lr)]
+    stages += [callbacks.Record(folder, loader, data, watch.on_epoch, watch.on_message)]
     stages += [callbacks.Previews(folder, config.previews), checkpoints]
     if watch.terminal is not None:
         stages.append(callbacks.Bar(watch.terminal))
+    else:
+        stages.append(callbacks.Lines(watch.on_message, loader.batch * loader.world))
     trainer = lightning.Trainer(
         **processors.for_lightning(),
         sync_batchnorm=processors.on_gpu and processors.world > 1 and not config.freeze_batch_norm,

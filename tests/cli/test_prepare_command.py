@@ -50,6 +50,22 @@ def test_a_set_of_several_datasets(tmp_path: Path) -> None:
     assert f"18 pairs in {tmp_path / 'set'}; see" in result.stderr
 
 
+def test_two_pairs_have_no_validation_split_and_the_hint_gives_one(tmp_path: Path) -> None:
+    made.make_pairs(tmp_path / "x", range(70, 72))
+    pairs = ("--pairs", tmp_path / "x/images", tmp_path / "x/masks", "-o", tmp_path / "set")
+    result = _run(*pairs)
+    assert result.exit_code == 0
+    said = " ".join(result.stderr.split())
+    assert "There is no validation split, which training needs" in said
+    assert (
+        "rmbg-trt prepare --val-pairs IMAGES MASKS, or draw a larger share: --val 0.3 (of two images: --val 0.5)"
+        in said
+    )
+    result = _run(*pairs, "--overwrite", "--val", 0.5, "--test", 0)
+    assert "validation split" not in result.stderr
+    assert sorted(pair.split for pair in read_pairs(tmp_path / "set")) == ["train", "val"]
+
+
 class CaughtError(Error):
     """Ends the command where the job would begin."""
 

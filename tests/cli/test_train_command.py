@@ -77,6 +77,18 @@ def test_a_job_that_cannot_be_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_finished_run_is_prolonged_and_a_diverged_one_fails(made: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert _run("train", made, "-o", run, "--model", "unet", "--epochs", 1, *SMALL).exit_code == 0
+    done = _run("train", "--resume", run, "--epochs", 2)
+    assert (done.exit_code, "epoch 2/2: loss" in done.stderr) == (0, True)
+    done = _run("train", made, "-o", tmp_path / "bad", "--model", "unet", "--epochs", 1, "--lr", 1e6, *SMALL)
+    assert done.exit_code == 1
+    assert re.search(r"(diverged|the loss is nan).*smaller lr", " ".join(done.stderr.split()))
+    assert "rmbg-trt export" not in done.stderr
+
+
+@pytest.mark.slow
 def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(made: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-c", "from rmbg_trt.cli import main; main()"]

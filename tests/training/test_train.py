@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,12 +24,13 @@ from tests.training.made_pairs import make_set
 from tests.training.small_unet import small_unet
 
 from rmbg_trt import Error, InputError, ModelError, UnavailableError
-from rmbg_trt.training.callbacks import Record, record
+from rmbg_trt.training.callbacks import Record, progress, record
 from rmbg_trt.training.callbacks.record import read_metrics
 from rmbg_trt.training.config import TrainConfig, load_config
 from rmbg_trt.training.data.pairs import read_pairs
 from rmbg_trt.training.models import ModelConfig, build, load_checkpoint, save_checkpoint
 from rmbg_trt.training.train import Watch, choose, resumable, train
+from rmbg_trt.training.validation import Validation
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -113,7 +116,7 @@ def _same_curve(one: Path, other: Path) -> None:
 _KILLED_RUN = """
 import os, sys
 from pathlib import Path
-from rmbg_trt.training.callbacks import Record, record
+from rmbg_trt.training.callbacks import Record, progress, record
 from rmbg_trt.training.config import load_config
 from rmbg_trt.training.train import train
 sys.path.insert(0, sys.argv[6])
@@ -229,7 +232,7 @@ def test_two_processes_learn_what_one_does(made: Path, tmp_path: Path) -> None:
         [*torchrun, str(script), *arguments], capture_output=True, text=True, timeout=300, env={**os.environ}
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["done", "done"]
+    assert "".join(done.stdout.split()) == "donedone", "both processes say so, perhaps at the same time"
     _same_curve(tmp_path / "two", tmp_path / "one")
 
 
@@ -251,6 +254,71 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(
     assert torch.equal(batch["mask"], seen[2])
     assert len(batch["names"]) == 2
     assert batch["names"][0].startswith("train_")
+
+
+def test_a_training_that_diverges_is_an_error_and_saves_nothing(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(Error, match=r"diverged: the validation loss is .* epoch 1; .*smaller lr \(it is 1e\+06\)"):
+        train(config(made, lr=1e6, clip_norm=0.0, ema=0.0), tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+    assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), 1e9])
+def test_a_later_divergence_keeps_the_best_weights(
+    made: Path, tmp_path: Path, loss: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute, calls = Validation.compute, itertools.count()
+
+    def later(self: Validation) -> dict[str, torch.Tensor]:
+        results = compute(self)
+        epoch = next(calls)
+        return {**results, "val_loss": torch.tensor(loss)} if epoch else results
+
+    monkeypatch.setattr(Validation, "compute", later)
+    with pytest.raises(Error, match=r"after epoch 2; nothing of this epoch is saved\. .*best\.safetensors keeps"):
+        train(config(made), tmp_path / "run")
+    best = (tmp_path / "run" / "best.safetensors").read_bytes()
+    assert best == (tmp_path / "run" / "last.safetensors").read_bytes()
+
+
+def test_a_finished_run_is_prolonged(made: Path, unbroken: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(unbroken, tmp_path / "run"))
+    report = train(resumable(run, epochs=4), run, resume=True)
+    assert (report.epochs, report.stopped) == (4, "")
+    rows = read_metrics(run)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert rows[:2] == read_metrics(unbroken)
+    assert rows[2]["lr"] > rows[3]["lr"] > 0.9e-6, "the cosine goes on to the new end"
+    assert rows[2]["lr"] > 1e-5
+    assert resumable(run).epochs == 4
+
+
+def test_data_that_changed_is_said(unbroken: Path, made: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    run = Path(shutil.copytree(unbroken, tmp_path / "run"))
+    train(resumable(run), run, resume=True, watch=Watch(said.append))
+    assert not [line for line in said if "has changed" in line]
+    other = make_set(tmp_path / "other", train=9, val=4)
+    settings = dataclasses.replace(resumable(run), data=str(other))
+    train(settings, run, resume=True, watch=Watch(said.append))
+    assert "The data has changed since the run was stopped" in said[-1]
+    assert "9 pairs in train, where there were 8" in said[-1]
+
+
+def test_without_a_terminal_a_line_a_minute(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    said: list[str] = []
+    train(config(made), tmp_path / "run", watch=Watch(said.append))
+    lines = said[1:]
+    assert len(lines) == 8
+    shape = r"epoch 1/2, step 3/4: loss \d\.\d{4}, [\d.]+ images/s, \d+ (s|min) left"
+    assert re.fullmatch(shape, lines[2]), lines[2]
+    assert lines[-1].endswith(", 0 s left")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (100, "2 min"), (11100, "3 h 05 min")])
+def test_durations_are_readable(seconds: float, text: str) -> None:
+    assert progress.duration(seconds) == text
 
 
 def test_what_is_kept_is_mixed_with_what_the_run_began_with(made: Path, tmp_path: Path) -> None:

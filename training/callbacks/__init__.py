@@ -6,17 +6,19 @@ from __future__ import annotations
 from .average import Average
 from .checkpoints import AtomicCheckpoints, Checkpoints
 from .previews import Previews
-from .progress import Bar
+from .progress import Bar, Lines
 from .record import Record
-from .stops import Interrupt, InterruptedRun, NanGuard
+from .stops import DivergenceGuard, Interrupt, InterruptedRun, NanGuard
 
 __all__ = [
     "AtomicCheckpoints",
     "Average",
     "Bar",
     "Checkpoints",
+    "DivergenceGuard",
     "Interrupt",
     "InterruptedRun",
+    "Lines",
     "NanGuard",
     "Previews",
     "Record",

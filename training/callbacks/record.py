@@ -18,6 +18,7 @@ from torch import Tensor
 from ...errors import InputError
 from ...files import atomic_file
 from ..data.loader import TrainLoader
+from ..data.pairs import Fingerprint, compare_data
 from ..module import MatteModule
 
 log = logging.getLogger("rmbg_trt.training")
@@ -38,11 +39,21 @@ class Record(lightning.Callback):
     Args:
         folder: Of the run.
         loader: The training images.
+        data: From `data.pairs.fingerprint`, to notice when a run is resumed that its images have changed.
         on_epoch: Called with each epoch's row.
+        on_message: Called if the images have changed.
     """
 
-    def __init__(self, folder: Path, loader: TrainLoader, on_epoch: Callable[[Row], None]) -> None:
-        self.folder, self.loader, self.on_epoch = folder, loader, on_epoch
+    def __init__(
+        self,
+        folder: Path,
+        loader: TrainLoader,
+        data: Fingerprint,
+        on_epoch: Callable[[Row], None],
+        on_message: Callable[[str], None],
+    ) -> None:
+        self.folder, self.loader, self.data = folder, loader, data
+        self.on_epoch, self.on_message = on_epoch, on_message
         self._sum = torch.zeros((), dtype=torch.float64)
         self._count = 0
         self._validation: Row = {}
@@ -97,10 +108,13 @@ class Record(lightning.Callback):
         (Lightning also saves the loader's state, but restores it only in the middle of an epoch.)
         """
         sums = {"sum": float(self._reduced(trainer)), "count": self._count}
-        checkpoint["record"] = {**sums, "loader": self.loader.state_dict()}
+        checkpoint["record"] = {**sums, "loader": self.loader.state_dict(), "data": self.data}
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, _: Any, checkpoint: dict[str, Any]) -> None:
-        """Restores them."""
+        """Restores them, and says whether the images are others than before."""
+        changes = compare_data(checkpoint["record"].get("data", self.data), self.data)
+        if changes:
+            self.on_message(f"The data has changed since the run was stopped, and so will its curves: {changes}.")
         self.loader.load_state_dict(checkpoint["record"]["loader"])
         self._sum = torch.tensor(checkpoint["record"]["sum"], dtype=torch.float64)
         self._count = checkpoint["record"]["count"]

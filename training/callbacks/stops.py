@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stops a run after a step: Ctrl-C, termination signals, the time limit, or a loss that is NaN or infinite."""
+"""What stops a run: Ctrl-C, termination signals, the time limit, a loss that is NaN, or a training that diverged."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from .checkpoints import Checkpoints
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 log = logging.getLogger("rmbg_trt.training")
+
+LARGEST_LOSS = 1000.0
+"""Of a validation. Guessing costs about 1 for each of at most 7 maps, so that only exploded weights get here."""
 
 TIME_LIMIT = "time limit"
 INTERRUPTED = "interrupted"
@@ -127,4 +130,29 @@ class NanGuard(lightning.Callback):
             f"the loss is {float(loss.detach())} in {where} ({why}); "
             f"the batch is saved in {path} (keys image, mask, names: {', '.join(names[:4])}...). Try a smaller lr, "
             "clip_norm above 0, or precision fp32"
+        )
+
+
+class DivergenceGuard(lightning.Callback):
+    """Checks the loss of each validation before its weights are saved.
+
+    Args:
+        folder: Of the run.
+        lr: Its learning rate, for the message.
+    """
+
+    def __init__(self, folder: Path, lr: float) -> None:
+        self.folder, self.lr = folder, lr
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Raises Error if the loss is not finite, or so large that the weights are useless."""
+        module: MatteModule = pl_module  # type: ignore[assignment]
+        loss = float(module.validation.compute()["val_loss"])
+        if trainer.sanity_checking or loss <= LARGEST_LOSS:
+            return
+        best = self.folder / "best.safetensors"
+        kept = f" {best} keeps the best weights of the epochs before." if best.is_file() else ""
+        raise Error(
+            f"the training has diverged: the validation loss is {loss:.4g} after epoch {trainer.current_epoch + 1}; "
+            f"nothing of this epoch is saved.{kept} Start again with a smaller lr (it is {self.lr:g})"
         )

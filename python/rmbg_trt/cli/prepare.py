@@ -19,6 +19,7 @@ from typer.core import TyperCommand
 from ..errors import InputError
 from ..training.data import sources
 from ..training.data.options import Options, Source
+from ..training.data.pairs import split_hint
 from ..training.data.prepare import STAGES
 from ..training.data.prepare import prepare as run_prepare
 from ..training.data.report import Report
@@ -171,6 +172,8 @@ def prepare(
         fail(str(error), EXIT_USAGE)
     report = _run(datasets, target, options)
     _show(report, verbose)
+    if not any(pair.split == "val" for pair in report.pairs):
+        say(f"There is no validation split, which training needs. {split_hint('val')}.", style="yellow")
     skipped = f", {len(report.rejected)} files skipped" if report.rejected else ""
     if options.dry_run:
         say(f"{len(report.pairs)} pairs{skipped}. Nothing was written.")

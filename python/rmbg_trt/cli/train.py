@@ -22,7 +22,7 @@ from .options import expand_options
 
 @dataclass(frozen=True, kw_only=True)
 class NewRunSettings:
-    """Settings of a new run; a resumed run keeps its own. The names are those of `TrainConfig`."""
+    """Settings of a new run; a resumed run keeps its own, except `epochs`. The names are those of `TrainConfig`."""
 
     architecture: Annotated[
         str | None, typer.Option("--model", help="u2net, u2netp or unet. Default: that of --init, or u2netp.")
@@ -32,7 +32,7 @@ class NewRunSettings:
         typer.Option(metavar="WEIGHTS", help="Start from a catalogue name, an .onnx, .pth or .safetensors file."),
     ] = None
     loss: Annotated[str | None, typer.Option(help="bce, dice, bce_dice, or matte for alpha mattes.")] = None
-    epochs: Annotated[int | None, typer.Option(help="Passes over all images. Default: 100.")] = None
+    epochs: Annotated[int | None, typer.Option(help="Passes over all images; a new total with --resume. 100.")] = None
     batch: Annotated[int | None, typer.Option(help="Images per step, on each process. Default: 12.")] = None
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate. Default: 0.001.")] = None
     size: Annotated[int | None, typer.Option(help="Side that images are resized to. Default: 320.")] = None
@@ -89,7 +89,8 @@ def train(
     Fine-tuning:
     [bold]rmbg-trt train people/ -o runs/people --init u2netp --lr 1e-4 --epochs 10 --set freeze_batch_norm=true[/bold]
 
-    Resume: [bold]rmbg-trt train --resume runs/first[/bold]
+    Resume: [bold]rmbg-trt train --resume runs/first[/bold], or
+    [bold]... --epochs 150[/bold] to prolong a finished run
 
     Four GPUs: [bold]torchrun --nproc-per-node 4 --no-python rmbg-trt train combined/ -o runs/big[/bold]
 
@@ -99,11 +100,12 @@ def train(
     requirements.require(*requirements.TRAINING)
     if resume is not None:
         fixed = {"data": data, **vars(new_run), "out": folder, "config": config_file}
+        changes = {**vars(machine), "epochs": fixed.pop("epochs")}
         given = [name for name, value in fixed.items() if value is not None]
         if given or overrides:
             what = ", ".join(given) or "--set"
             fail(f"--resume continues with the run's own settings; it takes no {what}", EXIT_USAGE)
-        config, folder = resumable(resume, **vars(machine)), resume
+        config, folder = resumable(resume, **changes), resume
     else:
         try:
             config = load_config(config_file, overrides or (), data=data, **vars(new_run), **vars(machine))
