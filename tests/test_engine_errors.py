@@ -319,7 +319,7 @@ def test_every_error_is_one_of_ours() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("u2net.plan", b"vtrt rest", "plan of TensorRT-RTX.*u2net.fp32.onnx"),
+        ("u2net.plan", b"vtrt rest", "plan of TensorRT-RTX.*built from, which .* calls u2net.fp32.onnx"),
         ("u2net.engine", b"ftrt rest", "plan of TensorRT, and"),
     ],
 )

@@ -30,33 +30,35 @@ def _run(*arguments: object) -> Any:
 @pytest.mark.slow
 def test_a_short_benchmark_and_its_comparison(small_model: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    reports = [tmp_path / "a.json", tmp_path / "b.json"]
+    reports = [tmp_path / "a", tmp_path / "b.json"]
     for file in reports:
-        more = ("--json", file, "--rate", "50", "--rate-seconds", "0.2", "--no-cold-start")
-        plots = ("--plots", tmp_path / "plots") if file == reports[0] else ()
-        done = _run(small_model, *SHORT, *FEW, "--slots", "1,2", *more, *plots)
+        more = ("-o", file, "--rate", "50", "--rate-seconds", "0.2", "--no-cold-start")
+        done = _run(small_model, *SHORT, *FEW, "--slots", "1,2", *more)
         assert done.exit_code == 0, done.output
         assert "128x96 alpha pageable x1" in done.stdout
         assert "50/s 64x48 x2" in done.stdout
-    content = json.loads(reports[0].read_text(encoding="utf-8"))
+    content = json.loads((reports[0] / "report.json").read_text(encoding="utf-8"))
     assert content["complete"] is True
     assert content["settings"]["rates"] == [50.0]
     assert [each["frames"] for each in content["models"][0]["configurations"]] == [10, 10, 12]
     assert content["models"][0]["cold_start"] is None
-    assert len(list((tmp_path / "plots").glob("small.onnx_*.png"))) == 5
-    done = _run("--compare", *reports, "--json", tmp_path / "compared.json")
+    assert len(list(reports[0].glob("small.onnx_*.png"))) == 5
+    done = _run("--compare", *reports, "-o", tmp_path / "compared.json")
     assert done.exit_code == 0, done.output
     compared = json.loads((tmp_path / "compared.json").read_text())
     assert [row["unit"] for row in compared["rows"]] == ["ms", "ms", "ms", "frames/s"]
     for row in compared["rows"]:
         assert row["verdict"] in done.stdout
         assert row["ratio"] == pytest.approx(row["b"] / row["a"])
+    printed = _run("--compare", *reports, "--json")
+    assert json.loads(printed.stdout) == compared
 
 
 def test_frames_of_an_image(small_model: Path) -> None:
     photo = Path(__file__).parents[2] / "docs" / "images" / "astronaut.jpg"
-    done = _run(small_model, *SHORT, *FEW, "--slots", "1", "--no-cold-start", "--image", photo)
+    done = _run(small_model, *SHORT, *FEW, "--slots", "1", "--no-cold-start", "--image", photo, "--json")
     assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["program"] == "rmbg-trt bench"
 
 
 def test_a_model_that_cannot_be_opened_does_not_stop_the_others(small_model: Path, tmp_path: Path) -> None:
@@ -82,6 +84,7 @@ def test_a_model_that_cannot_be_opened_does_not_stop_the_others(small_model: Pat
         (("--seconds", "0"), "seconds must be more than 0"),
         (("--quick", "--full"), "contradict each other"),
         (("--image", "a.png", "--video", "b.mp4"), "not from both"),
+        (("--compare", "a.json", "b.json", "-o", "folder"), "the comparison is one file: -o FILE.json"),
         (("u2netp", "--compare", "a.json", "b.json"), "give no models and nothing to measure"),
     ],
 )
@@ -94,9 +97,9 @@ def test_a_wrong_command_line_is_refused_before_any_work(arguments: tuple[str, .
 def test_files_that_cannot_be_used_end_it_before_any_work(small_model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for arguments in (
-        ("--json", tmp_path / "file" / "a.json"),
-        ("--json", tmp_path),
-        ("--plots", tmp_path / "file"),
+        ("-o", tmp_path / "file" / "a.json"),
+        ("-o", tmp_path / "file"),
+        ("-o", tmp_path / "file" / "folder"),
         ("--image", tmp_path / "missing.png"),
         ("--compare", tmp_path / "a.json", tmp_path / "b.json"),
     ):
@@ -129,7 +132,7 @@ def test_ctrl_c_shows_and_writes_what_there_is(small_model: Path, tmp_path: Path
         "--no-cold-start",
     ]
     # Three configurations, then frames that arrive for ten minutes: that is where it is stopped.
-    arguments += ["--rate", "20", "--rate-seconds", "600", "--json", file, "--verbose"]
+    arguments += ["--rate", "20", "--rate-seconds", "600", "-o", file, "--verbose"]
     process = subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
         stdout=subprocess.PIPE,

@@ -126,7 +126,7 @@ def test_a_looping_file_stops_after_the_duration(
     for module in ("capture", "live_matter"):
         monkeypatch.setattr(f"rmbg_trt.live.{module}.time", clock)
     clip = make_clip(tmp_path / "short.mp4", 2)
-    result = command(clip, "--no-preview", "--loop", "--duration", "0.8", "--fps", "5")
+    result = command(clip, "--no-preview", "--loop", "--duration", "0.8", "--fps", "5", "--record", tmp_path / "o.mov")
     assert result.exit_code == 0
     found = re.search(r"(\d+) frames in ([\d.]+) s: (\d+) matted", said(result))
     assert found is not None, said(result)
@@ -146,6 +146,7 @@ def test_a_looping_file_stops_after_the_duration(
         (["CLIP", "--no-preview", "--fps", "0"], "the frame rate is '0'"),
         (["CLIP", "--no-preview", "--size", "big"], "--size is 'big'"),
         (["CLIP", "--no-preview", "--stretch", "1,0"], "--stretch is '1,0'; expected none, minmax, running, or LOW"),
+        (["CLIP", "--no-preview"], "nothing takes the frames; leave out --no-preview, or give --record FILE"),
         (["CLIP", "--no-preview", "--duration", "soon"], "--duration is 'soon'"),
     ],
 )
@@ -168,12 +169,15 @@ def test_a_recording_is_only_overwritten_on_request(asked: list[dict[str, Any]],
 def test_a_bad_file_fails(asked: list[dict[str, Any]], tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_text("words")
-    result = command(bad, "--no-preview")
+    result = command(bad, "--no-preview", "--record", tmp_path / "o.mov")
     assert result.exit_code == 1
+    assert asked == [], "the source is opened before the model"
     assert "cannot be read as a video" in said(result)
 
 
-def test_a_camera_that_cannot_be_opened(asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_camera_that_cannot_be_opened(
+    asked: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Nothing:
         CAP_PROP_FRAME_WIDTH = CAP_PROP_FRAME_HEIGHT = CAP_PROP_FPS = 0
 
@@ -184,8 +188,9 @@ def test_a_camera_that_cannot_be_opened(asked: list[dict[str, Any]], monkeypatch
             return False
 
     monkeypatch.setitem(sys.modules, "cv2", Nothing())
-    result = command("--no-preview")
+    result = command("--no-preview", "--record", tmp_path / "o.mov")
     assert result.exit_code == 1
+    assert asked == []
     assert "camera 0 cannot be opened" in said(result)
 
 

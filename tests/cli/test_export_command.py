@@ -47,7 +47,7 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> Caught:
 def test_options_arrive(caught: Caught) -> None:
     source, out, options = caught(
         *("u2net", "-o", "x.plan", "--runtime", "tensorrt_rtx", "--device", "cuda:1", "--precision", "fp32"),
-        *("--size", 288, 512),
+        *("--size", "288x512"),
         *("--batch", "1:2:8", "--targets", "sm86,sm89", "--workspace", "4G", "--verify", "photos", "--force"),
         *("--overwrite", "--timing-cache", "times"),
     )
@@ -65,6 +65,10 @@ def test_options_arrive(caught: Caught) -> None:
         force=True,
         overwrite=True,
     )
+
+
+def test_one_side_is_a_square(caught: Caught) -> None:
+    assert caught("u2net", "--size", 288)[2].size == ((288, 288, 288), (288, 288, 288))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,9 @@ def test_the_default_name(arguments: tuple[str, ...], out: str, caught: Caught) 
     [
         ((), "give a SOURCE to export, or --inspect FILE"),
         (("u2net", "--inspect", "x"), "give it no SOURCE"),
-        (("u2net", "--size", 320, 320, "--dynamic", 160, 320, 640), "contradict each other"),
+        (("u2net", "--size", "tall"), "--size is 'tall'; expected one side, as 320, or HEIGHTxWIDTH"),
+        (("u2net", "--precision", "int8", "--size", "tall"), "--size is 'tall'"),
+        (("u2net", "--size", 320, "--dynamic", 160, 320, 640), "contradict each other"),
         (("u2net", "--dynamic", "1x2x3", 320, 640), "expected three sides or HxW"),
         (("u2net", "--dynamic", "a", "b", "c"), "expected whole numbers"),
         (("u2net", "--batch", "1:2"), "--batch is '1 2'; expected N or MIN:OPT:MAX"),

@@ -180,6 +180,7 @@ def test_a_clip_that_cannot_be_read_is_a_failed_job(asked: list[dict[str, Any]],
     result = command(tmp_path / "a.mp4", "-o", tmp_path / "o.mov")
     assert result.exit_code == 1
     assert "cannot be read as a video" in said(result)
+    assert asked == [], "it is found before the model is loaded"
     assert [each.name for each in tmp_path.iterdir() if each.suffix == ".mov"] == []
 
 

@@ -35,7 +35,7 @@ def test_a_model_is_made_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(calibration, "CALIBRATE", 6)
     monkeypatch.setattr(calibration, "VARIED", 5)
     model, out = small_models.leaky(tmp_path / "leaky.onnx", 48, 64), tmp_path / "small.xml"
-    done = _run(model, "-o", out, "--precision", "int8", "--size", 64, 64)
+    done = _run(model, "-o", out, "--precision", "int8", "--size", 64)
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(f"{out}: int8, 0.0")
     assert "in float32: first/WithoutBiases, last/WithoutBiases" in done.stderr
@@ -119,7 +119,7 @@ def test_bench_and_evaluate_take_calibration(tmp_path: Path, monkeypatch: pytest
     assert evaluated["models"][0]["engine"]["precision"] == "int8"
     report = tmp_path / "bench.json"
     few = ("--frames", 2, "--repeats", 1, "--warmup", 0, "--slots", 1, "--sizes", "64x48", "--places", "pageable")
-    done = _command("bench", model, *int8, *few, "--outputs", "alpha", "--json", report)
+    done = _command("bench", model, *int8, *few, "--outputs", "alpha", "-o", report)
     assert done.exit_code == 0, done.output
     measured = json.loads(report.read_text())
     assert measured["settings"]["engine"]["calibration"] == "photos"

@@ -57,7 +57,7 @@ class Comparison:
 
 
 def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads what ``rmbg-trt bench --json`` wrote.
+    """Reads a report that ``rmbg-trt bench -o`` wrote.
 
     Raises:
         InputError: It cannot be read, or is not such a report.
@@ -69,7 +69,7 @@ def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{os.fspath(path)} is not a JSON file: {error}") from error
     if not isinstance(report, dict) or report.get("program") != "rmbg-trt bench":
-        raise InputError(f"{os.fspath(path)} is not a report of rmbg-trt bench; create one with --json")
+        raise InputError(f"{os.fspath(path)} is not a report of rmbg-trt bench; create one with -o")
     if report.get("format") != FORMAT:
         raise InputError(f"{os.fspath(path)} has format {report.get('format')!r}; this version reads {FORMAT}")
     return report

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import InputError
 
 FORMAT = 1
-"""Version of the report that ``rmbg-trt bench --json`` writes."""
+"""Version of the report that ``rmbg-trt bench`` writes."""
 
 SIZES = {
     "480p": (480, 854),

@@ -33,6 +33,8 @@ from .console import (
 )
 from .options import EngineChoice, MeasuredStretchOption, Stretch, expand_options, fetch
 
+REPORT = "report.json"  # in the folder of -o
+
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsChoice:
@@ -97,13 +99,16 @@ def bench(
     scope: SettingsChoice,
     choice: EngineChoice,
     stretch: MeasuredStretchOption = Stretch.minmax,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the report, with every sample.")
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="OUT", help="A .json file for the report, or a folder for it and plots (PNG)."
+        ),
     ] = None,
-    plot_folder: Annotated[Path | None, typer.Option("--plots", metavar="FOLDER", help="Write plots (PNG).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
     reports: Annotated[
         tuple[Path, Path] | None,
-        typer.Option("--compare", metavar="A.json B.json", help="Measure nothing; compare B with A."),
+        typer.Option("--compare", metavar="A B", help="Measure nothing; compare report B with A."),
     ] = None,
     verbose: VerboseOption = False,
 ) -> None:
@@ -121,14 +126,16 @@ def bench(
 
     Does it keep up with a camera? [bold]rmbg-trt bench u2netp --quick --sizes 720p --rate 30[/bold]
 
-    Before and after: [bold]rmbg-trt bench --json a.json[/bold], later [bold]... --json b.json[/bold], then
+    Before and after: [bold]rmbg-trt bench -o a.json[/bold], later [bold]... -o b.json[/bold], then
     [bold]rmbg-trt bench --compare a.json b.json[/bold]
     """
     setup_logging(verbose)
     if reports is not None:
-        if models or scope.quick or scope.full or plot_folder:
+        if models or scope.quick or scope.full:
             fail("--compare only compares two reports; give no models and nothing to measure", EXIT_USAGE)
-        _compare(*reports, json_file)
+        if target is not None and not _is_file(target):
+            fail(f"{target} is a folder; the comparison is one file: -o FILE.json", EXIT_USAGE)
+        _compare(*reports, target, as_json=as_json)
         return
     engine = {**choice.keywords(), "stretch": stretch.value}
     if engine.pop("calibration") is not None:
@@ -137,15 +144,19 @@ def bench(
         settings = scope.settings(engine)
     except InputError as error:
         fail(str(error), EXIT_USAGE)
-    if json_file is not None:  # checked before minutes of work
-        check_writable(json_file)
-    if plot_folder is not None:
-        plots.check_packages()
-        check_writable(plot_folder / "plot.png")
-    _run(models or ["u2net"], settings, json_file, plot_folder)
+    if target is not None:  # checked before minutes of work
+        if not _is_file(target):
+            plots.check_packages()
+        check_writable(target if _is_file(target) else target / REPORT)
+    _run(models or ["u2net"], settings, target, as_json=as_json)
 
 
-def _run(models: list[str], settings: Settings, json_file: Path | None, plot_folder: Path | None) -> None:
+def _is_file(target: Path) -> bool:
+    """Whether ``-o`` names the file of a report; else it names a folder."""
+    return target.suffix.lower() == ".json" and not target.is_dir()
+
+
+def _run(models: list[str], settings: Settings, target: Path | None, *, as_json: bool) -> None:
     for model in models:
         with contextlib.suppress(Error):  # the benchmark reports it
             fetch(model)
@@ -161,11 +172,12 @@ def _run(models: list[str], settings: Settings, json_file: Path | None, plot_fol
     except Exception as error:  # such as out of memory: results before it are shown and kept
         failure = error
     report = benchmark.report()
-    _show(report)
-    if json_file is not None:
-        _write_json(report, json_file)
-    if plot_folder is not None:
-        say(f"{plot_folder}: {len(plots.write_plots(report, plot_folder))} plots")
+    _show(report, as_json=as_json)
+    if target is not None and _is_file(target):
+        _write_json(report, target)
+    elif target is not None:
+        _write_json(report, target / REPORT)
+        say(f"{target}: {len(plots.write_plots(report, target))} plots")
     if failure is not None:
         raise failure
     if interrupted:
@@ -191,20 +203,26 @@ def _progress() -> Iterator[Progress]:
         yield update
 
 
-def _show(report: dict[str, Any]) -> None:
-    for model in report["models"]:
+def _show(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report, indent=1, ensure_ascii=False))
+    for model in report["models"] if not as_json else ():
         out.print(tables.of_model(model))
     load, cores = report["machine"]["load_average"] or 0.0, report["machine"]["cores"]
     if load > cores / 2:
         say(f"Other programs were running (load {load:g} on {cores} cores): expect noise.", style="yellow")
 
 
-def _compare(a: Path, b: Path, json_file: Path | None) -> None:
-    comparison = compare(read_report(a), read_report(b))
-    out.print(tables.of_comparison(comparison))
-    if json_file is not None:
-        rows = [{**dataclasses.asdict(row), "ratio": row.ratio, "verdict": row.verdict} for row in comparison.rows]
-        _write_json({"rows": rows, "differences": comparison.differences}, json_file)
+def _compare(a: Path, b: Path, target: Path | None, *, as_json: bool) -> None:
+    comparison = compare(*(read_report(path / REPORT if path.is_dir() else path) for path in (a, b)))
+    rows = [{**dataclasses.asdict(row), "ratio": row.ratio, "verdict": row.verdict} for row in comparison.rows]
+    content = {"rows": rows, "differences": comparison.differences}
+    if as_json:
+        typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    else:
+        out.print(tables.of_comparison(comparison))
+    if target is not None:
+        _write_json(content, target)
 
 
 def _write_json(content: dict[str, Any], path: Path) -> None:

@@ -133,8 +133,15 @@ def camera(
                 sinks.append(Window())
             if virtual_camera or virtual_device is not None:
                 sinks.append(VirtualCamera(virtual_device))
+            if not sinks:
+                raise InputError(
+                    "nothing takes the frames; leave out --no-preview, or give --record FILE, --virtual-camera or "
+                    "--stdout rgb24"
+                )
         except InputError as error:
             fail(str(error), EXIT_USAGE)
+        stack.callback(live_source.close)
+        live_source.open()  # before the model is loaded, which takes longer
         matter = stack.enter_context(matte.open(engine, model, frame_options, slots=slots))
         live = LiveMatter(live_source, matter, sinks, options, recording=record, on_message=say)
         _run(live, limit_s)

@@ -18,7 +18,7 @@ from ..export import int8_job, job
 from ..export.inspect_file import inspect
 from ..export.options import Options, Range
 from .console import EXIT_USAGE, VerboseOption, error_boundary, fail, out, say, setup_logging, stages_bar
-from .options import CalibrationOption
+from .options import CalibrationOption, parse_size
 
 
 class _Runtime(enum.StrEnum):
@@ -49,9 +49,7 @@ def export(
     precision: Annotated[
         _Precision, typer.Option(help="Arithmetic of the convolutions; int8 writes an OpenVINO model for the CPU.")
     ] = _Precision.fp16,
-    size: Annotated[
-        tuple[int, int] | None, typer.Option(metavar="H W", help="Network input. Default: the source's own.")
-    ] = None,
+    size: Annotated[str | None, typer.Option(metavar="N|HxW", help="Network input. Default: the source's own.")] = None,
     dynamic: Annotated[
         tuple[str, str, str] | None,
         typer.Option(metavar="MIN OPT MAX", help="Range of input sizes, each a side or HxW: 160 320 640."),
@@ -124,7 +122,11 @@ def export(
         if plans or dynamic or batch != "1":
             fail("--precision int8 is for the CPU and for one image of one size; no options of plans", EXIT_USAGE)
         file = target or Path(Path(source).stem + ".int8.xml")
-        _int8(source, file, calibration=calibration, verify=images, size=size, force=force, overwrite=overwrite)
+        try:
+            sides = _sides(size)
+        except InputError as error:
+            fail(str(error), EXIT_USAGE)
+        _int8(source, file, calibration=calibration, verify=images, size=sides, force=force, overwrite=overwrite)
         return
     if calibration is not None:
         fail("--calibration is for --precision int8", EXIT_USAGE)
@@ -216,12 +218,19 @@ def _options(**values: object) -> Options:
     return options
 
 
-def _size(size: tuple[int, int] | None, dynamic: tuple[str, str, str] | None) -> tuple[Range, Range] | None:
+def _sides(size: str | None) -> tuple[int, int] | None:
+    """(height, width) of --size."""
+    sides = parse_size(size)
+    return (sides, sides) if isinstance(sides, int) else sides
+
+
+def _size(size: str | None, dynamic: tuple[str, str, str] | None) -> tuple[Range, Range] | None:
     """Height and width, each as smallest, usual and largest; None for the source's own."""
     if size and dynamic:
         raise InputError("--size and --dynamic contradict each other; give one of them")
-    if size:
-        height, width = size
+    sides = _sides(size)
+    if sides:
+        height, width = sides
         return (height, height, height), (width, width, width)
     if dynamic is None:
         return None

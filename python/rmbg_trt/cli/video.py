@@ -144,6 +144,8 @@ def video(
     From images: [bold]rmbg-trt video 'shot_%04d.png' -o shot.mov --fps 24[/bold]
     """
     setup_logging(verbose)
+    from ..video.clip_file import ClipFile  # here, as it needs PyAV
+
     try:
         frame_options = frame.frame_options()
         jobs = _jobs(inputs, target, clip.options(frame_options), file_format)
@@ -151,6 +153,8 @@ def video(
         fail(str(error), EXIT_USAGE)
     if not jobs:
         return
+    if len(inputs) == 1 and Path(inputs[0]).is_file():  # a bad one is found before the model is loaded
+        ClipFile(inputs[0]).close()
     with matte.open(engine, model, frame_options, slots=slots) as matter:
         complete = [_run(job, matter, alone=len(jobs) == 1) for job in jobs]
     if not all(complete):

@@ -201,7 +201,8 @@ def _open(stream: IO[bytes], name: str) -> Image.Image:
 
 
 def _too_large(name: str, pixels: str, limit: str) -> str:
-    return f"{name} has {pixels} pixels, more than the limit of {limit}; --max-pixels (max_pixels=) raises it"
+    hint = "--max-pixels of rmbg-trt image (max_pixels=) raises it"
+    return f"{name} has {pixels} pixels, more than the limit of {limit}; {hint}"
 
 
 def _register_heif(head: bytes, name: str) -> None:

@@ -88,6 +88,8 @@ class Camera:
 
     def open(self) -> None:
         """See `LiveSource.open`."""
+        if self._capture is not None:
+            return
         capture = self._cv2.VideoCapture(self._device)
         if not capture.isOpened():
             raise Error(f"{self.name} cannot be opened; {_camera_advice(self._device)}")
@@ -136,6 +138,8 @@ class Stream:
 
     def open(self) -> None:
         """See `LiveSource.open`."""
+        if self._container is not None:
+            return
         options = _RTSP_OPTIONS if re.match("rtsps?:", self._url, re.IGNORECASE) else {}
         try:
             container = av.open(self._url, options=options, timeout=(_OPEN_TIMEOUT_S, self._timeout_s))
@@ -207,6 +211,8 @@ class Clip:
 
     def open(self) -> None:
         """See `LiveSource.open`."""
+        if self._file is not None:
+            return
         self._file = ClipFile(self._location)
         self._frames = deinterlaced(self._file.frames())
         self._pacer = Pacer()

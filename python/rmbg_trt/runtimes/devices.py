@@ -157,9 +157,19 @@ def check_cpu_kind(path: Path, kind: str, why: str) -> None:
     if kind in TITLES:
         raise UnavailableError(
             f"{path.name} is a plan of {TITLES[kind]}, and plans run on NVIDIA GPUs only "
-            f"({why or 'the CPU was asked for'}); give the ONNX file that `rmbg-trt export` wrote beside it "
-            f"({path.stem}.fp32.onnx)"
+            f"({why or 'the CPU was asked for'}); {_onnx_instead(path)}"
         )
+
+
+def _onnx_instead(plan: Path) -> str:
+    """What to give in place of a plan: the ONNX file that it was built from, if it is still there."""
+    onnx = plan.with_name(f"{plan.stem}.fp32.onnx")
+    if onnx.is_file():
+        return f"give the ONNX file beside it: {onnx}"
+    return (
+        f"give a catalogue name, a checkpoint, or the ONNX file that it was built from, which `rmbg-trt export` calls "
+        f"{onnx.name}"
+    )
 
 
 def _words(names: tuple[str, ...]) -> str:
