@@ -105,7 +105,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     else:
         state, config = read_pickle(path), None
     architecture, state = find_network(state, path)
-    bad = [name for name, tensor in state.items() if tensor.is_floating_point() and not bool(tensor.isfinite().all())]
+    bad = [name for name, tensor in state.items() if not _all_finite(tensor)]
     if bad:
         raise ModelError(broken_weights(path, bad))
     if config is None:
@@ -118,6 +118,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     assert unimportant, "find_network() has compared the names"
     assert not unexpected, "and left out all others"
     return Checkpoint(model.eval(), config)
+
+
+def _all_finite(tensor: Tensor) -> bool:
+    """Whether no value is NaN or Inf; the sum is several times faster than looking at each."""
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None]:

@@ -69,14 +69,14 @@ def check_external_files(path: Path, folder: Path, model: Any) -> None:
         for tensor in model.graph.initializer
         if tensor.data_location == TensorProto.EXTERNAL
         for entry in tensor.external_data
-        if entry.key == "location"
+        if entry.key == "location" and ".." not in Path(entry.value).parts
     }
     missing = sorted(name for name in names if not os.path.lexists(folder / name))
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ModelError(
-            f"{path}: its weights are in another file, {missing[0]!r}{more}, which is not in {folder}; copy it there, "
-            "under this name"
+            f"{path}: not a readable ONNX model: its weights are in another file, {missing[0]!r}{more}, which is not "
+            f"in {folder}; copy it there, under this name"
         )
 
 
