@@ -13,7 +13,7 @@ from rmbg_trt import InputError, ModelError
 from rmbg_trt.training import metrics
 from rmbg_trt.training.config import TrainConfig
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
-from rmbg_trt.training.module import MatteModule, _Factor, stretch
+from rmbg_trt.training.module import MatteModule, _factor, stretch
 from rmbg_trt.training.validation import Validation
 from rmbg_trt.training.weights import initial_model
 
@@ -46,13 +46,13 @@ def test_each_map_is_stretched_for_itself() -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    factor = _Factor(4, 12, 0.1)
+    factor = _factor(4, 12, 0.1)
     rates = [factor(step) for step in range(14)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4] == 1.0
     assert rates[8] == pytest.approx(0.55)
     assert rates[12] == rates[13] == pytest.approx(0.1)
-    assert _Factor(1, 12, None)(11) == 1.0
+    assert _factor(1, 12, None)(11) == 1.0
 
 
 def test_frozen_batch_normalisation_stays_frozen() -> None:
