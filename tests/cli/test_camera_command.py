@@ -25,7 +25,7 @@ from tests.video.clips import make_clip, pictures, smooth
 
 from rmbg_trt import Engine, models
 from rmbg_trt.cli import app
-from rmbg_trt.live.sources import Pacer
+from rmbg_trt.live.pacer import Pacer
 
 
 @pytest.fixture

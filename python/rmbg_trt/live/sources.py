@@ -8,7 +8,6 @@ import os
 import re
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, Protocol, TypeAlias
@@ -25,6 +24,7 @@ from ..video.deinterlace import deinterlaced
 from ..video.frame_times import Timed
 from ..video.location import Location
 from .extras import opencv
+from .pacer import Pacer
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ ReadPixels: TypeAlias = Callable[[], Array]
 """Converts a frame to upright (H, W, 3) RGB uint8. Called at most once, and never for frames that are dropped."""
 
 _OPEN_TIMEOUT_S, _READ_TIMEOUT_S = 10.0, 5.0
-_MAX_LAG_S = 0.5  # a file that falls further behind, after a pause or slow decoding, continues from there
 _RTSP_OPTIONS = {"rtsp_transport": "tcp"}  # frames over UDP can be torn; frames buffered at the start are dropped
 
 
@@ -48,7 +47,7 @@ class LiveSource(Protocol):
     live: bool
 
     def open(self) -> None:
-        """Open it. Raises `Error` on failure."""
+        """Open it, unless it is open. Raises `Error` on failure."""
 
     def read(self, stop: threading.Event) -> ReadPixels | None:
         """Wait for the next frame. Returns None at the end, or if ``stop`` was set. Raises `Error` if it is lost."""
@@ -233,22 +232,6 @@ class Clip:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-class Pacer:
-    """Delays frames until their presentation time."""
-
-    def __init__(self) -> None:
-        self._start_s: float | None = None
-
-    def wait(self, time_s: Fraction, stop: threading.Event) -> None:
-        """Wait until the frame shown at ``time_s`` is due, or ``stop`` is set."""
-        now = time.monotonic()
-        due = now if self._start_s is None else self._start_s + float(time_s)
-        if self._start_s is None or due < now - _MAX_LAG_S:
-            self._start_s = now - float(time_s)
-        elif due > now:
-            stop.wait(due - now)
 
 
 def source_of(
