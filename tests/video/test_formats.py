@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +111,22 @@ def test_what_is_lost_is_said(
     assert len(result.notes) == len(notes)
     for said, expected in zip(result.notes, notes, strict=True):
         assert re.search(expected, said), said
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="scheduling policies are Linux's")
+def test_av1_leaves_no_real_time_thread(engine: Engine, tmp_path: Path) -> None:
+    """SVT-AV1 makes them in processes of root; a thread that spins while it waits for an ordinary one then hangs."""
+
+    def policies() -> set[int]:
+        found = set()
+        for thread in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(os.sched_getscheduler(int(thread.name)))
+        return found
+
+    seen: set[int] = set()
+    clip = make_clip(tmp_path / "clip.mp4", 4)
+    options = {"background": "navy", "codec": "av1"}
+    matte_video(clip, tmp_path / "o.mp4", engine=engine, progress=lambda _: seen.update(policies()), **options)
+    assert seen | policies() == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

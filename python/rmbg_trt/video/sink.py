@@ -10,6 +10,8 @@ import contextlib
 import logging
 import os
 import struct
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -122,7 +124,8 @@ class FileSink:
             self._copies = CopiedStreams(self._file, info.streams)
             if info.chapters:
                 self._file.set_chapters(info.chapters)
-            self._file.start_encoding()
+            with _usual_scheduling():
+                self._file.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             self.abandon()
             height, width = info.size
@@ -217,6 +220,30 @@ def _result_color(output_format: OutputFormat, source: Color) -> Color:
     if not output_format.codec.full_range:
         return Color(source.matrix, LIMITED, source.primaries, source.transfer)
     return Color(source.matrix, FULL) if output_format.output == "alpha" else source
+
+
+@contextlib.contextmanager
+def _usual_scheduling() -> Iterator[None]:
+    """Undoes that SVT-AV1, in processes of root, makes itself and its caller real-time threads.
+
+    Such threads never give way: whoever spins while it waits for an ordinary thread, as OpenBLAS does, waits forever.
+    """
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    before, policy, parameters = _threads(), os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
+            for thread in _threads() - before:
+                with contextlib.suppress(OSError):  # it has ended
+                    os.sched_setscheduler(thread, policy, parameters)
+
+
+def _threads() -> set[int]:
+    return {int(thread.name) for thread in Path("/proc/self/task").iterdir()}
 
 
 def _with_even_sides(pixels: Array) -> Array:

@@ -1,0 +1,1 @@
+/tmp/wt/fz/python/rmbg_trt/install.py
