@@ -2,9 +2,8 @@
 """Where a frame's time goes on a GPU, and what the engine adds to the network.
 
 For each frame size: device times of the stages (events inside a CUDA graph), also for NV12 frames; wall-clock time of
-pageable and pinned frames, and of frames of ever new sizes; what a call with a device frame costs the host; frames per
-second over three slots, also of one stabilized video; and, with PyTorch as the network, the plain recipe (OpenCV, eager
-PyTorch in half precision) interleaved with ours. Unlike `rmbg-trt bench`, it works on the core without an engine.
+pageable and pinned frames, and of new sizes; the host time of a call with a device frame; frames per second over
+three slots, also of one stabilized video; with PyTorch also the plain recipe (OpenCV, eager, half precision), by turns.
 
   python benchmarks/gpu_latency.py                       # u2net with random weights, which take the same time
   python benchmarks/gpu_latency.py --network u2netp      # a catalogue name or a checkpoint
@@ -283,12 +282,11 @@ def main() -> None:
         figures[name] = measure(name, SIZES[name], matte, networks, options)
         figures[name]["bounds"] = bounds(name, figures[name], figures.get("network_alone_ms"))
         _report.save("gpu_latency", options, figures)  # what there is, should the machine go before the end
-    stage_columns = ("pre µs", "network µs", "post µs", "call µs")
-    table = Table("frame", *stage_columns, "pinned ms", "pageable ms", "new size ms", "frames/s", "track's")
+    columns = "frame", "pre µs", "network µs", "post µs", "call µs", "pinned ms", "pageable ms", "new size ms"
+    table = Table(*columns, "frames/s", "track's")
     for name in names:
-        of, device = figures[name]["stages_of_device_frames"], figures[name]["device_frames"]
+        of, device, host = (figures[name][key] for key in ("stages_of_device_frames", "device_frames", "host_frames"))
         cells = [of[f"{stage}_us"]["median"] for stage in ("preprocess", "network", "postprocess")]
-        host = figures[name]["host_frames"]
         cells += [device["call_us"]["median"], *(host[kind]["median"] for kind in ("pinned", "pageable", "new_size"))]
         cells += [figures[name][f"frames_per_second{of_what}"] for of_what in ("", "_of_a_track")]
         table.add_row(name, *(f"{cell:.4g}" for cell in cells))
