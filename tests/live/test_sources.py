@@ -92,7 +92,7 @@ class Clock:
 )
 def test_pacing_of_a_file(late_s: float, expected: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock: Any = Clock()
-    monkeypatch.setattr("rmbg_trt.live.sources.time", clock)
+    monkeypatch.setattr("rmbg_trt.live.pacer.time", clock)
     clip = Clip(make_clip(tmp_path / "a.mkv", 6, rate=100, pts=[0, 2, 3, 10, 12, 20]))
     clip.open()
     came = []
