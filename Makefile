@@ -43,7 +43,7 @@ quick docs: export PATH := $(abspath $(BIN)):$(PATH)
 quick: dev typed  ## build and run the fast tests, for every save: no network, less than 2 minutes
 	$(BIN)/python -c "import rmbg_trt._core"
 	ln -s $(CURDIR)/build/cp*/install/platlib/rmbg_trt/_core*.so build/typed/rmbg_trt/
-	PYTHONPATH=build/typed SKBUILD_EDITABLE_SKIP=$$(echo $(CURDIR)/build/cp*) \
+	PYTHONPATH=$(CURDIR)/build/typed SKBUILD_EDITABLE_SKIP=$$(echo $(CURDIR)/build/cp*) \
 	  $(PYTEST) -m "not slow and not weights and not network"
 
 demo: $(VENV)/.ready  ## build, fetch the weights, cut out a real photograph
