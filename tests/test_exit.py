@@ -50,6 +50,7 @@ def end(script: str, model: Path, runtime: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["native", "openvino"])
 @pytest.mark.parametrize("state", STATES)
 def test_exit(tmp_path: Path, state: str, runtime: str) -> None:

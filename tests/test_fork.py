@@ -61,6 +61,7 @@ def test_the_child_starts_threads_of_its_own() -> None:
     in_child(work)
 
 
+@pytest.mark.slow
 def test_fork_while_other_threads_are_in_frames(native: Engine) -> None:
     """Locks are held and slots are half way through a frame at the moment of some of these forks."""
     expected, matter = native.run(FRAME), VideoMatter(native, refine=False)

@@ -57,6 +57,7 @@ def test_open_axes_take_any_size_and_batch(name: str, module: Callable[..., Any]
         assert difference <= 1e-4, (height, width, batch, difference)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_fixed_size(
     name: str, module: Callable[..., Any], exported: Callable[..., Any], request: pytest.FixtureRequest
@@ -87,6 +88,7 @@ def _without_weights(model: Any) -> Any:
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_left_of_the_exporter(name: str, dynamic: bool, exported: Callable[..., Any]) -> None:

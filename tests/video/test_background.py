@@ -19,6 +19,7 @@ from rmbg_trt.video import matte_video
 from rmbg_trt.video.background import BackgroundSource, read_background
 
 
+@pytest.mark.slow
 def test_backgrounds(engine: Engine, clip: Path, tmp_path: Path) -> None:
     Image.new("RGB", (20, 10), (10, 200, 30)).save(tmp_path / "b.png")
     for background, right in (("#0ac81e", (10, 200, 30)), (tmp_path / "b.png", (10, 200, 30)), ((9, 9, 9), (9, 9, 9))):

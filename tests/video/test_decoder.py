@@ -179,6 +179,7 @@ def test_a_gpu_whose_context_cannot_be_had_leaves_it_to_the_processor(
         decoders.open_container(str(path), Decoder(0, required=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["c.mkv", "c.mov", "c.webm", "c.webp"])
 def test_our_own_results_keep_their_alpha_as_input(
     fake_engine: Callable[..., Engine], engine: Engine, tmp_path: Path, name: str
