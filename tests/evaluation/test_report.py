@@ -28,6 +28,7 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_one_model(folder: Path, sharp: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "results"
     evaluation = evaluate([sharp], folder, device="cpu", out=out)

@@ -91,6 +91,7 @@ def test_the_newest_frame_is_matted_and_latency_does_not_grow(monkeypatch: pytes
     assert (report.frames, report.matted, report.dropped) == (71, 20, 50)  # one is in the network
 
 
+@pytest.mark.slow
 def test_the_overhead_is_less_than_one_frame_of_the_network() -> None:
     kept, matter = CollectingSink(), SlowMatter(0.3)
     run = LiveRun(NumberedSource(30), matter, kept)

@@ -278,6 +278,7 @@ def test_memory_is_given_back() -> None:
     assert _core.bytes_in_use() == before
 
 
+@pytest.mark.slow
 def test_close_while_threads_submit_hangs_nobody() -> None:
     frame = np.zeros((2, 2, 3), np.uint8)
 

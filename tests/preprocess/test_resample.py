@@ -83,6 +83,7 @@ def test_sizes_of_note(shape: tuple[int, ...], size: tuple[int, int], filter: st
     check(np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8), size, filter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "size", "filter"),
     [

@@ -72,6 +72,7 @@ class _Settings:
         self.values = values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -98,6 +99,7 @@ def test_several_networks_are_named(model: Any, tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "x.pth")
 
 
+@pytest.mark.slow
 def test_a_near_miss_below_a_wrapper_is_compared_there(model: Any, tmp_path: Path) -> None:
     torch.save({"trainer": {"net": _without(model.state_dict(), "side3.bias")}, "step": 3}, tmp_path / "x.pth")
     with pytest.raises(ModelError, match=r"nearest to u2netp.*same: 1 missing: side3\.bias$"):

@@ -124,6 +124,7 @@ def test_a_url(engine: Engine, server: Server, tmp_path: Path) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_server_that_falls_silent(
     engine: Engine, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +137,7 @@ def test_a_server_that_falls_silent(
     assert not result.complete
 
 
+@pytest.mark.slow
 @posix
 def test_standard_input(small_model: Path, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", 5)

@@ -75,6 +75,7 @@ def test_the_table_is_close_to_the_formula(transfer: int) -> None:
         assert np.abs(found - to_sdr(code, transfer, 1000.0)).mean() * 255 < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_an_hdr_clip_becomes_sdr(engine: Engine, tmp_path: Path, transfer: int) -> None:
     codes = [0.0, 0.2, 0.3, 0.4, 0.0, 0.0, 0.0, 0.0]
