@@ -3,7 +3,7 @@
 
 For each frame size: device times of the stages (events inside a CUDA graph), also for NV12 frames; wall-clock time of
 pageable and pinned frames, and of new sizes; the host time of a call with a device frame; frames per second over
-three slots, also of one stabilized video; with PyTorch also the plain recipe (OpenCV, eager, half precision), by turns.
+three slots, also of one stabilized video; with PyTorch also the plain recipe (OpenCV, eager, fp16), interleaved.
 
   python benchmarks/gpu_latency.py                       # u2net with random weights, which take the same time
   python benchmarks/gpu_latency.py --network u2netp      # a catalogue name or a checkpoint

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claim: a video job runs at 0.9 or more of the rate of the network alone, and its memory does not grow with the clip.
 
-Rate: the frames of a clip that lie decoded in memory go through the engine (alpha, as many in flight as it has slots);
-by turns with it the whole job runs: decode, matte, put over a color, encode as H.264, copy the sound; once plain, as
-the claim is meant, and once refined, decontaminated and stabilised, as it is by default. The ratio is that of the times
-within one round, so other load falls on all. On a machine whose processor does everything, what the ratio lacks to 1 is
-the share of decoding, colors and encoding.
+Rate: each round runs decoded frames from memory through the engine (alpha, one frame in flight per slot), then the
+whole job: decode, matte, composite over a color, encode as H.264 and copy the sound. The job runs twice: plain, as in
+the claim, and refined, decontaminated and stabilised, which is the default. Times are compared within a round, so other
+load affects all of them. Where the processor does everything, decoding, colors and encoding make the rest up to 1.
 
 Finish: what each of these three adds to the postprocessing of a 1920x1080 frame, by Engine.profile(), beside the
 network's time. An engine for each, by turns.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -72,6 +73,17 @@ class Gate:
         while not self.open.wait(0.05):  # in turns: a signal right before one does not end it, in the main thread
             assert time.monotonic() < deadline
         return read_tag(tensor)
+
+    def signal_inside(self, number: int) -> threading.Thread:
+        """Starts a thread that sends this process a signal as soon as a frame is inside."""
+
+        def send() -> None:
+            assert self.inside.acquire(timeout=TIMEOUT_S)
+            os.kill(os.getpid(), number)
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        return thread
 
 
 def is_tag(alpha: NDArray[np.uint8], tag: int) -> bool:

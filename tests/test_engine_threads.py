@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import signal
 import threading
 import time
@@ -124,13 +123,8 @@ def test_ctrl_c_reaches_a_running_frame_and_a_waiting_ticket(fake_engine: MakeEn
     gate = Gate()
     engine = fake_engine(gate, stretch="none")
 
-    def interrupt() -> None:
-        assert gate.inside.acquire(timeout=TIMEOUT_S)
-        os.kill(os.getpid(), signal.SIGINT)
-
     for call in (engine.run, lambda frame: engine.submit(frame).result()):
-        thread = threading.Thread(target=interrupt)
-        thread.start()
+        thread = gate.signal_inside(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             call(fakes.tagged(1))
         join(thread)

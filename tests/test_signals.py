@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,14 +73,9 @@ def test_an_exception_of_a_handler_comes_out_of_a_frame(
     gate = Gate()
     engine = fake_engine(gate, stretch="none")
 
-    def interrupt() -> None:
-        assert gate.inside.acquire(timeout=TIMEOUT_S)
-        os.kill(os.getpid(), signal.SIGUSR1)
-
     for call in (engine.run, lambda frame: engine.submit(frame).result()):
         handle(handler)
-        thread = threading.Thread(target=interrupt)
-        thread.start()
+        thread = gate.signal_inside(signal.SIGUSR1)
         with pytest.raises(TimeLimitError):
             call(fakes.tagged(1))
         join(thread)
@@ -173,23 +168,29 @@ rmbg_trt.cli.main()
 """
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+@contextlib.contextmanager
+def _ready(script: str, *arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A script in a process of its own, once it has printed "ready"."""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+        **options,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield process
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_command_that_is_ended_removes_its_unfinished_files(tmp_path: Path, name: str) -> None:
     number = getattr(signal, name)
-    with subprocess.Popen(
-        [sys.executable, "-c", _WRITES],
+    with _ready(
+        _WRITES,
         cwd=tmp_path,
-        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=_environment(),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
         assert len(list(tmp_path.iterdir())) == 3
         process.send_signal(number)
         code = process.wait(TIMEOUT_S)
@@ -237,27 +238,20 @@ rmbg_trt.cli.main()
 
 @pytest.mark.parametrize("script", [_FINALIZER, _WRAPS], ids=["ignored", "wrapped"])
 def test_an_exception_that_gets_lost_ends_the_command_all_the_same(script: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+    with _ready(script, stderr=subprocess.PIPE) as process:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=TIMEOUT_S)
     assert (process.returncode, said) == (128 + signal.SIGTERM, b"")
 
 
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", _WRITES, "until enter"],
+    with _ready(
+        _WRITES,
+        "until enter",
         cwd=tmp_path,
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=_environment(),
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGHUP)
         process.communicate(b"\n", TIMEOUT_S)
     assert process.returncode == 0

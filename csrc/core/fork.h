@@ -18,8 +18,8 @@ class ForkAware {
   ForkAware(const ForkAware&) = delete;
   ForkAware& operator=(const ForkAware&) = delete;
 
-  /// Takes the lock that guards the object's state, if it needs to be whole in the child. Whoever holds that lock must
-  /// not wait for Python or for the lock of another such object.
+  /// Locks the object's state, if the child needs it in a consistent state. A thread that holds this lock must not wait
+  /// for the GIL or for the lock of another fork-aware object.
   virtual void before_fork() {}
   virtual void after_fork_in_parent() {}
   /// Must renew() locks and condition variables, and forget threads.

@@ -45,19 +45,15 @@ void check_nv12(const ConstImageView& view) {
 
 /// Whether two images share a byte. Rows may be padded, so that images side by side in one array do not.
 bool overlap(const ConstImageView& a, const ConstImageView& b) {
-  const auto start = [](const ConstImageView& view) { return reinterpret_cast<std::intptr_t>(view.data); };
-  const auto row_bytes = [](const ConstImageView& view) {
-    return static_cast<std::intptr_t>(view.width) * channels(view.format);
-  };
-  const auto end = [&](const ConstImageView& view) {
-    return start(view) + (view.height - 1) * view.pitch_bytes + row_bytes(view);
-  };
-  if (start(a) >= end(b) || start(b) >= end(a)) return false;
+  const std::intptr_t start_a = reinterpret_cast<std::intptr_t>(a.data);
+  const std::intptr_t start_b = reinterpret_cast<std::intptr_t>(b.data);
+  const auto extent = [](const ConstImageView& view) { return static_cast<std::intptr_t>(extent_bytes(view)); };
+  if (start_a >= start_b + extent(b) || start_b >= start_a + extent(a)) return false;
   for (int y = 0; y < a.height; ++y) {
-    const std::intptr_t begin = start(a) + y * a.pitch_bytes - start(b), stop = begin + row_bytes(a);
+    const std::intptr_t begin = start_a + y * a.pitch_bytes - start_b, stop = begin + row_bytes(a.width, a.format);
     if (stop <= 0) continue;
     const std::intptr_t last = std::min<std::intptr_t>((stop - 1) / b.pitch_bytes, b.height - 1);
-    if (begin < last * b.pitch_bytes + row_bytes(b)) return true;  // the last row of b that begins before the end
+    if (begin < last * b.pitch_bytes + row_bytes(b.width, b.format)) return true;  // the last row of b before the end
   }
   return false;
 }

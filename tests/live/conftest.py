@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.live.http_server import Handler, Server
+from tests.live.http_server import Server, serving
 from tests.live.parts import our_threads
 
 from rmbg_trt.live import capture
@@ -28,13 +27,8 @@ def quick_retries_and_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    http_server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http_server.serve_forever, args=(0.02,), daemon=True).start()
-    yield http_server
-    http_server.silent = False
-    http_server.frames = 0
-    http_server.shutdown()
-    http_server.server_close()
+    with serving() as http_server:
+        yield http_server
 
 
 class FakeCapture:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import io
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from PIL import Image
@@ -27,6 +30,18 @@ class Server(http.server.ThreadingHTTPServer):
 
     def url(self, path: str) -> str:
         return f"http://somebody:secret@127.0.0.1:{self.server_port}{path}"
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Server]:
+    """A server that runs while this lasts. In the end, whoever still gets frames is let go."""
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server
+    server.silent = False
+    server.frames = 0
+    server.shutdown()
+    server.server_close()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.live.http_server import Handler, Server
+from tests.live.http_server import Server, serving
 from tests.video.clips import decode, make_clip, pictures, smooth, times, worst
 
 from rmbg_trt import Engine
@@ -27,12 +27,8 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    http_server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http_server.serve_forever, args=(0.02,), daemon=True).start()
-    yield http_server
-    http_server.silent = False
-    http_server.shutdown()
-    http_server.server_close()
+    with serving() as http_server:
+        yield http_server
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows allows no colon in names")

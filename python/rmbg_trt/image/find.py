@@ -84,7 +84,7 @@ def key(path: Path) -> str:
     """The same text for the same file, however its path is written; links are followed."""
     try:
         is_link = path.is_symlink()
-    except OSError:  # a name that is too long; whoever opens it gets the reason
+    except OSError:  # the name is too long; opening the file will say so
         is_link = False
     return os.path.normcase(os.path.realpath(path)) if is_link else place_of(path)
 

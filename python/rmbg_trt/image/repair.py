@@ -28,17 +28,20 @@ _KEPT = {b"tRNS": 1, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"pHYs": 9
 _LARGEST_PROFILE = 16 << 20  # bytes; Pillow takes 1 MiB
 _TAIL = np.random.default_rng(0).integers(0, 255, 4096, np.uint8).tobytes()  # no byte is 0xff, so no marker
 
+_WEB_PAGE = "a web page, not an image"
+_JPEG_XL = "a JPEG XL image, which is not supported; convert it to PNG"
+_RAW = "a camera's raw file, which is not supported; develop it to TIFF or JPEG"
 _FORMATS = (
     (b"%PDF", 0, "a PDF document, not an image; save its page as a PNG"),
     (b"<svg", 0, "an SVG drawing, not an image; save it as a PNG"),
     (b"<?xml", 0, "an XML file or SVG drawing, not an image"),
-    (b"<!DOCTYPE", 0, "a web page, not an image"),
-    (b"<html", 0, "a web page, not an image"),
-    (b"\0\0\0\x0cJXL ", 0, "a JPEG XL image, which is not supported; convert it to PNG"),
-    (b"\xff\x0a", 0, "a JPEG XL image, which is not supported; convert it to PNG"),
-    (b"FUJIFILMCCD-RAW", 0, "a camera's raw file, which is not supported; develop it to TIFF or JPEG"),
-    (b"CR\2", 8, "a camera's raw file, which is not supported; develop it to TIFF or JPEG"),
-    (b"ftypcrx ", 4, "a camera's raw file, which is not supported; develop it to TIFF or JPEG"),
+    (b"<!DOCTYPE", 0, _WEB_PAGE),
+    (b"<html", 0, _WEB_PAGE),
+    (b"\0\0\0\x0cJXL ", 0, _JPEG_XL),
+    (b"\xff\x0a", 0, _JPEG_XL),
+    (b"FUJIFILMCCD-RAW", 0, _RAW),
+    (b"CR\2", 8, _RAW),
+    (b"ftypcrx ", 4, _RAW),
     (b"version https://git-lfs", 0, "a pointer of Git LFS; fetch the file with 'git lfs pull'"),
     (b"8BPS", 0, "a damaged or unusual Photoshop file; save it as a PNG"),
 )
@@ -106,12 +109,11 @@ def _bare_png(data: bytes) -> Repaired | None:
         if kind == b"iCCP":
             if whole and (profile := _inflated(content)):
                 info["icc_profile"] = profile
-        elif not kind[0] & 0x20:  # critical: as it is
+            continue
+        critical = not kind[0] & 0x20  # kept as it is, whole or not
+        if critical or (whole and len(content) >= _KEPT.get(kind, len(content) + 1)):
             kept.append(struct.pack(">I", len(content)) + kind + content)
             kept.append(struct.pack(">I", zlib.crc32(kind + content) ^ (0 if whole else 1)))
-        elif whole and len(content) >= _KEPT.get(kind, len(content) + 1):
-            kept.append(struct.pack(">I", len(content)) + kind + content)
-            kept.append(struct.pack(">I", zlib.crc32(kind + content)))
     bare = b"".join(kept)
     if len(bare) == len(data):
         return None

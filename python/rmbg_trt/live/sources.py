@@ -22,7 +22,7 @@ from ..video.clip_file import ClipFile
 from ..video.color import Reader, orientation_of
 from ..video.deinterlace import deinterlaced
 from ..video.frame_times import Timed
-from ..video.location import Location
+from ..video.location import Location, protocol_options
 from .extras import opencv
 from .pacer import Pacer
 
@@ -32,7 +32,6 @@ ReadPixels: TypeAlias = Callable[[], Array]
 """Converts a frame to upright (H, W, 3) RGB uint8. Called at most once, and never for frames that are dropped."""
 
 _OPEN_TIMEOUT_S, _READ_TIMEOUT_S = 10.0, 5.0
-_RTSP_OPTIONS = {"rtsp_transport": "tcp"}  # frames over UDP can be torn; frames buffered at the start are dropped
 
 
 class LiveSource(Protocol):
@@ -128,7 +127,7 @@ class Stream:
     def __init__(self, url: str, *, timeout_s: float = _READ_TIMEOUT_S) -> None:
         self.live = True
         self.rate = 30.0
-        self.name = re.sub(r"//[^/@]*@", "//", url)  # without user name and password
+        self.name = Location(url, "url").name
         self._url, self._timeout_s = url, timeout_s
         self._container: Any = None
         self._frames: Iterator[VideoFrame] = iter(())
@@ -139,9 +138,10 @@ class Stream:
         """See `LiveSource.open`."""
         if self._container is not None:
             return
-        options = _RTSP_OPTIONS if re.match("rtsps?:", self._url, re.IGNORECASE) else {}
         try:
-            container = av.open(self._url, options=options, timeout=(_OPEN_TIMEOUT_S, self._timeout_s))
+            container = av.open(
+                self._url, options=protocol_options(self._url), timeout=(_OPEN_TIMEOUT_S, self._timeout_s)
+            )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise Error(f"{self.name} cannot be opened ({_reason(error)}); check the address and the server") from error
         self._container = container

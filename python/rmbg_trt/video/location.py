@@ -33,6 +33,11 @@ def file_url(path: str | os.PathLike[str]) -> str:
     return f"file:{os.fspath(path)}"
 
 
+def protocol_options(url: str) -> dict[str, str]:
+    """FFmpeg's options for the protocol of a URL: RTSP over TCP, because frames over UDP can be torn."""
+    return {"rtsp_transport": "tcp"} if re.match("rtsps?:", url, re.IGNORECASE) else {}
+
+
 @dataclass(frozen=True)
 class Location:
     """Where a clip comes from.
@@ -108,8 +113,7 @@ class Location:
         elif self.kind == "url":
             file = self.text
             options["timeout"] = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
-            if re.match("rtsps?:", self.text, re.IGNORECASE):
-                options["options"] = {"rtsp_transport": "tcp"}
+            options["options"] = protocol_options(self.text)
         elif self.kind == "sequence":
             path = Path(self.text)
             file = file_url(Path(str(path.parent).replace("%", "%%"), path.name))

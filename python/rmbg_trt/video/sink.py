@@ -226,7 +226,8 @@ def _result_color(output_format: OutputFormat, source: Color) -> Color:
 def _usual_scheduling() -> Iterator[None]:
     """Undoes that SVT-AV1, in processes of root, makes itself and its caller real-time threads.
 
-    Such threads never give way: whoever spins while it waits for an ordinary thread, as OpenBLAS does, waits forever.
+    A real-time thread that spins while it waits for an ordinary thread, as in OpenBLAS, may keep that thread from
+    running and wait forever.
     """
     if not sys.platform.startswith("linux"):
         yield

@@ -46,7 +46,7 @@ Bytes changed(std::mt19937& random, const std::vector<Bytes>& inputs) {
   return copy;
 }
 
-/// The input that runs is left in a file, for whoever looks into a crash.
+/// Saves each input to a file before it runs, so that the input of a crash can be examined.
 void run(const Bytes& bytes) {
   std::ofstream("last-input", std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
