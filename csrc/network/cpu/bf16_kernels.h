@@ -77,9 +77,11 @@ void lerp_rows_bf16(const Bf16* a, const Bf16* b, std::ptrdiff_t pixel, float t,
 
 void lerp_columns_bf16(const float* line, const int* left, const int* right, const float* t, int width, int channels,
                        Bf16* out, std::ptrdiff_t out_pixel) {
+  constexpr int kAhead = 16;  // pixels
   for (int x = 0; x < width; ++x, out += out_pixel) {
     const float* a = line + static_cast<std::ptrdiff_t>(left[x]) * channels;
     const float* b = line + static_cast<std::ptrdiff_t>(right[x]) * channels;
+    for (int k = 0; k < channels; k += 32) __builtin_prefetch(out + kAhead * out_pixel + k, 1, 2);
     for (int k = 0; k < channels; k += kLanes) store_bf16(out + k, load(a + k) + (load(b + k) - load(a + k)) * t[x]);
   }
 }

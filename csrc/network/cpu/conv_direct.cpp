@@ -34,7 +34,7 @@ class DirectLayer : public Layer {
   void run(const Activations& activations) const override {
     // Groups are the outer loop: a group's weights stay in the cache for all rows.
     const int height = out_.shape.height;
-    parallel_for_worker(static_cast<std::int64_t>(groups_.count()) * height, 1,
+    parallel_for_worker(static_cast<std::int64_t>(groups_.count()) * height, (height + 15) / 16,
                         [&](std::int64_t begin, std::int64_t end, int worker) {
                           float* scratch = activations.scratch + worker_floats() * static_cast<std::size_t>(worker);
                           for (std::int64_t i = begin; i < end; ++i)
@@ -43,10 +43,11 @@ class DirectLayer : public Layer {
   }
 
  private:
+  static constexpr int kRun = 112;  // pixels of a product; their sums stay in the L1 cache
   int taps() const { return kernel_ * kernel_; }
   int line_width() const { return in_.shape.width + (kernel_ - 1) * dilation_; }
   std::size_t line_floats() const { return static_cast<std::size_t>(planes_) * kernel_ * line_width() * lanes_; }
-  std::size_t sums_floats() const { return static_cast<std::size_t>(groups_.group) * out_.shape.width * kBlock; }
+  std::size_t sums_floats() const { return static_cast<std::size_t>(groups_.group) * kRun * kBlock; }
   std::size_t offsets_floats() const {
     return static_cast<std::size_t>(planes_) * taps() * sizeof(std::ptrdiff_t) / sizeof(float);
   }
@@ -95,29 +96,42 @@ class DirectLayer : public Layer {
     const std::size_t depth = static_cast<std::size_t>(taps()) * planes_ * lanes_;
     const float* weights = weights_.as<float>() + depth * group * groups_.group * kBlock +
                            static_cast<std::size_t>(skipped) * row_segments * lanes_ * blocks * kBlock;
-    const std::ptrdiff_t block_stride = static_cast<std::ptrdiff_t>(width) * kBlock;
-    const GemmTask task{line, offsets, segments, width, weights, blocks, sums, block_stride};
-    (in_.planar() ? kernels().gemm_planar : kernels().gemm)(task);
-    for (int j = 0; j < blocks; ++j) {
-      const int block = group * groups_.group + j;
-      if (out_.layout == Layout::kPixels) {
-        finish_pixels(activations, sums + j * block_stride, y, block * kBlock);
-        continue;
-      }
-      const std::ptrdiff_t at = (block * out_.plane() + static_cast<std::ptrdiff_t>(y) * width) * kBlock;
-      const float* residual = step_.residual >= 0 ? activations.data(step_.residual) + at : nullptr;
-      kernels().finish(sums + j * block_stride, width, bias_.as<float>() + block * kBlock, step_.relu, residual,
-                       activations.data(step_.output) + at);
+    for (int first = 0; first < width; first += kRun) {
+      const int count = std::min(kRun, width - first);
+      const GemmTask task{line + static_cast<std::ptrdiff_t>(first) * lanes_,
+                          offsets,
+                          segments,
+                          count,
+                          weights,
+                          blocks,
+                          sums,
+                          count * kBlock};
+      (in_.planar() ? kernels().gemm_planar : kernels().gemm)(task);
+      for (int j = 0; j < blocks; ++j)
+        finish(activations, sums + j * task.block_stride, y, first, count, group * groups_.group + j);
     }
+    if (out_.layout != Layout::kPixels) return;
+    const int channel = group * groups_.group * kBlock;
+    fill_border(activations.pixels(step_.output).from_channel(channel), centre_.border(channel), blocks * kBlock, y,
+                y + 1);
   }
 
-  /// The network's first convolution in bf16 rounds only its output.
-  void finish_pixels(const Activations& activations, const float* sums, int y, int channel) const {
-    const Pixels out = activations.pixels(step_.output).from_channel(channel);
-    const Pixels residual = step_.residual >= 0 ? activations.pixels(step_.residual).from_channel(channel) : Pixels{};
-    kernels().bf16.finish({sums, out.width, step_.relu, bias_.as<float>() + channel, centre_.shift(channel),
-                           step_.residual >= 0 ? residual.at(y, 0) : nullptr, residual.pixel, out.at(y, 0), out.pixel});
-    fill_border(out, centre_.border(channel), kBlock, y, y + 1);
+  void finish(const Activations& activations, const float* sums, int y, int first, int count, int block) const {
+    const int channel = block * kBlock;
+    const bool has_residual = step_.residual >= 0;
+    if (out_.layout == Layout::kPixels) {  // the network's first convolution in bf16 rounds only its output
+      const Pixels out = activations.pixels(step_.output);
+      const Pixels residual = has_residual ? activations.pixels(step_.residual) : Pixels{};
+      kernels().bf16.finish({sums, count, step_.relu, bias_.as<float>() + channel, centre_.shift(channel),
+                             has_residual ? residual.at(y, first) + channel : nullptr, residual.pixel,
+                             out.at(y, first) + channel, out.pixel});
+      return;
+    }
+    const std::ptrdiff_t at =
+        (block * out_.plane() + static_cast<std::ptrdiff_t>(y) * out_.shape.width + first) * kBlock;
+    kernels().finish(sums, count, bias_.as<float>() + channel, step_.relu,
+                     has_residual ? activations.data(step_.residual) + at : nullptr,
+                     activations.data(step_.output) + at);
   }
 
   void fill_line(const float* row, float* line) const {

@@ -24,7 +24,8 @@ class DotLayer : public Layer {
   DotLayer(const Plan& plan, const Step& step)
       : Layer(plan, step),
         steps_(make_tile_steps(pixels_of(plan, step.inputs[0], nullptr), in_.blocks(), step.node->kernel,
-                               step.node->dilation)) {
+                               step.node->dilation)),
+        reach_(step.node->kernel / 2 * step.node->dilation) {
     for (const TileStep& tile_step : steps_.steps) offsets_.push_back(tile_step.offset);
     weights_.reserve(steps_.steps.size() * static_cast<std::size_t>(steps_.depth) * kBlock * sizeof(Bf16));
     pack_tile_weights(split(*step.node), steps_, Groups{1, 1}, weights_.as<Bf16>());
@@ -36,13 +37,12 @@ class DotLayer : public Layer {
   void run(const Activations& activations) const override {
     const Pixels in = activations.pixels(step_.inputs[0]);
     float* out = activations.data(step_.output);
-    parallel_for_worker(in.height, rows_per_piece(static_cast<std::int64_t>(in.width) * in_.blocks() * kBlock),
-                        [&](std::int64_t begin, std::int64_t end, int worker) {
-                          float* sums = activations.scratch + kRunSums * static_cast<std::size_t>(worker);
-                          kernels().bf16.begin(steps_.depth);
-                          for (int y = static_cast<int>(begin); y < end; ++y) run_row(in, y, sums, out);
-                          kernels().bf16.end();
-                        });
+    parallel_for_worker(in.height, band_rows(in), [&](std::int64_t begin, std::int64_t end, int worker) {
+      float* sums = activations.scratch + kRunSums * static_cast<std::size_t>(worker);
+      kernels().bf16.begin(steps_.depth);
+      for (int y = static_cast<int>(begin); y < end; ++y) run_row(in, y, sums, out);
+      kernels().bf16.end();
+    });
   }
 
  private:
@@ -61,10 +61,21 @@ class DotLayer : public Layer {
   }
 
   void run_row(const Pixels& in, int y, float* sums, float* out) const {
+    const int next_row = std::min(y + 1 + reach_, in.height - 1);
     for (int first = 0; first < in.width; first += kRun) {
       const int count = std::min(kRun, in.width - first), tiles = (count + kTilePixels - 1) / kTilePixels;
-      kernels().bf16.multiply({in.at(y, first), in.pixel, offsets_.data(), static_cast<int>(offsets_.size()),
-                               steps_.depth, tiles, weights_.as<Bf16>(), 1, sums});
+      const AddressRange next{reinterpret_cast<const char*>(in.at(next_row, first)),
+                              reinterpret_cast<const char*>(in.at(next_row, first + count))};
+      kernels().bf16.multiply({in.at(y, first),
+                               in.pixel,
+                               offsets_.data(),
+                               static_cast<int>(offsets_.size()),
+                               steps_.depth,
+                               tiles,
+                               weights_.as<Bf16>(),
+                               1,
+                               sums,
+                               {next, {}, {}}});
       for (int o = 0; o < out_.shape.channels; ++o) {
         float* row = out + o * out_.plane() + static_cast<std::ptrdiff_t>(y) * in.width + first;
         for (int i = 0; i < count; ++i) {
@@ -76,6 +87,7 @@ class DotLayer : public Layer {
   }
 
   TileSteps steps_;
+  int reach_;  // rows below a pixel's that it depends on
   std::vector<std::ptrdiff_t> offsets_;
   Buffer weights_;
   float bias_[kBlock];

@@ -33,6 +33,7 @@ class TileLayer : public Layer {
   void choose_pieces();
   void run_rows(const Piece& piece, int begin, int end) const;
   void run_positions(const Piece& piece, int y, int count) const;
+  AddressRange share(const Piece& piece, int group, const Pixels& pixels, int row, int first, int count) const;
   void finish(const Piece& piece, int group, int y, int first, int count, int stride) const;
   void complete_rows(const Piece& piece, int begin, int end) const;
 
@@ -41,6 +42,7 @@ class TileLayer : public Layer {
   std::vector<std::ptrdiff_t> offsets_;
   Groups groups_;
   OutputCentre centre_;
+  int reach_;                      // rows below a pixel's that it depends on
   int run_;                        // positions per product
   bool flat_;                      // runs continue from row to row
   int chunk_groups_, chunks_ = 1;  // groups of outputs a piece
@@ -53,7 +55,8 @@ TileLayer::TileLayer(const Plan& plan, const Step& step)
       layout_(pixels_of(plan, step.inputs[0], nullptr)),
       steps_(make_tile_steps(layout_, in_.blocks(), step.node->kernel, step.node->dilation)),
       groups_{out_.blocks(), kGroup},
-      centre_(plan, step) {
+      centre_(plan, step),
+      reach_(step.node->kernel / 2 * step.node->dilation) {
   for (const TileStep& tile_step : steps_.steps) offsets_.push_back(tile_step.offset);
   const std::size_t count = steps_.steps.size() * static_cast<std::size_t>(steps_.depth * out_.blocks() * kBlock);
   reserve_huge(weights_, count * sizeof(Bf16));
@@ -122,12 +125,32 @@ void TileLayer::run_positions(const Piece& piece, int y, int count) const {
   for (int first = 0; first < count; first += run_) {
     const int positions = std::min(run_, count - first), tiles = (positions + kTilePixels - 1) / kTilePixels;
     for (int group = piece.first_group; group < piece.last_group; ++group) {
-      kernels().bf16.multiply({piece.in.at(y, 0) + first * layout_.pixel, layout_.pixel, offsets_.data(),
-                               static_cast<int>(offsets_.size()), steps_.depth, tiles,
-                               weights_.as<Bf16>() + block_values * group * kGroup, groups_.size(group), piece.sums});
+      kernels().bf16.multiply({piece.in.at(y, 0) + first * layout_.pixel,
+                               layout_.pixel,
+                               offsets_.data(),
+                               static_cast<int>(offsets_.size()),
+                               steps_.depth,
+                               tiles,
+                               weights_.as<Bf16>() + block_values * group * kGroup,
+                               groups_.size(group),
+                               piece.sums,
+                               {share(piece, group, piece.in, y + 1 + reach_, first, positions),
+                                share(piece, group, piece.residual, y, first, positions),
+                                share(piece, group, piece.out, y, first, positions)}});
       finish(piece, group, y, first, positions, tiles * kTilePixels);
     }
   }
+}
+
+/// The group's share of `count` pixels of a row, which a later product or finish() reads for the first time.
+AddressRange TileLayer::share(const Piece& piece, int group, const Pixels& pixels, int row, int first,
+                              int count) const {
+  if (flat_ || row >= pixels.height + pixels.border) return {};  // flat: the map is small
+  const int groups = piece.last_group - piece.first_group, index = group - piece.first_group;
+  const auto line = [&](int part) {
+    return reinterpret_cast<const char*>(pixels.at(row, first) + count * part / groups * pixels.pixel);
+  };
+  return {line(index), line(index + 1)};
 }
 
 void TileLayer::finish(const Piece& piece, int group, int y, int first, int count, int stride) const {

@@ -15,6 +15,17 @@ constexpr int kTilePixels = 16;
 /// Tiles of pixels that one call multiplies.
 constexpr int kMaxTiles = 4;
 
+struct AddressRange {
+  const char* next = nullptr;
+  const char* end = nullptr;
+};
+
+/// What is read and written soon. A product prefetches it meanwhile: it lasts long enough to hide the latency, and tile
+/// loads are too irregular for the hardware's prefetcher.
+struct Upcoming {
+  AddressRange input, residual, output;
+};
+
 /// sums[block][position][16] = sum over steps and depth of input[position][offset of the step + k] * weights[step][k]
 struct TileTask {
   const Bf16* input;              // position 0
@@ -26,6 +37,7 @@ struct TileTask {
   const Bf16* weights;  // [step][block][depth / 2][16 outputs][2]
   int blocks;           // of 16 outputs: 1 or 2
   float* sums;          // [blocks][tiles * 16][16]
+  Upcoming upcoming;
 };
 
 /// output = relu?(sums + bias) + shift + residual, for `count` pixels of 16 channels.

@@ -82,18 +82,17 @@ class PixelResizeLayer : public Layer {
     const Bf16Kernels& k = kernels().bf16;
     const Pixels in = activations.pixels(step_.inputs[0]), out = activations.pixels(step_.output);
     const int channels = in_.blocks() * kBlock;
-    parallel_for_worker(out.height, rows_per_piece(static_cast<std::int64_t>(out.width) * channels),
-                        [&](std::int64_t begin, std::int64_t end, int worker) {
-                          float* line = activations.scratch + line_floats() * static_cast<std::size_t>(worker);
-                          for (int y = static_cast<int>(begin); y < end; ++y) {
-                            const auto row = static_cast<std::size_t>(y);
-                            k.lerp_rows(in.at(rows_.low[row], 0), in.at(rows_.high[row], 0), in.pixel,
-                                        rows_.weight[row], in.width, channels, line);
-                            k.lerp_columns(line, columns_.low.data(), columns_.high.data(), columns_.weight.data(),
-                                           out.width, channels, out.at(y, 0), out.pixel);
-                          }
-                          fill_border(out, centre_.border(0), channels, static_cast<int>(begin), static_cast<int>(end));
-                        });
+    parallel_for_worker(out.height, band_rows(out), [&](std::int64_t begin, std::int64_t end, int worker) {
+      float* line = activations.scratch + line_floats() * static_cast<std::size_t>(worker);
+      for (int y = static_cast<int>(begin); y < end; ++y) {
+        const auto row = static_cast<std::size_t>(y);
+        k.lerp_rows(in.at(rows_.low[row], 0), in.at(rows_.high[row], 0), in.pixel, rows_.weight[row], in.width,
+                    channels, line);
+        k.lerp_columns(line, columns_.low.data(), columns_.high.data(), columns_.weight.data(), out.width, channels,
+                       out.at(y, 0), out.pixel);
+      }
+      fill_border(out, centre_.border(0), channels, static_cast<int>(begin), static_cast<int>(end));
+    });
   }
 
  private:

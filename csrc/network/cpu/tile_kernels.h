@@ -39,19 +39,33 @@ void begin_tiles(int depth) {
 
 void end_tiles() { _tile_release(); }
 
+/// Two lines of each range.
+RMBG_INLINE void prefetch_lines(Upcoming& upcoming) {
+  for (int line = 0; line < 2; ++line) {
+    if (upcoming.input.next < upcoming.input.end) __builtin_prefetch(upcoming.input.next, 0, 2);
+    if (upcoming.residual.next < upcoming.residual.end) __builtin_prefetch(upcoming.residual.next, 0, 2);
+    if (upcoming.output.next < upcoming.output.end) __builtin_prefetch(upcoming.output.next, 1, 2);
+    upcoming.input.next += 64;
+    upcoming.residual.next += 64;
+    upcoming.output.next += 64;
+  }
+}
+
 /// `tiles` tiles of pixels from `first` on, at most 4, or 2 for two blocks.
 template <int tiles, int blocks>
-void multiply_tiles(const TileTask& task, int first) {
+void multiply_tiles(const TileTask& task, int first, Upcoming& rest) {
   const std::ptrdiff_t tile = task.pixel * kTilePixels, block = task.depth * kBlock;
   const long stride = static_cast<long>(task.pixel * static_cast<std::ptrdiff_t>(sizeof(Bf16)));
   const Bf16* weights = task.weights;
   const Bf16* input = task.input + first * tile;
+  Upcoming upcoming = rest;  // in registers
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
   for (int step = 0; step < task.steps; ++step, weights += blocks * block) {
     const Bf16* pixels = input + task.offsets[step];
+    prefetch_lines(upcoming);
     _tile_loadd(4, pixels, stride);
     _tile_loadd(6, weights, 64);
     _tile_dpbf16ps(0, 4, 6);
@@ -78,6 +92,7 @@ void multiply_tiles(const TileTask& task, int first) {
       }
     }
   }
+  rest = upcoming;
   // Sum register r is tile r / blocks and block r % blocks.
   const auto at = [&](int r) { return task.sums + ((r % blocks) * task.tiles + first + r / blocks) * kTileSums; };
   _tile_stored(0, at(0), 64);
@@ -87,18 +102,19 @@ void multiply_tiles(const TileTask& task, int first) {
 }
 
 void multiply(const TileTask& task) {
+  Upcoming upcoming = task.upcoming;
   if (task.blocks == 2) {
     int first = 0;
-    for (; first + 2 <= task.tiles; first += 2) multiply_tiles<2, 2>(task, first);
-    if (first < task.tiles) multiply_tiles<1, 2>(task, first);
+    for (; first + 2 <= task.tiles; first += 2) multiply_tiles<2, 2>(task, first, upcoming);
+    if (first < task.tiles) multiply_tiles<1, 2>(task, first, upcoming);
   } else if (task.tiles == 4) {
-    multiply_tiles<4, 1>(task, 0);
+    multiply_tiles<4, 1>(task, 0, upcoming);
   } else if (task.tiles == 3) {
-    multiply_tiles<3, 1>(task, 0);
+    multiply_tiles<3, 1>(task, 0, upcoming);
   } else if (task.tiles == 2) {
-    multiply_tiles<2, 1>(task, 0);
+    multiply_tiles<2, 1>(task, 0, upcoming);
   } else {
-    multiply_tiles<1, 1>(task, 0);
+    multiply_tiles<1, 1>(task, 0, upcoming);
   }
 }
 
