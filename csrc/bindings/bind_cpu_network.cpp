@@ -99,7 +99,7 @@ py::list profile(cpu::CpuNetwork& network, const cpu::CpuModel& model, const Flo
   const std::vector<double> times = network.profile();
   py::list rows;
   for (std::size_t i = 0; i < times.size(); ++i)
-    rows.append(py::make_tuple(cpu::describe(model.plan(), model.plan().steps[i]), times[i]));
+    rows.append(py::make_tuple(cpu::describe(model.plan(), model.parts()[i]), times[i]));
   return rows;
 }
 
@@ -122,7 +122,7 @@ void register_cpu_network(py::module_& m) {
       .def("run", &run, py::arg("input"), "Input (1, C, H, W) float32 to output; binds to the arrays given.")
       .def("channel_means", &channel_means, py::arg("input"),
            "Runs once in bf16; the mean of every channel that has a centre: a table for CpuModel.")
-      .def("profile", &profile, py::arg("model"), py::arg("input"), "Runs once; (layer, milliseconds) rows.");
+      .def("profile", &profile, py::arg("model"), py::arg("input"), "Runs once; (layer or chain of layers, milliseconds) rows.");
   m.def("run_network", &run, py::arg("network"), py::arg("input"),
         "Any network on the CPU: input (1, C, H, W) float32 to output; binds it to the arrays given.");
   m.def("cpu_isa", &cpu::isa,

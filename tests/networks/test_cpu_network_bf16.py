@@ -228,6 +228,52 @@ def test_every_instruction_set_adds_up_alike(tmp_path: Path, in_python: Callable
         np.testing.assert_array_equal(results[isa], results["generic"])
 
 
+CHAINS = """
+import hashlib
+from rmbg_trt import _core
+from tests.networks.test_cpu_network_bf16 import chained_net
+net = chained_net(HEIGHT, WIDTH)
+model = _core.CpuModel(net.graph, "bf16")
+network = model.network()
+result = network.run(net.x)
+chains = sum("; then" in row for row, _ in network.profile(model, net.x))
+print(chains, hashlib.sha256(result).hexdigest(), float(result.std()))
+"""
+
+
+def chained_net(height: int, width: int) -> Net:
+    """U²-Net's full-resolution layers: its way in with pooling, its way out with resizing, sums and a side output."""
+    net = Net(3, 3)
+    net.graph = graph = _core.CpuGraph(3, height, width)
+    net.x = net.random.standard_normal((1, 3, height, width)).astype(np.float32)
+
+    def conv(x: int, cout: int, dilation: int = 1) -> int:
+        cin = graph.shape(x)[0]
+        weights = net.random.standard_normal((cout, cin, 3, 3)).astype(np.float32) / np.float32(np.sqrt(9 * cin))
+        return graph.conv(x, weights, np.zeros(cout, np.float32), dilation)
+
+    way_in = graph.relu(conv(0, 64))
+    narrow = graph.relu(conv(way_in, 16))
+    small = graph.relu(conv(graph.max_pool(narrow), 16, dilation=2))
+    joined = graph.concat([graph.resize(small, height, width), narrow])
+    total = graph.add(graph.relu(conv(joined, 64)), way_in)
+    below = graph.resize(graph.relu(conv(graph.max_pool(total), 64)), height, width)
+    wide = graph.relu(conv(graph.concat([below, total]), 64))
+    graph.set_output(conv(graph.add(graph.relu(conv(graph.relu(conv(wide, 16, dilation=3)), 64)), wide), 1))
+    return net
+
+
+@pytest.mark.parametrize("size", [(320, 320), (301, 203), (162, 335)])
+def test_bands_of_rows_change_nothing(in_python: Callable[..., str], size: tuple[int, int]) -> None:
+    """Too many threads for bands run the layers one by one: the same to the bit, and nothing races or is left out."""
+    script = CHAINS.replace("HEIGHT", str(size[0])).replace("WIDTH", str(size[1]))
+    path = os.pathsep.join(sys.path)
+    printed = [in_python(script, RMBG_NUM_THREADS=str(count), PYTHONPATH=path).split() for count in (1, 2, 3, 200)]
+    assert [int(chains) > 1 for chains, _, _ in printed] == [True, True, True, False]
+    assert len({digest for _, digest, _ in printed}) == 1
+    assert float(printed[0][2]) > 1e-3, "a constant result would check nothing"
+
+
 def test_centres_are_the_means_and_keep_small_differences() -> None:
     """A channel near 1000 that varies by less than 1: bfloat16 counts in fours there."""
     net = Net(20, 30)

@@ -4,10 +4,8 @@
 // around a large mean survive 8 bits of mantissa. The border holds minus the centre: a value of 0.
 #pragma once
 
-#include <algorithm>
 #include <cstring>
 
-#include "core/thread_pool.h"
 #include "network/cpu/kernels_bf16.h"
 
 namespace rmbg::cpu {
@@ -42,12 +40,6 @@ struct Pixels {
     return {corner == nullptr ? nullptr : corner + channel, height, width, border, pixel};
   }
 };
-
-/// Rows of a piece for a layer that reads neighbouring rows: long bands, so that each row is read by one core.
-inline std::int64_t band_rows(const Pixels& pixels) {
-  const std::int64_t pieces = 4 * parallel_workers();
-  return std::max(rows_per_piece(pixels.row()), (pixels.height + pieces - 1) / pieces);
-}
 
 /// Writes `value` (of `channels`) into the border beside rows [begin, end), and above and below the first and the last.
 inline void fill_border(const Pixels& pixels, const Bf16* value, int channels, int begin, int end) {

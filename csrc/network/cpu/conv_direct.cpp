@@ -14,10 +14,10 @@
 namespace rmbg::cpu {
 namespace {
 
-class DirectLayer : public Layer {
+class DirectLayer : public RowLayer {
  public:
   DirectLayer(const Plan& plan, const Step& step)
-      : Layer(plan, step),
+      : RowLayer(plan, step),
         kernel_(step.node->kernel),
         dilation_(step.node->dilation),
         lanes_(in_.lanes()),
@@ -29,17 +29,24 @@ class DirectLayer : public Layer {
     pack_bias(*step.node, out_.blocks(), bias_.as<float>());
   }
 
-  std::size_t scratch_floats() const override { return worker_floats() * static_cast<std::size_t>(parallel_workers()); }
+  std::size_t worker_floats() const override {
+    return (line_floats() + 15) / 16 * 16 + sums_floats() + (offsets_floats() + 15) / 16 * 16;
+  }
 
   void run(const Activations& activations) const override {
     // Groups are the outer loop: a group's weights stay in the cache for all rows.
     const int height = out_.shape.height;
-    parallel_for_worker(static_cast<std::int64_t>(groups_.count()) * height, (height + 15) / 16,
+    parallel_for_worker(static_cast<std::int64_t>(groups_.count()) * height, 1,
                         [&](std::int64_t begin, std::int64_t end, int worker) {
                           float* scratch = activations.scratch + worker_floats() * static_cast<std::size_t>(worker);
                           for (std::int64_t i = begin; i < end; ++i)
                             run_row(activations, static_cast<int>(i / height), static_cast<int>(i % height), scratch);
                         });
+  }
+
+  void run_rows(const Activations& activations, int begin, int end, float* scratch) const override {
+    for (int group = 0; group < groups_.count(); ++group)
+      for (int y = begin; y < end; ++y) run_row(activations, group, y, scratch);
   }
 
  private:
@@ -50,9 +57,6 @@ class DirectLayer : public Layer {
   std::size_t sums_floats() const { return static_cast<std::size_t>(groups_.group) * kRun * kBlock; }
   std::size_t offsets_floats() const {
     return static_cast<std::size_t>(planes_) * taps() * sizeof(std::ptrdiff_t) / sizeof(float);
-  }
-  std::size_t worker_floats() const {
-    return (line_floats() + 15) / 16 * 16 + sums_floats() + (offsets_floats() + 15) / 16 * 16;
   }
 
   /// [group][tap row][plane][tap column][lane][group's channels], so that a row of taps can be skipped.

@@ -19,30 +19,27 @@ constexpr int kRun = kMaxTiles * kTilePixels;
 constexpr std::size_t kRunSums = std::size_t{kRun} * kBlock;
 static_assert(2 * kPlanarChannels == kBlock);
 
-class DotLayer : public Layer {
+class DotLayer : public RowLayer {
  public:
   DotLayer(const Plan& plan, const Step& step)
-      : Layer(plan, step),
+      : RowLayer(plan, step),
         steps_(make_tile_steps(pixels_of(plan, step.inputs[0], nullptr), in_.blocks(), step.node->kernel,
                                step.node->dilation)),
-        reach_(step.node->kernel / 2 * step.node->dilation) {
+        reach_(step.reach()) {
     for (const TileStep& tile_step : steps_.steps) offsets_.push_back(tile_step.offset);
     weights_.reserve(steps_.steps.size() * static_cast<std::size_t>(steps_.depth) * kBlock * sizeof(Bf16));
     pack_tile_weights(split(*step.node), steps_, Groups{1, 1}, weights_.as<Bf16>());
     pack_centred_bias(*step.node, in_, 1, bias_);
   }
 
-  std::size_t scratch_floats() const override { return kRunSums * static_cast<std::size_t>(parallel_workers()); }
+  std::size_t worker_floats() const override { return kRunSums; }
 
-  void run(const Activations& activations) const override {
+  void run_rows(const Activations& activations, int begin, int end, float* sums) const override {
     const Pixels in = activations.pixels(step_.inputs[0]);
     float* out = activations.data(step_.output);
-    parallel_for_worker(in.height, band_rows(in), [&](std::int64_t begin, std::int64_t end, int worker) {
-      float* sums = activations.scratch + kRunSums * static_cast<std::size_t>(worker);
-      kernels().bf16.begin(steps_.depth);
-      for (int y = static_cast<int>(begin); y < end; ++y) run_row(in, y, sums, out);
-      kernels().bf16.end();
-    });
+    kernels().bf16.begin(steps_.depth);
+    for (int y = begin; y < end; ++y) run_row(in, y, sums, out);
+    kernels().bf16.end();
   }
 
  private:

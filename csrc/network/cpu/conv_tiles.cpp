@@ -15,14 +15,15 @@ namespace rmbg::cpu {
 namespace {
 
 constexpr int kGroup = 2;  // blocks of outputs that one product makes
-constexpr int kMaxRun = kMaxTiles * kTilePixels;
-constexpr std::size_t kSums = std::size_t{kMaxRun} * kGroup * kBlock;
+constexpr int kRun = kMaxTiles * kTilePixels;
+constexpr std::size_t kSums = std::size_t{kRun} * kGroup * kBlock;
 
-class TileLayer : public Layer {
+class TileLayer : public RowLayer {
  public:
   TileLayer(const Plan& plan, const Step& step);
-  std::size_t scratch_floats() const override { return kSums * static_cast<std::size_t>(parallel_workers()); }
+  std::size_t worker_floats() const override { return kSums; }
   void run(const Activations& activations) const override;
+  void run_rows(const Activations& activations, int begin, int end, float* sums) const override;
 
  private:
   struct Piece {
@@ -31,7 +32,8 @@ class TileLayer : public Layer {
     int first_group, last_group;
   };
   void choose_pieces();
-  void run_rows(const Piece& piece, int begin, int end) const;
+  Piece all_of(const Activations& activations, float* sums) const;
+  void run_piece(const Piece& piece, int begin, int end) const;
   void run_positions(const Piece& piece, int y, int count) const;
   AddressRange share(const Piece& piece, int group, const Pixels& pixels, int row, int first, int count) const;
   void finish(const Piece& piece, int group, int y, int first, int count, int stride) const;
@@ -43,7 +45,6 @@ class TileLayer : public Layer {
   Groups groups_;
   OutputCentre centre_;
   int reach_;                      // rows below a pixel's that it depends on
-  int run_;                        // positions per product
   bool flat_;                      // runs continue from row to row
   int chunk_groups_, chunks_ = 1;  // groups of outputs a piece
   int band_rows_, bands_ = 1;      // rows a piece
@@ -51,12 +52,12 @@ class TileLayer : public Layer {
 };
 
 TileLayer::TileLayer(const Plan& plan, const Step& step)
-    : Layer(plan, step),
+    : RowLayer(plan, step),
       layout_(pixels_of(plan, step.inputs[0], nullptr)),
       steps_(make_tile_steps(layout_, in_.blocks(), step.node->kernel, step.node->dilation)),
       groups_{out_.blocks(), kGroup},
       centre_(plan, step),
-      reach_(step.node->kernel / 2 * step.node->dilation) {
+      reach_(step.reach()) {
   for (const TileStep& tile_step : steps_.steps) offsets_.push_back(tile_step.offset);
   const std::size_t count = steps_.steps.size() * static_cast<std::size_t>(steps_.depth * out_.blocks() * kBlock);
   reserve_huge(weights_, count * sizeof(Bf16));
@@ -65,10 +66,6 @@ TileLayer::TileLayer(const Plan& plan, const Step& step)
   pack_centred_bias(*step.node, in_, out_.blocks(), bias_.as<float>());
 
   const int width = in_.shape.width, pitch = width + 2 * layout_.border;
-  // All groups of outputs read a run's rows, which should stay in the L1 cache.
-  constexpr std::size_t kResidentBytes = 28 << 10;
-  const std::size_t run_bytes = std::size_t{3} * kMaxRun * in_.blocks() * kBlock * sizeof(Bf16);
-  run_ = groups_.blocks > 1 && run_bytes > kResidentBytes ? kMaxRun / 2 : kMaxRun;
   flat_ = pitch <= (width + 31) / 32 * 32;
   choose_pieces();
 }
@@ -88,26 +85,35 @@ void TileLayer::choose_pieces() {
   bands_ = (height + band_rows_ - 1) / band_rows_;
 }
 
+TileLayer::Piece TileLayer::all_of(const Activations& activations, float* sums) const {
+  Piece piece{activations.pixels(step_.inputs[0]), activations.pixels(step_.output), {}, {}, sums, 0, groups_.count()};
+  if (step_.residual >= 0) piece.residual = activations.pixels(step_.residual);
+  if (step_.pooled >= 0) piece.pooled = activations.pixels(step_.pooled);
+  return piece;
+}
+
+void TileLayer::run_rows(const Activations& activations, int begin, int end, float* sums) const {
+  kernels().bf16.begin(steps_.depth);
+  run_piece(all_of(activations, sums), begin, end);
+  kernels().bf16.end();
+}
+
 void TileLayer::run(const Activations& activations) const {
-  Piece shared{activations.pixels(step_.inputs[0]), activations.pixels(step_.output), {}, {}, nullptr, 0, 0};
-  if (step_.residual >= 0) shared.residual = activations.pixels(step_.residual);
-  if (step_.pooled >= 0) shared.pooled = activations.pixels(step_.pooled);
   parallel_for_worker(
       static_cast<std::int64_t>(chunks_) * bands_, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
-        Piece piece = shared;
-        piece.sums = activations.scratch + kSums * static_cast<std::size_t>(worker);
+        Piece piece = all_of(activations, activations.scratch + kSums * static_cast<std::size_t>(worker));
         kernels().bf16.begin(steps_.depth);
         for (std::int64_t i = begin; i < end; ++i) {
           const int chunk = static_cast<int>(i / bands_), row = static_cast<int>(i % bands_) * band_rows_;
           piece.first_group = chunk * chunk_groups_;
           piece.last_group = std::min(piece.first_group + chunk_groups_, groups_.count());
-          run_rows(piece, row, std::min(row + band_rows_, in_.shape.height));
+          run_piece(piece, row, std::min(row + band_rows_, in_.shape.height));
         }
         kernels().bf16.end();
       });
 }
 
-void TileLayer::run_rows(const Piece& piece, int begin, int end) const {
+void TileLayer::run_piece(const Piece& piece, int begin, int end) const {
   const int width = in_.shape.width, border = layout_.border;
   if (flat_) {
     run_positions(piece, begin, (end - begin) * (width + 2 * border) - 2 * border);
@@ -122,8 +128,8 @@ void TileLayer::run_rows(const Piece& piece, int begin, int end) const {
 /// Positions count from (y, 0); a row of them is a row of the input with its border.
 void TileLayer::run_positions(const Piece& piece, int y, int count) const {
   const std::size_t block_values = offsets_.size() * static_cast<std::size_t>(steps_.depth) * kBlock;
-  for (int first = 0; first < count; first += run_) {
-    const int positions = std::min(run_, count - first), tiles = (positions + kTilePixels - 1) / kTilePixels;
+  for (int first = 0; first < count; first += kRun) {
+    const int positions = std::min(kRun, count - first), tiles = (positions + kTilePixels - 1) / kTilePixels;
     for (int group = piece.first_group; group < piece.last_group; ++group) {
       kernels().bf16.multiply({piece.in.at(y, 0) + first * layout_.pixel,
                                layout_.pixel,

@@ -34,6 +34,18 @@ void check(const char* what, const TensorView& view, const TensorSpec& expected)
                                 (view.data == nullptr ? ", null" : "") + "; expected float32 " + text(expected.shape));
 }
 
+std::string describe_step(const Plan& plan, const Step& step) {
+  const Shape& in = plan.tensors[static_cast<std::size_t>(step.inputs[0])].shape;
+  const Shape& out = plan.tensors[static_cast<std::size_t>(step.output)].shape;
+  std::string text = std::string(kKinds[static_cast<int>(step.kind)]) + " " + to_string(in) + " -> " + to_string(out);
+  if (step.kind != OpKind::kConv) return text;
+  text += std::string(", ") + kMethods[static_cast<int>(step.method)];
+  if (step.relu) text += ", relu";
+  if (step.residual >= 0) text += ", sum";
+  if (step.pooled >= 0) text += ", pool";
+  return text;
+}
+
 }  // namespace
 
 CpuModel::CpuModel(const Graph& graph, Precision precision, const std::vector<float>& centres)
@@ -48,11 +60,33 @@ CpuModel::CpuModel(const Graph& graph, Precision precision, const std::vector<fl
     layers_.push_back(make_layer(plan_, step));
     step.node = nullptr;  // the graph does not outlive construction
   }
+  for (const Chain& chain : plan_.chains) {
+    ChainRunner runner(plan_, chain, layers_);
+    if (!runner.worthwhile()) continue;
+    add_layers(chain.first);
+    parts_.push_back({chain.first, chain.lead.size(), std::move(runner)});
+  }
+  add_layers(layers_.size());
+}
+
+/// Layers that are not in a chain, up to `end`.
+void CpuModel::add_layers(std::size_t end) {
+  for (std::size_t i = parts_.empty() ? 0 : parts_.back().first + parts_.back().layers; i < end; ++i)
+    parts_.push_back({i, 1, std::nullopt});
+}
+
+void CpuModel::run_part(const Part& part, const Activations& activations) const {
+  if (part.chain)
+    part.chain->run(activations);
+  else
+    run_layer(part.first, activations);
 }
 
 std::size_t CpuModel::scratch_floats() const {
   std::size_t floats = 0;
   for (const auto& layer : layers_) floats = std::max(floats, layer->scratch_floats());
+  for (const Part& part : parts_)
+    if (part.chain) floats = std::max(floats, part.chain->scratch_floats());
   return floats;
 }
 
@@ -75,7 +109,7 @@ void CpuNetwork::check_bound() const {
 
 void CpuNetwork::enqueue(Stream) {
   check_bound();
-  for (std::size_t i = 0; i < model_->layers(); ++i) model_->run_layer(i, activations_);
+  for (const CpuModel::Part& part : model_->parts()) model_->run_part(part, activations_);
 }
 
 std::vector<float> CpuNetwork::channel_means() {
@@ -95,23 +129,17 @@ std::vector<float> CpuNetwork::channel_means() {
 std::vector<double> CpuNetwork::profile() {
   check_bound();
   std::vector<double> times;
-  for (std::size_t i = 0; i < model_->layers(); ++i) {
+  for (const CpuModel::Part& part : model_->parts()) {
     const auto start = std::chrono::steady_clock::now();
-    model_->run_layer(i, activations_);
+    model_->run_part(part, activations_);
     times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   return times;
 }
 
-std::string describe(const Plan& plan, const Step& step) {
-  const Shape& in = plan.tensors[static_cast<std::size_t>(step.inputs[0])].shape;
-  const Shape& out = plan.tensors[static_cast<std::size_t>(step.output)].shape;
-  std::string text = std::string(kKinds[static_cast<int>(step.kind)]) + " " + to_string(in) + " -> " + to_string(out);
-  if (step.kind != OpKind::kConv) return text;
-  text += std::string(", ") + kMethods[static_cast<int>(step.method)];
-  if (step.relu) text += ", relu";
-  if (step.residual >= 0) text += ", sum";
-  if (step.pooled >= 0) text += ", pool";
+std::string describe(const Plan& plan, const CpuModel::Part& part) {
+  std::string text = describe_step(plan, plan.steps[part.first]);
+  for (std::size_t i = 1; i < part.layers; ++i) text += "; then " + describe_step(plan, plan.steps[part.first + i]);
   return text;
 }
 

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/buffer.h"
+#include "network/cpu/chain.h"
 #include "network/cpu/graph.h"
 #include "network/cpu/layer.h"
 #include "network/cpu/plan.h"
@@ -26,10 +28,21 @@ class CpuModel {
   std::size_t layers() const { return layers_.size(); }
   void run_layer(std::size_t index, const Activations& activations) const { layers_[index]->run(activations); }
 
+  /// A part of a run: a layer, or a chain of them.
+  struct Part {
+    std::size_t first, layers;
+    std::optional<ChainRunner> chain;
+  };
+  const std::vector<Part>& parts() const { return parts_; }
+  void run_part(const Part& part, const Activations& activations) const;
+
  private:
+  void add_layers(std::size_t end);
+
   NetworkSpec spec_;
   Plan plan_;
   std::vector<std::unique_ptr<Layer>> layers_;
+  std::vector<Part> parts_;
 };
 
 class CpuNetwork : public Network {
@@ -46,7 +59,7 @@ class CpuNetwork : public Network {
   /// result is a good table even if this network had none.
   std::vector<float> channel_means();
 
-  /// Runs once and returns each layer's time in ms.
+  /// Runs once and returns the time of each of the model's parts in ms.
   std::vector<double> profile();
 
  private:
@@ -57,8 +70,8 @@ class CpuNetwork : public Network {
   Activations activations_{};
 };
 
-/// A step in words, for reports.
-std::string describe(const Plan& plan, const Step& step);
+/// A part in words, for reports.
+std::string describe(const Plan& plan, const CpuModel::Part& part);
 
 /// cpu_isa_name(cpu_isa()).
 const char* isa();

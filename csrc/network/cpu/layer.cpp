@@ -121,6 +121,18 @@ std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step) {
   return std::make_unique<CopyLayer>(plan, step);
 }
 
+void RowLayer::run(const Activations& activations) const {
+  const int height = out_.shape.height, pieces = 4 * parallel_workers();
+  const std::int64_t row_values = static_cast<std::int64_t>(out_.shape.width) * out_.blocks() * kBlock;
+  const std::int64_t rows = std::max(rows_per_piece(row_values), std::int64_t{(height + pieces - 1) / pieces});
+  parallel_for_worker((height + 1) / 2, (rows + 1) / 2, [&](std::int64_t begin, std::int64_t end, int worker) {
+    run_rows(activations, 2 * static_cast<int>(begin), std::min(2 * static_cast<int>(end), height),
+             activations.scratch + worker_floats() * static_cast<std::size_t>(worker));
+  });
+}
+
+std::size_t RowLayer::scratch_floats() const { return worker_floats() * static_cast<std::size_t>(parallel_workers()); }
+
 Pixels pixels_of(const Plan& plan, int tensor, char* arena) {
   const Tensor& t = plan.tensors[static_cast<std::size_t>(tensor)];
   if (t.parent >= 0) return pixels_of(plan, t.parent, arena).from_channel(t.first_channel);

@@ -48,6 +48,20 @@ class Layer {
   Tensor in_, out_;  // the first input, the output
 };
 
+/// A layer that can compute some rows of its output at a time, in any order. By itself it runs in long bands, so that
+/// each row of its input is read by one core.
+class RowLayer : public Layer {
+ public:
+  using Layer::Layer;
+  /// Computes rows [begin, end) of the output, and of the pooled one; `begin` is even. Each row once.
+  /// scratch: worker_floats() of them.
+  virtual void run_rows(const Activations& activations, int begin, int end, float* scratch) const = 0;
+  virtual std::size_t worker_floats() const = 0;
+
+  void run(const Activations& activations) const override;
+  std::size_t scratch_floats() const override;
+};
+
 std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step);
 
 // The families behind make_layer.

@@ -29,12 +29,14 @@ class PixelPointwiseLayer : public Layer {
     const PointwiseKind kind = add                           ? PointwiseKind::kAdd
                                : step_.kind == OpKind::kRelu ? PointwiseKind::kRelu
                                                              : PointwiseKind::kSigmoid;
-    parallel_for(out.height, band_rows(out), [&](std::int64_t begin, std::int64_t end) {
-      for (int y = static_cast<int>(begin); y < end; ++y)
-        kernels().bf16.pointwise({kind, a.at(y, 0), add ? b.at(y, 0) : nullptr, a.pixel, b.pixel, before_.as<float>(),
-                                  centre_.shift(0), out.width, channels, out.at(y, 0), out.pixel});
-      fill_border(out, centre_.border(0), channels, static_cast<int>(begin), static_cast<int>(end));
-    });
+    parallel_for(out.height, rows_per_piece(static_cast<std::int64_t>(out.width) * channels),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (int y = static_cast<int>(begin); y < end; ++y)
+                     kernels().bf16.pointwise({kind, a.at(y, 0), add ? b.at(y, 0) : nullptr, a.pixel, b.pixel,
+                                               before_.as<float>(), centre_.shift(0), out.width, channels, out.at(y, 0),
+                                               out.pixel});
+                   fill_border(out, centre_.border(0), channels, static_cast<int>(begin), static_cast<int>(end));
+                 });
   }
 
  private:
@@ -49,12 +51,13 @@ class PixelPoolLayer : public Layer {
 
   void run(const Activations& activations) const override {
     const Pixels in = activations.pixels(step_.inputs[0]), out = activations.pixels(step_.output);
-    parallel_for(out.height, band_rows(out), [&](std::int64_t begin, std::int64_t end) {
-      for (int y = static_cast<int>(begin); y < end; ++y)
-        kernels().bf16.pool_row(in.at(2 * y, 0), in.at(std::min(2 * y + 1, in.height - 1), 0), in.pixel, in.width,
-                                channels_, out.at(y, 0), out.pixel);
-      fill_border(out, centre_.border(0), channels_, static_cast<int>(begin), static_cast<int>(end));
-    });
+    parallel_for(out.height, rows_per_piece(2 * static_cast<std::int64_t>(in.width) * channels_),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (int y = static_cast<int>(begin); y < end; ++y)
+                     kernels().bf16.pool_row(in.at(2 * y, 0), in.at(std::min(2 * y + 1, in.height - 1), 0), in.pixel,
+                                             in.width, channels_, out.at(y, 0), out.pixel);
+                   fill_border(out, centre_.border(0), channels_, static_cast<int>(begin), static_cast<int>(end));
+                 });
   }
 
  private:

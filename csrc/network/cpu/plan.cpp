@@ -67,7 +67,10 @@ class Planner {
       if (needed_[i] && !fused_[i]) add_step(graph_.nodes()[i]);
     bring_out_output();
     alias_concatenations();
-    if (precision_ == Precision::kBf16) add_borders();
+    if (precision_ == Precision::kBf16) {
+      add_borders();
+      plan_.chains = find_chains(plan_);
+    }
     place_tensors(plan_);
     return std::move(plan_);
   }
@@ -213,7 +216,7 @@ class Planner {
     constexpr int kMaxBorder = 64;  // limits memory; U²-Net needs 8 pixels
     for (const Step& step : plan_.steps) {
       if (step.kind != OpKind::kConv || step.node->kernel == 1 || tensor(step.inputs[0]).planar()) continue;
-      const int reach = step.node->dilation;
+      const int reach = step.reach();
       if (reach > kMaxBorder)
         throw std::invalid_argument("a convolution's dilation is " + std::to_string(reach) + "; expected at most " +
                                     std::to_string(kMaxBorder) + " in bf16");

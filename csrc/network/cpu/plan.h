@@ -58,16 +58,30 @@ struct Step {
   int pooled = -1;
   // Copy:
   int first_channel = 0;  // of the output
+
+  /// Rows below and above its own that a convolution reads.
+  int reach() const { return node->kernel / 2 * node->dilation; }
+};
+
+/// Steps that run in bands of rows (chain.h).
+struct Chain {
+  std::size_t first;      // step; the others follow
+  std::vector<int> lead;  // rows that each step is ahead of the last one; even
+  int band_rows;
 };
 
 struct Plan {
   std::vector<Tensor> tensors;
   std::vector<Step> steps;
+  std::vector<Chain> chains;
   std::size_t arena_bytes = 0;
 };
 
 /// The plan points into the graph. Throws std::invalid_argument if the graph has no output.
 Plan make_plan(const Graph& graph, Precision precision = Precision::kFp32);
+
+/// The chains of a bf16 plan, first to last.
+std::vector<Chain> find_chains(const Plan& plan);
 
 /// Gives every tensor its offset; called by make_plan.
 void place_tensors(Plan& plan);

@@ -18,19 +18,24 @@ struct Life {
 
 std::vector<Life> find_lives(const Plan& plan) {
   std::vector<Life> lives(plan.tensors.size());
-  const auto touch = [&](int tensor, int time) {
+  const auto touch = [&](int tensor, const Life& time) {
     if (tensor < 0) return;
     Life& life = lives[static_cast<std::size_t>(root_of(plan, tensor))];
-    if (life.first < 0) life.first = time;
-    life.last = time;
+    if (life.first < 0) life.first = time.first;
+    life.last = time.last;
   };
+  std::vector<Life> times;  // of each step; those of a chain run at the same time
+  for (int i = 0; i < static_cast<int>(plan.steps.size()); ++i) times.push_back({i, i});
+  for (const Chain& chain : plan.chains) {
+    const int first = static_cast<int>(chain.first), last = first + static_cast<int>(chain.lead.size()) - 1;
+    std::fill(times.begin() + first, times.begin() + last + 1, Life{first, last});
+  }
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
-    const int time = static_cast<int>(i);
-    for (const int input : step.inputs) touch(input, time);
-    touch(step.output, time);
-    touch(step.residual, time);
-    touch(step.pooled, time);
+    for (const int input : step.inputs) touch(input, times[i]);
+    touch(step.output, times[i]);
+    touch(step.residual, times[i]);
+    touch(step.pooled, times[i]);
   }
   return lives;
 }

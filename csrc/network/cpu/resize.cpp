@@ -68,36 +68,33 @@ class ResizeLayer : public Layer {
 };
 
 /// In bf16; the output has its input's centre.
-class PixelResizeLayer : public Layer {
+class PixelResizeLayer : public RowLayer {
  public:
   PixelResizeLayer(const Plan& plan, const Step& step)
-      : Layer(plan, step),
+      : RowLayer(plan, step),
         rows_(in_.shape.height, out_.shape.height, step.node->coordinates),
         columns_(in_.shape.width, out_.shape.width, step.node->coordinates),
         centre_(plan, step) {}
 
-  std::size_t scratch_floats() const override { return line_floats() * static_cast<std::size_t>(parallel_workers()); }
+  std::size_t worker_floats() const override {
+    return static_cast<std::size_t>(in_.shape.width) * in_.blocks() * kBlock;
+  }
 
-  void run(const Activations& activations) const override {
+  void run_rows(const Activations& activations, int begin, int end, float* line) const override {
     const Bf16Kernels& k = kernels().bf16;
     const Pixels in = activations.pixels(step_.inputs[0]), out = activations.pixels(step_.output);
     const int channels = in_.blocks() * kBlock;
-    parallel_for_worker(out.height, band_rows(out), [&](std::int64_t begin, std::int64_t end, int worker) {
-      float* line = activations.scratch + line_floats() * static_cast<std::size_t>(worker);
-      for (int y = static_cast<int>(begin); y < end; ++y) {
-        const auto row = static_cast<std::size_t>(y);
-        k.lerp_rows(in.at(rows_.low[row], 0), in.at(rows_.high[row], 0), in.pixel, rows_.weight[row], in.width,
-                    channels, line);
-        k.lerp_columns(line, columns_.low.data(), columns_.high.data(), columns_.weight.data(), out.width, channels,
-                       out.at(y, 0), out.pixel);
-      }
-      fill_border(out, centre_.border(0), channels, static_cast<int>(begin), static_cast<int>(end));
-    });
+    for (int y = begin; y < end; ++y) {
+      const auto row = static_cast<std::size_t>(y);
+      k.lerp_rows(in.at(rows_.low[row], 0), in.at(rows_.high[row], 0), in.pixel, rows_.weight[row], in.width, channels,
+                  line);
+      k.lerp_columns(line, columns_.low.data(), columns_.high.data(), columns_.weight.data(), out.width, channels,
+                     out.at(y, 0), out.pixel);
+    }
+    fill_border(out, centre_.border(0), channels, begin, end);
   }
 
  private:
-  std::size_t line_floats() const { return static_cast<std::size_t>(in_.shape.width) * in_.blocks() * kBlock; }
-
   Axis rows_, columns_;
   OutputCentre centre_;
 };
