@@ -138,9 +138,9 @@ def _median(times_ms: list[float]) -> float:
     return round(float(np.median(times_ms[1:])), 3) if len(times_ms) > 1 else 0.0
 
 
-def agreement(alpha: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
-    """IoU of two alphas, without the pixels where the expected one is undecided."""
-    decided = (expected < 64) | (expected >= 192)
+def agreement(alpha: NDArray[np.uint8], expected: NDArray[np.uint8], margin: int = 64) -> float:
+    """IoU of two alphas, without the pixels whose expected alpha is within ``margin`` of one half: undecided ones."""
+    decided = (expected < 128 - margin) | (expected >= 128 + margin)
     return iou(decided & (alpha >= 128), decided & (expected >= 128))
 
 

@@ -111,9 +111,10 @@ def model_alpha(model: Path, rgb: Bytes, size: tuple[int, int] = (320, 320)) -> 
     return alpha(predict(model, input_tensor(rgb, size)), rgb.shape[:2])
 
 
-def iou(a: Bytes, b: Bytes) -> float:
-    """Of the two foregrounds, alpha at least one half."""
-    front_a, front_b = a >= 128, b >= 128
+def iou(a: Bytes, b: Bytes, borderline: int = 0) -> float:
+    """Of the two foregrounds, alpha at least one half. Pixels closer to it than `borderline` in b do not count."""
+    counts = np.abs(b.astype(int) - 127.5) >= borderline
+    front_a, front_b = (a >= 128) & counts, (b >= 128) & counts
     union = np.count_nonzero(front_a | front_b)
     return np.count_nonzero(front_a & front_b) / union if union else 1.0
 

@@ -45,26 +45,29 @@ def test_u2net_in_fp32(u2net_path: Path, runtime: str) -> None:
         check_close(engine, u2net_path, THREE)
 
 
-def check_default(model: Path, photographs: tuple[str, ...], min_iou: float) -> None:
-    """The default precision against the fp32 recipe: each foreground, and alpha in the mean."""
+def check_default(model: Path, photographs: tuple[str, ...]) -> None:
+    """The default precision against the fp32 recipe: each foreground, and alpha in the mean.
+
+    In a soft-edged subject (`rocket`) 6 % of the foreground is within 3 of one half; the IoU leaves such pixels out.
+    """
     differences, ious = {}, {}
     with Engine(model, device="cpu", color="rgb", slots=1) as engine:
         for name in photographs:
             got, expected = engine.run(reference.photograph(name)), reference.photograph_alpha(model, name)
             differences[name] = float(np.abs(got.astype(int) - expected).mean())
-            ious[name] = reference.iou(got, expected)
+            ious[name] = reference.iou(got, expected, borderline=4)
         told = str(engine.info)
-    assert min(ious.values()) >= min_iou, (told, ious)
+    assert min(ious.values()) >= 0.995, (told, ious)
     assert np.mean(list(differences.values())) <= 0.2, (told, differences)
 
 
 def test_u2netp_as_it_comes_finds_the_same_foreground(u2netp_path: Path) -> None:
-    check_default(u2netp_path, reference.PHOTOGRAPHS, 0.99)
+    check_default(u2netp_path, reference.PHOTOGRAPHS)
 
 
 @pytest.mark.slow
 def test_u2net_as_it_comes_finds_the_same_foreground(u2net_path: Path) -> None:
-    check_default(u2net_path, THREE if os.environ.get("RMBG_FEW_PHOTOGRAPHS") else reference.PHOTOGRAPHS, 0.995)
+    check_default(u2net_path, THREE if os.environ.get("RMBG_FEW_PHOTOGRAPHS") else reference.PHOTOGRAPHS)
 
 
 def test_a_black_image_gives_no_nan(u2netp_path: Path) -> None:

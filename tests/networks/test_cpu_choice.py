@@ -228,13 +228,29 @@ def test_a_check_by_hand() -> None:
     assert broken.mean_alpha > 100
 
 
-def test_bounds_of_auto(model: Path) -> None:
+def test_a_change_that_nobody_sees_is_no_disagreement() -> None:
+    """A soft subject at one half, and one a little clearer: a change of 2 of 255 moves only the first across."""
+
+    def subject(alpha: float) -> Any:
+        def predict(x: Any) -> Any:
+            probability = np.zeros((1, 1, *SIZE), np.float32)
+            probability[..., SIZE[1] // 2 :] = alpha / 255
+            probability[..., -2:] = 1
+            return probability
+
+        return predict
+
+    assert check_mattes(subject(127), subject(129), SIZE).worst_iou == 1
+    assert check_mattes(subject(121), subject(134), SIZE).worst_iou < 0.5
+
+
+def test_bounds_of_auto() -> None:
     good = MatteCheck(8, 0.1, 0.996, "a.jpg", 1.0)
-    assert cpu_choice._keeps(good, model, asked=False)
+    assert cpu_choice._keeps(good, asked=False)
     for worse in ({"mean_alpha": 0.21}, {"worst_iou": 0.994}):
-        assert not cpu_choice._keeps(MatteCheck(**{**dataclasses.asdict(good), **worse}), model, asked=False)
-    assert cpu_choice._keeps(MatteCheck(8, 9, 0.5, "a.jpg", 0.98), model, asked=True)
-    assert not cpu_choice._keeps(MatteCheck(8, 0, 1, "a.jpg", 0.97), model, asked=True)
+        assert not cpu_choice._keeps(MatteCheck(**{**dataclasses.asdict(good), **worse}), asked=False)
+    assert cpu_choice._keeps(MatteCheck(8, 9, 0.5, "a.jpg", 0.98), asked=True)
+    assert not cpu_choice._keeps(MatteCheck(8, 0, 1, "a.jpg", 0.97), asked=True)
 
 
 def test_the_candidates() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, models
+from .. import _core
 from ..errors import ModelError, UnavailableError
 from ..export.int8_checks import MIN_AGREEMENT
 from ..runtimes.request import Opened, Progress, RefusedError, Request, UnsupportedNetworkError, build_progress
@@ -42,8 +42,8 @@ CLEARLY_FASTER = 0.95  # share of the time; smaller differences are noise
 MAX_MEAN_ALPHA = 0.2
 """Largest mean difference from fp32's alpha (0 to 255) that "auto" accepts."""
 
-MIN_IOU = {"u2netp": 0.99}
-"""Smallest IoU with fp32 on one photograph that "auto" accepts; 0.995 for other models."""
+MIN_IOU = 0.995
+"""Smallest IoU with fp32 on one photograph that "auto" accepts (``MatteCheck.worst_iou``)."""
 
 Open = Callable[[Candidate], Opened]
 
@@ -192,7 +192,7 @@ def _required(known: Choice, wanted: Sequence[Candidate], path: Path, *, asked: 
     Raises:
         RefusedError: No candidate is within the bound.
     """
-    passed = [each for each in known.measured if each.candidate in wanted and _keeps(each.check, path, asked=asked)]
+    passed = [each for each in known.measured if each.candidate in wanted and _keeps(each.check, asked=asked)]
     passed = [each for each in passed if _mean_alpha(each) <= MAX_MEAN_ALPHA] or passed  # quality before speed
     if passed:
         fastest = min(each.ms for each in passed)
@@ -209,16 +209,12 @@ def _mean_alpha(measurement: Measurement) -> float:
     return measurement.check.mean_alpha if measurement.check else 0.0
 
 
-def _keeps(check: MatteCheck | None, path: Path, *, asked: bool) -> bool:
+def _keeps(check: MatteCheck | None, *, asked: bool) -> bool:
     if check is None:
         return True
     if asked:
         return check.agreement >= MIN_AGREEMENT
-    return check.mean_alpha <= MAX_MEAN_ALPHA and check.worst_iou >= MIN_IOU.get(_catalogue_name(path), 0.995)
-
-
-def _catalogue_name(path: Path) -> str:
-    return next((name for name in models.CATALOGUE if path == models.model_path(name)), "")
+    return check.mean_alpha <= MAX_MEAN_ALPHA and check.worst_iou >= MIN_IOU
 
 
 def _explained(opened: Opened, best: Measurement, known: Choice, path: Path, *, asked: bool) -> Opened:
@@ -227,7 +223,7 @@ def _explained(opened: Opened, best: Measurement, known: Choice, path: Path, *, 
     why = f"{precision} because it was asked for" if asked else precision
     if best.check is not None:
         why += f": {best.check}"
-    refused = [each for each in known.measured if each.check and not _keeps(each.check, path, asked=False)]
+    refused = [each for each in known.measured if each.check and not _keeps(each.check, asked=False)]
     if not asked and refused:
         why += "".join(f"; {each.candidate} is not close enough: {each.check}" for each in refused)
     if len(known.measured) > 1:
