@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bfloat16 kernels other than products: a convolution's last step, sums, pooling, interpolation. Included only by
-// kernels_impl.h.
+// The bfloat16 kernels other than convolutions: sums, pooling, interpolation. Included only by kernels_impl.h.
 #pragma once
 
 #include <cmath>
@@ -9,33 +8,6 @@
 
 namespace rmbg::cpu {
 namespace {
-
-template <bool has_residual>
-RMBG_INLINE void finish_pixels(const FinishTask& task) {
-  const FinishTask t = task;  // a copy: a vector store may alias the task, and its fields would be reloaded
-  for (int k = 0; k < kBlock; k += kLanes) {
-    const Vec bias = load(t.bias + k), shift = load(t.shift + k);
-    const Vec floor = t.relu ? Vec{} : splat(-__builtin_inff());
-    const float* sums = t.sums + k;
-    const Bf16* residual = has_residual ? t.residual + k : nullptr;
-    Bf16* output = t.output + k;
-    for (int i = 0; i < t.count; ++i) {
-      Vec value = maximum(load(sums) + bias, floor) + shift;
-      if (has_residual) value += load_bf16(residual);
-      store_bf16(output, value);
-      sums += kBlock;
-      output += t.output_pixel;
-      if (has_residual) residual += t.residual_pixel;
-    }
-  }
-}
-
-void finish_bf16(const FinishTask& task) {
-  if (task.residual != nullptr)
-    finish_pixels<true>(task);
-  else
-    finish_pixels<false>(task);
-}
 
 RMBG_INLINE Vec sigmoid_of(Vec x) {
   for (int i = 0; i < kLanes; ++i) x[i] = 1.0f / (1.0f + ::expf(-x[i]));

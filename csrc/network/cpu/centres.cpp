@@ -3,6 +3,7 @@
 #include "network/cpu/centres.h"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -65,6 +66,15 @@ OutputCentre::OutputCentre(const Plan& plan, const Step& step) {
     border_.push_back(to_bf16(-centre[i]));
     shift_.as<float>()[i] = -centre[i];
     if (step.residual >= 0) shift_.as<float>()[i] += plan.tensors[static_cast<std::size_t>(step.residual)].centre[i];
+  }
+}
+
+Finish::Finish(const float* bias, bool relu, const OutputCentre& centre, int blocks) : channels_(blocks * 16) {
+  values_.reserve(2 * static_cast<std::size_t>(channels_) * sizeof(float));
+  float* out = values_.as<float>();
+  for (int i = 0; i < channels_; ++i) {
+    out[i] = bias[i] + *centre.shift(i);
+    out[channels_ + i] = relu ? *centre.shift(i) : -std::numeric_limits<float>::infinity();
   }
 }
 

@@ -38,4 +38,18 @@ void append_means(const Activations& activations, int tensor, std::vector<float>
 /// exact weights, so rounding them only affects an activation's distance from its centre.
 void pack_centred_bias(const Node& node, const Tensor& input, int blocks, float* out);
 
+/// What a FinishTask adds and clamps to, for all blocks of channels: bias, ReLU and the output's centre.
+class Finish {
+ public:
+  /// bias: of the convolution, of whole blocks.
+  Finish(const float* bias, bool relu, const OutputCentre& centre, int blocks);
+
+  const float* bias(int channel) const { return values_.as<float>() + channel; }
+  const float* floor(int channel) const { return values_.as<float>() + channels_ + channel; }
+
+ private:
+  Buffer values_;
+  int channels_;
+};
+
 }  // namespace rmbg::cpu

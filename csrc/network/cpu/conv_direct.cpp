@@ -4,6 +4,7 @@
 // a row are read from a zero-padded copy of its input rows; each tap is a segment of the product.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "core/buffer.h"
 #include "core/thread_pool.h"
@@ -27,6 +28,7 @@ class DirectLayer : public RowLayer {
     pack_weights(*step.node);
     bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
     pack_bias(*step.node, out_.blocks(), bias_.as<float>());
+    if (out_.layout == Layout::kPixels) finish_.emplace(bias_.as<float>(), step.relu, centre_, out_.blocks());
   }
 
   std::size_t worker_floats() const override {
@@ -111,8 +113,10 @@ class DirectLayer : public RowLayer {
                           sums,
                           count * kBlock};
       (in_.planar() ? kernels().gemm_planar : kernels().gemm)(task);
-      for (int j = 0; j < blocks; ++j)
-        finish(activations, sums + j * task.block_stride, y, first, count, group * groups_.group + j);
+      if (out_.layout == Layout::kPixels)
+        finish_pixels(activations, task, y, first, group * groups_.group);
+      else
+        finish_blocks(activations, task, y, first, group * groups_.group);
     }
     if (out_.layout != Layout::kPixels) return;
     const int channel = group * groups_.group * kBlock;
@@ -120,22 +124,24 @@ class DirectLayer : public RowLayer {
                 y + 1);
   }
 
-  void finish(const Activations& activations, const float* sums, int y, int first, int count, int block) const {
+  /// The network's first convolution in bf16 rounds only its output.
+  void finish_pixels(const Activations& activations, const GemmTask& task, int y, int first, int block) const {
     const int channel = block * kBlock;
-    const bool has_residual = step_.residual >= 0;
-    if (out_.layout == Layout::kPixels) {  // the network's first convolution in bf16 rounds only its output
-      const Pixels out = activations.pixels(step_.output);
-      const Pixels residual = has_residual ? activations.pixels(step_.residual) : Pixels{};
-      kernels().bf16.finish({sums, count, step_.relu, bias_.as<float>() + channel, centre_.shift(channel),
-                             has_residual ? residual.at(y, first) + channel : nullptr, residual.pixel,
-                             out.at(y, first) + channel, out.pixel});
-      return;
+    const Pixels out = activations.pixels(step_.output);
+    const Pixels residual = step_.residual >= 0 ? activations.pixels(step_.residual) : Pixels{};
+    kernels().bf16.finish({task.m, task.block_stride, task.blocks, task.count, finish_->bias(channel),
+                           finish_->floor(channel), step_.residual >= 0 ? residual.at(y, first) + channel : nullptr,
+                           residual.pixel, out.at(y, first) + channel, out.pixel});
+  }
+
+  void finish_blocks(const Activations& activations, const GemmTask& task, int y, int first, int block) const {
+    for (int j = 0; j < task.blocks; ++j, ++block) {
+      const std::ptrdiff_t at =
+          (block * out_.plane() + static_cast<std::ptrdiff_t>(y) * out_.shape.width + first) * kBlock;
+      kernels().finish(task.m + j * task.block_stride, task.count, bias_.as<float>() + block * kBlock, step_.relu,
+                       step_.residual >= 0 ? activations.data(step_.residual) + at : nullptr,
+                       activations.data(step_.output) + at);
     }
-    const std::ptrdiff_t at =
-        (block * out_.plane() + static_cast<std::ptrdiff_t>(y) * out_.shape.width + first) * kBlock;
-    kernels().finish(sums, count, bias_.as<float>() + channel, step_.relu,
-                     has_residual ? activations.data(step_.residual) + at : nullptr,
-                     activations.data(step_.output) + at);
   }
 
   void fill_line(const float* row, float* line) const {
@@ -150,6 +156,7 @@ class DirectLayer : public RowLayer {
   Groups groups_;
   OutputCentre centre_;
   Buffer weights_, bias_;
+  std::optional<Finish> finish_;  // for pixels
 };
 
 }  // namespace

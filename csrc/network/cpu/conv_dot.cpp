@@ -72,7 +72,8 @@ class DotLayer : public RowLayer {
                                weights_.as<Bf16>(),
                                1,
                                sums,
-                               {next, {}, {}}});
+                               {next, {}, {}}},
+                              nullptr);
       for (int o = 0; o < out_.shape.channels; ++o) {
         float* row = out + o * out_.plane() + static_cast<std::ptrdiff_t>(y) * in.width + first;
         for (int i = 0; i < count; ++i) {

@@ -3,6 +3,7 @@
 // outputs at a time; bias, ReLU, residual and rounding follow while the sums are in the L1 cache. On narrow maps a run
 // continues into the next row through the border, whose results are dropped, so that tiles are full.
 #include <algorithm>
+#include <optional>
 
 #include "core/buffer.h"
 #include "core/thread_pool.h"
@@ -18,10 +19,12 @@ constexpr int kGroup = 2;  // blocks of outputs that one product makes
 constexpr int kRun = kMaxTiles * kTilePixels;
 constexpr std::size_t kSums = std::size_t{kRun} * kGroup * kBlock;
 
+int tiles_of(int positions) { return (positions + kTilePixels - 1) / kTilePixels; }
+
 class TileLayer : public RowLayer {
  public:
   TileLayer(const Plan& plan, const Step& step);
-  std::size_t worker_floats() const override { return kSums; }
+  std::size_t worker_floats() const override { return 2 * kSums; }
   void run(const Activations& activations) const override;
   void run_rows(const Activations& activations, int begin, int end, float* sums) const override;
 
@@ -36,7 +39,10 @@ class TileLayer : public RowLayer {
   void run_piece(const Piece& piece, int begin, int end) const;
   void run_positions(const Piece& piece, int y, int count) const;
   AddressRange share(const Piece& piece, int group, const Pixels& pixels, int row, int first, int count) const;
-  void finish(const Piece& piece, int group, int y, int first, int count, int stride) const;
+  void multiply(const Piece& piece, int group, int y, int first, int count, float* sums, const FinishTask* other) const;
+  FinishTask finish_task(const Piece& piece, int group, int y, int x, int count, const float* sums,
+                         int positions) const;
+  void finish_flat(const Piece& piece, int group, int y, int first, int count, const float* sums) const;
   void complete_rows(const Piece& piece, int begin, int end) const;
 
   Pixels layout_;  // of the input
@@ -48,7 +54,8 @@ class TileLayer : public RowLayer {
   bool flat_;                      // runs continue from row to row
   int chunk_groups_, chunks_ = 1;  // groups of outputs a piece
   int band_rows_, bands_ = 1;      // rows a piece
-  Buffer weights_, bias_;
+  Buffer weights_;
+  std::optional<Finish> finish_;
 };
 
 TileLayer::TileLayer(const Plan& plan, const Step& step)
@@ -62,8 +69,10 @@ TileLayer::TileLayer(const Plan& plan, const Step& step)
   const std::size_t count = steps_.steps.size() * static_cast<std::size_t>(steps_.depth * out_.blocks() * kBlock);
   reserve_huge(weights_, count * sizeof(Bf16));
   pack_tile_weights(*step.node, steps_, groups_, weights_.as<Bf16>());
-  bias_.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
-  pack_centred_bias(*step.node, in_, out_.blocks(), bias_.as<float>());
+  Buffer bias;
+  bias.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
+  pack_centred_bias(*step.node, in_, out_.blocks(), bias.as<float>());
+  finish_.emplace(bias.as<float>(), step.relu, centre_, out_.blocks());
 
   const int width = in_.shape.width, pitch = width + 2 * layout_.border;
   flat_ = pitch <= (width + 31) / 32 * 32;
@@ -101,7 +110,7 @@ void TileLayer::run_rows(const Activations& activations, int begin, int end, flo
 void TileLayer::run(const Activations& activations) const {
   parallel_for_worker(
       static_cast<std::int64_t>(chunks_) * bands_, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
-        Piece piece = all_of(activations, activations.scratch + kSums * static_cast<std::size_t>(worker));
+        Piece piece = all_of(activations, activations.scratch + worker_floats() * static_cast<std::size_t>(worker));
         kernels().bf16.begin(steps_.depth);
         for (std::int64_t i = begin; i < end; ++i) {
           const int chunk = static_cast<int>(i / bands_), row = static_cast<int>(i % bands_) * band_rows_;
@@ -125,27 +134,42 @@ void TileLayer::run_piece(const Piece& piece, int begin, int end) const {
   }
 }
 
-/// Positions count from (y, 0); a row of them is a row of the input with its border.
+/// Positions count from (y, 0); a row of them is a row of the input with its border. On wide maps, the sums of a
+/// product are finished during the next one.
 void TileLayer::run_positions(const Piece& piece, int y, int count) const {
-  const std::size_t block_values = offsets_.size() * static_cast<std::size_t>(steps_.depth) * kBlock;
+  FinishTask last{};
+  int products = 0;
   for (int first = 0; first < count; first += kRun) {
-    const int positions = std::min(kRun, count - first), tiles = (positions + kTilePixels - 1) / kTilePixels;
-    for (int group = piece.first_group; group < piece.last_group; ++group) {
-      kernels().bf16.multiply({piece.in.at(y, 0) + first * layout_.pixel,
-                               layout_.pixel,
-                               offsets_.data(),
-                               static_cast<int>(offsets_.size()),
-                               steps_.depth,
-                               tiles,
-                               weights_.as<Bf16>() + block_values * group * kGroup,
-                               groups_.size(group),
-                               piece.sums,
-                               {share(piece, group, piece.in, y + 1 + reach_, first, positions),
-                                share(piece, group, piece.residual, y, first, positions),
-                                share(piece, group, piece.out, y, first, positions)}});
-      finish(piece, group, y, first, positions, tiles * kTilePixels);
+    const int positions = std::min(kRun, count - first);
+    for (int group = piece.first_group; group < piece.last_group; ++group, ++products) {
+      float* sums = piece.sums + products % 2 * kSums;
+      multiply(piece, group, y, first, positions, sums, last.count > 0 ? &last : nullptr);
+      if (flat_)
+        finish_flat(piece, group, y, first, positions, sums);
+      else
+        last = finish_task(piece, group, y, first, positions, sums, positions);
     }
   }
+  if (last.count > 0) kernels().bf16.finish(last);
+}
+
+void TileLayer::multiply(const Piece& piece, int group, int y, int first, int count, float* sums,
+                         const FinishTask* other) const {
+  const std::size_t block_values = offsets_.size() * static_cast<std::size_t>(steps_.depth) * kBlock;
+  const Upcoming upcoming{share(piece, group, piece.in, y + 1 + reach_, first, count),
+                          share(piece, group, piece.residual, y, first, count),
+                          share(piece, group, piece.out, y, first, count)};
+  const TileTask task{piece.in.at(y, 0) + first * layout_.pixel,
+                      layout_.pixel,
+                      offsets_.data(),
+                      static_cast<int>(offsets_.size()),
+                      steps_.depth,
+                      tiles_of(count),
+                      weights_.as<Bf16>() + block_values * group * kGroup,
+                      groups_.size(group),
+                      sums,
+                      upcoming};
+  kernels().bf16.multiply(task, other);
 }
 
 /// The group's share of `count` pixels of a row, which a later product or finish() reads for the first time.
@@ -159,19 +183,30 @@ AddressRange TileLayer::share(const Piece& piece, int group, const Pixels& pixel
   return {line(index), line(index + 1)};
 }
 
-void TileLayer::finish(const Piece& piece, int group, int y, int first, int count, int stride) const {
+/// For `count` pixels of a row, which are the first of a product of `positions`.
+FinishTask TileLayer::finish_task(const Piece& piece, int group, int y, int x, int count, const float* sums,
+                                  int positions) const {
+  const int channel = group * kGroup * kBlock;
+  return {sums,
+          std::ptrdiff_t{tiles_of(positions)} * kTilePixels * kBlock,
+          groups_.size(group),
+          count,
+          finish_->bias(channel),
+          finish_->floor(channel),
+          step_.residual >= 0 ? piece.residual.at(y, x) + channel : nullptr,
+          piece.residual.pixel,
+          piece.out.at(y, x) + channel,
+          piece.out.pixel};
+}
+
+/// Skips the positions in the border.
+void TileLayer::finish_flat(const Piece& piece, int group, int y, int first, int count, const float* sums) const {
   const int width = in_.shape.width, pitch = width + 2 * layout_.border;
-  const bool has_residual = step_.residual >= 0;
   for (int position = first; position < first + count;) {
     const int row = y + position / pitch, x = position % pitch;
     const int pixels = std::min(width - x, first + count - position);
-    for (int block = 0; pixels > 0 && block < groups_.size(group); ++block) {
-      const int channel = (group * kGroup + block) * kBlock;
-      kernels().bf16.finish({piece.sums + (block * stride + position - first) * kBlock, pixels, step_.relu,
-                             bias_.as<float>() + channel, centre_.shift(channel),
-                             has_residual ? piece.residual.at(row, x) + channel : nullptr, piece.residual.pixel,
-                             piece.out.at(row, x) + channel, piece.out.pixel});
-    }
+    if (pixels > 0)
+      kernels().bf16.finish(finish_task(piece, group, row, x, pixels, sums + (position - first) * kBlock, count));
     position += pixels > 0 ? pixels : pitch - x;
   }
 }

@@ -40,14 +40,13 @@ struct TileTask {
   Upcoming upcoming;
 };
 
-/// output = relu?(sums + bias) + shift + residual, for `count` pixels of 16 channels.
+/// output = max(sums + bias, floor) + residual, for `count` pixels of one or two blocks of channels.
 struct FinishTask {
-  const float* sums;  // [count][16]
-  int count;
-  bool relu;
-  const float* bias;
-  const float* shift;    // minus the output's centre, plus the residual's
-  const Bf16* residual;  // or null
+  const float* sums;  // [block][pixel][16]
+  std::ptrdiff_t block_sums;
+  int blocks, count;
+  const float *bias, *floor;  // [block * 16]
+  const Bf16* residual;       // or null
   std::ptrdiff_t residual_pixel;
   Bf16* output;
   std::ptrdiff_t output_pixel;
@@ -70,7 +69,8 @@ struct Bf16Kernels {
   /// Call these before and after multiply(), on each thread, to set up and release the tile registers.
   void (*begin)(int depth);
   void (*end)();
-  void (*multiply)(const TileTask& task);
+  /// Also finishes another product's sums meanwhile, if not null.
+  void (*multiply)(const TileTask& task, const FinishTask* other);
   void (*finish)(const FinishTask& task);
   void (*pointwise)(const PointwiseTask& task);
   /// 2x2 maximum with stride 2 of two rows (the same one twice at an odd bottom).

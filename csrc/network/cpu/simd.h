@@ -57,5 +57,18 @@ RMBG_INLINE void store_bf16(Bf16* p, Vec v) {
 #endif
 }
 
+/// Neighbouring vectors.
+template <int count>
+RMBG_INLINE void store_bf16(Bf16* p, const Vec (&v)[count]) {
+#if defined(__AVX512BF16__)
+  if constexpr (count == 2) {
+    _mm512_storeu_si512(p, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(v[1], v[0])));
+    return;
+  }
+#endif
+  RMBG_UNROLL
+  for (int i = 0; i < count; ++i) store_bf16(p + i * kLanes, v[i]);
+}
+
 }  // namespace
 }  // namespace rmbg::cpu

@@ -5,6 +5,7 @@
 // (except for subnormal numbers, which AMX treats as 0). Included only by kernels_impl.h.
 #pragma once
 
+#include "network/cpu/finish_kernels.h"
 #include "network/cpu/simd.h"
 
 #if defined(__AMX_BF16__)
@@ -51,14 +52,28 @@ RMBG_INLINE void prefetch_lines(Upcoming& upcoming) {
   }
 }
 
+/// Work for the vector units between the products of tiles.
+struct Meanwhile {
+  Upcoming upcoming;
+  const FinishTask* other;
+  int done, pixels_per_step;
+
+  RMBG_INLINE void finish_some() {
+    if (other == nullptr || done == other->count) return;
+    const int end = done + pixels_per_step < other->count ? done + pixels_per_step : other->count;
+    finish_range(*other, done, end);
+    done = end;
+  }
+};
+
 /// `tiles` tiles of pixels from `first` on, at most 4, or 2 for two blocks.
 template <int tiles, int blocks>
-void multiply_tiles(const TileTask& task, int first, Upcoming& rest) {
+void multiply_tiles(const TileTask& task, int first, Meanwhile& meanwhile) {
   const std::ptrdiff_t tile = task.pixel * kTilePixels, block = task.depth * kBlock;
   const long stride = static_cast<long>(task.pixel * static_cast<std::ptrdiff_t>(sizeof(Bf16)));
   const Bf16* weights = task.weights;
   const Bf16* input = task.input + first * tile;
-  Upcoming upcoming = rest;  // in registers
+  Upcoming upcoming = meanwhile.upcoming;  // in registers
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -91,8 +106,9 @@ void multiply_tiles(const TileTask& task, int first, Upcoming& rest) {
         _tile_dpbf16ps(3, 5, 6);
       }
     }
+    meanwhile.finish_some();
   }
-  rest = upcoming;
+  meanwhile.upcoming = upcoming;
   // Sum register r is tile r / blocks and block r % blocks.
   const auto at = [&](int r) { return task.sums + ((r % blocks) * task.tiles + first + r / blocks) * kTileSums; };
   _tile_stored(0, at(0), 64);
@@ -101,20 +117,21 @@ void multiply_tiles(const TileTask& task, int first, Upcoming& rest) {
   if constexpr (tiles * blocks > 3) _tile_stored(3, at(3), 64);
 }
 
-void multiply(const TileTask& task) {
-  Upcoming upcoming = task.upcoming;
+void multiply(const TileTask& task, const FinishTask* other) {
+  const int steps = task.steps * (task.blocks == 2 ? (task.tiles + 1) / 2 : 1);
+  Meanwhile meanwhile{task.upcoming, other, 0, other == nullptr ? 0 : (other->count + steps - 1) / steps};
   if (task.blocks == 2) {
     int first = 0;
-    for (; first + 2 <= task.tiles; first += 2) multiply_tiles<2, 2>(task, first, upcoming);
-    if (first < task.tiles) multiply_tiles<1, 2>(task, first, upcoming);
+    for (; first + 2 <= task.tiles; first += 2) multiply_tiles<2, 2>(task, first, meanwhile);
+    if (first < task.tiles) multiply_tiles<1, 2>(task, first, meanwhile);
   } else if (task.tiles == 4) {
-    multiply_tiles<4, 1>(task, 0, upcoming);
+    multiply_tiles<4, 1>(task, 0, meanwhile);
   } else if (task.tiles == 3) {
-    multiply_tiles<3, 1>(task, 0, upcoming);
+    multiply_tiles<3, 1>(task, 0, meanwhile);
   } else if (task.tiles == 2) {
-    multiply_tiles<2, 1>(task, 0, upcoming);
+    multiply_tiles<2, 1>(task, 0, meanwhile);
   } else {
-    multiply_tiles<1, 1>(task, 0, upcoming);
+    multiply_tiles<1, 1>(task, 0, meanwhile);
   }
 }
 
@@ -175,7 +192,8 @@ void multiply_tile(const TileTask& task, const Bf16* input, int block, float* su
 
 #endif
 
-void multiply(const TileTask& task) {
+void multiply(const TileTask& task, const FinishTask* other) {
+  if (other != nullptr) finish_bf16(*other);
   for (int block = 0; block < task.blocks; ++block)
     for (int tile = 0; tile < task.tiles; ++tile)
       multiply_tile(task, task.input + tile * kTilePixels * task.pixel, block,
