@@ -65,13 +65,15 @@ TileLayer::TileLayer(const Plan& plan, const Step& step)
       groups_{out_.blocks(), kGroup},
       centre_(plan, step),
       reach_(step.reach()) {
+  const Node split = in_.split ? split_inputs(*step.node) : Node{OpKind::kConv, {}};
+  const Node& node = in_.split ? split : *step.node;
   for (const TileStep& tile_step : steps_.steps) offsets_.push_back(tile_step.offset);
   const std::size_t count = steps_.steps.size() * static_cast<std::size_t>(steps_.depth * out_.blocks() * kBlock);
   reserve_huge(weights_, count * sizeof(Bf16));
-  pack_tile_weights(*step.node, steps_, groups_, weights_.as<Bf16>());
+  pack_tile_weights(node, steps_, groups_, weights_.as<Bf16>());
   Buffer bias;
   bias.reserve(static_cast<std::size_t>(out_.blocks()) * kBlock * sizeof(float));
-  pack_centred_bias(*step.node, in_, out_.blocks(), bias.as<float>());
+  pack_centred_bias(node, in_, out_.blocks(), bias.as<float>());
   finish_.emplace(bias.as<float>(), step.relu, centre_, out_.blocks());
 
   const int width = in_.shape.width, pitch = width + 2 * layout_.border;

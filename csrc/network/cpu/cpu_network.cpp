@@ -16,7 +16,7 @@ namespace rmbg::cpu {
 namespace {
 
 // Names in a profile, in the order of OpKind and ConvMethod.
-constexpr const char* kKinds[] = {"conv", "max pool", "concat", "resize", "add", "relu", "sigmoid", "copy"};
+constexpr const char* kKinds[] = {"conv", "max pool", "concat", "resize", "add", "relu", "sigmoid", "copy", "split"};
 constexpr const char* kMethods[] = {"winograd 2", "winograd 4", "winograd 6", "direct", "tiles"};
 
 TensorSpec spec_of(const char* name, const Shape& shape) {

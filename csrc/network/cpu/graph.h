@@ -9,7 +9,17 @@
 
 namespace rmbg::cpu {
 
-enum class OpKind { kConv, kMaxPool, kConcat, kResize, kAdd, kRelu, kSigmoid, kCopy /* made by the plan only */ };
+enum class OpKind {
+  kConv,
+  kMaxPool,
+  kConcat,
+  kResize,
+  kAdd,
+  kRelu,
+  kSigmoid,
+  /* made by the plan only: */ kCopy,
+  kSplit
+};
 
 /// How Resize maps an output column to an input column.
 enum class Coordinates {

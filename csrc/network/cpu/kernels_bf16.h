@@ -66,6 +66,7 @@ struct PointwiseTask {
 };
 
 struct Bf16Kernels {
+  bool tiles;  // products are many times faster than in float
   /// Call these before and after multiply(), on each thread, to set up and release the tile registers.
   void (*begin)(int depth);
   void (*end)();

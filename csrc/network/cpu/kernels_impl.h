@@ -17,7 +17,13 @@ constexpr WinogradKernels winograd_table() {
   return {m, winograd_input<m>, winograd_output<m>};
 }
 
-constexpr Bf16Kernels kBf16Table = {begin_tiles,    end_tiles,     multiply,       finish_bf16,
+#if defined(__AMX_BF16__)
+constexpr bool kHasTiles = true;
+#else
+constexpr bool kHasTiles = false;
+#endif
+
+constexpr Bf16Kernels kBf16Table = {kHasTiles,      begin_tiles,   end_tiles,      multiply,         finish_bf16,
                                     pointwise_bf16, pool_row_bf16, lerp_rows_bf16, lerp_columns_bf16};
 
 constexpr Kernels kTable = {kGroup,       {winograd_table<2>(), winograd_table<4>(), winograd_table<6>()},

@@ -116,6 +116,7 @@ std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step) {
       return std::make_unique<ActivationLayer>(plan, step);
     case OpKind::kConcat:  // the plan replaced it by slices and copies
     case OpKind::kCopy:
+    case OpKind::kSplit:
       break;
   }
   return std::make_unique<CopyLayer>(plan, step);

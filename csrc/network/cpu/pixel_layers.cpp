@@ -2,6 +2,7 @@
 // Light layers in bf16 that are not fused into a convolution: sums, activation functions, pooling, and copies between
 // layouts. Each also writes its output's border.
 #include <algorithm>
+#include <cstring>
 
 #include "core/thread_pool.h"
 #include "network/cpu/centres.h"
@@ -65,6 +66,34 @@ class PixelPoolLayer : public Layer {
   OutputCentre centre_;
 };
 
+/// Planar values as bf16 in three parts; see Tensor::split.
+class PixelSplitLayer : public RowLayer {
+ public:
+  PixelSplitLayer(const Plan& plan, const Step& step) : RowLayer(plan, step), centre_(plan, step) {}
+  std::size_t worker_floats() const override { return 0; }
+
+  void run_rows(const Activations& activations, int begin, int end, float*) const override {
+    const Pixels out = activations.pixels(step_.output);
+    const int channels = in_.shape.channels;
+    for (int y = begin; y < end; ++y) {
+      const float* row = activations.data(step_.inputs[0]) + static_cast<std::ptrdiff_t>(y) * out.width;
+      for (int x = 0; x < out.width; ++x) {
+        Bf16 pixel[kBlock] = {};
+        for (int i = 0; i < channels; ++i) {
+          const float value = row[i * in_.plane() + x];
+          pixel[i] = pixel[2 * channels + i] = to_bf16(value);
+          pixel[channels + i] = to_bf16(value - to_float(pixel[i]));
+        }
+        std::memcpy(out.at(y, x), pixel, sizeof pixel);
+      }
+    }
+    fill_border(out, centre_.border(0), kBlock, begin, end);
+  }
+
+ private:
+  OutputCentre centre_;
+};
+
 /// Copies one value at a time: only unusual networks need it.
 class PixelCopyLayer : public Layer {
  public:
@@ -119,6 +148,8 @@ std::unique_ptr<Layer> make_pixel_layer(const Plan& plan, const Step& step) {
       return std::make_unique<PixelPointwiseLayer>(plan, step);
     case OpKind::kMaxPool:
       return std::make_unique<PixelPoolLayer>(plan, step);
+    case OpKind::kSplit:
+      return std::make_unique<PixelSplitLayer>(plan, step);
     default:
       return std::make_unique<PixelCopyLayer>(plan, step);
   }

@@ -32,6 +32,7 @@ struct Tensor {
   // Layout::kPixels:
   int border = 0;               // pixels on every side, for convolutions to read; a slice has its parent's
   std::vector<float> centre{};  // subtracted from each channel, padding included
+  bool split = false;           // from planar channels: upper halves, lower halves, and upper halves again
 
   int blocks() const { return (shape.channels + 15) / 16; }
   std::int64_t plane() const { return static_cast<std::int64_t>(shape.height) * shape.width; }

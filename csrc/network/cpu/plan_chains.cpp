@@ -33,6 +33,7 @@ class ChainFinder {
 
   bool by_rows(const Step& step) const {
     const Tensor &in = tensor(step.inputs[0]), &out = tensor(step.output);
+    if (step.kind == OpKind::kSplit) return true;
     if (step.kind == OpKind::kResize) return out.layout == Layout::kPixels;
     if (step.kind != OpKind::kConv || (in.layout != Layout::kPixels && out.layout != Layout::kPixels)) return false;
     return step.node->weights.size() * sizeof(std::uint16_t) <= kMaxWeightBytes;

@@ -37,6 +37,21 @@ TileSteps make_tile_steps(const Pixels& in, int blocks, int kernel, int dilation
   return result;
 }
 
+Node split_inputs(const Node& node) {
+  Node result{OpKind::kConv, {}};
+  result.kernel = node.kernel;
+  result.dilation = node.dilation;
+  result.bias = node.bias;
+  const std::size_t per_output = node.weights.size() / node.bias.size();  // channels * taps
+  for (std::size_t o = 0; o < node.bias.size(); ++o)
+    for (int part = 0; part < 3; ++part)
+      for (std::size_t i = 0; i < per_output; ++i) {
+        const float weight = node.weights[o * per_output + i];
+        result.weights.push_back(part < 2 ? weight : weight - to_float(to_bf16(weight)));
+      }
+  return result;
+}
+
 void pack_tile_weights(const Node& node, const TileSteps& steps, Groups groups, Bf16* out) {
   const int cout = static_cast<int>(node.bias.size()), taps = node.kernel * node.kernel;
   const int cin = static_cast<int>(node.weights.size()) / (cout * taps);

@@ -28,6 +28,10 @@ struct TileSteps {
 /// tensor. If neither is possible, steps are 16 deep.
 TileSteps make_tile_steps(const Pixels& in, int blocks, int kernel, int dilation);
 
+/// The convolution of a split tensor (Tensor::split): whole weights for both halves of the input, and the weights'
+/// rounding errors for its upper halves.
+Node split_inputs(const Node& node);
+
 /// Packs to [group][step][block][depth / 2][16 outputs][2].
 void pack_tile_weights(const Node& node, const TileSteps& steps, Groups groups, Bf16* out);
 
