@@ -2,8 +2,9 @@
 """Does the default precision on a CPU keep the mattes of the fp32 recipe, and is it the fastest choice?
 
 Quality is measured against the reference recipe (Pillow, NumPy and ONNX Runtime in fp32) on photographs: mean |Δalpha|
-of 255 and IoU of alpha >= 128, with and without the pixels that are within 4 of it in fp32. Times are of one 1920x1080 photograph from the frame to alpha; runs are interleaved.
-OpenVINO's bf16 was the default on processors with bfloat16 before; it is skipped where the processor has none.
+of 255 and IoU of alpha >= 128, with and without the pixels that are within 4 of it in fp32. Times are of one 1920x1080
+photograph from the frame to alpha; runs are interleaved. OpenVINO's bf16 was the default on processors with bfloat16
+before; it is skipped where the processor has none.
 
 python benchmarks/cpu_precision.py
 python benchmarks/cpu_precision.py u2netp --images FOLDER --limit 25 --rounds 15

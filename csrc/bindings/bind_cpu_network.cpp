@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -103,6 +104,26 @@ py::list profile(cpu::CpuNetwork& network, const cpu::CpuModel& model, const Flo
   return rows;
 }
 
+/// Models that live, by key: Python's references end when a pipeline takes over the networks, C++'s do not.
+std::map<std::string, std::weak_ptr<cpu::CpuModel>>& living_models() {
+  static std::map<std::string, std::weak_ptr<cpu::CpuModel>> models;
+  return models;
+}
+
+std::shared_ptr<cpu::CpuModel> find_model(const std::string& key) {
+  const auto found = living_models().find(key);
+  return found == living_models().end() ? nullptr : found->second.lock();
+}
+
+/// Returns the model that lives under the key, which is another one if another thread was faster.
+std::shared_ptr<cpu::CpuModel> share_model(const std::string& key, std::shared_ptr<cpu::CpuModel> model) {
+  auto& models = living_models();
+  for (auto each = models.begin(); each != models.end();) each = each->second.expired() ? models.erase(each) : ++each;
+  if (auto living = find_model(key)) return living;
+  models[key] = model;
+  return model;
+}
+
 }  // namespace
 
 void register_cpu_network(py::module_& m) {
@@ -122,7 +143,11 @@ void register_cpu_network(py::module_& m) {
       .def("run", &run, py::arg("input"), "Input (1, C, H, W) float32 to output; binds to the arrays given.")
       .def("channel_means", &channel_means, py::arg("input"),
            "Runs once in bf16; the mean of every channel that has a centre: a table for CpuModel.")
-      .def("profile", &profile, py::arg("model"), py::arg("input"), "Runs once; (layer or chain of layers, milliseconds) rows.");
+      .def("profile", &profile, py::arg("model"), py::arg("input"),
+           "Runs once; (layer or chain of layers, milliseconds) rows.");
+  m.def("find_cpu_model", &find_model, py::arg("key"), "The CpuModel that a living network runs, or None.");
+  m.def("share_cpu_model", &share_model, py::arg("key"), py::arg("model"),
+        "Makes a CpuModel known by a key while it lives. Returns the one that was known before, if any.");
   m.def("run_network", &run, py::arg("network"), py::arg("input"),
         "Any network on the CPU: input (1, C, H, W) float32 to output; binds it to the arrays given.");
   m.def("cpu_isa", &cpu::isa,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests import reference, small_models
 
-from rmbg_trt import Engine, InputError, ModelError, UnavailableError, doctor
+from rmbg_trt import Engine, InputError, ModelError, UnavailableError, _core, doctor
 from rmbg_trt.install import install_command
 from rmbg_trt.runtimes.native import processor_name
 
@@ -93,6 +93,28 @@ def test_a_size_that_the_layers_do_not_allow_is_refused(tmp_path: Path) -> None:
     check(model, (48, 64))
     with pytest.raises(InputError, match=r"size 64x64 does not work with rigid.onnx \(.*leave size out"):
         engine_of(model, size=64)
+
+
+def test_engines_of_one_model_share_its_weights(u2netp_path: Path) -> None:
+    """A second engine takes activations only, and the last one that is closed gives everything back."""
+    before = _core.bytes_in_use()
+    rgb = reference.photograph("rocket")
+    first = engine_of(u2netp_path, runtime="native")
+    expected = first.run(rgb)
+    one = _core.bytes_in_use() - before
+    with engine_of(u2netp_path, runtime="native") as second, engine_of(u2netp_path, runtime="native", size=64):
+        np.testing.assert_array_equal(second.run(rgb), expected)
+        first.close()
+        np.testing.assert_array_equal(second.run(rgb), expected)
+    first = engine_of(u2netp_path, runtime="native")
+    second = engine_of(u2netp_path, runtime="native")
+    first.run(rgb)
+    second.run(rgb)
+    two = _core.bytes_in_use() - before
+    assert one < two < 1.95 * one, (one, two)
+    first.close()
+    second.close()
+    assert _core.bytes_in_use() - before < one / 50
 
 
 def test_a_model_that_does_not_work_with_its_own_size_is_refused(tmp_path: Path) -> None:

@@ -46,9 +46,8 @@ def open(path: Path, request: Request) -> Opened:
         raise UnsupportedNetworkError("it computes in fp32 and bf16 only")
     if request.precision == "bf16":
         require_bf16()
-        precision, model = "bf16", compile_model(path, request.size, lambda graph: compile_bf16(path, graph))
-    else:
-        precision, model = "fp32", compile_model(path, request.size)
+    precision = "bf16" if request.precision == "bf16" else "fp32"
+    model = _shared_model(path, request.size, precision)
     return Opened(
         networks=[model.network() for _ in range(request.slots)],
         runtime="native",
@@ -57,6 +56,17 @@ def open(path: Path, request: Request) -> Opened:
         precision=precision,
         reason=f"{precision} because it was asked for" if request.precision == precision else precision,
     )
+
+
+def _shared_model(path: Path, size: tuple[int, int] | None, precision: str) -> _core.CpuModel:
+    """The compiled model; engines of the same model share it, and with it the packed weights."""
+    key = f"{content_sha256(path)} {size} {precision}"
+    model = _core.find_cpu_model(key)
+    if model is None and precision == "bf16":
+        model = compile_model(path, size, lambda graph: compile_bf16(path, graph))
+    elif model is None:
+        model = compile_model(path, size)
+    return _core.share_cpu_model(key, model)
 
 
 def measure_centres(graph: _core.CpuGraph, inputs: Sequence[Floats]) -> Floats:
