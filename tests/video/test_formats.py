@@ -41,6 +41,12 @@ def test_default_codec_for_each_suffix(name: str, kind: Any, expected: tuple[str
     assert expected[2].items() <= dict(recipe.options).items()
 
 
+@pytest.mark.parametrize(("codec", "preset"), [("h264", "ultrafast"), ("hevc", "slow"), ("av1", "12")])
+def test_the_preset_is_the_encoders(codec: str, preset: str) -> None:
+    recipe = choose_format(Path("a.mp4"), VideoOptions.of(output="composite", codec=codec, preset=preset))
+    assert recipe.options["preset"] == preset
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "options", "message"),
     [
@@ -52,6 +58,9 @@ def test_default_codec_for_each_suffix(name: str, kind: Any, expected: tuple[str
         ("a.webm", "composite", {"codec": "h264"}, "takes vp9 or av1 here"),
         ("a.mp4", "composite", {"codec": "divx"}, "'divx'; expected h264"),
         ("a.mov", "cutout", {"crf": 3}, "prores takes no crf"),
+        ("a.mov", "cutout", {"preset": "fast"}, "prores takes no preset; h264, hevc, av1 do"),
+        ("a.mp4", "composite", {"preset": "quick"}, "h264 takes ultrafast, superfast, veryfast"),
+        ("a.mp4", "composite", {"codec": "av1", "preset": "14"}, "av1 takes 13, 12"),
         ("a.mov", "cutout", {"bitrate": "3M"}, "prores takes no bit rate"),
         ("a.mov", "cutout", {"lossless": True}, "prores is not lossless here; h264"),
         ("a.mp4", "composite", {"crf": 52}, "0 .best. to 51"),

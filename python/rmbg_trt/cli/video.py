@@ -63,6 +63,10 @@ class ClipChoice:
     ] = None
     bitrate: Annotated[str | None, typer.Option(metavar="BITS", help="Bit rate, such as 4M, instead of --crf.")] = None
     lossless: Annotated[bool, typer.Option("--lossless", help="For h264, vp9, webp; ffv1 and png always are.")] = False
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Speed of the encoder: ultrafast to placebo for h264 and hevc, 13 (fastest) to 0 for av1."),
+    ] = None
     start: Annotated[str | None, typer.Option(metavar="TIME", help="Where to begin: 12.5, 1:02.5 or 1:00:02.")] = None
     duration: Annotated[str | None, typer.Option(metavar="TIME", help="How much to read.")] = None
     fps: Annotated[

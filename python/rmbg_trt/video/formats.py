@@ -50,6 +50,8 @@ class Codec:
 
 # At the same constant quality a third of the work of the encoders' own default, and hardly a larger file.
 _FAST = {"preset": "veryfast"}
+_X26X_PRESETS = tuple("ultrafast superfast veryfast faster fast medium slow slower veryslow placebo".split())
+_PRESETS = {"h264": _X26X_PRESETS, "hevc": _X26X_PRESETS, "av1": tuple(map(str, range(13, -1, -1)))}  # fastest first
 # With B-frames, x265 writes wrong times into very short clips.
 _X265 = {**_FAST, "x265-params": "log-level=error:bframes=0"}
 # VP9 stores alpha as a second stream, to which alternate reference frames would not fit.
@@ -217,7 +219,7 @@ def choose_format(target: Path, options: VideoOptions) -> OutputFormat:
         raise InputError(
             f"{name} in {suffix} has no transparency; write a cutout to {_TRANSPARENT}, or give a background"
         )
-    codec_options = {**codec.options, **_quality(name, codec, options)}
+    codec_options = {**codec.options, **_preset(name, options.preset), **_quality(name, codec, options)}
     if name == "prores":
         codec_options["profile"] = "4444" if output == "cutout" else "hq"
     bit_rate = None if options.bitrate is None else _parse_bit_rate(options.bitrate)
@@ -233,6 +235,18 @@ def _default_codec(suffix: str, container: Container, output: Output) -> str:
     if transparent and (output == "cutout" or (output == "alpha" and suffix in ("mov", "mkv"))):
         return transparent[0]
     return container.codecs[0]
+
+
+def _preset(name: str, preset: str | None) -> dict[str, str]:
+    """Returns the encoder's option for the requested speed."""
+    if preset is None:
+        return {}
+    presets = _PRESETS.get(name, ())
+    if not presets:
+        raise InputError(f"{name} takes no preset; {', '.join(_PRESETS)} do")
+    if preset not in presets:
+        raise InputError(f"the preset is {preset!r}; {name} takes {', '.join(presets)} (fastest first)")
+    return {"preset": preset}
 
 
 def _quality(name: str, codec: Codec, options: VideoOptions) -> dict[str, str]:

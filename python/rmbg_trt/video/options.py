@@ -24,6 +24,7 @@ class VideoKeywords(FrameKeywords, total=False):
     crf: int | None
     bitrate: str | None
     lossless: bool
+    preset: str | None
     start: Fraction | float | None
     duration: Fraction | float | None
     fps: Fraction | float | None
@@ -48,6 +49,7 @@ class VideoOptions:
         crf: Constant quality; smaller is better.
         bitrate: Bits per second, such as "4M"; instead of ``crf``.
         lossless: Encode without loss, if the codec can.
+        preset: The encoder's speed: "ultrafast" to "placebo" for h264 and hevc, "13" (fastest) to "0" for av1.
         start: Seconds after the first frame to begin at.
         duration: Seconds to work on.
         fps: A constant frame rate; None keeps the frames' own times.
@@ -67,6 +69,7 @@ class VideoOptions:
     crf: int | None = None
     bitrate: str | None = None
     lossless: bool = False
+    preset: str | None = None
     start: Fraction | float | None = None
     duration: Fraction | float | None = None
     fps: Fraction | float | None = None
