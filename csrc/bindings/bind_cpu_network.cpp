@@ -10,6 +10,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/option_names.h"
+#include "core/buffer.h"
 #include "network/cpu/cpu_network.h"
 
 namespace rmbg {
@@ -121,6 +122,7 @@ std::shared_ptr<cpu::CpuModel> share_model(const std::string& key, std::shared_p
   for (auto each = models.begin(); each != models.end();) each = each->second.expired() ? models.erase(each) : ++each;
   if (auto living = find_model(key)) return living;
   models[key] = model;
+  trim_heap();  // the file and the graph are freed by now; packing took as much memory again
   return model;
 }
 
