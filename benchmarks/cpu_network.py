@@ -83,7 +83,7 @@ def measure(name: str, rounds: int, layers: int) -> dict[str, Any]:
     }
     profiled = [(network, model)]
     if _core.cpu_info()["bf16"]:
-        bf16_model = compile_model(path, None, "bf16")
+        bf16_model = compile_model(path, None, lambda graph: _core.CpuModel(graph, "bf16"))
         bf16_network, bf16_request = bf16_model.network(), openvino_request("bf16")
         bf16_request.set_input_tensor(openvino.Tensor(x))
         contenders |= {"native_bf16": lambda: bf16_network.run(x), "openvino_bf16": bf16_request.infer}
