@@ -65,8 +65,7 @@ in `benchmarks/results`.
 
 ## Claims
 
-A figure in parentheses is from a second, independent run. OpenVINO's bf16 is faster for u2net but changes mattes
-visibly, so it is not the default ([Precision](precision.md#bfloat16)).
+A figure in parentheses is from a second, independent run.
 
 | Benchmark | Claim | Measured | Required | Met |
 |---|---|---|---|---|
