@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from .. import _core
 from ..errors import Error, InputError, ModelError
 from ..files import model_sha256
 from ..recipe import Sidecar, Tensor, read_sidecar
@@ -26,7 +27,8 @@ def inspect(path: Path) -> Rows:
     """Describes a model file.
 
     Args:
-        path: A ``.plan``/``.engine`` of any TensorRT, an ``.onnx`` file, an OpenVINO ``.xml``, or a checkpoint.
+        path: A ``.plan``/``.engine`` of any TensorRT, an ``.onnx`` or ``.rmbg`` file, an OpenVINO ``.xml``, or a
+            checkpoint.
 
     Returns:
         (title, value) pairs to show in this order. A plan is described by its sidecar and, if its runtime and a GPU are
@@ -43,6 +45,8 @@ def inspect(path: Path) -> Rows:
     rows = [("file", f"{path.name}, {_size(path.stat().st_size)}"), ("sha256", model_sha256(path))]
     if kind in TITLES:
         rows += _plan(path, kind)
+    elif kind == "native":
+        rows += _native(path)
     elif suffix == ".onnx":
         rows += _onnx(path)
     elif suffix == ".xml":
@@ -89,6 +93,18 @@ def _onnx(path: Path) -> Rows:
         ("nodes", f"{sum(counts.values())}: " + ", ".join(f"{count} {name}" for name, count in counts.items())),
     ]
     return [*rows, ("architecture", _architecture(model))]
+
+
+def _native(path: Path) -> Rows:
+    model = _core.read_model_file(str(path))
+    mean, std = model.normalization
+    bf16 = f"{model.centres.size} centres, {'keeps' if model.keeps_mattes else 'does not keep'} the mattes of fp32"
+    return [
+        ("kind", "model file of our own network"),
+        ("input", str([1, *model.graph.shape(0)])),
+        ("recipe", f"mean {tuple(mean)}, std {tuple(std)}"),
+        ("bf16", bf16 if model.centres.size else "no centres"),
+    ]
 
 
 def _openvino(path: Path) -> Rows:

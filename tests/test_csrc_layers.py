@@ -15,7 +15,8 @@ MAY_INCLUDE = {
     "network": {"core"},
     "postprocess": {"core", "preprocess"},
     "pipeline": {"core", "preprocess", "network", "postprocess"},
-    "bindings": {"core", "preprocess", "network", "postprocess", "pipeline", "pybind11"},
+    "engine": {"core", "preprocess", "network", "postprocess", "pipeline"},
+    "bindings": {"core", "preprocess", "network", "postprocess", "pipeline", "engine", "pybind11"},
 }
 
 

@@ -18,6 +18,7 @@ void register_device_array(pybind11::module_& m);
 void register_frame_options(pybind11::module_& m);
 void register_device_frames(pybind11::module_& m);
 void register_ops(pybind11::module_& m);
+void register_model_file(pybind11::module_& m);
 void register_pipeline(pybind11::module_& m);
 
 /// A Python object, or a struct of some, that any thread may drop.

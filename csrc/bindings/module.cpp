@@ -21,6 +21,8 @@ void register_errors() {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const CudaError& error) {
       raise("CudaError", error);
+    } catch (const ModelError& error) {
+      raise("ModelError", error);
     } catch (const NetworkError& error) {
       raise("NetworkError", error);
     } catch (const UnavailableError& error) {
@@ -43,6 +45,7 @@ PYBIND11_MODULE(_core, m) {
   rmbg::register_device(m);
   rmbg::register_network(m);
   rmbg::register_cpu_network(m);
+  rmbg::register_model_file(m);
   rmbg::register_device_array(m);
   rmbg::register_ops(m);
   rmbg::register_frame_options(m);

@@ -6,27 +6,35 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/api.h"
+
 namespace rmbg {
 
-class Error : public std::runtime_error {
+class RMBG_API Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
 /// A CUDA call failed.
-class CudaError : public Error {
+class RMBG_API CudaError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A model file is damaged, or of a kind or version that this build does not read.
+class RMBG_API ModelError : public Error {
  public:
   using Error::Error;
 };
 
 /// The network failed while it ran.
-class NetworkError : public Error {
+class RMBG_API NetworkError : public Error {
  public:
   using Error::Error;
 };
 
 /// A device or feature is not part of this build or not on this machine.
-class UnavailableError : public Error {
+class RMBG_API UnavailableError : public Error {
  public:
   using Error::Error;
 };

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/api.h"
 #include "core/data_type.h"
 #include "core/stream.h"
 
@@ -40,7 +41,7 @@ struct TensorView {
   Layout layout = Layout::kNchw;
 };
 
-class Network {
+class RMBG_API Network {
  public:
   virtual ~Network() = default;
 

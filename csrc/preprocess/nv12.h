@@ -3,6 +3,7 @@
 // interleave U and V; each pair covers 2 x 2 pixels.
 #pragma once
 
+#include "core/api.h"
 #include "core/image_view.h"
 #include "core/stream.h"
 #include "preprocess/nv12_pixel.h"
@@ -12,8 +13,8 @@ namespace rmbg {
 class CudaQueue;
 
 /// The matrix of BT.601 or BT.709 with limited (16..235) or full range.
-YuvMatrix bt601(bool full_range);
-YuvMatrix bt709(bool full_range);
+RMBG_API YuvMatrix bt601(bool full_range);
+RMBG_API YuvMatrix bt709(bool full_range);
 
 /// nv12: both planes as one gray image of the frame's width (even) and 3/2 of its height (even).
 /// dst: kBgr8 or kRgb8, the frame's size. Nothing overlaps. Runs on all cores; allocates nothing.

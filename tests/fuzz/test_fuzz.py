@@ -54,7 +54,7 @@ def programs(built: Callable[..., Path]) -> Path:
 class TestCore:
     pytestmark = needs_a_build
 
-    @pytest.mark.parametrize("name", ["frames", "graphs", "resample"])
+    @pytest.mark.parametrize("name", ["frames", "graphs", "model_file", "resample"])
     def test_changed_inputs_are_handled(self, name: str, programs: Path, tmp_path: Path) -> None:
         command = [programs / f"{name}_fuzz", f"-max_total_time={SECONDS}"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)

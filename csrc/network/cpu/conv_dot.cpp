@@ -49,11 +49,12 @@ class DotLayer : public RowLayer {
     result.kernel = node.kernel;
     result.bias.assign(kBlock, 0.0f);
     const std::size_t per_output = node.weights.size() / node.bias.size(), low = kLow * per_output;
-    result.weights.assign(kBlock * per_output, 0.0f);
+    std::vector<float> weights(kBlock * per_output);
     for (std::size_t i = 0; i < node.weights.size(); ++i) {
-      result.weights[i] = node.weights[i];
-      result.weights[low + i] = node.weights[i] - to_float(to_bf16(node.weights[i]));
+      weights[i] = node.weights[i];
+      weights[low + i] = node.weights[i] - to_float(to_bf16(node.weights[i]));
     }
+    result.weights = std::move(weights);
     return result;
   }
 

@@ -9,11 +9,16 @@
 namespace rmbg::cpu {
 namespace {
 
+constexpr int kMostChannels = 1 << 14;  // U^2-Net has 1024
+
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
 void check_size(const Shape& shape) {
   if (shape.channels < 1 || shape.height < 1 || shape.width < 1)
     refuse("a tensor has shape " + to_string(shape) + "; every side must be at least 1");
+  if (shape.channels > kMostChannels)
+    refuse("a tensor has shape " + to_string(shape) + "; expected at most " + std::to_string(kMostChannels) +
+           " channels");
   // The kernels use int offsets within a plane and 64 bits for whole tensors.
   if (static_cast<std::int64_t>(shape.height) * shape.width > std::numeric_limits<int>::max() / 64)
     refuse("a tensor has shape " + to_string(shape) + ", which is too large; use a smaller network size");
@@ -45,7 +50,7 @@ int Graph::append(Node node, Shape shape) {
   return values() - 1;
 }
 
-int Graph::conv(int x, std::vector<float> weights, std::vector<float> bias, int kernel, int dilation) {
+int Graph::conv(int x, Weights weights, std::vector<float> bias, int kernel, int dilation) {
   const Shape in = checked(x);
   if (kernel != 1 && kernel != 3) refuse("a convolution is " + std::to_string(kernel) + " wide; expected 1 or 3");
   if (dilation < 1) refuse("a convolution's dilation is " + std::to_string(dilation) + "; expected at least 1");
@@ -78,6 +83,7 @@ int Graph::concat(std::vector<int> values) {
       refuse("a concatenation joins " + to_string(in) + " with height " + std::to_string(shape.height) + " and width " +
              std::to_string(shape.width) + "; they must agree");
     shape.channels += in.channels;
+    check_size(shape);  // each time, so that the sum cannot overflow
   }
   return append({OpKind::kConcat, std::move(values)}, shape);
 }

@@ -3,8 +3,11 @@
 // have stride 1 and "same" zero padding. The methods check shapes as the graph grows.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rmbg::cpu {
@@ -35,14 +38,38 @@ struct Shape {
   }
 };
 
+/// Numbers of a layer, in memory of their own or in a file that is mapped into memory. Copies share them.
+class Weights {
+ public:
+  Weights() = default;
+  Weights(std::vector<float> values) {  // NOLINT: implicit on purpose
+    const auto own = std::make_shared<const std::vector<float>>(std::move(values));
+    data_ = own->data();
+    size_ = own->size();
+    owner_ = own;
+  }
+  /// `owner` keeps the memory.
+  Weights(const float* data, std::size_t size, std::shared_ptr<const void> owner)
+      : data_(data), size_(size), owner_(std::move(owner)) {}
+
+  const float* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  float operator[](std::size_t index) const { return data_[index]; }
+
+ private:
+  const float* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::shared_ptr<const void> owner_;
+};
+
 struct Node {
   OpKind kind;
   std::vector<int> inputs;
   int output = -1;
   // Convolution:
   int kernel = 0, dilation = 1;
-  std::vector<float> weights{};  // (cout, cin, kernel, kernel)
-  std::vector<float> bias{};     // (cout)
+  Weights weights{};          // (cout, cin, kernel, kernel)
+  std::vector<float> bias{};  // (cout)
   // Resize:
   Coordinates coordinates = Coordinates::kHalfPixel;
 };
@@ -53,7 +80,7 @@ class Graph {
   explicit Graph(Shape input);
 
   /// kernel 1 or 3; weights (cout, cin, kernel, kernel), bias (cout).
-  int conv(int x, std::vector<float> weights, std::vector<float> bias, int kernel, int dilation);
+  int conv(int x, Weights weights, std::vector<float> bias, int kernel, int dilation);
   /// 2x2, stride 2, ceil mode: an odd last row or column is pooled alone.
   int max_pool(int x);
   int concat(std::vector<int> values);                                // along channels

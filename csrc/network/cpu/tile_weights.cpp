@@ -42,13 +42,15 @@ Node split_inputs(const Node& node) {
   result.kernel = node.kernel;
   result.dilation = node.dilation;
   result.bias = node.bias;
+  std::vector<float> weights;
   const std::size_t per_output = node.weights.size() / node.bias.size();  // channels * taps
   for (std::size_t o = 0; o < node.bias.size(); ++o)
     for (int part = 0; part < 3; ++part)
       for (std::size_t i = 0; i < per_output; ++i) {
         const float weight = node.weights[o * per_output + i];
-        result.weights.push_back(part < 2 ? weight : weight - to_float(to_bf16(weight)));
+        weights.push_back(part < 2 ? weight : weight - to_float(to_bf16(weight)));
       }
+  result.weights = std::move(weights);
   return result;
 }
 

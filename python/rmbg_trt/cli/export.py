@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..export import int8_job, job
 from ..export.inspect_file import inspect
 from ..export.options import Options, Range
+from ..networks import native_export
 from .console import EXIT_USAGE, VerboseOption, error_boundary, fail, out, say, setup_logging, stages_bar
 from .options import CalibrationOption, parse_size
 
@@ -41,7 +42,9 @@ def export(
     ] = None,
     target: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="OUT", help="The file to write. Default: NAME.plan, .onnx or .int8.xml."),
+        typer.Option(
+            "--out", "-o", metavar="OUT", help="The file to write. Default: NAME.plan, .onnx, .rmbg or .int8.xml."
+        ),
     ] = None,
     runtime: Annotated[
         _Runtime, typer.Option(help="auto: TensorRT if there is a GPU, else TensorRT-RTX.")
@@ -68,6 +71,9 @@ def export(
         Path | None, typer.Option(metavar="FILE", help="TensorRT's timings; read if it exists, then written.")
     ] = None,
     onnx_only: Annotated[bool, typer.Option("--onnx-only", help="Stop at ONNX; needs no TensorRT.")] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="Write one flat file (.rmbg) for programs in C and C++, on the CPU.")
+    ] = False,
     images: Annotated[
         Path | None,
         typer.Option(
@@ -105,6 +111,9 @@ def export(
     int8 for the CPU, calibrated with your photographs and verified with masks:
     [bold]rmbg-trt export u2net -o u2net.xml --precision int8 --calibration photos --verify val[/bold]
 
+    One file for programs in C and C++:
+    [bold]rmbg-trt export u2netp --native -o u2netp.rmbg[/bold]
+
     Describe a file: [bold]rmbg-trt export --inspect u2net.plan[/bold]
     """
     setup_logging(verbose)
@@ -117,15 +126,22 @@ def export(
         return
     if source is None:
         fail("give a SOURCE to export, or --inspect FILE; see: rmbg-trt export --help", EXIT_USAGE)
+    plans = runtime is not _Runtime.auto or onnx_only or targets or workspace or timing_cache or device != "auto"
+    plans = plans or dynamic or batch != "1"
+    if native:
+        if plans or images or calibration or precision is _Precision.int8:
+            fail(
+                "--native is for the CPU and for one image of one size; no options of plans, int8 or --verify",
+                EXIT_USAGE,
+            )
+        file = target or Path(Path(source).stem + ".rmbg")
+        _native(source, file, size=_usage_sides(size), force=force, overwrite=overwrite)
+        return
     if precision is _Precision.int8:
-        plans = runtime is not _Runtime.auto or onnx_only or targets or workspace or timing_cache or device != "auto"
-        if plans or dynamic or batch != "1":
+        if plans:
             fail("--precision int8 is for the CPU and for one image of one size; no options of plans", EXIT_USAGE)
         file = target or Path(Path(source).stem + ".int8.xml")
-        try:
-            sides = _sides(size)
-        except InputError as error:
-            fail(str(error), EXIT_USAGE)
+        sides = _usage_sides(size)
         _int8(source, file, calibration=calibration, verify=images, size=sides, force=force, overwrite=overwrite)
         return
     if calibration is not None:
@@ -166,6 +182,19 @@ def _int8(source: str, target: Path, **options: Any) -> None:
     _report_failures(model.check.failures(), written=options["force"])
     size = (target.stat().st_size + target.with_suffix(".bin").stat().st_size) / 1e6
     typer.echo(f"{target}: int8, {size:.2f} MB")
+
+
+def _native(source: str, target: Path, **options: Any) -> None:
+    with stages_bar(native_export.STAGES, progress.TimeElapsedColumn()) as on_progress:
+        model = native_export.export_native(source, target, progress=on_progress, **options)
+    if model.fp32 is not None:
+        say(f"fp32 against ONNX Runtime: mean |Δalpha| {model.fp32.mean_alpha:.4f} of 255")
+    if model.bf16 is not None:
+        say(f"bf16: {model.bf16}")
+    for note in model.notes:
+        say(note, style="yellow")
+    _report_failures(model.failures(), written=options["force"])
+    typer.echo(f"{target}: {'x'.join(map(str, model.size))}, {target.stat().st_size / 1e6:.2f} MB")
 
 
 def _report_failures(failures: list[str], *, written: bool) -> None:
@@ -216,6 +245,13 @@ def _options(**values: object) -> Options:
     ):
         raise InputError("--device, --targets, --workspace and --timing-cache are for plans, not for --onnx-only")
     return options
+
+
+def _usage_sides(size: str | None) -> tuple[int, int] | None:
+    try:
+        return _sides(size)
+    except InputError as error:
+        fail(str(error), EXIT_USAGE)
 
 
 def _sides(size: str | None) -> tuple[int, int] | None:

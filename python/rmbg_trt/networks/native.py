@@ -23,7 +23,7 @@ from ..export.images import SHIPPED
 from ..image import read_image
 from ..models import content_sha256
 from ..runtimes.devices import require_bf16
-from ..runtimes.native import compile_model, processor_name
+from ..runtimes.native import centres_of_file, compile_model, processor_name
 from ..runtimes.request import Opened, Request, UnsupportedNetworkError
 
 ROUNDS = 2  # the first one measures without centres, so it is slightly off
@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 
 
 def open(path: Path, request: Request) -> Opened:
-    """Opens an ONNX file. "auto" means fp32.
+    """Opens an ONNX or model file. "auto" means fp32.
 
     Raises:
         UnsupportedNetworkError: Our network lacks a layer of the model, the file is OpenVINO's, or int8 is requested.
@@ -97,6 +97,8 @@ def compile_bf16(path: Path, graph: _core.CpuGraph) -> _core.CpuModel:
     Raises:
         InputError: The core does not run this graph in bf16.
     """
+    if (kept := centres_of_file(path)).size:
+        return _core.CpuModel(graph, "bf16", kept)
     _, height, width = graph.shape(0)
     photographs = sorted(SHIPPED.glob("*.jpg"))
     names = [photograph.name for photograph in photographs]

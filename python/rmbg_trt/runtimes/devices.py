@@ -23,6 +23,7 @@ GPU_RUNTIMES = (*TENSORRT, "torch")  # fastest first
 RUNTIMES = (*CPU_RUNTIMES, *GPU_RUNTIMES)
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 _MAGIC = {b"ftrt": "tensorrt", b"vtrt": "tensorrt_rtx"}
+_MODEL_FILE = b"\x89RMBG\r\n\x1a"  # csrc/engine/sections.h
 _CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
@@ -100,18 +101,23 @@ def require_bf16() -> None:
 
 
 def file_kind(path: Path) -> str:
-    """The kind of a model file: "tensorrt" or "tensorrt_rtx" for their plans, "checkpoint", "openvino" or "onnx".
+    """The kind of a model file.
+
+    Returns:
+        "tensorrt" or "tensorrt_rtx" for their plans, "native" (``.rmbg``), "checkpoint", "openvino" or "onnx".
 
     Raises:
         ModelError: It cannot be read.
     """
     try:
         with path.open("rb") as file:
-            kind = plan_kind(file.read(64))
+            head = file.read(64)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
     suffix = path.suffix.lower()
-    return kind or ("checkpoint" if suffix in _CHECKPOINTS else "openvino" if suffix == ".xml" else "onnx")
+    if head.startswith(_MODEL_FILE) or suffix == ".rmbg":
+        return "native"
+    return plan_kind(head) or ("checkpoint" if suffix in _CHECKPOINTS else "openvino" if suffix == ".xml" else "onnx")
 
 
 def plan_kind(head: bytes) -> str | None:
@@ -125,7 +131,7 @@ def plan_kind(head: bytes) -> str | None:
 
 
 def gpu_candidates(path: Path, kind: str, runtime: str) -> tuple[str, ...]:
-    """The runtimes to try for a file on a GPU, the best first; none for OpenVINO files.
+    """The runtimes to try for a file on a GPU, the best first; none for files that are for the CPU.
 
     Args:
         path: For messages.
@@ -139,9 +145,10 @@ def gpu_candidates(path: Path, kind: str, runtime: str) -> tuple[str, ...]:
         if runtime not in ("auto", kind):
             raise InputError(f"{path.name} is a plan of {TITLES[kind]}; it runs with runtime={kind!r} only")
         return (kind,)
-    if kind == "openvino":
+    if kind in ("openvino", "native"):
         if runtime != "auto":
-            raise InputError(f"{path.name} is an OpenVINO model, which runs on the CPU; give its ONNX file")
+            what = "an OpenVINO model" if kind == "openvino" else "a model file of our own network"
+            raise InputError(f"{path.name} is {what}, which runs on the CPU; give its ONNX file")
         return ()
     return GPU_RUNTIMES if runtime == "auto" else (runtime,)
 

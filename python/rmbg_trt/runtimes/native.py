@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our own CPU network (csrc/network/cpu): translates an ONNX file into its graph and compiles it for this processor.
 
+A model file (``.rmbg``, see csrc/engine/model_file.h) holds the graph already.
+
 Every size is computed on the way. The CPU network has only a few kinds of layers. Any other raises
 ``UnsupportedNetworkError`` with the reason, and another runtime may run the model.
 """
@@ -16,7 +18,9 @@ import numpy as np
 
 from .. import _core
 from ..errors import InputError, ModelError
+from ..recipe import check_normalisation
 from . import onnx_layers
+from .devices import file_kind
 from .onnx_file import OnnxNetwork, SizeError, check_output, needed_nodes, opset_of, read_network
 from .onnx_node import CONSTANT_OPERATORS, Array, GraphError, Node, PartialGraph, constant_value, evaluate, read_node
 from .request import UnsupportedNetworkError
@@ -27,7 +31,7 @@ def compile_model(
     size: tuple[int, int] | None,
     compile_graph: Callable[[_core.CpuGraph], _core.CpuModel] = _core.CpuModel,
 ) -> _core.CpuModel:
-    """Reads an ONNX file and packs its weights for this processor.
+    """Reads an ONNX or model file and packs its weights for this processor.
 
     Args:
         path: The file.
@@ -41,13 +45,30 @@ def compile_model(
     """
     if path.suffix.lower() == ".xml":
         raise UnsupportedNetworkError("it reads ONNX files, and .xml is OpenVINO's format")
-    network = read_network(path, size)
+    graph = _graph_of_file(path, size) if file_kind(path) == "native" else import_graph(read_network(path, size))
     try:
-        return compile_graph(import_graph(network))
+        return compile_graph(graph)
     except SizeError:
         raise
     except InputError as error:  # the core's own checks, such as the largest dilation
         raise UnsupportedNetworkError(str(error)) from error
+
+
+def centres_of_file(path: Path) -> Array:
+    """The centres for bf16 in a model file, (n,) float32; empty if it has none or is of another kind."""
+    return _core.read_model_file(str(path)).centres if file_kind(path) == "native" else np.zeros(0, np.float32)
+
+
+def _graph_of_file(path: Path, size: tuple[int, int] | None) -> _core.CpuGraph:
+    model = _core.read_model_file(str(path))
+    check_normalisation(path.name, *model.normalization)
+    own = model.graph.shape(0)[1:]
+    if size not in (None, own):
+        text, wanted = ("x".join(map(str, sides)) for sides in (own, size or own))
+        raise SizeError(
+            f"{path.name} is a model file for {text} only; leave size out, or export it with --size {wanted}"
+        )
+    return model.graph
 
 
 @functools.cache
