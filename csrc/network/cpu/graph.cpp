@@ -10,6 +10,7 @@ namespace rmbg::cpu {
 namespace {
 
 constexpr int kMostChannels = 1 << 14;  // U^2-Net has 1024
+constexpr int kLargestDilation = 4096;  // U^2-Net has 8
 
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
@@ -53,7 +54,9 @@ int Graph::append(Node node, Shape shape) {
 int Graph::conv(int x, Weights weights, std::vector<float> bias, int kernel, int dilation) {
   const Shape in = checked(x);
   if (kernel != 1 && kernel != 3) refuse("a convolution is " + std::to_string(kernel) + " wide; expected 1 or 3");
-  if (dilation < 1) refuse("a convolution's dilation is " + std::to_string(dilation) + "; expected at least 1");
+  if (dilation < 1 || dilation > kLargestDilation)
+    refuse("a convolution's dilation is " + std::to_string(dilation) + "; expected 1 to " +
+           std::to_string(kLargestDilation));
   const std::size_t expected = bias.size() * static_cast<std::size_t>(in.channels) * kernel * kernel;
   if (bias.empty() || weights.size() != expected)
     refuse("a convolution has " + std::to_string(weights.size()) + " weights; expected " + std::to_string(expected) +

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import UnavailableError
+from ..errors import InputError, UnavailableError
 from ..runtimes.devices import (
     CPU_RUNTIMES,
     GPU_RUNTIMES,
@@ -137,7 +137,9 @@ def _open_best_on_cpu(path: Path, kind: str, runtime: str, request: Request) -> 
         precision = "auto" if kept else candidate.precision
         return _open(candidate.runtime, path, kind, dataclasses.replace(request, precision=precision))
 
-    if kind == "native":  # a model file
+    if kind == "native":
+        if runtime == "openvino":
+            raise InputError(f"{path.name} is a model file of our own network; expected runtime 'auto' or 'native'")
         runtime = "native"
     wanted = candidates(runtime, request.precision)
     asked = request.precision != "auto"
