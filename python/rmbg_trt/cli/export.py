@@ -127,9 +127,9 @@ def export(
     if source is None:
         fail("give a SOURCE to export, or --inspect FILE; see: rmbg-trt export --help", EXIT_USAGE)
     plans = runtime is not _Runtime.auto or onnx_only or targets or workspace or timing_cache or device != "auto"
-    plans = plans or dynamic or batch != "1"
+    one_image = not plans and not dynamic and batch == "1"
     if native:
-        if plans or images or calibration or precision is _Precision.int8:
+        if not one_image or images or calibration or precision is _Precision.int8:
             fail(
                 "--native is for the CPU and for one image of one size; no options of plans, int8 or --verify",
                 EXIT_USAGE,
@@ -138,7 +138,7 @@ def export(
         _native(source, file, size=_usage_sides(size), force=force, overwrite=overwrite)
         return
     if precision is _Precision.int8:
-        if plans:
+        if not one_image:
             fail("--precision int8 is for the CPU and for one image of one size; no options of plans", EXIT_USAGE)
         file = target or Path(Path(source).stem + ".int8.xml")
         sides = _usage_sides(size)
