@@ -41,6 +41,7 @@ CLAIMS = [
     ("live_latency", "Live latency", "live_latency.py"),
     ("memory", "Memory over 2,000 frames", "memory.py"),
     ("start_up", "Start-up time", "start_up.py"),
+    ("cpp_start", "First mask of a C++ program", "cpp_start.py"),
     ("guard", "What the speed guard compares with", "guard.py --store"),
     ("export_parity", "Exported model against the official file", "export_parity.py --images FOLDER"),
     ("export_speed", "Speed of an exported model", "export_speed.py"),
