@@ -13,10 +13,10 @@ EDITABLE := --config-settings=editable.rebuild=true --editable
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
 SITE = $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
-CLANG_SOURCES := $(shell git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
+CLANG_SOURCES := $(shell git ls-files '*.h' '*.c' '*.cpp' '*.cu' '*.cuh' 2>/dev/null)
 
 .PHONY: help dev quick test demo lint layers types typed docs format bench-guard window-check gpu-check gpu-bundle sanitize fuzz \
-  clean
+  arm-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -112,6 +112,10 @@ sanitize: $(VENV)/.tools  ## the core's tests under AddressSanitizer and UBSan, 
 FUZZ_SECONDS ?= 60
 fuzz: typed $(VENV)/.tools  ## all fuzz targets, FUZZ_SECONDS each; those of the core need clang++
 	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/fuzz $(FUZZ_SECONDS)
+
+# Only on request and in CI's weekly run: it builds everything once more, and QEMU is slow.
+arm-check: typed $(VENV)/.tools  ## the C++ library for aarch64 under QEMU; needs g++-aarch64-linux-gnu and qemu-user
+	PATH=$(abspath $(BIN)):$$PATH python tests/arm/check.py
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist demo

@@ -54,6 +54,7 @@ void register_model_file(py::module_& m) {
           "(n,) float32: for CpuModel in bf16; empty if the file has none.")
       .def_readonly("keeps_mattes", &ModelFile::keeps_mattes, "Whether the export found that bf16 keeps the mattes.")
       .def_property_readonly("normalization", &normalization, "Mean and standard deviation of red, green and blue.");
+  m.attr("CENTRES_FORMAT") = kCentresFormat;
   m.def("read_model_file", &read, py::arg("path"));
   m.def("model_file_bytes", &model_file_bytes, py::arg("graph"), py::arg("centres"), py::arg("keeps_mattes"),
         py::arg("mean"), py::arg("std"), "The bytes of a model file.");

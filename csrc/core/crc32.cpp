@@ -11,7 +11,7 @@ namespace {
 
 using Tables = std::array<std::array<std::uint32_t, 256>, 8>;
 
-constexpr Tables make_tables() {
+Tables make_tables() {
   Tables tables{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
     std::uint32_t value = byte;
@@ -26,11 +26,10 @@ constexpr Tables make_tables() {
   return tables;
 }
 
-constexpr Tables kTables = make_tables();
-
 }  // namespace
 
 std::uint32_t crc32(const void* data, std::size_t bytes) {
+  static const Tables tables = make_tables();  // 8 KB that the binary need not hold
   const auto* next = static_cast<const std::uint8_t*>(data);
   std::uint32_t crc = ~0u;
   for (; bytes >= 8; bytes -= 8, next += 8) {
@@ -38,10 +37,10 @@ std::uint32_t crc32(const void* data, std::size_t bytes) {
     std::memcpy(&low, next, 4);
     std::memcpy(&high, next + 4, 4);
     low ^= crc;
-    crc = kTables[7][low & 255] ^ kTables[6][low >> 8 & 255] ^ kTables[5][low >> 16 & 255] ^ kTables[4][low >> 24] ^
-          kTables[3][high & 255] ^ kTables[2][high >> 8 & 255] ^ kTables[1][high >> 16 & 255] ^ kTables[0][high >> 24];
+    crc = tables[7][low & 255] ^ tables[6][low >> 8 & 255] ^ tables[5][low >> 16 & 255] ^ tables[4][low >> 24] ^
+          tables[3][high & 255] ^ tables[2][high >> 8 & 255] ^ tables[1][high >> 16 & 255] ^ tables[0][high >> 24];
   }
-  for (; bytes > 0; --bytes, ++next) crc = (crc >> 8) ^ kTables[0][(crc ^ *next) & 255];
+  for (; bytes > 0; --bytes, ++next) crc = (crc >> 8) ^ tables[0][(crc ^ *next) & 255];
   return ~crc;
 }
 

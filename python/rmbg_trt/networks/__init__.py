@@ -62,7 +62,7 @@ def open_network(path: Path, *, device: str, runtime: str, precision: str, reque
     if opened is not None:
         why = f"cuda:{gpu} because " + ("there is a GPU" if device == "auto" else "it was asked for")
         return opened, _sentence(why, opened.reason, passed_over)
-    tried = "; ".join(passed_over) or f"it is a file of {kind}, which is for the CPU"
+    tried = "; ".join(passed_over) or "it is a model of our own network or an OpenVINO model, which is for the CPU"
     if device != "auto" or runtime != "auto" or precision == "fp16" or kind in TENSORRT:
         raise UnavailableError(f"nothing on cuda:{gpu} can run {path.name}: {tried}")
     log.warning("%s runs on the CPU, because nothing on the GPU can run it: %s", path.name, tried)

@@ -28,7 +28,6 @@ from ..runtimes.request import Opened, Request, UnsupportedNetworkError
 
 ROUNDS = 2  # the first one measures without centres, so it is slightly off
 KEPT_TABLES = 32
-FORMAT = 1  # version of the table: which activations have a centre, in which order
 
 Floats = NDArray[np.float32]
 
@@ -102,7 +101,7 @@ def compile_bf16(path: Path, graph: _core.CpuGraph) -> _core.CpuModel:
     _, height, width = graph.shape(0)
     photographs = sorted(SHIPPED.glob("*.jpg"))
     names = [photograph.name for photograph in photographs]
-    parts = [content_sha256(path), height, width, names, _core.__version__, FORMAT]
+    parts = [content_sha256(path), height, width, names, _core.__version__, _core.CENTRES_FORMAT]
     file = entry_path("centres", path.stem, parts, ".npy")
     centres = read_entry(file, _parse)
     if centres is not None:
