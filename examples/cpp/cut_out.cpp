@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cuts out one image:  cut_out MODEL.rmbg IN.ppm OUT.pam [alpha|cutout|composite] [auto|fp32|bf16]
-// With libpng, IN and OUT may also be PNG files.
+// A composite is over black. With libpng, IN and OUT may also be PNG files.
 #include <rmbg/engine.h>
 
 #include <iostream>

@@ -102,7 +102,7 @@ def test_a_package_of_another_version_is_not_found(installed: Path, tmp_path: Pa
 class TestCutOut:
     @pytest.mark.weights
     @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-    @pytest.mark.parametrize("output", ["alpha", "cutout"])
+    @pytest.mark.parametrize("output", ["alpha", "cutout", "composite"])
     def test_the_same_bytes_as_in_python(
         self, examples: Path, u2netp: Path, output: str, precision: str, tmp_path: Path
     ) -> None:
@@ -113,7 +113,7 @@ class TestCutOut:
         done = run(examples / "cut_out", u2netp, image, out, output, precision)
         assert done.stderr == f"{precision}: it was asked for\n".encode()
         with Engine(u2netp, device="cpu", precision=precision, color="rgb") as engine:
-            expected = engine.run(rgb, output=output)
+            expected = engine.run(rgb, output=output, background=(0, 0, 0))
         header = b"P5\n512 512\n255\n" if output == "alpha" else b"ENDHDR\n"
         assert out.read_bytes().partition(header)[2] == expected.tobytes()
 
