@@ -93,9 +93,9 @@ class TestContainer:
         with pytest.raises(ModelError, match=f"has no section '{name}'; copy the file again"):
             read(tmp_path, pack(sections))
 
-    def test_every_length_is_refused_but_the_whole(self, tmp_path: Path) -> None:
+    def test_no_other_length_is_accepted(self, tmp_path: Path) -> None:
         data = small()
-        for length in range(len(data)):
+        for length in (*range(0, len(data), 5), len(data) - 1):
             with pytest.raises(ModelError, match=r"m\.rmbg: "):
                 read(tmp_path, data[:length])
         with pytest.raises(ModelError, match=f"has {len(data) + 1} bytes; its header says {len(data)}"):
