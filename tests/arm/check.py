@@ -52,7 +52,6 @@ def build(source: Path, tree: Path, *options: str, targets: tuple[str, ...] = ()
     }
     call(
         "cmake",
-        "--no-warn-unused-cli",
         "-G",
         "Ninja",
         "-S",
