@@ -87,7 +87,7 @@ def test_bf16_that_the_core_lacks_is_left_out(tmp_path: Path) -> None:
 def test_bf16_that_loses_too_much_is_marked(deep_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for bound, keeps in ((255.0, True), (-1.0, False)):
         monkeypatch.setattr(native_export, "MAX_MEAN_ALPHA", bound)
-        monkeypatch.setattr(native_export, "MIN_IOU", {str(deep_model): 0.0})
+        monkeypatch.setattr(native_export, "MIN_IOU", 0.0)
         out = tmp_path / "m.rmbg"
         assert export_native(str(deep_model), out, overwrite=True).keeps_mattes is keeps
         assert _core.read_model_file(str(out)).keeps_mattes is keeps

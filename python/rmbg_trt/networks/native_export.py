@@ -124,7 +124,7 @@ def export_native(
         graph = _graph(network, path)
         progress("reading", 1, 1)
         centres, bf16 = _measure_bf16(graph, network.size, progress)
-        keeps = bf16 is not None and _keeps(bf16, source)
+        keeps = bf16 is not None and _keeps(bf16)
         data = _core.model_file_bytes(graph, centres, keeps, MEAN, STD)
         draft = Path(folder) / "draft.rmbg"
         draft.write_bytes(data)
@@ -171,9 +171,9 @@ def _measure_bf16(
     return centres, check
 
 
-def _keeps(check: MatteCheck, source: str) -> bool:
+def _keeps(check: MatteCheck) -> bool:
     """Whether "auto" may take bf16, as for the engine in Python."""
-    return bool(check.mean_alpha <= MAX_MEAN_ALPHA and check.worst_iou >= MIN_IOU.get(source, 0.995))
+    return bool(check.mean_alpha <= MAX_MEAN_ALPHA and check.worst_iou >= MIN_IOU)
 
 
 def _compare_fp32(network: OnnxNetwork, ours: Predict) -> tuple[MatteCheck | None, str]:
