@@ -1,1 +1,0 @@
-/tmp/wt/fz/python/rmbg_trt/fetch.py
