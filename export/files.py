@@ -79,24 +79,25 @@ def write(artefact: Artefact, source: Source, tensors: tuple[Tensor, Tensor], ch
     plan, config = artefact.plan, source.config
     with atomic_file(artefact.path) as file:
         file.write(artefact.data)
-    write_sidecar(
-        artefact.path,
-        Sidecar(
-            artefact=artefact.path.name,
-            sha256=hashlib.sha256(artefact.data).hexdigest(),
-            input=tensors[0],
-            output=tensors[1],
-            precision=artefact.precision,
-            fp32_layers=artefact.fp32_layers,
-            normalisation=normalisation(config.mean, config.std) if config else normalisation(),
-            source={"name": source.path.name, "sha256": source.sha256, "architecture": source.architecture},
-            tools=package_versions(),
-            runtime=plan.runtime if plan else None,
-            runtime_version=plan.runtime_version if plan else None,
-            targets=plan.targets if plan else (),
-            gpu=plan.gpu.name if plan and plan.gpu else None,
-            compute_capability=plan.gpu.compute_capability if plan and plan.gpu else None,
-            verification=checks.to_list(),
-            forced=bool(checks.failures()),
-        ),
-    )
+        file.flush()  # a full disk shows here, before there is a sidecar
+        write_sidecar(
+            artefact.path,
+            Sidecar(
+                artefact=artefact.path.name,
+                sha256=hashlib.sha256(artefact.data).hexdigest(),
+                input=tensors[0],
+                output=tensors[1],
+                precision=artefact.precision,
+                fp32_layers=artefact.fp32_layers,
+                normalisation=normalisation(config.mean, config.std) if config else normalisation(),
+                source={"name": source.path.name, "sha256": source.sha256, "architecture": source.architecture},
+                tools=package_versions(),
+                runtime=plan.runtime if plan else None,
+                runtime_version=plan.runtime_version if plan else None,
+                targets=plan.targets if plan else (),
+                gpu=plan.gpu.name if plan and plan.gpu else None,
+                compute_capability=plan.gpu.compute_capability if plan and plan.gpu else None,
+                verification=checks.to_list(),
+                forced=bool(checks.failures()),
+            ),
+        )

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The extension module rmbg_trt._core, and how C++ exceptions become Python's.
 #include <stdexcept>
+#include <string>
+#include <system_error>
 
 #include "bindings/bindings.h"
 #include "core/error.h"
@@ -31,6 +33,9 @@ void register_errors() {
       raise("Error", error);
     } catch (const std::invalid_argument& error) {
       raise("InputError", error);
+    } catch (const std::system_error& error) {
+      const std::string what = std::string("the system gives no further thread (") + error.what() + ")";
+      raise("Error", Error(what + "; close other programs, or raise the limits of memory and processes"));
     }
   });
 }

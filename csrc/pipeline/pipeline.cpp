@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/thread_pool.h"
 
 namespace rmbg {
 namespace {
@@ -69,6 +70,7 @@ struct Pipeline::Lane {
 Pipeline::Pipeline(std::vector<std::shared_ptr<Network>> networks, const PipelineOptions& options)
     : id_(next_id()), options_(options), slots_(static_cast<int>(networks.size())), survives_fork_(options.device < 0) {
   if (networks.empty()) throw std::invalid_argument("pipeline: at least one network is needed, one for each slot");
+  static_cast<void>(ThreadPool::instance());  // a wrong RMBG_NUM_THREADS fails here, not with every frame
   spec_ = networks.front()->spec();
   if (options.device >= 0) results_ = make_result_pool(options.device);
   for (auto& network : networks) {

@@ -97,6 +97,8 @@ def check_writable(target: str | os.PathLike[str]) -> None:
     with _real_path(target) as path:
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")
+        if path.exists() and not path.is_file():  # a pipe, a device
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = _part(path)
         probe.touch(exist_ok=False)

@@ -44,7 +44,8 @@ def inspect_pair(found: Found, *, min_side: int = 1, keep_empty: bool = False) -
         What is known about the pair, or why it is rejected, as every damaged file is.
 
     Raises:
-        UnavailableError: An optional package is missing.
+        UnavailableError: An optional package is missing or cannot be loaded.
+        MemoryError: There is not enough memory for the pair.
     """
 
     def reject(kind: str, reason: str) -> Rejected:
@@ -69,8 +70,10 @@ def inspect_pair(found: Found, *, min_side: int = 1, keep_empty: bool = False) -
             ground = "background" if mask.max() < FOREGROUND else "foreground"
             return reject(f"mask all {ground}", f"every pixel of its mask is {ground}")
         return Inspected(size, mask_size, perceptual_hash(pixels), turned, _is_plain(mask_data, mask))
-    except UnavailableError:
+    except (UnavailableError, MemoryError):  # not the pair's fault
         raise
+    except ImportError as error:
+        raise UnavailableError(f"a package cannot be loaded: {error}") from error
     except InputError as error:
         return reject("unreadable", str(error))
     except Exception as error:  # decoders raise anything on damaged data

@@ -24,6 +24,8 @@ EXIT_FAILED = 1  # the job ran and failed
 EXIT_USAGE = 2  # the command line itself is wrong
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
+_NO_THREAD = "can't start new thread"  # Python's message; it has no class of its own
+
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, and tracebacks of errors.")]
 
 console = Console(stderr=True)
@@ -45,7 +47,7 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 def error_boundary() -> Iterator[None]:
     """Turn `rmbg_trt.Error` into a message and exit code 1, and Ctrl-C into exit code 130.
 
-    It works as ``with error_boundary():`` and as the decorator ``@error_boundary()``. Any other exception is a bug and
+    So does what the system refuses: memory, and threads. It works as ``with error_boundary():`` and as the decorator ``@error_boundary()``. Any other exception is a bug and
     keeps its traceback; with ``--verbose`` an `Error` shows one as well.
     """
     try:
@@ -53,6 +55,14 @@ def error_boundary() -> Iterator[None]:
     except Error as error:
         logging.getLogger("rmbg_trt").debug("the command failed here", exc_info=error)
         fail(str(error) or type(error).__name__)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and str(error) != _NO_THREAD:
+            raise
+        logging.getLogger("rmbg_trt").debug("the command failed here", exc_info=error)
+        what = "memory" if isinstance(error, MemoryError) else "threads"
+        fail(
+            f"the system gives no more {what}; close other programs, or use smaller inputs and fewer --jobs or --slots"
+        )
     except KeyboardInterrupt:
         say("Interrupted.", style="yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None

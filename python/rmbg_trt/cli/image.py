@@ -132,6 +132,7 @@ def image(
         fail(str(error), EXIT_USAGE)
     if job.is_done():
         return
+    job.check(options)
     # refine is given here too, so that a network that cannot be refined fails once, and not for every image.
     with choice.open(model, refine=frame.refine, stretch=stretched) as engine:
         code = job.run(engine, options, jobs)

@@ -2,7 +2,8 @@
 """The three jobs of ``rmbg-trt image``: files and folders, watched folders, and a pipe.
 
 A job is created from the command line, where it refuses what cannot work (`InputError`). `is_done` says whether
-nothing is left to do. `run` works with an engine and returns the exit code.
+nothing is left to do. `check` finds, before a model is loaded, that no image can succeed. `run` works with an engine and
+returns the exit code.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from rich.text import Text
 
 from ..engine import Engine
 from ..errors import Error, InputError
-from ..files import atomic_file
+from ..files import atomic_file, check_writable
 from ..folder_job import (
     Options,
     Outcome,
@@ -31,7 +32,7 @@ from ..folder_job import (
     run_tasks,
     watch_folders,
 )
-from ..image import Format, encode_image, read_image
+from ..image import Format, check_image, encode_image, read_image
 from .console import EXIT_FAILED, EXIT_OK, console, progress_bar, say
 
 _LISTED_FAILURES = 50
@@ -50,6 +51,14 @@ class FolderJob:
         if not self._plan.tasks:
             say(f"Nothing to do: {_count(self._plan.skipped)} done already; --overwrite replaces the results.")
         return not self._plan.tasks
+
+    def check(self, options: Options) -> None:
+        """Raises `Error` if the results cannot be written, or if the only image cannot be read."""
+        first = self._plan.tasks[0]
+        if len(self._plan.tasks) == 1:
+            check_image(first.source, max_pixels=options.max_pixels)
+        if len(self._plan.tasks) == 1 or self._plan.folder is not None:
+            check_writable(first.target)
 
     def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
         """Processes the images that are left."""
@@ -90,6 +99,9 @@ class WatchJob:
         """Never: more images may arrive."""
         return False
 
+    def check(self, options: Options) -> None:
+        """Nothing: more images may arrive, and folders may become writable."""
+
     def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
         """Processes what is there and what arrives, until a signal. Only images that never succeed count as failed."""
         say(f"Watching {', '.join(self._inputs)}; Ctrl-C stops.")
@@ -126,22 +138,34 @@ class PipeJob:
         """Never: nobody knows what a pipe brings."""
         return False
 
+    def check(self, options: Options) -> None:
+        """Reads the image. Raises `Error` if that fails, or if the result cannot be written."""
+        if self._target != "-":
+            check_writable(self._target)
+        stream = sys.stdin.buffer if self._source == "-" else None
+        self._name = "stdin" if stream else self._source
+        with self._enough_memory():
+            self._image = read_image(stream or self._source, max_pixels=options.max_pixels, name=self._name)
+
     def run(self, engine: Engine, options: Options, jobs: int | None) -> int:
         """Processes the image; ``jobs`` is not used."""
-        stream = sys.stdin.buffer if self._source == "-" else None
-        name = "stdin" if stream else self._source
-        try:
-            image = read_image(stream or self._source, max_pixels=options.max_pixels, name=name)
+        image = self._image
+        with self._enough_memory():
             pixels = engine.run(image.pixels, options=options.frame_for(image.icc_profile))
             data = encode_image(pixels, self._format, like=image, quality=options.quality)
-        except MemoryError:
-            raise Error(f"there is not enough memory for the image from {name}") from None
         if self._target == "-":
             _write_stdout(data)
         else:
             with atomic_file(self._target) as file:
                 file.write(data)
         return EXIT_OK
+
+    @contextlib.contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError:
+            raise Error(f"there is not enough memory for the image from {self._name}") from None
 
 
 class _Tally:

@@ -78,7 +78,7 @@ def run_tasks(
         tasks: May be endless; read in a thread of its own, a few ahead of the work.
         engine: Runs the frames.
         options: How each image is processed.
-        jobs: Images processed at once; None: `default_jobs`.
+        jobs: Images processed at once, fewer if the system refuses so many threads; None: `default_jobs`.
         stop: When set (from any thread or a signal handler), no further image is started; those in progress are
             finished and yielded. Closing the iterator, or an exception in its loop, has the same effect.
 
@@ -89,10 +89,17 @@ def run_tasks(
     job = _Job(engine, options or Options(), stop, jobs or default_jobs())
     threads = [threading.Thread(target=job.feed, args=(tasks,), name="rmbg-feed", daemon=True)]
     threads += [threading.Thread(target=job.work, name=f"rmbg-job-{i}", daemon=True) for i in range(job.jobs)]
-    for thread in threads:
-        thread.start()
+    started: list[threading.Thread] = []
     try:
-        working = job.jobs
+        for thread in threads:
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives no more threads
+                if len(started) < 2:  # one that feeds, one that works
+                    raise
+                break
+            started.append(thread)
+        working = len(started) - 1
         while working:
             try:
                 outcome = job.outcomes.get(timeout=_POLL_S)  # without a timeout, Windows ignores Ctrl-C
@@ -106,7 +113,7 @@ def run_tasks(
             raise job.feed_error
     finally:
         stop.set()
-        for thread in threads[1:]:
+        for thread in started[1:]:
             thread.join()
 
 

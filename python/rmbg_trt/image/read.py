@@ -61,6 +61,11 @@ def read_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: st
     return _read(source, max_pixels, name, load)
 
 
+def check_image(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str | None = None) -> None:
+    """Opens an image without decoding its pixels. Arguments and errors are those of `read_image`."""
+    _read(source, max_pixels, name, lambda image, name: None)
+
+
 def load_pil(image: Image.Image, name: str = "the image") -> LoadedImage:
     """Loads an image that Pillow has opened as `read_image` does: upright, 8-bit RGB or RGBA, with its metadata.
 

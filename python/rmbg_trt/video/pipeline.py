@@ -126,9 +126,9 @@ def run_pipeline(
         threading.Thread(target=guarded, args=(stage,), name=f"rmbg-{stage.__name__}", daemon=True)
         for stage in (decode, encode)
     ]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         matte()
         threads[1].join()
     except _StoppedError:
@@ -136,6 +136,7 @@ def run_pipeline(
     finally:
         stop.set()
         for thread in threads:
-            thread.join()
+            if thread.ident is not None:  # it could be started
+                thread.join()
     if errors:
         raise errors[0]

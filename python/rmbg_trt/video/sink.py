@@ -107,6 +107,7 @@ class FileSink:
 
     Raises:
         InputError: The encoder cannot take such frames.
+        OSError: The file cannot be written.
     """
 
     def __init__(self, path: Path, output_format: OutputFormat, info: StreamInfo) -> None:
@@ -126,6 +127,9 @@ class FileSink:
                 self._file.set_chapters(info.chapters)
             with _usual_scheduling():
                 self._file.start_encoding()
+        except OSError:  # among them those of FFmpeg that are the system's, as for a full disk
+            self.abandon()
+            raise
         except (av.FFmpegError, ValueError) as error:
             self.abandon()
             height, width = info.size

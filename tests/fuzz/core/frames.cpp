@@ -124,8 +124,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto network = std::make_shared<fuzz::AnyNetwork>(in);
   const bool tracked = in.flag();
   Track track(in.flag(), in.flag());
-  const int frames = in.between(1, 4);
-  const int largest = in.rarely() ? 700 : 90;
+  const int frames = in.between(1, 3);
+  const int largest = in.rarely() ? 500 : 40;
   const int width = in.between(1, largest), height = in.between(1, largest);
   Pipeline pipeline({network}, options);
   for (int i = 0; i < frames; ++i) {

@@ -10,7 +10,7 @@
 namespace rmbg::fuzz {
 namespace {
 
-constexpr std::int64_t kLargest = 1 << 16;  // values of a tensor: more finds nothing new, and costs time
+constexpr std::int64_t kLargest = 1 << 14;  // values of a tensor: more finds nothing new, and costs time
 
 std::vector<float> weights(Input& in, std::size_t count) {
   std::vector<float> values(count);
@@ -51,7 +51,7 @@ void add_layer(Input& in, cpu::Graph& graph) {
     }
     case 4: {
       const int low = in.rarely() ? -1 : 1;
-      const int height = in.between(low, 40), width = in.between(low, 40);
+      const int height = in.between(low, 24), width = in.between(low, 24);
       graph.resize(value(), height, width, static_cast<cpu::Coordinates>(in.between(0, 2)));
       break;
     }
@@ -91,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace rmbg;
   fuzz::Input in(data, size);
   const int low = in.rarely() ? 0 : 1;
-  const cpu::Shape shape{in.between(low, 5), in.between(low, 40), in.between(low, 40)};
+  const cpu::Shape shape{in.between(low, 5), in.between(low, 24), in.between(low, 24)};
   fuzz::accepted([&] {
     cpu::Graph graph(shape);
     const int layers = in.between(1, 14);
