@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that installs what an extra of this package needs."""
+"""The command that installs what an extra of this package needs, and why a package cannot be imported."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ def install_command(extra: str) -> str:
     """
     packages = [f'"{package}"' for package in _packages(extra)]
     return f"pip install {' '.join(packages)}" if packages else f'pip install ".[{extra}]" in a checkout of {NAME}'
+
+
+def why_not_imported(title: str, error: ImportError, extra: str) -> str:
+    """What to say of a package that cannot be imported: it is not there, or the system refuses to load it."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{title} is not installed: {install_command(extra)}"
+    return f"{title} does not load ({error}): make room in memory, or install it again: {install_command(extra)}"
 
 
 def _packages(extra: str) -> list[str]:

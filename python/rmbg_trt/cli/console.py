@@ -47,8 +47,9 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 def error_boundary() -> Iterator[None]:
     """Turn `rmbg_trt.Error` into a message and exit code 1, and Ctrl-C into exit code 130.
 
-    So does what the system refuses: memory, and threads. It works as ``with error_boundary():`` and as the decorator ``@error_boundary()``. Any other exception is a bug and
-    keeps its traceback; with ``--verbose`` an `Error` shows one as well.
+    So does a lack of memory or threads. It works as ``with error_boundary():`` and as the decorator
+    ``@error_boundary()``. Any other exception is a bug and keeps its traceback; with ``--verbose`` an `Error` shows one
+    as well.
     """
     try:
         yield

@@ -2,8 +2,8 @@
 """The three jobs of ``rmbg-trt image``: files and folders, watched folders, and a pipe.
 
 A job is created from the command line, where it refuses what cannot work (`InputError`). `is_done` says whether
-nothing is left to do. `check` finds, before a model is loaded, that no image can succeed. `run` works with an engine and
-returns the exit code.
+nothing is left to do. `check` finds what no image can succeed without, before a model is loaded. `run` works with an
+engine and returns the exit code.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 
 from ..errors import UnavailableError
-from ..install import install_command
+from ..install import why_not_imported
 from .extras import opencv
 
 with contextlib.suppress(UnavailableError):
@@ -21,7 +21,7 @@ with contextlib.suppress(UnavailableError):
 try:
     import av as _av  # noqa: F401  # checked here once; every module of this folder needs it
 except ImportError as error:
-    raise UnavailableError(f"PyAV is not installed: {install_command('camera')}") from error
+    raise UnavailableError(why_not_imported("PyAV", error, "camera")) from error
 
 from .live_matter import LiveMatter
 from .matted_frame import MattedFrame

@@ -9,12 +9,12 @@ For example:
 from __future__ import annotations
 
 from ..errors import UnavailableError
-from ..install import install_command
+from ..install import why_not_imported
 
 try:
     import av as _av  # noqa: F401  # checked once, so that the modules of this folder can import it at their top
 except ImportError as error:
-    raise UnavailableError(f"PyAV is not installed: {install_command('video')}") from error
+    raise UnavailableError(why_not_imported("PyAV", error, "video")) from error
 
 from .job import VideoJob, matte_video
 from .options import VideoOptions
