@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def start_writing(kind: str, target: Path) -> subprocess.Popen[str]:
     """A process that is in the middle of writing; a line lets it die."""
     command = [sys.executable, "-c", KILLED, kind, str(target)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
     return process
 
 
@@ -102,15 +104,21 @@ def test_what_others_may_have_planted_is_not_written_to(tmp_path: Path) -> None:
 
 def test_an_old_folder_is_restored_after_a_kill_between_two_renames(tmp_path: Path) -> None:
     target = tmp_path / "set"
+    olds: list[Path] = []
+
+    def fail(before: Callable[[], object]) -> None:
+        with atomic_folder(target) as part:
+            olds.append(part.with_suffix(".old"))
+            before()
+            raise ZeroDivisionError
+
     write("atomic_folder", target, b"old")
-    with pytest.raises(ZeroDivisionError), atomic_folder(target) as part:
-        target.rename(part.with_suffix(".old"))  # as if it were killed now
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        fail(lambda: target.rename(olds[0]))  # as if it failed between the renames
     assert content("atomic_folder", target) == {"a.png": b"old"}
-    target.rename(part.with_suffix(".old"))
-    with pytest.raises(ZeroDivisionError), atomic_folder(target) as part:
-        assert content("atomic_folder", target) == {"a.png": b"old"}
-        raise ZeroDivisionError
+    target.rename(olds[0])  # as a kill leaves it
+    with pytest.raises(ZeroDivisionError):
+        fail(lambda: None)
     assert content("atomic_folder", target) == {"a.png": b"old"}
     assert parts(tmp_path) == []
 

@@ -96,7 +96,7 @@ void one_frame(Input& in, Pipeline& pipeline, Track* track, int width, int heigh
   FrameJob job;
   job.options = any_options(in);
   if (job.options.nv12 && !in.rarely()) width = (width + 1) / 2 * 2, height = (height + 1) / 2 * 2;
-  Image frame(in, width, job.options.nv12 ? height / 2 * 3 : height,
+  Image frame(in, width, job.options.nv12 ? std::max(1, height / 2 * 3) : height,
               job.options.nv12 ? PixelFormat::kGray8 : any_format(in));
   in.fill(frame.bytes.data(), frame.bytes.size());
   Image background(in, width, height, in.rarely() ? any_format(in) : PixelFormat::kBgr8);
