@@ -51,7 +51,7 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields an empty hidden file beside ``target``, for writers that open files themselves; else like `atomic_file`."""
+    """Yields an empty hidden file beside ``target``, for writers that open it themselves; else like `atomic_file`."""
     with _real_path(target) as path, _part_of(path, path.suffix) as part:
         yield part
         part.replace(path)

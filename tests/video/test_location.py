@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -206,3 +209,19 @@ def test_an_animated_background_plays(engine: Engine, tmp_path: Path, suffix: st
     matte_video(clip, tmp_path / "o.mkv", engine=engine, background=tmp_path / f"b.{suffix}", codec="ffv1")
     seen = [round((int(frame[5, 60, 1]) - 40) / 50) for frame in pictures(tmp_path / "o.mkv")]
     assert seen == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]
+
+
+@posix
+def test_ctrl_c_ends_the_wait_for_a_silent_server() -> None:
+    code = "import sys; from rmbg_trt.video.location import Location as L; print(flush=True); L.of(sys.argv[1]).open()"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/clip.mp4"
+        process = subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        connection, _ = listening.accept()
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        connection.close()
+    assert time.monotonic() - started < 10 < location.OPEN_TIMEOUT_S
+    assert process.returncode == -signal.SIGINT
+    assert said.endswith(b"KeyboardInterrupt\n")

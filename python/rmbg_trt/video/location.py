@@ -6,11 +6,15 @@ Source: FFmpeg's documentation of its protocols (file, pipe) and of the demuxer 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import re
 import select
 import stat
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +30,25 @@ from .animated_image import as_video, needs_pillow
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 15.0, 15.0  # of a server
 PIPE_TIMEOUT_S = 60.0  # the program that writes to it may have to compute
 _NUMBER = re.compile(r"%(0?)(\d*)d")
+
+
+def _interruptible(call: Callable[[], InputContainer]) -> InputContainer:
+    """Calls what may wait long without running Python code. Ctrl-C ends the wait; the call goes on without us."""
+    results: queue.SimpleQueue[InputContainer | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.put(call())
+        except BaseException as error:
+            results.put(error)
+
+    threading.Thread(target=run, name="rmbg-open", daemon=True).start()
+    while True:
+        with contextlib.suppress(queue.Empty):
+            result = results.get(timeout=0.1)  # without a timeout, Windows ignores Ctrl-C
+            if isinstance(result, BaseException):
+                raise result
+            return result
 
 
 def file_url(path: str | os.PathLike[str]) -> str:
@@ -121,6 +144,8 @@ class Location:
             options["options"] = {"start_number": str(self._numbers()[0]), "framerate": str(rate or 25)}
         elif needs_pillow(Path(self.text)):
             file = as_video(Path(self.text))
+        if self.kind == "url" and "hwaccel" not in options:  # a GPU's context belongs to this thread
+            return _interruptible(lambda: av.open(file, **options))
         container: InputContainer = av.open(file, **options)
         return container
 
