@@ -88,8 +88,8 @@ def image(
     failures are listed at the end, and the exit code is 1.
 
     A folder without -o becomes FOLDER_cutout beside it, with the same
-    subfolders. Results are upright and keep resolution, EXIF data and color
-    profile where the format can store them.
+    subfolders. Results are upright and keep resolution, EXIF data, XMP and
+    color profile where the format can store them.
 
     For example: [bold]rmbg-trt image cat.jpg[/bold] makes cat_cutout.png
 

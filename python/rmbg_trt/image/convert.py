@@ -22,6 +22,7 @@ from .color_tags import read_color_tags
 from .levels import to_levels
 from .metadata import read_dpi, read_exif, read_orientation
 from .profile import color_space, convert_image, lab_profile, srgb_profile
+from .xmp import read_xmp
 
 Array = NDArray[np.uint8]
 
@@ -47,6 +48,7 @@ class LoadedImage:
         exif: Beginning with ``Exif\0\0``, without orientation and thumbnail; or None.
         name: Where it came from, for messages.
         cicp: The four code points of H.273 if the values are HDR (PQ or HLG); else None.
+        xmp: The descriptive part of the XMP packet; or None.
     """
 
     pixels: Array
@@ -55,6 +57,7 @@ class LoadedImage:
     exif: bytes | None = None
     name: str = ""
     cicp: bytes | None = None
+    xmp: bytes | None = None
 
 
 def load(image: Image.Image, name: str) -> LoadedImage:
@@ -76,13 +79,13 @@ def load(image: Image.Image, name: str) -> LoadedImage:
     orientation = read_orientation(image)
     exif = read_exif(image, image.size[::-1] if orientation >= 5 else image.size)
     turned = turned or orientation >= 5
-    dpi = read_dpi(image)
+    dpi, xmp = read_dpi(image), read_xmp(image)
     with reasons(name):
         if orientation in _TRANSPOSE:
             rgb = rgb.transpose(_TRANSPOSE[orientation])
         pixels = np.ascontiguousarray(np.asarray(rgb))
     pixels.flags.writeable = False
-    return LoadedImage(pixels, profile, dpi[::-1] if dpi and turned else dpi, exif, name, tags.cicp)
+    return LoadedImage(pixels, profile, dpi[::-1] if dpi and turned else dpi, exif, name, tags.cicp, xmp)
 
 
 @contextlib.contextmanager

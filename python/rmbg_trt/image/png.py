@@ -34,6 +34,7 @@ def encode_png(
     dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
     cicp: bytes | None = None,
+    xmp: bytes | None = None,
 ) -> bytes:
     r"""Encodes an image as PNG.
 
@@ -43,6 +44,7 @@ def encode_png(
         dpi: Horizontal and vertical resolution in dots per inch; stored in whole dots per metre.
         exif: Beginning with ``Exif\0\0``, as in a JPEG.
         cicp: Four code points of ITU-T H.273, which say what colors the pixels mean.
+        xmp: An XMP packet, UTF-8.
 
     Returns:
         The bytes of the file.
@@ -60,6 +62,8 @@ def encode_png(
         chunks.append(_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
     if exif:
         chunks.append(_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")))
+    if xmp:
+        chunks.append(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
     chunks += [_chunk(b"IDAT", data) for data in _deflate(rows) if data]
     chunks.append(_chunk(b"IEND", b""))
     return b"".join(chunks)

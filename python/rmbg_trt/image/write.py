@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes results as PNG, WebP, TIFF or JPEG, with the color profile, resolution and EXIF data of the source."""
+"""Writes results as PNG, WebP, TIFF or JPEG, with the color profile, resolution, EXIF data and XMP of the source."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ FORMATS: dict[str, Format] = {
 
 _MAX_SIDE = {"webp": 16383, "jpg": 65500}
 _JPEG_QUALITY = 92
-_TIFF_PREDICTOR = 317
+_MAX_JPEG_XMP = 65_502  # bytes of a segment, without its header
+_TIFF_PREDICTOR, _TIFF_XMP = 317, 700
 _NO_ALPHA = (
     "a cutout cannot be a JPEG, which has no transparency; use png, webp or tiff, "
     "or composite it over a background (output 'composite')"
@@ -60,8 +61,8 @@ def encode_image(
     Args:
         pixels: alpha (H, W), composite (H, W, 3) RGB or cutout (H, W, 4) RGBA; uint8.
         format: "png", "webp", "tiff" or "jpg". A JPEG holds an alpha or a composite.
-        like: The source image. Its resolution and EXIF data are kept, and its color profile if the result has
-            colors. TIFF keeps the main EXIF tags only; WebP keeps no resolution.
+        like: The source image. Its resolution, EXIF data and XMP are kept, and its color profile if the result has
+            colors. TIFF keeps the main EXIF tags only; WebP keeps no resolution; JPEG holds 64 KiB of XMP.
         quality: 1 to 100. JPEG: 92 by default; from 90 on color is not subsampled. WebP: lossless by default; a
             number makes it lossy, except for a cutout's alpha. PNG and TIFF are lossless and take none.
 
@@ -88,6 +89,9 @@ def encode_image(
         options = {**kept, **_webp_options(quality)}
     else:
         quality = quality or _JPEG_QUALITY
+        if len(kept.get("xmp", b"")) > _MAX_JPEG_XMP:
+            log.warning("the XMP data is too long for a JPEG, and is left out")
+            del kept["xmp"]
         options = {**kept, "quality": quality, "subsampling": 0 if quality >= 90 else 2}
     stream = io.BytesIO()
     try:
@@ -155,7 +159,7 @@ def _kept(like: LoadedImage | None, *, has_colors: bool) -> dict[str, Any]:
     """The metadata of the source to keep, as keywords of the encoders."""
     if like is None:
         return {}
-    kept: dict[str, Any] = {"dpi": like.dpi, "exif": like.exif}
+    kept: dict[str, Any] = {"dpi": like.dpi, "exif": like.exif, "xmp": like.xmp}
     if has_colors:
         kept |= {"icc_profile": like.icc_profile, "cicp": like.cicp}
     return {key: value for key, value in kept.items() if value is not None}
@@ -177,6 +181,8 @@ def _tiff_options(kept: dict[str, Any]) -> dict[str, Any]:
     """LZW of differences: fast and small. No EXIF and GPS directories, because libtiff rejects Pillow's."""
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[_TIFF_PREDICTOR] = 2
+    if xmp := kept.pop("xmp", None):
+        tags[_TIFF_XMP] = xmp
     exif = Image.Exif()
     exif.load(cast(bytes, kept.pop("exif", b"")))
     for tag, value in exif.items():
