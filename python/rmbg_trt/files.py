@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import secrets
 import shutil
@@ -24,6 +25,8 @@ try:
     import fcntl
 except ImportError:  # Windows: what killed processes leave stays
     fcntl = None  # type: ignore[assignment]
+
+_WRITERS = 8  # of one file at a time whose parts are found if they are killed
 
 
 @contextlib.contextmanager
@@ -120,16 +123,25 @@ def _part(path: Path, name: str, suffix: str = "") -> Path:
 def _part_of(path: Path, suffix: str = "", *, folder: bool = False) -> Iterator[Path]:
     """Yields a hidden file or folder beside ``path``, empty and ours alone. What is left of it at the end is removed.
 
-    Its name follows from the path's, and a lock marks it, which ends with the process. Thus it is known whether what is
-    there belongs to a live process, and then the name is a random one. Parent folders are created.
+    Its name follows from the path's, and a lock marks it, which ends with the process. So what killed processes left
+    is known, and is taken over or removed. Parent folders are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(path, hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).hexdigest()[:12], suffix)
-    lock = _claim(part, folder) if fcntl is not None else None
+    digest = hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    names = [_part(path, f"{digest}-{number}", suffix) for number in range(_WRITERS if fcntl is not None else 0)]
+    lock = None
+    while names and lock is None:
+        part = names.pop(0)
+        lock = _claim(part, folder)
+    if lock is None:
+        part = _part(path, secrets.token_hex(6), suffix)
+        _create(part, folder)
+    for other in itertools.takewhile(os.path.lexists, names):
+        abandoned = _claim(other, folder)
+        if abandoned is not None:
+            _remove(other)
+            os.close(abandoned)
     try:
-        if lock is None:
-            part = _part(path, secrets.token_hex(6), suffix)
-            _create(part, folder)
         yield part
     finally:
         if lock is None or _is_at(part, lock):  # after a rename, the name may be another process's

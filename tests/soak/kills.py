@@ -229,7 +229,7 @@ def main() -> int:
     kills = completed = 0
     while kills < options.times:
         processes = [start(options.job, killed) for _ in range(options.processes)]
-        moments = sorted((dice.uniform(0, 1.1 * duration * options.processes), process.pid) for process in processes)
+        moments = sorted((dice.uniform(0, duration), process.pid) for process in processes)
         began_here = time.monotonic()
         for moment, pid in moments:
             time.sleep(max(0.0, began_here + moment - time.monotonic()))
