@@ -8,7 +8,7 @@ import importlib.metadata
 import pytest
 
 from rmbg_trt import install
-from rmbg_trt.install import install_command
+from rmbg_trt.install import install_command, why_not_imported
 
 REQUIRES = [
     "numpy>=1.24",
@@ -43,3 +43,10 @@ def test_without_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_message_names_an_index_that_may_not_have_us() -> None:
     assert "rmbg-trt" not in install_command("train")
+
+
+def test_why_a_package_cannot_be_imported() -> None:
+    missing = why_not_imported("PyAV", ModuleNotFoundError("No module named 'av'"), "video")
+    assert missing == f"PyAV is not installed: {install_command('video')}"
+    refused = why_not_imported("PyAV", ImportError("libavcodec.so: failed to map segment"), "video")
+    assert refused.startswith("PyAV does not load (libavcodec.so: failed to map segment)")

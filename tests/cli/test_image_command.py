@@ -382,3 +382,30 @@ def test_an_engine_that_is_not_here_ends_with_1(
     result = command(image_file(tmp_path / "a.png"), "--device", "cuda")
     assert (result.exit_code, said(result).strip()) == (1, "Error: there is no GPU")
     assert names(tmp_path) == ["a.png"]
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x89PNG\r\n\x1a\n broken"])
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_bad_image_is_named_before_the_model_is_loaded(
+    engine: type[FakeEngine], tmp_path: Path, content: bytes, piped: bool
+) -> None:
+    source = tmp_path / "a.jpg"
+    source.write_bytes(content)
+    stdin = content if piped else None
+    result = command("-" if piped else source, "-o", tmp_path / "o.png", "--model", "nowhere.onnx", stdin=stdin)
+    assert result.exit_code == 1
+    assert "Error: stdin" in said(result) if piped else f"Error: {source}" in said(result)
+    assert engine.made == {}
+    assert names(tmp_path) == ["a.jpg"]
+
+
+def test_a_target_that_cannot_be_written_is_named_before_the_model_is_loaded(
+    engine: type[FakeEngine], tmp_path: Path
+) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        image_file(tmp_path / "in" / name)
+    (tmp_path / "file").write_bytes(b"")
+    result = command(tmp_path / "in", "-o", tmp_path / "file" / "out")
+    assert result.exit_code == 1
+    assert "could not be written: Not a directory" in said(result)
+    assert engine.made == {}

@@ -137,6 +137,13 @@ def test_the_error_boundary(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as caught, console.error_boundary():
         raise KeyboardInterrupt
     assert caught.value.exit_code == 130
+    for error, what in ((MemoryError(), "memory"), (RuntimeError("can't start new thread"), "threads")):
+        with pytest.raises(typer.Exit) as caught, console.error_boundary():
+            raise error
+        assert caught.value.exit_code == 1
+        assert f"the system gives no more {what}" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(RuntimeError), console.error_boundary():
+        raise RuntimeError("a bug")
     with pytest.raises(ZeroDivisionError), console.error_boundary():
         _ = 1 // 0  # a bug is not hidden
 

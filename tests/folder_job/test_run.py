@@ -200,3 +200,35 @@ def test_an_error_of_the_tasks_themselves_is_raised(tmp_path: Path) -> None:
 
 def test_no_tasks_no_outcomes() -> None:
     assert list(run_tasks([], Halves())) == []
+
+
+@pytest.mark.parametrize("allowed", [2, 3, 4])
+def test_a_job_works_with_the_threads_that_it_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    limit_threads(monkeypatch, allowed)
+    outcomes = list(run_tasks(tasks_in(tmp_path, 9), Halves(), jobs=6))
+    assert [outcome.error for outcome in outcomes] == [None] * 9
+
+
+def test_without_any_thread_a_job_fails_and_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = tasks_in(tmp_path, 3)
+    before = threading.active_count()
+    limit_threads(monkeypatch, 1)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        list(run_tasks(tasks, Halves()))
+    deadline = time.monotonic() + TIMEOUT_S
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def limit_threads(monkeypatch: pytest.MonkeyPatch, allowed: int) -> None:
+    start, started = threading.Thread.start, itertools.count()
+
+    def limited(thread: threading.Thread) -> None:
+        if next(started) >= allowed:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)

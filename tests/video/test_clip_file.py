@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -13,8 +14,8 @@ import pytest
 from tests.video.clips import HEIGHT, WIDTH, decode, make_clip, packets, pictures, smooth, times, worst
 
 from rmbg_trt import Engine
-from rmbg_trt.errors import InputError
-from rmbg_trt.video import matte_video
+from rmbg_trt.errors import Error, InputError
+from rmbg_trt.video import clip_file, matte_video
 
 MS = Fraction(1, 1000)
 
@@ -180,3 +181,21 @@ def test_video_that_nothing_decodes(refused: Callable[[Path, str], None], tmp_pa
     clip = make_clip(tmp_path / "a.avi", 3, codec="mpeg4")
     clip.write_bytes(clip.read_bytes().replace(b"FMP4", b"ZZZZ"))
     refused(clip, "has video that this FFmpeg has no decoder for")
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EAGAIN])
+def test_a_lack_of_memory_or_threads_is_no_damage(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    clip = make_clip(tmp_path / "a.mp4", 4)
+
+    class Refused:
+        thread_type, is_hwaccel = "AUTO", False
+
+        def decode(self, packet: object) -> None:
+            av.error.err_check(-number)
+
+    monkeypatch.setattr(clip_file, "codec_context", lambda stream: Refused())
+    with pytest.raises(Error, match=r"a\.mp4: no memory or thread is left to decode it"):
+        matte_video(clip, tmp_path / "o.mov", engine=engine)
+    assert not (tmp_path / "o.mov").exists()

@@ -222,9 +222,7 @@ class ClipFile:
         except av.EOFError:  # it was flushed before
             return []
         except (av.MemoryError, av.BlockingIOError) as error:  # not the clip's fault
-            raise Error(
-                f"{self.path}: there is no memory, or no further thread, to decode it ({reason(error)})"
-            ) from error
+            raise Error(f"{self.path}: no memory or thread is left to decode it ({reason(error)})") from error
         except (av.FFmpegError, ValueError) as error:
             log.debug("%s: a packet cannot be decoded: %s", self.path, error)
             self.report.damaged += 1

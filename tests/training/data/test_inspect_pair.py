@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from tests.training.data import made_images as made
 
+from rmbg_trt.errors import UnavailableError
 from rmbg_trt.training.data.inspect_pair import Inspected, inspect_pair
 from rmbg_trt.training.data.sources import ANY, Found, Rejected
 
@@ -136,3 +137,18 @@ def test_damaged_files_are_rejected(which: str, damage: Any, reason: str, tmp_pa
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(rejected.reason)
     assert which in rejected.reason
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"), [(MemoryError, MemoryError), (ImportError("libblas.so: no memory"), UnavailableError)]
+)
+def test_what_is_not_the_pairs_fault_does_not_reject_it(
+    raised: Any, expected: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(pixels: object) -> bytes:
+        raise raised
+
+    monkeypatch.setattr("rmbg_trt.training.data.inspect_pair.perceptual_hash", fail)
+    image, mask = made.save(made.photo(1), tmp_path / "a.jpg"), made.save(made.disc((24, 32)), tmp_path / "a.png")
+    with pytest.raises(expected):
+        _inspect(image, mask)
