@@ -167,7 +167,7 @@ def _claim(part: Path, folder: bool) -> int | None:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        claimed = is_new or (_is_at(part, lock) and _is_safe(os.fstat(lock)))
+        claimed = _is_at(part, lock) and (is_new or _is_safe(os.fstat(lock)))
     except BlockingIOError:
         claimed = False
     except OSError:  # a file system without locks: nobody else claims what exists

@@ -69,7 +69,7 @@ class Place:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
             preexec_fn=preexec,
         )
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loaded into a process with LD_PRELOAD (test_faults.py): writing below $FAULT_FOLDER fails with the error number
+// Loaded into a process with LD_PRELOAD (conftest.py): writing below $FAULT_FOLDER fails with the error number
 // $FAULT_ERRNO once $FAULT_BYTES bytes are written there, and with $FAULT_CLOCK the time of day runs backwards.
 #define _GNU_SOURCE
 #include <dlfcn.h>
