@@ -104,7 +104,9 @@ gpu-bundle:  ## pack what gpu-check needs on a GPU machine without a package reg
 # A sanitizer must be loaded before Python. What is built with one lies in build/sanitize-*.
 SANITIZE_TESTS ?= tests/bindings tests/core tests/pipeline tests/postprocess tests/preprocess tests/networks/test_native.py \
   tests/networks/test_cpu_network.py tests/networks/test_cpu_network_bf16.py tests/test_engine.py tests/test_engine_errors.py \
-  tests/test_engine_concurrency.py tests/test_engine_threads.py tests/test_video_matter.py tests/test_fork.py
+  tests/test_engine_concurrency.py tests/test_engine_threads.py tests/test_video_matter.py tests/test_fork.py \
+  tests/test_exit.py tests/test_signals.py tests/test_pil_frames.py tests/test_files.py tests/image tests/folder_job \
+  tests/runtimes
 sanitize: $(VENV)/.tools  ## the core's tests under AddressSanitizer and UBSan, those of threads under ThreadSanitizer
 	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/sanitize address,undefined $(SANITIZE_TESTS)
 	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/sanitize thread tests/core tests/pipeline tests/test_engine_concurrency.py tests/test_engine_threads.py
