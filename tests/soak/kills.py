@@ -98,10 +98,12 @@ def onnx_model(folder: Path) -> None:
 
 
 def checkpoint(folder: Path) -> None:
+    import torch
     from tests.training.small_unet import SmallUNet, small_unet
 
     from rmbg_trt.training.models import ModelConfig, save_checkpoint
 
+    torch.manual_seed(0)  # each folder gets the same weights
     with small_unet():
         save_checkpoint(SmallUNet(), ModelConfig("unet", 1, (64, 64)), folder / "unet.safetensors")
 
