@@ -62,6 +62,13 @@ def check(paths: dict[str, Path], source: str, options: Options) -> None:
         check_writable(file)
 
 
+def check_new(*files: Path, overwrite: bool) -> None:
+    """Raises `InputError` if a file exists already, unless it may be replaced."""
+    for file in files:
+        if file.exists() and not overwrite:
+            raise InputError(f"{file} already exists; give --overwrite to replace it, or another name with -o")
+
+
 def tensors(model: Any, shape: InputShape) -> tuple[Tensor, Tensor]:
     """Input and output of an ONNX model for the sidecar, with the range of shapes that it was exported for."""
     sides = (

@@ -21,6 +21,7 @@ from ..runtimes.openvino import compile_model, is_quantised, read_model, shared_
 from ..runtimes.request import Progress, UnsupportedNetworkError
 from .calibration import Samples, find_samples
 from .convert import convert_checkpoint
+from .files import check_new
 from .int8_checks import Int8Check, check_int8
 from .predict import Predict
 from .probabilities import check_model
@@ -78,9 +79,7 @@ def export_int8(
     """
     if out.suffix != ".xml":
         raise InputError(f"{out}: an int8 model is an OpenVINO file, which ends in .xml")
-    for file in (out, out.with_suffix(".bin"), sidecar_path(out)):
-        if file.exists() and not overwrite:
-            raise InputError(f"{file} already exists; give --overwrite to replace it, or another name with -o")
+    check_new(out, out.with_suffix(".bin"), sidecar_path(out), overwrite=overwrite)
     check_writable(out)
     path, samples = models.resolve(source), find_samples(calibration, verify)
     original, content, onnx = path, model_sha256(path), b""

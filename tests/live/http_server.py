@@ -34,7 +34,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def serving() -> Iterator[Server]:
-    """A server that runs while this lasts. In the end, whoever still gets frames is let go."""
+    """Runs an HTTP server inside the block. On exit, requests that still wait for frames are ended."""
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server

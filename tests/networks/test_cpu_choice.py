@@ -246,11 +246,11 @@ def test_a_change_that_nobody_sees_is_no_disagreement() -> None:
 
 def test_bounds_of_auto() -> None:
     good = MatteCheck(8, 0.1, 0.996, "a.jpg", 1.0)
-    assert cpu_choice._keeps(good, asked=False)
+    assert cpu_choice.keeps(good, asked=False)
     for worse in ({"mean_alpha": 0.21}, {"worst_iou": 0.994}):
-        assert not cpu_choice._keeps(MatteCheck(**{**dataclasses.asdict(good), **worse}), asked=False)
-    assert cpu_choice._keeps(MatteCheck(8, 9, 0.5, "a.jpg", 0.98), asked=True)
-    assert not cpu_choice._keeps(MatteCheck(8, 0, 1, "a.jpg", 0.97), asked=True)
+        assert not cpu_choice.keeps(MatteCheck(**{**dataclasses.asdict(good), **worse}), asked=False)
+    assert cpu_choice.keeps(MatteCheck(8, 9, 0.5, "a.jpg", 0.98), asked=True)
+    assert not cpu_choice.keeps(MatteCheck(8, 0, 1, "a.jpg", 0.97), asked=True)
 
 
 def test_the_candidates() -> None:

@@ -274,6 +274,29 @@ def test_bands_of_rows_change_nothing(in_python: Callable[..., str], size: tuple
     assert float(printed[0][2]) > 1e-3, "a constant result would check nothing"
 
 
+def far_reaching_net(height: int, width: int) -> Net:
+    """A layer in the middle of a chain leads by more rows than the first one."""
+    net = Net(3, 3)
+    net.graph = graph = _core.CpuGraph(3, height, width)
+    net.x = net.random.standard_normal((1, 3, height, width)).astype(np.float32)
+
+    def conv(x: int, cout: int, dilation: int = 1) -> int:
+        weights = net.random.standard_normal((cout, graph.shape(x)[0], 3, 3)).astype(np.float32) / 20
+        return graph.conv(x, weights, np.zeros(cout, np.float32), dilation)
+
+    side, start = graph.relu(conv(0, 64)), graph.relu(conv(0, 64))
+    graph.set_output(conv(graph.add(graph.relu(conv(start, 64, dilation=40)), side), 1))
+    return net
+
+
+def test_borders_of_parts_do_not_meet(in_python: Callable[..., str]) -> None:
+    script = CHAINS.replace("HEIGHT", "320").replace("WIDTH", "320").replace("chained_net", "far_reaching_net")
+    path = os.pathsep.join(sys.path)
+    printed = [in_python(script, RMBG_NUM_THREADS=str(count), PYTHONPATH=path).split() for count in (1, 2, 200)]
+    assert [int(chains) for chains, _, _ in printed] == [1, 0, 0], "two workers' parts would be shorter than the lead"
+    assert len({digest for _, digest, _ in printed}) == 1
+
+
 def test_centres_are_the_means_and_keep_small_differences() -> None:
     """A channel near 1000 that varies by less than 1: bfloat16 counts in fours there."""
     net = Net(20, 30)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from rmbg_trt import Engine, InputError, ModelError, _core
 from rmbg_trt.cli import app
 from rmbg_trt.export.inspect_file import inspect
-from rmbg_trt.networks import native_export
+from rmbg_trt.networks import cpu_choice, native_export
 from rmbg_trt.networks.native_export import export_native
 from rmbg_trt.recipe import read_sidecar, sidecar_path
 from rmbg_trt.training.models import ModelConfig, build, save_checkpoint
@@ -86,8 +86,8 @@ def test_bf16_that_the_core_lacks_is_left_out(tmp_path: Path) -> None:
 
 def test_bf16_that_loses_too_much_is_marked(deep_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for bound, keeps in ((255.0, True), (-1.0, False)):
-        monkeypatch.setattr(native_export, "MAX_MEAN_ALPHA", bound)
-        monkeypatch.setattr(native_export, "MIN_IOU", 0.0)
+        monkeypatch.setattr(cpu_choice, "MAX_MEAN_ALPHA", bound)
+        monkeypatch.setattr(cpu_choice, "MIN_IOU", 0.0)
         out = tmp_path / "m.rmbg"
         assert export_native(str(deep_model), out, overwrite=True).keeps_mattes is keeps
         assert _core.read_model_file(str(out)).keeps_mattes is keeps

@@ -28,6 +28,9 @@ inline float to_float(Bf16 value) {
   return result;
 }
 
+/// What rounding takes away.
+inline float rounding_error(float value) { return value - to_float(to_bf16(value)); }
+
 /// A view of an activation, or of a run of its channels.
 struct Pixels {
   Bf16* corner;  // of the border; null where only the layout matters

@@ -18,8 +18,8 @@ ChainRunner::ChainRunner(const Plan& plan, const Chain& chain, const std::vector
     members_.push_back({layer, chain.lead[i]});
     worker_floats_ = std::max(worker_floats_, layer->worker_floats());
   }
-  constexpr int kPartsPerWorker = 4;  // so that a slow worker does not keep the others waiting
-  const int parts = kPartsPerWorker * parallel_workers(), least = 4 * members_[0].lead + 8;
+  const int longest = *std::max_element(chain.lead.begin(), chain.lead.end());
+  const int parts = kPiecesPerWorker * parallel_workers(), least = 4 * longest + 8;  // borders must not meet
   part_rows_ = (std::max((height_ + parts - 1) / parts, least) + 1) / 2 * 2;
 }
 

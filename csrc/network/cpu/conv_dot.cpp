@@ -52,7 +52,7 @@ class DotLayer : public RowLayer {
     std::vector<float> weights(kBlock * per_output);
     for (std::size_t i = 0; i < node.weights.size(); ++i) {
       weights[i] = node.weights[i];
-      weights[low + i] = node.weights[i] - to_float(to_bf16(node.weights[i]));
+      weights[low + i] = rounding_error(node.weights[i]);
     }
     result.weights = std::move(weights);
     return result;

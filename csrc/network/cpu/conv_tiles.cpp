@@ -85,7 +85,7 @@ TileLayer::TileLayer(const Plan& plan, const Step& step)
 /// otherwise splits the rows.
 void TileLayer::choose_pieces() {
   constexpr std::size_t kResidentBytes = std::size_t{1} << 19;  // part of the L2 cache
-  const int height = in_.shape.height, wanted = 4 * parallel_workers();
+  const int height = in_.shape.height, wanted = kPiecesPerWorker * parallel_workers();
   const std::size_t bytes = weights_.capacity();
   if (bytes > kResidentBytes)
     chunks_ = std::min(groups_.count(), std::max(wanted, static_cast<int>(bytes / (2 * kResidentBytes)) + 1));

@@ -123,7 +123,7 @@ std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step) {
 }
 
 void RowLayer::run(const Activations& activations) const {
-  const int height = out_.shape.height, pieces = 4 * parallel_workers();
+  const int height = out_.shape.height, pieces = kPiecesPerWorker * parallel_workers();
   const std::int64_t row_values = static_cast<std::int64_t>(out_.shape.width) * out_.blocks() * kBlock;
   const std::int64_t rows = std::max(rows_per_piece(row_values), std::int64_t{(height + pieces - 1) / pieces});
   parallel_for_worker((height + 1) / 2, (rows + 1) / 2, [&](std::int64_t begin, std::int64_t end, int worker) {

@@ -62,6 +62,9 @@ class RowLayer : public Layer {
   std::size_t scratch_floats() const override;
 };
 
+/// Pieces that rows are split into, so that a slow worker does not keep the others waiting.
+constexpr int kPiecesPerWorker = 4;
+
 std::unique_ptr<Layer> make_layer(const Plan& plan, const Step& step);
 
 // The families behind make_layer.

@@ -82,7 +82,7 @@ class PixelSplitLayer : public RowLayer {
         for (int i = 0; i < channels; ++i) {
           const float value = row[i * in_.plane() + x];
           pixel[i] = pixel[2 * channels + i] = to_bf16(value);
-          pixel[channels + i] = to_bf16(value - to_float(pixel[i]));
+          pixel[channels + i] = to_bf16(rounding_error(value));
         }
         std::memcpy(out.at(y, x), pixel, sizeof pixel);
       }

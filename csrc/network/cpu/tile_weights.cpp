@@ -48,7 +48,7 @@ Node split_inputs(const Node& node) {
     for (int part = 0; part < 3; ++part)
       for (std::size_t i = 0; i < per_output; ++i) {
         const float weight = node.weights[o * per_output + i];
-        weights.push_back(part < 2 ? weight : weight - to_float(to_bf16(weight)));
+        weights.push_back(part < 2 ? weight : rounding_error(weight));
       }
   result.weights = std::move(weights);
   return result;

@@ -192,7 +192,7 @@ def _required(known: Choice, wanted: Sequence[Candidate], path: Path, *, asked: 
     Raises:
         RefusedError: No candidate is within the bound.
     """
-    passed = [each for each in known.measured if each.candidate in wanted and _keeps(each.check, asked=asked)]
+    passed = [each for each in known.measured if each.candidate in wanted and keeps(each.check, asked=asked)]
     passed = [each for each in passed if _mean_alpha(each) <= MAX_MEAN_ALPHA] or passed  # quality before speed
     if passed:
         fastest = min(each.ms for each in passed)
@@ -209,12 +209,13 @@ def _mean_alpha(measurement: Measurement) -> float:
     return measurement.check.mean_alpha if measurement.check else 0.0
 
 
-def _keeps(check: MatteCheck | None, *, asked: bool) -> bool:
+def keeps(check: MatteCheck | None, *, asked: bool) -> bool:
+    """Whether the mattes are close enough to fp32's: for "auto", or for a precision that was asked for."""
     if check is None:
         return True
     if asked:
         return check.agreement >= MIN_AGREEMENT
-    return check.mean_alpha <= MAX_MEAN_ALPHA and check.worst_iou >= MIN_IOU
+    return bool(check.mean_alpha <= MAX_MEAN_ALPHA and check.worst_iou >= MIN_IOU)
 
 
 def _explained(opened: Opened, best: Measurement, known: Choice, path: Path, *, asked: bool) -> Opened:
@@ -223,7 +224,7 @@ def _explained(opened: Opened, best: Measurement, known: Choice, path: Path, *, 
     why = f"{precision} because it was asked for" if asked else precision
     if best.check is not None:
         why += f": {best.check}"
-    refused = [each for each in known.measured if each.check and not _keeps(each.check, asked=False)]
+    refused = [each for each in known.measured if each.check and not keeps(each.check, asked=False)]
     if not asked and refused:
         why += "".join(f"; {each.candidate} is not close enough: {each.check}" for each in refused)
     if len(known.measured) > 1:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from .. import __version__, _core, models
 from ..errors import InputError, ModelError
 from ..export.convert import convert_checkpoint
+from ..export.files import check_new
 from ..export.graph import at_shape
 from ..export.images import input_tensor, load_images
 from ..export.predict import onnx_runtime
@@ -35,7 +36,7 @@ from ..runtimes.devices import file_kind
 from ..runtimes.native import import_graph
 from ..runtimes.onnx_file import OnnxNetwork, read_network
 from ..runtimes.request import Progress, UnsupportedNetworkError
-from .cpu_choice import MAX_MEAN_ALPHA, MIN_IOU
+from . import cpu_choice
 from .measurements import MatteCheck, Predict, check_mattes
 from .native import measure_centres
 
@@ -108,9 +109,7 @@ def export_native(
     """
     if out.suffix.lower() != ".rmbg":
         raise InputError(f"{out}: a model file for the C++ library ends in .rmbg")
-    for file in (out, sidecar_path(out)):
-        if file.exists() and not overwrite:
-            raise InputError(f"{file} already exists; give --overwrite to replace it, or another name with -o")
+    check_new(out, sidecar_path(out), overwrite=overwrite)
     check_writable(out)
     progress("reading", 0, 0)
     path = models.resolve(source)
@@ -124,7 +123,7 @@ def export_native(
         graph = _graph(network, path)
         progress("reading", 1, 1)
         centres, bf16 = _measure_bf16(graph, network.size, progress)
-        keeps = bf16 is not None and _keeps(bf16)
+        keeps = bf16 is not None and cpu_choice.keeps(bf16, asked=False)
         data = _core.model_file_bytes(graph, centres, keeps, MEAN, STD)
         draft = Path(folder) / "draft.rmbg"
         draft.write_bytes(data)
@@ -169,11 +168,6 @@ def _measure_bf16(
         return np.zeros(0, np.float32), None
     progress("measuring centres", 1, 1)
     return centres, check
-
-
-def _keeps(check: MatteCheck) -> bool:
-    """Whether "auto" may take bf16, as for the engine in Python."""
-    return bool(check.mean_alpha <= MAX_MEAN_ALPHA and check.worst_iou >= MIN_IOU)
 
 
 def _compare_fp32(network: OnnxNetwork, ours: Predict) -> tuple[MatteCheck | None, str]:

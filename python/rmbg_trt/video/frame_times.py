@@ -20,7 +20,7 @@ class Timed(Generic[Frame]):
 
     Attributes:
         frame: Of any type.
-        pts: Presentation timestamp, in units of the stream's time base.
+        pts: Presentation timestamp in ticks of the stream's time base.
         duration: How long, in ticks; 0 if the file does not tell.
         count: How often it is shown in a row, each time for ``duration``.
     """

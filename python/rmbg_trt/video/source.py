@@ -33,7 +33,7 @@ class SourceFrame:
 
     Attributes:
         pixels: (H, W, 3) RGB or (H, W, 4) with straight alpha; uint8, upright; rows may be padded.
-        pts: Presentation timestamp, in units of `Source.time_base`.
+        pts: Presentation timestamp in ticks of `Source.time_base`.
         duration: How long, in ticks; 0 if the file does not tell.
         count: How often it is shown in a row, each time for ``duration``.
         deep: (H, W, 3) RGB, uint16, full range; None unless `Source.keep_depth`.

@@ -84,7 +84,7 @@ class Place:
 
 
 def assert_says(done: subprocess.CompletedProcess[str], what: str, code: int = 1) -> None:
-    """A command failed, and said why in a line: no traceback."""
+    """Checks that a command failed with a one-line error message and no traceback."""
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith(("Error: ", "failed: "))]
